@@ -1,0 +1,110 @@
+use core::cell::Cell;
+
+/// A receive buffer of `N` octets, for what was received and not yet consumed.
+///
+/// ```
+/// # use starttls::Buffer;
+/// let mut buffer = Buffer::<512>::new();
+/// buffer.fill(|free| {
+///     free[..4].copy_from_slice(b"220 ");
+///     Ok::<usize, ()>(4)
+/// })?;
+/// let mut input = buffer.filled();
+/// // machine.step(&mut input, …)
+/// let unread = input.len();
+/// buffer.keep(unread);
+/// # Ok::<(), ()>(())
+/// ```
+#[derive(Debug)]
+pub struct Buffer<const N: usize> {
+    octets: [u8; N],
+    start: usize,
+    end: usize,
+}
+
+impl<const N: usize> Buffer<N> {
+    /// An empty buffer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { octets: [0; N], start: 0, end: 0 }
+    }
+
+    /// What was received and not yet consumed.
+    #[must_use]
+    pub fn filled(&self) -> &[u8] {
+        self.octets.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Consumes everything but the last `unread` octets: what a machine left of
+    /// [`filled`](Self::filled).
+    pub fn keep(&mut self, unread: usize) {
+        self.start = self.end.saturating_sub(unread).max(self.start);
+    }
+
+    /// Lets `receive` put octets behind the filled ones and say how many; returns that number.
+    ///
+    /// A buffer of at least [`Machine::MAX_INPUT`](crate::Machine::MAX_INPUT) octets always has room
+    /// when the machine asks for more.
+    ///
+    /// # Errors
+    /// Those of `receive`.
+    pub fn fill<E>(
+        &mut self,
+        receive: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        self.move_to_front();
+        let free = self.octets.get_mut(self.end..).unwrap_or_default();
+        let room = free.len();
+        let received = receive(free)?.min(room);
+        self.end = self.end.saturating_add(received);
+        Ok(received)
+    }
+
+    fn move_to_front(&mut self) {
+        let unread = self.filled().len();
+        if self.start > 0 {
+            let octets = Cell::from_mut(self.octets.as_mut_slice()).as_slice_of_cells();
+            let filled = octets.iter().skip(self.start).take(unread);
+            for (place, octet) in octets.iter().zip(filled) {
+                place.set(octet.get());
+            }
+        }
+        (self.start, self.end) = (0, unread);
+    }
+}
+
+impl<const N: usize> Default for Buffer<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put<const N: usize>(buffer: &mut Buffer<N>, octets: &[u8]) -> usize {
+        let filled = buffer.fill(|free| {
+            let n = octets.len().min(free.len());
+            free[..n].copy_from_slice(&octets[..n]);
+            Ok::<_, ()>(n)
+        });
+        filled.expect("the closure never fails")
+    }
+
+    #[test]
+    fn keeps_what_is_unread_and_makes_room() {
+        let mut buffer = Buffer::<8>::new();
+        assert_eq!(put(&mut buffer, b"abcdef"), 6);
+        buffer.keep(2);
+        assert_eq!(buffer.filled(), b"ef");
+        assert_eq!(put(&mut buffer, b"ghijklmn"), 6);
+        assert_eq!(buffer.filled(), b"efghijkl");
+        assert_eq!(put(&mut buffer, b"x"), 0);
+        buffer.keep(0);
+        assert_eq!(buffer.filled(), b"");
+        assert_eq!(buffer.fill(|_| Err(7)), Err(7));
+        assert_eq!(put(&mut buffer, b"y"), 1);
+        assert_eq!(buffer.filled(), b"y");
+    }
+}

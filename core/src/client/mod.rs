@@ -1,0 +1,231 @@
+//! The client's engine: order, policy, limits and the boundary, once for all protocols.
+//!
+//! ```text
+//! greeting ─ capabilities ─ upgrade ─ go-ahead ═ TLS
+//! ```
+//!
+//! Protocols are [`Grammar`]s; a grammar frames octets, says what a frame means and prints requests.
+//! It makes no decision.
+
+mod state;
+
+use core::time::Duration;
+
+pub use state::{Phase, Reply};
+
+use crate::wire::{Framing, Writer};
+use crate::{
+    Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted, Verification,
+};
+use state::State;
+
+/// How many frames one answer may have.
+pub const MAX_FRAMES: u8 = 128;
+
+/// What the engine must know of a protocol in the client role.
+pub trait Grammar {
+    /// How its octets are cut into frames.
+    type Framing: Framing;
+
+    /// Names and numbers.
+    const PROTOCOL: Protocol;
+
+    /// The longest request with arguments of the largest size, in octets.
+    const MAX_OUTPUT: usize;
+
+    /// Whether [`Phase::Fallback`] exists: a client that is refused capabilities can introduce itself
+    /// in another way. Taken only where the policy allows plaintext.
+    const HAS_FALLBACK: bool;
+
+    /// What `frame` says while the answer of `phase` is awaited.
+    ///
+    /// # Errors
+    /// The frame breaks the protocol.
+    fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error>;
+
+    /// Whether the capabilities read so far include the upgrade.
+    fn offers_upgrade(&self) -> bool;
+
+    /// Prints the request of `phase`.
+    fn request(&self, phase: Phase, out: &mut Writer<'_>);
+
+    /// How long waiting for the answer of `phase` is reasonable.
+    fn wait(&self, phase: Phase) -> Duration;
+}
+
+/// What happens on the way to TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// The server said this; it may be shown or logged, it means nothing.
+    Received(Untrusted<'i>),
+    /// Everything in plaintext is sent and read: call [`Client::into_upgrade`] and start the TLS
+    /// handshake as its client.
+    UpgradeReady,
+    /// There is no upgrade and the policy lets the connection go on without: call
+    /// [`Client::into_plaintext`] or close.
+    Plaintext(Reason),
+}
+
+/// A client on its way from a plaintext connection to TLS.
+///
+/// Drive it with [`step`](Machine::step) until [`Event::UpgradeReady`], then give it up with
+/// [`into_upgrade`](Self::into_upgrade). Under [`Policy::Required`] there is no other way out.
+#[derive(Debug)]
+pub struct Client<G: Grammar> {
+    grammar: G,
+    framing: G::Framing,
+    state: State,
+    policy: Policy,
+    frames: u8,
+}
+
+impl<G: Grammar> Client<G> {
+    /// A client at the start of a fresh connection.
+    pub fn with_grammar(grammar: G, policy: Policy) -> Self {
+        Self {
+            grammar,
+            framing: G::Framing::default(),
+            state: State::Await(Phase::Greeting),
+            policy,
+            frames: 0,
+        }
+    }
+
+    /// The names and numbers of the protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        G::PROTOCOL
+    }
+
+    /// Gives up the plaintext machine. `unread` is everything received that it has not consumed.
+    ///
+    /// # Errors
+    /// [`Error::PlaintextAfterGoAhead`] if there is anything unread, a partial line included: a TLS
+    /// server never speaks first, so somebody injected it (CVE-2021-38371 and its like).
+    /// [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The connection must be closed.
+    pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade, Error> {
+        match self.state {
+            State::Ready if unread.is_empty() => Ok(Upgrade { policy: self.policy }),
+            State::Ready => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Goes on without TLS, after [`Event::Plaintext`].
+    ///
+    /// # Errors
+    /// [`Error::Unsolicited`] if anything is unread, [`Error::OutOfOrder`] before the event.
+    pub fn into_plaintext(self, unread: &[u8]) -> Result<Plaintext, Error> {
+        match self.state {
+            State::Plaintext(reason) if unread.is_empty() => Ok(Plaintext { reason }),
+            State::Plaintext(_) => Err(Error::Unsolicited),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed(error);
+        error
+    }
+
+    fn receive(&mut self, phase: Phase, frame: &[u8]) -> Result<State, Error> {
+        let reply = self.grammar.reply(phase, frame)?;
+        self.frames = match reply {
+            Reply::More if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
+            Reply::More => self.frames.wrapping_add(1),
+            _ => 0,
+        };
+        Ok(State::after(phase, reply, self.grammar.offers_upgrade(), self.policy, G::HAS_FALLBACK))
+    }
+}
+
+impl<G: Grammar> Machine for Client<G> {
+    type Event<'i> = Event<'i>;
+
+    const MAX_INPUT: usize = G::Framing::MAX_FRAME;
+    const MAX_OUTPUT: usize = G::MAX_OUTPUT;
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        match self.state {
+            State::Await(phase) => match self.framing.next(input) {
+                Ok(None) => Ok(Step::Read),
+                Ok(Some(frame)) => match self.receive(phase, frame) {
+                    Ok(next) => {
+                        self.state = next;
+                        Ok(Step::Event(Event::Received(Untrusted(frame))))
+                    }
+                    Err(error) => Err(self.fail(error)),
+                },
+                Err(error) => Err(self.fail(error)),
+            },
+            // A reply that is there before the request cannot be its answer.
+            State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
+            State::Ask(phase) => {
+                let mut out = Writer::new(output);
+                self.grammar.request(phase, &mut out);
+                let written = out.finish()?;
+                self.state = State::Await(phase);
+                Ok(Step::Write(written))
+            }
+            State::GoAhead => {
+                self.state = State::Ready;
+                Ok(Step::Event(Event::UpgradeReady))
+            }
+            State::NoUpgrade(reason) => {
+                self.state = State::Plaintext(reason);
+                Ok(Step::Event(Event::Plaintext(reason)))
+            }
+            State::Ready | State::Plaintext(_) => Err(Error::OutOfOrder),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        Err(match self.state {
+            State::Failed(error) => error,
+            _ => self.fail(Error::Closed),
+        })
+    }
+
+    fn timed_out(&mut self) -> Error {
+        match self.state {
+            State::Failed(error) => error,
+            _ => self.fail(Error::TimedOut),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self.state {
+            State::Await(phase) => Some(self.grammar.wait(phase)),
+            _ => None,
+        }
+    }
+}
+
+/// The plaintext machine is gone; the TLS handshake is under way, as its client.
+#[must_use = "the handshake's outcome has to be told"]
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Upgrade {
+    policy: Policy,
+}
+
+impl Upgrade {
+    /// The handshake succeeded. If it fails, drop this and close the connection: there is no way
+    /// back to plaintext.
+    ///
+    /// # Errors
+    /// [`Error::Unverified`] if the policy requires a verified peer and this one is not
+    /// (RFC 3207 §4.1). Close the connection.
+    pub fn established(self, verification: Verification) -> Result<Tls, Error> {
+        Tls::new(false, self.policy, verification)
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything that changes the state of a client.
+//!
+//! This file does not know which protocol is spoken.
+
+use crate::{Error, Policy, Reason};
+
+/// One question and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The server speaks first.
+    Greeting,
+    /// The client asks what the server can do.
+    Capabilities,
+    /// The client introduces itself in the old way, to go on in plaintext.
+    Fallback,
+    /// The client asks for the upgrade.
+    Upgrade,
+}
+
+/// What a grammar makes of one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The answer is not finished, or the frame is none of our business.
+    More,
+    /// The phase's one success token.
+    Yes,
+    /// A well-formed refusal.
+    No,
+    /// The server says that it closes the connection.
+    Closing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The peer's turn.
+    Await(Phase),
+    /// Our turn.
+    Ask(Phase),
+    /// The go-ahead is read; the caller is to be told.
+    GoAhead,
+    /// The caller was told to start TLS.
+    Ready,
+    /// There will be no upgrade; the caller is to be told.
+    NoUpgrade(Reason),
+    /// The caller was told to go on in plaintext.
+    Plaintext(Reason),
+    Failed(Error),
+}
+
+impl State {
+    /// What the end of an answer leads to.
+    pub(crate) const fn after(
+        phase: Phase,
+        reply: Reply,
+        offered: bool,
+        policy: Policy,
+        has_fallback: bool,
+    ) -> Self {
+        match (phase, reply, policy) {
+            (_, Reply::More, _) => Self::Await(phase),
+            (_, Reply::Closing, _) => Self::Failed(Error::Closing),
+
+            (Phase::Greeting, Reply::Yes, _) => Self::Ask(Phase::Capabilities),
+            (Phase::Greeting, Reply::No, _) => Self::Failed(Error::Refused),
+
+            (Phase::Capabilities, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
+            (Phase::Capabilities, _, Policy::Required) => Self::Failed(Error::NotOffered),
+            (Phase::Capabilities, Reply::No, _) if has_fallback => Self::Ask(Phase::Fallback),
+            (Phase::Capabilities, _, _) => Self::NoUpgrade(Reason::NotOffered),
+
+            (Phase::Fallback, Reply::Yes, _) => Self::NoUpgrade(Reason::NotOffered),
+            (Phase::Fallback, Reply::No, _) => Self::Failed(Error::Refused),
+
+            (Phase::Upgrade, Reply::Yes, _) => Self::GoAhead,
+            (Phase::Upgrade, Reply::No, Policy::Required) => Self::Failed(Error::Refused),
+            (Phase::Upgrade, Reply::No, _) => Self::NoUpgrade(Reason::Refused),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+mod boundary;
+mod buffer;
+mod error;
+mod policy;
+mod protocol;
+mod step;
+mod untrusted;
+
+pub mod client;
+pub mod server;
+pub mod wire;
+
+#[cfg(feature = "smtp")]
+pub mod lmtp;
+#[cfg(feature = "smtp")]
+pub mod smtp;
+
+pub use boundary::{Channel, Plaintext, Tls};
+pub use buffer::Buffer;
+pub use client::Client;
+pub use error::{ArgumentError, Error, Kind};
+pub use policy::{Policy, Reason, Verification};
+pub use protocol::Protocol;
+pub use server::Server;
+pub use step::{Machine, Step};
+pub use untrusted::Untrusted;

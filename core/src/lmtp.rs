@@ -1,0 +1,19 @@
+//! LMTP (RFC 2033): SMTP's grammar with `LHLO`, and one final reply for each recipient.
+
+use crate::smtp::{ClientGrammar, ServerGrammar};
+
+/// LMTP, RFC 2033.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lmtp;
+
+/// An LMTP client on its way to TLS.
+pub type Client<'a> = crate::Client<ClientGrammar<'a, Lmtp>>;
+
+/// An LMTP server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a, Lmtp>>;
+
+/// The mail session after the upgrade.
+pub type Session<'a, C> = crate::smtp::Session<'a, C, Lmtp>;
+
+/// The receiving side after the upgrade.
+pub type Receiver<'a, C> = crate::smtp::Receiver<'a, C, Lmtp>;

@@ -1,0 +1,24 @@
+//! The constants an adapter needs to know of a protocol.
+
+/// A protocol's name, ports and ALPN protocol id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Protocol {
+    /// The URL scheme, lower case.
+    pub name: &'static str,
+    /// The default TCP port on which the connection starts in plaintext.
+    pub port: u16,
+    /// The default TCP port on which TLS comes first (RFC 8314 §3), where one is registered.
+    pub implicit_port: Option<u16>,
+    /// The registered ALPN protocol id (RFC 7301), where one exists.
+    pub alpn: Option<&'static [u8]>,
+}
+
+impl Protocol {
+    /// SMTP message submission, RFC 6409 and RFC 3207; relays use port 25. No ALPN id is registered.
+    pub const SMTP: Self = Self { name: "smtp", port: 587, implicit_port: Some(465), alpn: None };
+
+    /// LMTP, RFC 2033. Port 24 is customary; nothing is registered for TLS.
+    pub const LMTP: Self = Self { name: "lmtp", port: 24, implicit_port: None, alpn: None };
+}

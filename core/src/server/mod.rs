@@ -1,0 +1,373 @@
+//! The server's engine: order, policy, limits and the boundary, once for all protocols.
+
+mod state;
+
+use core::time::Duration;
+
+pub use state::{Answer, Command};
+
+use crate::wire::{Framing, Line, Writer};
+use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
+use state::{Facts, State, Then};
+
+/// What the engine must know of a protocol in the server role.
+pub trait Grammar {
+    /// How its octets are cut into frames.
+    type Framing: Framing;
+
+    /// The replies that the grammar can print.
+    type Reply: Copy + From<Answer>;
+
+    /// Names and numbers.
+    const PROTOCOL: Protocol;
+
+    /// The longest reply with arguments of the largest size, in octets.
+    const MAX_OUTPUT: usize;
+
+    /// Whether a client has to introduce itself before anything else.
+    const HELLO_FIRST: bool;
+
+    /// What `frame` asks for.
+    fn command(&self, frame: &[u8]) -> Command<Self::Reply>;
+
+    /// Prints a reply; `offer` says whether the upgrade is to be listed.
+    fn print(&self, reply: Self::Reply, offer: bool, out: &mut Writer<'_>);
+
+    /// Prints an application's own line.
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>);
+
+    /// How long waiting for a command is reasonable.
+    const WAIT: Duration;
+}
+
+/// What happens on the way to TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// The client said this; it may be shown or logged, the engine answers it.
+    Received(Untrusted<'i>),
+    /// A command that only the application knows: call [`Server::answer`] or
+    /// [`Server::unknown`].
+    Command(Untrusted<'i>),
+    /// The client asks for the upgrade: call [`Server::accept`] or [`Server::refuse`].
+    UpgradeRequested,
+    /// Everything in plaintext is sent: call [`Server::into_upgrade`] and start the TLS handshake
+    /// as its server.
+    UpgradeReady,
+    /// The client does its business without TLS, which the policy allows: call
+    /// [`Server::into_plaintext`], with its command still unread, or close.
+    Plaintext,
+    /// The client said goodbye and was answered: close.
+    Quit,
+}
+
+/// How a [`Server`] behaves; the default demands TLS and has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config {
+    /// Whether clients may do anything without TLS. A public mail exchanger must not require it
+    /// (RFC 3207 §4); a submission server should.
+    pub policy: Policy,
+    /// Whether TLS can be had. If not, it is not offered, and who asks for it is told to come back.
+    pub available: bool,
+    /// How many mistakes a client may make before the connection is closed.
+    pub max_errors: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { policy: Policy::Required, available: true, max_errors: 10 }
+    }
+}
+
+/// A server on its way from a plaintext connection to TLS.
+///
+/// Drive it with [`step`](Machine::step); answer [`Event::UpgradeRequested`] and
+/// [`Event::Command`]; at [`Event::UpgradeReady`] give it up with
+/// [`into_upgrade`](Self::into_upgrade). Octets behind the client's request are never parsed.
+#[derive(Debug)]
+pub struct Server<G: Grammar> {
+    grammar: G,
+    framing: G::Framing,
+    state: State<G::Reply>,
+    config: Config,
+    errors: u8,
+    greeted: bool,
+}
+
+impl<G: Grammar> Server<G> {
+    /// A server at the start of a fresh connection.
+    pub fn with_grammar(grammar: G, config: Config) -> Self {
+        Self {
+            grammar,
+            framing: G::Framing::default(),
+            state: State::Say(Answer::Greeting.into(), Then::Await),
+            config,
+            errors: 0,
+            greeted: !G::HELLO_FIRST,
+        }
+    }
+
+    /// The names and numbers of the protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        G::PROTOCOL
+    }
+
+    /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if nobody asked.
+    pub fn accept(&mut self) -> Result<(), Error> {
+        self.decide(Answer::GoAhead, Then::GoAhead)
+    }
+
+    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]; the client may try again.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if nobody asked.
+    pub fn refuse(&mut self) -> Result<(), Error> {
+        self.decide(Answer::Unavailable, Then::Await)
+    }
+
+    fn decide(&mut self, answer: Answer, then: Then) -> Result<(), Error> {
+        match self.state {
+            State::Deciding => {
+                self.state = State::Say(answer.into(), then);
+                Ok(())
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Answers a [`Event::Command`] with lines of the application's own; says how many octets of
+    /// `output` to send.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if no command is unanswered, [`Error::OutputTooSmall`] if the lines do
+    /// not fit: nothing is answered then.
+    pub fn answer(&mut self, lines: &[Line<'_>], output: &mut [u8]) -> Result<usize, Error> {
+        match self.state {
+            State::Answering => {
+                let mut out = Writer::new(output);
+                for line in lines {
+                    self.grammar.line(*line, &mut out);
+                }
+                let written = out.finish()?;
+                self.state = State::Await;
+                Ok(written)
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Says that the application does not know an [`Event::Command`] either, which counts as a
+    /// mistake.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if no command is unanswered.
+    pub fn unknown(&mut self) -> Result<(), Error> {
+        match self.state {
+            State::Answering => {
+                self.state = State::Say(Answer::Unknown.into(), Then::Await);
+                self.mistake();
+                Ok(())
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Gives up the plaintext machine. `unread` is everything received that it has not consumed.
+    ///
+    /// Octets that begin a TLS record (0x16) are handed on: some clients send their ClientHello
+    /// without waiting (RFC 9051 §6.2.1).
+    ///
+    /// # Errors
+    /// [`Error::PlaintextAfterGoAhead`] if the unread octets are no TLS: somebody injected commands
+    /// (CVE-2011-0411 and its like). [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The
+    /// connection must be closed.
+    pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade<'_>, Error> {
+        const HANDSHAKE: u8 = 0x16;
+        match (self.state, unread) {
+            (State::Ready, [] | [HANDSHAKE, ..]) => Ok(Upgrade { early: unread }),
+            (State::Ready, _) => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
+            (State::Failed(error), _) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Goes on without TLS, after [`Event::Plaintext`]. The command that led here is still unread:
+    /// it belongs to the machine that follows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] before the event.
+    pub fn into_plaintext(self) -> Result<Plaintext, Error> {
+        match self.state {
+            State::Plaintext => Ok(Plaintext { reason: Reason::NotAsked }),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Writes the last words to a client whose mistake or silence ended the connection; nothing
+    /// where nothing may be said. Says how many octets of `output` to send before closing.
+    ///
+    /// # Errors
+    /// [`Error::OutputTooSmall`].
+    pub fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
+        let State::Failed(error) = self.state else {
+            return Ok(0);
+        };
+        let answer = match error {
+            Error::TimedOut => Answer::TooSlow,
+            Error::FrameTooLong => Answer::TooLong,
+            Error::BareCr | Error::BareLf | Error::Nul | Error::Foreign => Answer::Malformed,
+            _ => return Ok(0),
+        };
+        let mut out = Writer::new(output);
+        self.grammar.print(answer.into(), false, &mut out);
+        out.finish()
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed(error);
+        error
+    }
+
+    fn mistake(&mut self) {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.config.max_errors {
+            self.state = State::Say(Answer::TooManyErrors.into(), Then::Fail(Error::TooManyErrors));
+        }
+    }
+
+    fn receive<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<Event<'i>>, Error> {
+        let mut rest = *input;
+        let Some(frame) = self.framing.next(&mut rest)? else {
+            return Ok(Step::Read);
+        };
+        let command = self.grammar.command(frame);
+        self.greeted |= matches!(command, Command::Hello(_))
+            | (matches!(command, Command::PlainHello(_))
+                & (self.config.policy == Policy::Opportunistic));
+        let facts = Facts {
+            policy: self.config.policy,
+            available: self.config.available,
+            greeted: self.greeted,
+        };
+        let (state, fault) = State::after(command, facts);
+        self.state = state;
+        if fault {
+            self.mistake();
+        }
+        let said = Untrusted(frame);
+        Ok(Step::Event(match self.state {
+            State::Failed(error) => return Err(error),
+            State::Unasked => {
+                self.state = State::Plaintext;
+                return Ok(Step::Event(Event::Plaintext));
+            }
+            State::Answering => {
+                *input = rest;
+                Event::Command(said)
+            }
+            _ => {
+                *input = rest;
+                Event::Received(said)
+            }
+        }))
+    }
+}
+
+impl<G: Grammar> Machine for Server<G> {
+    type Event<'i> = Event<'i>;
+
+    const MAX_INPUT: usize = G::Framing::MAX_FRAME;
+    const MAX_OUTPUT: usize = G::MAX_OUTPUT;
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        match self.state {
+            State::Await => self.receive(input).map_err(|error| self.fail(error)),
+            State::Say(reply, then) => {
+                let mut out = Writer::new(output);
+                self.grammar.print(reply, self.config.available, &mut out);
+                let written = out.finish()?;
+                self.state = match then {
+                    Then::Await => State::Await,
+                    Then::GoAhead => State::GoAhead,
+                    Then::Leave => State::Leaving,
+                    Then::Fail(error) => State::Failed(error),
+                };
+                Ok(Step::Write(written))
+            }
+            State::Asked => {
+                self.state = State::Deciding;
+                Ok(Step::Event(Event::UpgradeRequested))
+            }
+            State::GoAhead => {
+                self.state = State::Ready;
+                Ok(Step::Event(Event::UpgradeReady))
+            }
+            State::Leaving => {
+                self.state = State::Closed;
+                Ok(Step::Event(Event::Quit))
+            }
+            State::Unasked
+            | State::Deciding
+            | State::Answering
+            | State::Plaintext
+            | State::Ready
+            | State::Closed => Err(Error::OutOfOrder),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        match self.state {
+            State::Leaving | State::Closed => Ok(()),
+            State::Failed(error) => Err(error),
+            _ => Err(self.fail(Error::Closed)),
+        }
+    }
+
+    fn timed_out(&mut self) -> Error {
+        match self.state {
+            State::Failed(error) => error,
+            _ => self.fail(Error::TimedOut),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        matches!(self.state, State::Await).then_some(G::WAIT)
+    }
+}
+
+/// The plaintext machine is gone; the TLS handshake is under way, as its server.
+#[must_use = "early octets belong to the handshake"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade<'i> {
+    early: &'i [u8],
+}
+
+impl<'i> Upgrade<'i> {
+    /// What the client sent ahead of the go-ahead: feed it to TLS before anything from the network.
+    #[must_use]
+    pub const fn early(&self) -> &'i [u8] {
+        self.early
+    }
+
+    /// The handshake succeeded. If it fails, drop this and close the connection: there is no way
+    /// back to plaintext.
+    #[must_use]
+    pub const fn established(self) -> Tls {
+        Tls::of_server(false)
+    }
+}

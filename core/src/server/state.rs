@@ -1,0 +1,140 @@
+//! Everything that changes the state of a server.
+//!
+//! This file does not know which protocol is spoken.
+
+use crate::{Error, Policy};
+
+/// What a client's command means for the upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<R> {
+    /// Introduces the client and is answered with `R`.
+    Hello(R),
+    /// Asks for the upgrade.
+    Upgrade,
+    /// Answered with `R` in every state.
+    Harmless(R),
+    /// Answered with `R`, but only where the policy allows plaintext.
+    Plain(R),
+    /// Like [`Plain`](Self::Plain), and introduces the client.
+    PlainHello(R),
+    /// Would carry credentials; never in plaintext.
+    Credentials,
+    /// Begins the protocol's own business.
+    Business,
+    /// Belongs to business that has not begun.
+    Sequence,
+    /// Not known to the grammar; the application may answer it.
+    Other,
+    /// A mistake, answered with `R`.
+    Fault(R),
+    /// Ends the connection.
+    Quit,
+    /// A request of another protocol.
+    Foreign,
+}
+
+/// What the engine says on its own; a grammar has a reply for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The server speaks first.
+    Greeting,
+    /// TLS starts behind this.
+    GoAhead,
+    /// TLS cannot be had now.
+    Unavailable,
+    /// Only the upgrade is allowed now.
+    TlsRequired,
+    /// Credentials need TLS.
+    EncryptionRequired,
+    /// Not now: something else has to come first.
+    BadSequence,
+    /// The command is not known.
+    Unknown,
+    /// The client's last command was answered; the server closes.
+    Bye,
+    /// Too many mistakes; the server closes.
+    TooManyErrors,
+    /// The client was silent for too long; the server closes.
+    TooSlow,
+    /// A frame was too long; the server closes.
+    TooLong,
+    /// A frame was not of the protocol's form; the server closes.
+    Malformed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State<R> {
+    /// The client's turn.
+    Await,
+    /// A reply is to be written, then the state is `Then`.
+    Say(R, Then),
+    /// The client asks for the upgrade; the caller is to be told.
+    Asked,
+    /// The caller decides on the upgrade.
+    Deciding,
+    /// The application answers a command.
+    Answering,
+    /// The client goes on in plaintext; the caller is to be told.
+    Unasked,
+    /// The caller was told to go on in plaintext.
+    Plaintext,
+    /// The go-ahead is sent; the caller is to be told.
+    GoAhead,
+    /// The caller was told to start TLS.
+    Ready,
+    /// The goodbye is sent; the caller is to be told.
+    Leaving,
+    /// The caller was told to close.
+    Closed,
+    Failed(Error),
+}
+
+/// What follows a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Await,
+    GoAhead,
+    Leave,
+    Fail(Error),
+}
+
+/// What a server knows besides its state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) policy: Policy,
+    /// TLS can be had.
+    pub(crate) available: bool,
+    /// The client has introduced itself, or the protocol has no introduction.
+    pub(crate) greeted: bool,
+}
+
+impl<R: From<Answer>> State<R> {
+    /// What a command leads to, and whether it was a mistake.
+    pub(crate) fn after(command: Command<R>, facts: Facts) -> (Self, bool) {
+        let fault = |answer: Answer| (Self::Say(answer.into(), Then::Await), true);
+        let required = matches!(facts.policy, Policy::Required);
+        match command {
+            Command::Foreign => (Self::Failed(Error::Foreign), false),
+            Command::Quit => (Self::Say(Answer::Bye.into(), Then::Leave), false),
+            Command::Fault(reply) => (Self::Say(reply, Then::Await), true),
+            Command::Hello(reply) | Command::Harmless(reply) => {
+                (Self::Say(reply, Then::Await), false)
+            }
+
+            Command::Upgrade if !facts.greeted => fault(Answer::BadSequence),
+            Command::Upgrade if !facts.available => fault(Answer::Unavailable),
+            Command::Upgrade => (Self::Asked, false),
+
+            _ if required => fault(Answer::TlsRequired),
+            Command::Plain(reply) | Command::PlainHello(reply) => {
+                (Self::Say(reply, Then::Await), false)
+            }
+            Command::Credentials => fault(Answer::EncryptionRequired),
+            Command::Sequence => fault(Answer::BadSequence),
+            Command::Business if !facts.greeted => fault(Answer::BadSequence),
+            Command::Business => (Self::Unasked, false),
+            Command::Other => (Self::Answering, false),
+        }
+    }
+}

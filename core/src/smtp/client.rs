@@ -1,0 +1,80 @@
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use super::reply::{FIRST, Reply};
+use super::{Dialect, Domain, MAX_DOMAIN, MAX_LINE};
+use crate::client::{self, Grammar, Phase};
+use crate::wire::{Lines, Writer};
+use crate::{Error, Policy, Protocol};
+
+/// The SMTP or LMTP client's grammar up to the upgrade (RFC 3207 §4).
+#[derive(Debug)]
+pub struct ClientGrammar<'a, D> {
+    domain: Domain<'a>,
+    code: [u8; 3],
+    offered: bool,
+    dialect: PhantomData<D>,
+}
+
+impl<'a, D: Dialect> crate::Client<ClientGrammar<'a, D>> {
+    /// A client that introduces itself as `domain`.
+    #[must_use]
+    pub fn new(domain: Domain<'a>, policy: Policy) -> Self {
+        let grammar = ClientGrammar { domain, code: FIRST, offered: false, dialect: PhantomData };
+        Self::with_grammar(grammar, policy)
+    }
+}
+
+impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
+    type Framing = Lines<MAX_LINE>;
+
+    const PROTOCOL: Protocol = D::PROTOCOL;
+    const MAX_OUTPUT: usize = b"EHLO \r\n".len() + MAX_DOMAIN;
+    const HAS_FALLBACK: bool = D::IS_SMTP;
+
+    fn reply(&mut self, phase: Phase, line: &[u8]) -> Result<client::Reply, Error> {
+        let first = self.code == FIRST;
+        let reply = Reply::follow(line, &mut self.code)?;
+        // The first line of the answer to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1).
+        if phase == Phase::Capabilities && !first {
+            self.offered |= keyword(reply.text().0).eq_ignore_ascii_case(b"STARTTLS");
+        }
+        if !reply.is_last() {
+            return Ok(client::Reply::More);
+        }
+        match (phase, reply.digits()) {
+            (Phase::Greeting | Phase::Upgrade, b"220")
+            | (Phase::Capabilities | Phase::Fallback, b"250") => Ok(client::Reply::Yes),
+            (_, b"421") => Ok(client::Reply::Closing),
+            (_, [b'4' | b'5', ..]) => Ok(client::Reply::No),
+            _ => Err(Error::UnexpectedReply),
+        }
+    }
+
+    fn offers_upgrade(&self) -> bool {
+        self.offered
+    }
+
+    fn request(&self, phase: Phase, out: &mut Writer<'_>) {
+        let verb: &[u8] = match phase {
+            Phase::Upgrade => b"STARTTLS",
+            Phase::Fallback => b"HELO",
+            _ => D::HELLO,
+        };
+        out.put(verb);
+        if phase != Phase::Upgrade {
+            out.put(b" ");
+            out.put(self.domain.as_str().as_bytes());
+        }
+        out.put(b"\r\n");
+    }
+
+    fn wait(&self, _: Phase) -> Duration {
+        super::session::COMMAND_WAIT
+    }
+}
+
+/// The first word of a line.
+pub(super) fn keyword(text: &[u8]) -> &[u8] {
+    text.split(|octet| *octet == b' ').next().unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+use super::Path;
+use crate::wire::{Line, Writer};
+use crate::{ArgumentError, Untrusted};
+
+/// What happens while mail is received. The events marked *judge* wait for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// A command that the machine answers on its own.
+    Received(Untrusted<'i>),
+    /// The client's name for itself; any mail begun before is dropped.
+    Hello(Untrusted<'i>),
+    /// *Judge:* a mail begins, from this path.
+    Mail(Path<'i>),
+    /// *Judge:* the mail is for this path, too.
+    Recipient(Path<'i>),
+    /// A piece of the message, dot-unstuffed.
+    Body(&'i [u8]),
+    /// *Judge:* the message is whole. SMTP asks once; LMTP once for each accepted recipient.
+    Message {
+        /// Its place among the accepted recipients; 0 for SMTP.
+        index: u16,
+    },
+    /// The mail that was begun is dropped.
+    Reset,
+    /// The client said goodbye and was answered: close.
+    Quit,
+}
+
+/// How much a client may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Limits {
+    /// Recipients of one mail; at least 100 (RFC 5321 §4.5.3.1.8).
+    pub recipients: u16,
+    /// Mistakes on one connection.
+    pub errors: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { recipients: 1000, errors: 20 }
+    }
+}
+
+/// What an application says to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Answer<'a> {
+    digits: [u8; 3],
+    text: Line<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// A reply code, 200 to 599 but neither 3yz nor 421, and a line of text, best with an enhanced
+    /// status code (RFC 3463) in front.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Malformed`] for another code, [`ArgumentError::Forbidden`] for CR, LF or NUL
+    /// in the text.
+    pub const fn new(code: u16, text: &'a str) -> Result<Self, ArgumentError> {
+        let digits = [digit(code / 100), digit(code / 10), digit(code)];
+        if !matches!(code, 200..=299 | 400..=420 | 422..=599) {
+            return Err(ArgumentError::Malformed);
+        }
+        match Line::new(text) {
+            Ok(text) => Ok(Self { digits, text }),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) const fn is_yes(&self) -> bool {
+        matches!(self.digits, [b'2', ..])
+    }
+
+    pub(super) fn print(&self, out: &mut Writer<'_>) {
+        out.put(&self.digits);
+        out.put(b" ");
+        out.put(self.text.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
+
+const fn digit(number: u16) -> u8 {
+    (number % 10) as u8 | b'0'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_one_line() {
+        let mut output = [0; 32];
+        let mut out = Writer::new(&mut output);
+        Answer::new(550, "5.1.1 No such user").expect("valid").print(&mut out);
+        assert_eq!(out.finish(), Ok(24));
+        assert_eq!(&output[..24], b"550 5.1.1 No such user\r\n");
+        for code in [0, 199, 334, 354, 421, 600, 65535] {
+            assert_eq!(Answer::new(code, "x"), Err(ArgumentError::Malformed), "{code}");
+        }
+        assert_eq!(Answer::new(250, "a\r\n250 b"), Err(ArgumentError::Forbidden));
+    }
+}

@@ -1,0 +1,111 @@
+use core::str;
+
+use nom::bytes::complete::tag_no_case;
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
+use crate::smtp::address;
+use crate::wire::Octets;
+
+/// A mailbox in a command, of the form of RFC 5321 §4.1.2; empty for the null path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Path<'i>(&'i str);
+
+impl<'i> Path<'i> {
+    /// The mailbox without angle brackets: printable ASCII.
+    #[must_use]
+    pub const fn as_str(&self) -> &'i str {
+        self.0
+    }
+
+    /// Whether it is `<>`, the sender of reports about failures.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why a command's argument is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Path,
+    Parameter,
+    UnknownParameter,
+}
+
+impl Fault {
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Path => "501 5.1.7 Not a valid path",
+            Self::Parameter => "501 5.5.4 Not a valid parameter",
+            Self::UnknownParameter => "555 5.5.4 Unknown parameter",
+        }
+    }
+}
+
+/// `FROM:<reverse-path> [SP parameters]`, with the parameters of what we offer.
+pub(super) fn mail(argument: &[u8]) -> Result<Path<'_>, Fault> {
+    let (path, parameters) = parse("FROM:", argument)?;
+    for parameter in words(parameters) {
+        if parameter.eq_ignore_ascii_case(b"BODY=8BITMIME")
+            || parameter.eq_ignore_ascii_case(b"BODY=7BIT")
+        {
+            continue;
+        }
+        return Err(match parameter {
+            [b'B' | b'b', b'O' | b'o', b'D' | b'd', b'Y' | b'y', b'=', ..] => Fault::Parameter,
+            _ => Fault::UnknownParameter,
+        });
+    }
+    Ok(path)
+}
+
+/// `TO:<forward-path>`, without parameters.
+pub(super) fn recipient(argument: &[u8]) -> Result<Path<'_>, Fault> {
+    let (path, parameters) = parse("TO:", argument)?;
+    if path.is_null() {
+        return Err(Fault::Path);
+    }
+    match words(parameters).next() {
+        Some(_) => Err(Fault::UnknownParameter),
+        None => Ok(path),
+    }
+}
+
+fn parse<'i>(keyword: &'static str, argument: &'i [u8]) -> Result<(Path<'i>, &'i [u8]), Fault> {
+    let parsed: IResult<Octets<'_>, Octets<'_>> =
+        preceded(tag_no_case(keyword), address::path).parse(Octets(argument));
+    match parsed {
+        Ok((Octets(parameters @ ([] | [b' ', ..])), Octets(mailbox)))
+            if mailbox.len() <= address::MAX_PATH - 2 =>
+        {
+            let mailbox = str::from_utf8(mailbox).map_err(|_| Fault::Path)?;
+            Ok((Path(mailbox), parameters))
+        }
+        _ => Err(Fault::Path),
+    }
+}
+
+fn words(parameters: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parameters.split(|octet| *octet == b' ').filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_parameters() {
+        assert_eq!(mail(b"from:<a@b> BODY=8bitmime"), Ok(Path("a@b")));
+        assert_eq!(mail(b"FROM:<>"), Ok(Path("")));
+        assert_eq!(mail(b"FROM: <a@b>"), Err(Fault::Path));
+        assert_eq!(mail(b"FROM:<a@b>BODY=7BIT"), Err(Fault::Path));
+        assert_eq!(mail(b"FROM:<a@b> BODY=BINARYMIME"), Err(Fault::Parameter));
+        assert_eq!(mail(b"FROM:<a@b> SIZE=1"), Err(Fault::UnknownParameter));
+        assert_eq!(recipient(b"TO:<postmaster>"), Ok(Path("postmaster")));
+        assert_eq!(recipient(b"TO:<>"), Err(Fault::Path));
+        assert_eq!(recipient(b"TO:<a@b> NOTIFY=NEVER"), Err(Fault::UnknownParameter));
+        assert_eq!(recipient(b"TO:<a@b>\x80"), Err(Fault::Path));
+    }
+}

@@ -1,0 +1,98 @@
+use crate::{Error, Untrusted};
+
+/// One line of a reply: `Reply-code [ ("-" / SP) textstring ]` (RFC 5321 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reply<'i> {
+    code: [u8; 3],
+    last: bool,
+    text: Untrusted<'i>,
+}
+
+impl<'i> Reply<'i> {
+    pub(crate) fn parse(line: &'i [u8]) -> Result<Self, Error> {
+        let [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line else {
+            return Err(Error::Syntax);
+        };
+        let (last, text) = match rest {
+            [] => (true, rest),
+            [b' ', text @ ..] => (true, text),
+            [b'-', text @ ..] => (false, text),
+            _ => return Err(Error::Syntax),
+        };
+        Ok(Self { code: [*a, *b, *c], last, text: Untrusted(text) })
+    }
+
+    /// Parses the line and holds it against the lines before it: all have one code.
+    pub(crate) fn follow(line: &'i [u8], code: &mut [u8; 3]) -> Result<Self, Error> {
+        let reply = Self::parse(line)?;
+        if *code != FIRST && *code != reply.code {
+            return Err(Error::MixedCodes);
+        }
+        *code = if reply.last { FIRST } else { reply.code };
+        Ok(reply)
+    }
+
+    /// The three digits, 200 to 599.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.code
+            .iter()
+            .fold(0, |code: u16, digit| code.wrapping_mul(10).wrapping_add(u16::from(digit & 0xf)))
+    }
+
+    pub(crate) const fn digits(&self) -> &[u8; 3] {
+        &self.code
+    }
+
+    /// Whether the reply ends with this line.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.last
+    }
+
+    /// What the peer says to people, with an enhanced status code (RFC 3463) in front as a rule.
+    #[must_use]
+    pub const fn text(&self) -> Untrusted<'i> {
+        self.text
+    }
+
+    /// Whether it is worth trying again later: 4yz.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.code, [b'4', ..])
+    }
+}
+
+/// No line of the reply has been read.
+pub(crate) const FIRST: [u8; 3] = [0; 3];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_reply() {
+        let reply = Reply::parse(b"250-first").expect("well formed");
+        assert_eq!((reply.code(), reply.is_last(), reply.text().0), (250, false, &b"first"[..]));
+        for line in [&b"220"[..], b"220 "] {
+            let reply = Reply::parse(line).expect("well formed");
+            assert_eq!((reply.code(), reply.is_last(), reply.text().0), (220, true, &b""[..]));
+        }
+        for bad in
+            [&b""[..], b"22", b"2 0 x", b"22x", b"220x", b"220\tx", b"120 x", b"620 x", b" 220 x"]
+        {
+            assert_eq!(Reply::parse(bad), Err(Error::Syntax), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn one_code_a_reply() {
+        let mut code = FIRST;
+        assert!(Reply::follow(b"250-a", &mut code).is_ok());
+        assert_eq!(Reply::follow(b"220 b", &mut code), Err(Error::MixedCodes));
+        let mut code = FIRST;
+        assert!(Reply::follow(b"250 a", &mut code).is_ok());
+        assert!(Reply::follow(b"220 b", &mut code).is_ok());
+    }
+}

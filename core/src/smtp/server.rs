@@ -1,0 +1,151 @@
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use super::command::{Verb, split};
+use super::{Dialect, Domain, MAX_LINE};
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Line, Lines, Writer};
+
+/// The SMTP or LMTP server's grammar up to the upgrade (RFC 3207 §4).
+#[derive(Debug)]
+pub struct ServerGrammar<'a, D> {
+    domain: Domain<'a>,
+    dialect: PhantomData<D>,
+}
+
+impl<'a, D: Dialect> crate::Server<ServerGrammar<'a, D>> {
+    /// A server that introduces itself as `domain`.
+    #[must_use]
+    pub fn new(domain: Domain<'a>, config: Config) -> Self {
+        let grammar = ServerGrammar { domain, dialect: PhantomData };
+        Self::with_grammar(grammar, config)
+    }
+}
+
+/// The replies of an SMTP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `EHLO` and `LHLO`.
+    Hello,
+    /// To `HELO`.
+    Helo,
+    /// To what needs no other.
+    Ok,
+    /// To `VRFY`.
+    CannotVerify,
+    /// To `EHLO` without a name.
+    NameMissing,
+    /// To `STARTTLS` with a parameter.
+    NoParameters,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+impl Reply {
+    /// The whole reply, but for those that name the server.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Engine(answer) => match answer {
+                Answer::GoAhead => "220 2.0.0 Ready to start TLS",
+                Answer::Unavailable => "454 4.7.0 TLS not available, try again later",
+                Answer::TlsRequired => "530 5.7.0 Must issue a STARTTLS command first",
+                Answer::EncryptionRequired => "538 5.7.11 Encryption required, issue STARTTLS",
+                Answer::BadSequence => "503 5.5.1 Bad sequence of commands",
+                Answer::Bye => "221 2.0.0 Goodbye",
+                Answer::TooManyErrors => "421 4.7.0 Too many errors, closing",
+                Answer::TooSlow => "421 4.4.2 Timeout, closing",
+                Answer::TooLong => "500 5.5.2 Line too long, closing",
+                Answer::Malformed => "500 5.5.2 Not a command, closing",
+                Answer::Unknown => "500 5.5.1 Command not recognized",
+                Answer::Greeting => "",
+            },
+            Self::Ok => "250 2.0.0 Ok",
+            Self::CannotVerify => "252 2.5.0 Cannot verify, send mail and see",
+            Self::NameMissing => "501 5.5.4 Tell your name",
+            Self::NoParameters => "501 5.5.4 No parameters allowed",
+            Self::Hello | Self::Helo => "",
+        }
+    }
+}
+
+impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
+    type Framing = Lines<MAX_LINE>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = D::PROTOCOL;
+    const MAX_OUTPUT: usize = MAX_LINE;
+    const HELLO_FIRST: bool = true;
+    const WAIT: Duration = super::session::COMMAND_WAIT;
+
+    fn command(&self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split(line);
+        match verb {
+            Verb::Ehlo | Verb::Lhlo if (verb == Verb::Ehlo) == D::IS_SMTP => {
+                if argument.is_empty() {
+                    Command::Fault(Reply::NameMissing)
+                } else {
+                    Command::Hello(Reply::Hello)
+                }
+            }
+            Verb::Helo if D::IS_SMTP => {
+                if argument.is_empty() {
+                    Command::Fault(Reply::NameMissing)
+                } else {
+                    Command::PlainHello(Reply::Helo)
+                }
+            }
+            Verb::Ehlo | Verb::Lhlo | Verb::Helo => Command::Fault(Answer::Unknown.into()),
+            Verb::StartTls if argument.is_empty() => Command::Upgrade,
+            Verb::StartTls => Command::Fault(Reply::NoParameters),
+            Verb::Noop => Command::Harmless(Reply::Ok),
+            Verb::Quit => Command::Quit,
+            Verb::Rset => Command::Plain(Reply::Ok),
+            Verb::Vrfy => Command::Plain(Reply::CannotVerify),
+            Verb::Auth => Command::Credentials,
+            Verb::Mail => Command::Business,
+            Verb::Rcpt | Verb::Data | Verb::Bdat => Command::Sequence,
+            Verb::Foreign => Command::Foreign,
+            Verb::Expn | Verb::Help | Verb::Unknown => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        let domain = self.domain.as_str().as_bytes();
+        match reply {
+            Reply::Engine(Answer::Greeting) => {
+                let name: &[u8] = if D::IS_SMTP { b" ESMTP" } else { b" LMTP" };
+                for part in [b"220 ", domain, name] {
+                    out.put(part);
+                }
+            }
+            Reply::Helo => {
+                out.put(b"250 ");
+                out.put(domain);
+            }
+            Reply::Hello => {
+                out.put(b"250-");
+                out.put(domain);
+                out.put(b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n");
+                if offer {
+                    out.put(b"250-STARTTLS\r\n");
+                }
+                out.put(b"250 ENHANCEDSTATUSCODES");
+            }
+            _ => out.put(reply.text().as_bytes()),
+        }
+        out.put(b"\r\n");
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}

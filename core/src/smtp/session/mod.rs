@@ -1,0 +1,412 @@
+//! The sending side of a mail connection, after the upgrade.
+
+mod extensions;
+mod jobs;
+
+use core::marker::PhantomData;
+use core::time::Duration;
+
+pub use extensions::Extensions;
+pub use jobs::{Authenticate, Hello, Job, Mechanism, Quit, Reset, Send};
+
+use super::reply::{FIRST, Reply};
+use super::{Credentials, Dialect, Domain, Envelope, LineEnds, MAX_LINE, Smtp, Stuffer};
+use crate::client::MAX_FRAMES;
+use crate::wire::{Framing, Lines, Writer};
+use crate::{Channel, Error, Machine, Step, Tls, Verification};
+
+/// How long the other side may take for most things (RFC 5321 §4.5.3.2).
+pub(super) const COMMAND_WAIT: Duration = Duration::from_secs(5 * 60);
+const DATA_WAIT: Duration = Duration::from_secs(2 * 60);
+const MESSAGE_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// The commands of a session; each has one reply, but for LMTP's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Command {
+    /// Not ours: the server's greeting on a port with implicit TLS.
+    Greeting,
+    /// `EHLO` or `LHLO`.
+    Hello,
+    /// `HELO`, in plaintext only.
+    Helo,
+    /// `AUTH`.
+    Auth,
+    /// The user name, asked for by `AUTH LOGIN`.
+    User,
+    /// The password, asked for by `AUTH LOGIN`.
+    Password,
+    /// `MAIL FROM`.
+    Mail,
+    /// `RCPT TO`.
+    Recipient,
+    /// `DATA`.
+    Data,
+    /// The message, with its final dot.
+    Message,
+    /// `RSET`.
+    Reset,
+    /// `QUIT`.
+    Quit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ask(Command),
+    Await(Command),
+    /// The server waits for the message.
+    Body,
+    /// A job is done and the next may begin.
+    Idle,
+    /// The job ended without a message; the caller is to be told.
+    NoRecipients,
+    /// The job ended with the last delivery; the caller is to be told.
+    Delivered,
+    Closed,
+    Failed(Error),
+}
+
+/// What happens in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// Part of an answer; it may be shown.
+    Received(Reply<'i>),
+    /// The answer for one recipient: 2yz accepts it. The mail goes on if any is accepted.
+    Recipient {
+        /// Its place in [`Envelope::to`].
+        index: u16,
+        /// What the server said.
+        reply: Reply<'i>,
+    },
+    /// The server waits for the message: call [`Exchange::body`] and [`Exchange::finish`].
+    Body(Reply<'i>),
+    /// LMTP only: what became of the message for one accepted recipient; 2yz delivers it.
+    Delivery {
+        /// Its place among the accepted recipients.
+        index: u16,
+        /// What the server said.
+        reply: Reply<'i>,
+    },
+    /// The job is done.
+    Done(Reply<'i>),
+    /// The server refused; the session goes on.
+    Rejected {
+        /// What was refused.
+        command: Command,
+        /// What the server said.
+        reply: Reply<'i>,
+    },
+    /// No recipient was accepted, nothing is sent; the session goes on.
+    NoRecipients,
+    /// LMTP only: every [`Delivery`](Self::Delivery) is told; the job is done.
+    Delivered,
+}
+
+/// A mail session over TLS, or knowingly over plaintext.
+///
+/// It lives as long as its connection and is driven by jobs: [`hello`](Self::hello) first, then
+/// any of the others, and [`quit`](Self::quit). A job borrows the session and what it sends, and
+/// can be taken up again by calling the same method with the same argument, so that an event loop
+/// can keep the session and not the job.
+///
+/// ```
+/// # use starttls::{smtp, Error, Machine, Step, Tls};
+/// # fn send(tls: Tls, envelope: &smtp::Envelope<'_>, input: &mut &[u8], output: &mut [u8]) -> Result<(), Error> {
+/// let mut session = smtp::Session::<Tls>::new(tls, smtp::Domain::LOCALHOST);
+/// let mut hello = session.hello()?;
+/// while !matches!(hello.step(input, output)?, Step::Event(smtp::session::Event::Done(_))) {
+///     // send, or receive more
+/// }
+/// let mut mail = session.send(envelope)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Session<'a, C, D = Smtp> {
+    domain: Domain<'a>,
+    channel: C,
+    dialect: PhantomData<D>,
+    lines: Lines<MAX_LINE>,
+    code: [u8; 3],
+    frames: u8,
+    state: State,
+    extensions: Extensions,
+    stuffer: Stuffer,
+    /// A transaction is open on the server that RSET has to end.
+    dirty: bool,
+    /// Recipients asked for, answered with yes, and (LMTP) delivered.
+    asked: u16,
+    accepted: u16,
+    delivered: u16,
+}
+
+impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
+    /// A session that knows nothing but its configuration and introduces itself as `domain`.
+    #[must_use]
+    pub fn new(channel: C, domain: Domain<'a>) -> Self {
+        let state = if channel.greets() {
+            State::Await(Command::Greeting)
+        } else {
+            State::Ask(Command::Hello)
+        };
+        Self {
+            domain,
+            channel,
+            dialect: PhantomData,
+            lines: Lines::default(),
+            code: FIRST,
+            frames: 0,
+            state,
+            extensions: Extensions::default(),
+            stuffer: Stuffer::new(LineEnds::Strict),
+            dirty: false,
+            asked: 0,
+            accepted: 0,
+            delivered: 0,
+        }
+    }
+
+    /// What the server can do; nothing before [`hello`](Self::hello) is done.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
+    /// What the session runs over.
+    #[must_use]
+    pub const fn channel(&self) -> &C {
+        &self.channel
+    }
+
+    /// What to do with lone CR or LF in the messages of this session.
+    pub const fn set_line_ends(&mut self, line_ends: LineEnds) {
+        self.stuffer = Stuffer::new(line_ends);
+    }
+
+    /// Introduces the client and learns what the server can do.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if another job is under way or this one was done.
+    pub fn hello(&mut self) -> Result<Exchange<'_, 'a, Hello, C, D>, Error> {
+        self.job(Hello)
+    }
+
+    /// Sends one mail. After [`Event::Body`] the message follows through the job.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if another job is under way or there was no [`hello`](Self::hello).
+    pub fn send<'m>(
+        &mut self,
+        envelope: &'m Envelope<'m>,
+    ) -> Result<Exchange<'_, 'a, Send<'m>, C, D>, Error> {
+        self.job(Send(envelope))
+    }
+
+    /// Drops a mail that was begun and not finished, or asks whether the server is still there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if another job is under way.
+    pub fn reset(&mut self) -> Result<Exchange<'_, 'a, Reset, C, D>, Error> {
+        self.job(Reset)
+    }
+
+    /// Says goodbye.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if another job is under way.
+    pub fn quit(&mut self) -> Result<Exchange<'_, 'a, Quit, C, D>, Error> {
+        self.job(Quit)
+    }
+
+    fn job<J: Job>(&mut self, job: J) -> Result<Exchange<'_, 'a, J, C, D>, Error> {
+        match self.state {
+            State::Idle => {
+                if let Some(command) = job.first(self.dirty) {
+                    (self.asked, self.accepted, self.delivered) = (0, 0, 0);
+                    self.state = State::Ask(command);
+                } else {
+                    return Err(Error::OutOfOrder);
+                }
+            }
+            State::Ask(command) | State::Await(command) if job.owns(command) => {}
+            State::Body | State::NoRecipients | State::Delivered if job.owns(Command::Message) => {}
+            State::Failed(error) => return Err(error),
+            _ => return Err(Error::OutOfOrder),
+        }
+        Ok(Exchange { session: self, job })
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed(error);
+        error
+    }
+}
+
+impl<'a, D: Dialect> Session<'a, Tls, D> {
+    /// Proves who the client is, by the strongest mechanism that the server offers.
+    ///
+    /// It exists on sessions over TLS only:
+    ///
+    /// ```compile_fail,E0599
+    /// # use starttls::{smtp, Plaintext};
+    /// fn leak(mut session: smtp::Session<'_, Plaintext>, credentials: &smtp::Credentials<'_>) {
+    ///     session.authenticate(credentials);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unverified`] if nobody vouches for the server, [`Error::Unsupported`] if it offers
+    /// no mechanism of ours, [`Error::OutOfOrder`] if another job is under way. Nothing is sent then.
+    pub fn authenticate<'c>(
+        &mut self,
+        credentials: &'c Credentials<'c>,
+    ) -> Result<Exchange<'_, 'a, Authenticate<'c>, Tls, D>, Error> {
+        if self.channel.verification() != Verification::Verified {
+            return Err(Error::Unverified);
+        }
+        let mechanism = Mechanism::strongest(self.extensions).ok_or(match self.state {
+            State::Failed(error) => error,
+            State::Idle => Error::Unsupported,
+            _ => Error::OutOfOrder,
+        })?;
+        self.job(Authenticate { mechanism, credentials })
+    }
+}
+
+/// A job of a session that is under way.
+#[derive(Debug)]
+pub struct Exchange<'s, 'a, J, C, D = Smtp> {
+    session: &'s mut Session<'a, C, D>,
+    job: J,
+}
+
+impl<C: Channel, D: Dialect> Exchange<'_, '_, Send<'_>, C, D> {
+    /// Fills `output` from the front of `message` and says how many octets to send, after
+    /// [`Event::Body`]. What is left of `message` comes with the next call.
+    ///
+    /// # Errors
+    /// Those of [`Stuffer::push`]; [`Error::OutOfOrder`] if the server does not wait for a message.
+    /// After [`Error::BareLineEnd`] the connection is good for nothing more: close it, and the
+    /// server drops the mail.
+    pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        match self.session.state {
+            State::Body => self.session.stuffer.push(message, output),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Ends the message; what became of it comes with the next steps.
+    ///
+    /// # Errors
+    /// Those of [`Stuffer::end`] and [`body`](Self::body).
+    pub fn finish(&mut self) -> Result<(), Error> {
+        match self.session.state {
+            State::Body => {
+                self.session.stuffer.end()?;
+                self.session.state = State::Ask(Command::Message);
+                Ok(())
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+}
+
+impl<C: Channel, D: Dialect, J: Job> Exchange<'_, '_, J, C, D> {
+    fn receive<'i>(&mut self, command: Command, line: &'i [u8]) -> Result<Event<'i>, Error> {
+        let session = &mut *self.session;
+        let first = session.code == FIRST;
+        let reply = Reply::follow(line, &mut session.code)?;
+        if command == Command::Hello && !first {
+            session.extensions.read(reply.text().0);
+        }
+        if !reply.is_last() {
+            if session.frames >= MAX_FRAMES {
+                return Err(Error::ReplyTooLong);
+            }
+            session.frames = session.frames.wrapping_add(1);
+            return Ok(Event::Received(reply));
+        }
+        session.frames = 0;
+        if reply.digits() == b"421" && command != Command::Quit {
+            return Err(Error::Closing);
+        }
+        self.job.answered(command, reply, session)
+    }
+}
+
+impl<C: Channel, D: Dialect, J: Job> Machine for Exchange<'_, '_, J, C, D> {
+    type Event<'i> = Event<'i>;
+
+    const MAX_INPUT: usize = MAX_LINE;
+    const MAX_OUTPUT: usize = jobs::MAX_OUTPUT;
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        match self.session.state {
+            State::Await(command) => {
+                let line = match self.session.lines.next(input) {
+                    Ok(Some(line)) => line,
+                    Ok(None) => return Ok(Step::Read),
+                    Err(error) => return Err(self.session.fail(error)),
+                };
+                self.receive(command, line)
+                    .map(Step::Event)
+                    .map_err(|error| self.session.fail(error))
+            }
+            State::Ask(_) if !input.is_empty() => Err(self.session.fail(Error::Unsolicited)),
+            State::Ask(command) => {
+                let mut out = Writer::new(output);
+                self.job.print(command, self.session, &mut out);
+                let written = out.finish()?;
+                self.session.state = State::Await(command);
+                Ok(Step::Write(written))
+            }
+            State::NoRecipients => {
+                self.session.state = State::Idle;
+                Ok(Step::Event(Event::NoRecipients))
+            }
+            State::Delivered => {
+                self.session.state = State::Idle;
+                Ok(Step::Event(Event::Delivered))
+            }
+            State::Body | State::Idle | State::Closed => Err(Error::OutOfOrder),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        match self.session.state {
+            // The server may close without an answer to QUIT; the mail is safe.
+            State::Closed | State::Await(Command::Quit) => {
+                self.session.state = State::Closed;
+                Ok(())
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(self.session.fail(Error::Closed)),
+        }
+    }
+
+    fn timed_out(&mut self) -> Error {
+        match self.session.state {
+            State::Failed(error) => error,
+            _ => self.session.fail(Error::TimedOut),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self.session.state {
+            State::Await(Command::Data) => Some(DATA_WAIT),
+            State::Await(Command::Message) => Some(MESSAGE_WAIT),
+            State::Await(_) => Some(COMMAND_WAIT),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use super::Framing;
+use crate::Error;
+
+/// Lines that end with CRLF and nothing else, of at most `MAX` octets with the CRLF.
+///
+/// Bare CR, bare LF and NUL are errors (RFC 5321 §2.3.8): two parties that do not agree on what
+/// ends a line can be played against each other.
+#[derive(Debug, Default)]
+pub struct Lines<const MAX: usize> {
+    scanned: u16,
+}
+
+impl<const MAX: usize> Framing for Lines<MAX> {
+    const MAX_FRAME: usize = {
+        assert!(MAX >= 2 && MAX <= u16::MAX as usize);
+        MAX
+    };
+
+    /// The line without its CRLF.
+    #[inline]
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        let mut end = usize::from(self.scanned);
+        let mut previous = match end.checked_sub(1) {
+            Some(last) => input.get(last).copied().unwrap_or_default(),
+            None => 0,
+        };
+        for &octet in input.get(end..).unwrap_or_default() {
+            end = end.wrapping_add(1);
+            if (octet == b'\n') != (previous == b'\r') {
+                return Err(if octet == b'\n' { Error::BareLf } else { Error::BareCr });
+            }
+            if octet == b'\n' {
+                self.scanned = 0;
+                let (line, rest) = input.split_at_checked(end).unwrap_or_default();
+                *input = rest;
+                return Ok(line.split_last_chunk::<2>().map(|(line, _)| line));
+            }
+            if octet == 0 {
+                return Err(Error::Nul);
+            }
+            if end >= MAX {
+                return Err(Error::FrameTooLong);
+            }
+            previous = octet;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below MAX, which fits")]
+        {
+            self.scanned = end as u16;
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Short = Lines<6>;
+
+    fn all(mut input: &[u8]) -> Result<(heapless::Vec<&[u8], 8>, usize), Error> {
+        let mut lines = Short::default();
+        let mut found = heapless::Vec::new();
+        while let Some(line) = lines.next(&mut input)? {
+            found.push(line).expect("few lines");
+        }
+        Ok((found, input.len()))
+    }
+
+    #[test]
+    fn only_crlf_ends_a_line() {
+        assert_eq!(all(b"\r\nab\r\nc"), Ok((heapless::Vec::from_iter([&b""[..], b"ab"]), 1)));
+        assert_eq!(all(b"a\n"), Err(Error::BareLf));
+        assert_eq!(all(b"\n"), Err(Error::BareLf));
+        assert_eq!(all(b"a\rb"), Err(Error::BareCr));
+        assert_eq!(all(b"a\r\r\n"), Err(Error::BareCr));
+        assert_eq!(all(b"a\0"), Err(Error::Nul));
+    }
+
+    #[test]
+    fn the_limit_is_the_limit() {
+        assert_eq!(all(b"abcd\r\n"), Ok((heapless::Vec::from_iter([&b"abcd"[..]]), 0)));
+        assert_eq!(all(b"abcde\r"), Err(Error::FrameTooLong));
+        assert_eq!(all(b"abcde"), Ok((heapless::Vec::new(), 5)));
+        assert_eq!(all(b"abcdef"), Err(Error::FrameTooLong));
+    }
+
+    #[test]
+    fn every_cut_is_the_same() {
+        let whole = b"ab\r\nc\r\n\r\nd";
+        for cut in 0..=whole.len() {
+            let mut lines = Short::default();
+            let mut found = heapless::Vec::<&[u8], 8>::new();
+            let mut start = 0;
+            for end in [cut, whole.len()] {
+                let mut input = &whole[start..end];
+                while let Some(line) = lines.next(&mut input).expect("well formed") {
+                    found.push(line).expect("few lines");
+                }
+                start = end - input.len();
+            }
+            assert_eq!(found, [&b"ab"[..], b"c", b""]);
+            assert_eq!(start, whole.len() - 1);
+        }
+    }
+}

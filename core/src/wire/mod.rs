@@ -1,0 +1,31 @@
+//! Octets: where one frame ends, and how a frame is written.
+//!
+//! This layer knows nothing of roles, states or policies.
+
+mod lines;
+#[cfg(feature = "smtp")]
+mod octets;
+mod text;
+mod writer;
+
+pub use lines::Lines;
+#[cfg(feature = "smtp")]
+pub(crate) use octets::Octets;
+pub use text::Line;
+pub use writer::Writer;
+
+use crate::Error;
+
+/// Finds whole frames at the start of the input, and remembers how far it has looked.
+pub trait Framing: Default {
+    /// The longest frame, in octets, with whatever ends it.
+    const MAX_FRAME: usize;
+
+    /// Takes one frame off the input, or `None` when it is not all there yet.
+    ///
+    /// Called again with the same input and more behind it, it looks only at what is new.
+    ///
+    /// # Errors
+    /// The frame is malformed or too long, as soon as that can be known.
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error>;
+}
