@@ -1,0 +1,212 @@
+//! The whole public API, called with octets that the compiler knows nothing about.
+//!
+//! It links only if no panic is reachable from any of it.
+
+#![no_std]
+#![no_main]
+
+use core::fmt::{self, Write as _};
+use core::hint::black_box;
+use core::str;
+
+use starttls::smtp::{self, Address, Credentials, Domain, Envelope, LineEnds};
+use starttls::{
+    Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls, Verification, client,
+    lmtp, server, wire,
+};
+use starttls_thumb::{opaque, receive, send};
+
+struct Uart;
+
+impl fmt::Write for Uart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        send(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn text(buffer: &mut [u8]) -> &str {
+    let received = receive(buffer);
+    str::from_utf8(buffer.get(..received).unwrap_or_default()).unwrap_or_default()
+}
+
+fn policy() -> Policy {
+    if opaque(true) { Policy::Required } else { Policy::Opportunistic }
+}
+
+/// Steps a machine until it needs something, and tells it everything that can be told.
+fn drive<M: Machine>(
+    machine: &mut M,
+    mut event: impl FnMut(&mut M, M::Event<'_>),
+) -> Result<(), Error> {
+    let mut buffer = Buffer::<512>::new();
+    let mut output = [0; 768];
+    for _ in 0..opaque(100_u8) {
+        let mut input = buffer.filled();
+        let step = machine.step(&mut input, &mut output)?;
+        let unread = input.len();
+        match step {
+            Step::Write(n) => send(output.get(..n).unwrap_or_default()),
+            Step::Event(happened) => event(machine, happened),
+            Step::Read if opaque(false) => machine.end_of_input()?,
+            Step::Read if opaque(false) => return Err(machine.timed_out()),
+            Step::Read => {
+                black_box(machine.wait());
+                buffer.keep(unread);
+                buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
+                continue;
+            }
+        }
+        buffer.keep(unread);
+    }
+    Ok(())
+}
+
+fn client<G: client::Grammar>(mut client: Client<G>) -> Result<Tls, Error> {
+    let outcome = drive(&mut client, |_, event| {
+        if let client::Event::Received(said) = event {
+            let _ = write!(Uart, "{said} {said:?}");
+        }
+    });
+    black_box(client.protocol());
+    outcome?;
+    let mut unread = [0; 8];
+    let unread = receive(&mut unread);
+    let unread = [0; 8].get(..unread).map(<[u8]>::len).unwrap_or_default();
+    let bytes = [0x16; 8];
+    if opaque(false) {
+        let plaintext = client.into_plaintext(bytes.get(..unread).unwrap_or_default())?;
+        return session::<_, smtp::Smtp>(plaintext).map(|()| Tls::implicit_server());
+    }
+    let upgrade = client.into_upgrade(bytes.get(..unread).unwrap_or_default())?;
+    let verified = opaque(true);
+    upgrade.established(if verified { Verification::Verified } else { Verification::Unverified })
+}
+
+fn server<G: server::Grammar>(mut server: Server<G>) -> Result<Tls, Error> {
+    let outcome = drive(&mut server, |server, event| {
+        let mut output = [0; 64];
+        let mut line = [0; 32];
+        black_box(match event {
+            server::Event::UpgradeRequested if opaque(true) => server.accept(),
+            server::Event::UpgradeRequested => server.refuse(),
+            server::Event::Command(_) if opaque(true) => wire::Line::new(text(&mut line))
+                .map_err(|_| Error::OutOfOrder)
+                .and_then(|line| server.answer(&[line], &mut output))
+                .map(|written| send(output.get(..written).unwrap_or_default())),
+            server::Event::Command(_) => server.unknown(),
+            _ => Ok(()),
+        })
+        .ok();
+    });
+    let mut output = [0; 64];
+    let written = server.farewell(&mut output)?;
+    send(output.get(..written).unwrap_or_default());
+    outcome?;
+    if opaque(false) {
+        let plaintext = server.into_plaintext()?;
+        return receiver::<Plaintext, smtp::Smtp>(plaintext).map(|()| Tls::implicit_server());
+    }
+    let mut early = [0; 64];
+    let received = receive(&mut early);
+    let upgrade = server.into_upgrade(early.get(..received).unwrap_or_default())?;
+    send(upgrade.early());
+    Ok(upgrade.established())
+}
+
+fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
+    let mut session = smtp::Session::<C, D>::new(channel, Domain::LOCALHOST);
+    session.set_line_ends(if opaque(true) { LineEnds::Strict } else { LineEnds::Normalize });
+    drive(&mut session.hello()?, |_, event| {
+        if let smtp::session::Event::Received(reply) = event {
+            let _ = write!(Uart, "{} {}", reply.code(), reply.text());
+        }
+    })?;
+    let (mut from, mut to) = ([0; 80], [0; 80]);
+    let from = Address::new(text(&mut from)).ok();
+    let to = Address::new(text(&mut to)).map_err(|_| Error::OutOfOrder)?;
+    let to = [to, to];
+    let envelope = Envelope::new(from, &to).map_err(|_| Error::OutOfOrder)?;
+    drive(&mut session.send(&envelope)?, |job, event| {
+        if matches!(event, smtp::session::Event::Body(_)) {
+            let (mut message, mut output) = ([0; 64], [0; 64]);
+            let received = receive(&mut message);
+            let mut message = message.get(..received).unwrap_or_default();
+            if let Ok(written) = job.body(&mut message, &mut output) {
+                send(output.get(..written).unwrap_or_default());
+            }
+            black_box(job.finish()).ok();
+        }
+    })?;
+    drive(&mut session.reset()?, |_, _| {})?;
+    drive(&mut session.quit()?, |_, _| {})
+}
+
+fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
+    let mut session = smtp::Session::<Tls, D>::new(tls, Domain::LOCALHOST);
+    drive(&mut session.hello()?, |_, _| {})?;
+    let (mut user, mut password) = ([0; 300], [0; 300]);
+    let credentials =
+        Credentials::new(text(&mut user), text(&mut password)).map_err(|_| Error::OutOfOrder)?;
+    let _ = write!(Uart, "{credentials:?} {:?}", session.extensions());
+    drive(&mut session.authenticate(&credentials)?, |_, _| {})
+}
+
+fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
+    let mut receiver =
+        smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, smtp::receiver::Limits::default());
+    let outcome = drive(&mut receiver, |receiver, event| {
+        use smtp::receiver::Event;
+        let (mut output, mut line) = ([0; 64], [0; 32]);
+        match event {
+            Event::Mail(path) | Event::Recipient(path) => {
+                send(path.as_str().as_bytes());
+                black_box(receiver.accept()).ok();
+            }
+            Event::Message { .. } => {
+                if let Ok(answer) = smtp::receiver::Answer::new(opaque(250), text(&mut line))
+                    && let Ok(written) = receiver.answer(answer, &mut output)
+                {
+                    send(output.get(..written).unwrap_or_default());
+                }
+            }
+            Event::Body(piece) => send(piece),
+            _ => {}
+        }
+    });
+    let mut output = [0; 64];
+    let written = receiver.farewell(&mut output)?;
+    send(output.get(..written).unwrap_or_default());
+    outcome
+}
+
+fn all() -> Result<(), Error> {
+    let mut name = [0; 300];
+    let domain = Domain::new(text(&mut name)).unwrap_or(Domain::LOCALHOST);
+    let config =
+        server::Config { policy: policy(), available: opaque(true), max_errors: opaque(10) };
+    loop {
+        let outcome = match opaque(0_u8) {
+            0 => client(smtp::Client::new(domain, policy())).and_then(session::<_, smtp::Smtp>),
+            1 => client(lmtp::Client::new(domain, policy())).and_then(session::<_, lmtp::Lmtp>),
+            2 => client(smtp::Client::new(domain, policy())).and_then(authenticate::<smtp::Smtp>),
+            3 => server(smtp::Server::new(domain, config)).and_then(receiver::<_, smtp::Smtp>),
+            4 => server(lmtp::Server::new(domain, config)).and_then(receiver::<_, lmtp::Lmtp>),
+            _ => {
+                Tls::implicit(policy(), Verification::Unverified).and_then(session::<_, smtp::Smtp>)
+            }
+        };
+        if let Err(error) = outcome {
+            let _ = write!(Uart, "{error} {} {:?}", error.rule(), error.kind());
+            if error.is_ours() {
+                return Err(error);
+            }
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn reset() -> ! {
+    black_box(all()).ok();
+    loop {}
+}

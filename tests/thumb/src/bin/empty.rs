@@ -1,0 +1,15 @@
+//! The image without the library: what the others are compared with.
+
+#![no_std]
+#![no_main]
+
+use starttls_thumb::{receive, send};
+
+#[unsafe(no_mangle)]
+extern "C" fn reset() -> ! {
+    let mut octets = [0; 512];
+    loop {
+        let received = receive(&mut octets);
+        send(octets.get(..received).unwrap_or_default());
+    }
+}
