@@ -1,0 +1,1 @@
+//! Tables of vectors and what runs them.
