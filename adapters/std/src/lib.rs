@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod driver;
+mod error;
+mod mail;
+mod receive;
+mod server;
+mod timeouts;
+mod tls;
+mod upgrade;
+mod verify;
+
+pub use driver::{Driver, Observer, Silent, Socket};
+pub use error::{Answer, Error};
+pub use mail::{Mailer, Mode, Receipt};
+pub use receive::{Deliver, Inbox, Mail};
+pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};
+pub use timeouts::Timeouts;
+pub use tls::ClientTls;
+pub use upgrade::{ClientStream, Upgraded, connect, handshake, upgrade, upgrade_or_plaintext};

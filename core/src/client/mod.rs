@@ -99,6 +99,12 @@ impl<G: Grammar> Client<G> {
         G::PROTOCOL
     }
 
+    /// What the caller demands of the connection.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// Gives up the plaintext machine. `unread` is everything received that it has not consumed.
     ///
     /// # Errors

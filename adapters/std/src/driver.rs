@@ -1,0 +1,330 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::ops::{ControlFlow, DerefMut};
+use std::time::Duration;
+
+use rustls::{ConnectionCommon, SideData, StreamOwned};
+use starttls::{Buffer, Machine, Step};
+
+use crate::Error;
+use crate::timeouts::{Deadlines, Timeouts};
+
+/// The receive buffer, in octets; no machine needs more for a frame.
+const BUFFER: usize = 16 * 1024;
+
+/// How many octets make a write worth its system call: one TLS record.
+const FULL: usize = 16 * 1024;
+
+/// How long a write may take when the machine does not wait for anything.
+const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// A blocking stream whose waiting can be bounded.
+pub trait Socket: Read + Write {
+    /// Whether what is written is encrypted.
+    const ENCRYPTED: bool;
+
+    /// Says that nothing more will be written; TLS tells the peer so.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn finish(&mut self) -> io::Result<()>;
+
+    /// Bounds each read and write from now on.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+}
+
+impl Socket for TcpStream {
+    const ENCRYPTED: bool = false;
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+}
+
+impl<C, S, D> Socket for StreamOwned<C, S>
+where
+    C: DerefMut<Target = ConnectionCommon<D>>,
+    S: Socket,
+    D: SideData,
+{
+    const ENCRYPTED: bool = true;
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.conn.send_close_notify();
+        self.flush()?;
+        self.sock.finish()
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.sock.set_timeout(timeout)
+    }
+}
+
+/// Somebody who watches a connection: a log, a ladder, a test. All methods do nothing by default.
+pub trait Observer {
+    /// These octets were sent.
+    fn sent(&mut self, octets: &[u8]) {
+        let _ = octets;
+    }
+
+    /// So many octets were sent that carry a credential.
+    fn withheld(&mut self, octets: usize) {
+        let _ = octets;
+    }
+
+    /// These octets were received and consumed: one line, or a piece of a message.
+    fn received(&mut self, octets: &[u8]) {
+        let _ = octets;
+    }
+
+    /// TLS is up, and `problem` says why the peer's certificate does not verify. What came before was
+    /// plaintext, what follows is encrypted.
+    fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
+        let _ = (tls, problem);
+    }
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// Drives machines over a blocking stream: reads when they need more, writes what they say.
+///
+/// It reads ahead only into the buffer that the machine looks at, and hands that buffer to the next
+/// machine, so that nothing is lost between two machines in plaintext and nothing can slip across
+/// the upgrade unseen.
+pub struct Driver<'o, S> {
+    stream: S,
+    deadlines: Deadlines,
+    timeout: Option<Duration>,
+    buffer: Box<Buffer<BUFFER>>,
+    output: Vec<u8>,
+    pending: Vec<u8>,
+    said: Vec<u8>,
+    secret: bool,
+    observer: &'o mut dyn Observer,
+}
+
+impl<S> std::fmt::Debug for Driver<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("deadlines", &self.deadlines).finish_non_exhaustive()
+    }
+}
+
+impl<'o, S: Socket> Driver<'o, S> {
+    /// A driver for a fresh connection; the total time starts now.
+    pub fn new(stream: S, timeouts: Timeouts, observer: &'o mut dyn Observer) -> Self {
+        Self::starting(stream, Deadlines::start(timeouts), observer)
+    }
+
+    pub(crate) fn starting(
+        stream: S,
+        deadlines: Deadlines,
+        observer: &'o mut dyn Observer,
+    ) -> Self {
+        Self {
+            stream,
+            deadlines,
+            timeout: None,
+            buffer: Box::default(),
+            output: Vec::new(),
+            pending: Vec::new(),
+            said: Vec::new(),
+            secret: false,
+            observer,
+        }
+    }
+
+    /// Received and not yet consumed.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.buffer.filled()
+    }
+
+    /// What watches, to tell it more.
+    pub fn observer(&mut self) -> &mut dyn Observer {
+        self.observer
+    }
+
+    /// Ends the driver; anything unread is lost.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
+    pub(crate) fn into_parts(self) -> (S, Deadlines, &'o mut dyn Observer) {
+        (self.stream, self.deadlines, self.observer)
+    }
+
+    /// From now on, whether what is sent carries a credential.
+    pub(crate) const fn set_secret(&mut self, secret: bool) {
+        self.secret = secret;
+    }
+
+    /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
+    /// protocol lets it. What `on_event` puts into the vector is sent next.
+    ///
+    /// # Errors
+    /// Those of the machine, of the stream and of `on_event`.
+    pub fn run<M: Machine, T>(
+        &mut self,
+        machine: &mut M,
+        mut on_event: impl FnMut(&mut M, M::Event<'_>, &mut Vec<u8>) -> Result<ControlFlow<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        const { assert!(M::MAX_INPUT <= BUFFER) };
+        if self.output.len() < M::MAX_OUTPUT {
+            self.output.resize(M::MAX_OUTPUT, 0);
+        }
+        loop {
+            let filled = self.buffer.filled();
+            let mut input = filled;
+            let step = machine.step(&mut input, &mut self.output);
+            let unread = input.len();
+            if unread < filled.len() {
+                let consumed = &filled[..filled.len() - unread];
+                self.said.clear();
+                self.said.extend_from_slice(&consumed[..consumed.len().min(512)]);
+                self.observer.received(consumed);
+            }
+            let ended = match step {
+                Ok(Step::Event(event)) => {
+                    let flow = on_event(machine, event, &mut self.pending);
+                    self.buffer.keep(unread);
+                    match flow? {
+                        ControlFlow::Break(value) => Some(Some(value)),
+                        ControlFlow::Continue(()) => None,
+                    }
+                }
+                Ok(Step::Write(n)) => {
+                    self.buffer.keep(unread);
+                    self.pending.extend_from_slice(&self.output[..n]);
+                    None
+                }
+                Ok(Step::Read) => {
+                    self.buffer.keep(unread);
+                    if self.receive(machine)? { None } else { Some(None) }
+                }
+                Err(error) => {
+                    self.buffer.keep(unread);
+                    return Err(self.protocol(error));
+                }
+            };
+            self.flush(machine.wait())?;
+            if let Some(value) = ended {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Sends octets that no machine asked for, such as the pieces of a message.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn send(&mut self, octets: &[u8]) -> Result<(), Error> {
+        self.pending.extend_from_slice(octets);
+        self.flush(None)
+    }
+
+    /// Says goodbye below the protocol: TLS's close_notify, TCP's FIN.
+    ///
+    /// # Errors
+    /// Those of the stream; a peer that is gone already is none.
+    pub fn close(mut self) -> Result<(), Error> {
+        match self.stream.finish() {
+            Err(error) if !is_gone(&error) => Err(Error::io("closing")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends octets as soon as there are many or a machine has something to add, so that the end of a
+    /// message leaves in one write with its last piece.
+    pub(crate) fn send_soon(&mut self, octets: &[u8]) -> Result<(), Error> {
+        self.pending.extend_from_slice(octets);
+        if self.pending.len() < FULL { Ok(()) } else { self.flush(None) }
+    }
+
+    fn flush(&mut self, wait: Option<Duration>) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.bound(wait.unwrap_or(WRITE_WAIT))?;
+        let sent = self.stream.write_all(&self.pending).and_then(|()| self.stream.flush());
+        if self.secret {
+            self.observer.withheld(self.pending.len());
+        } else {
+            self.observer.sent(&self.pending);
+        }
+        self.pending.clear();
+        match sent {
+            Err(error) if is_timeout(&error) => Err(self.protocol(starttls::Error::TimedOut)),
+            other => other.map_err(Error::io("sending")),
+        }
+    }
+
+    /// Receives more; `false` if the connection ended and may.
+    fn receive<M: Machine>(&mut self, machine: &mut M) -> Result<bool, Error> {
+        let Some(reasonable) = machine.wait() else {
+            return Err(self.protocol(starttls::Error::OutOfOrder));
+        };
+        loop {
+            if self.bound(reasonable).is_err() {
+                return Err(self.protocol(machine.timed_out()));
+            }
+            let stream = &mut self.stream;
+            match self.buffer.fill(|free| stream.read(free)) {
+                Ok(0) => break,
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => {
+                    return Err(self.protocol(machine.timed_out()));
+                }
+                Err(error) if is_end(&error) => break,
+                Err(error) => return Err(Error::io("receiving")(error)),
+            }
+        }
+        machine.end_of_input().map_err(|error| self.protocol(error))?;
+        Ok(false)
+    }
+
+    fn bound(&mut self, reasonable: Duration) -> Result<(), Error> {
+        let Some(timeout) = self.deadlines.wait(reasonable) else {
+            return Err(self.protocol(starttls::Error::TimedOut));
+        };
+        if self.timeout != Some(timeout) {
+            self.stream.set_timeout(timeout).map_err(Error::io("setting a timeout"))?;
+            self.timeout = Some(timeout);
+        }
+        Ok(())
+    }
+
+    fn protocol(&self, error: starttls::Error) -> Error {
+        let said = self.said.trim_ascii_end().escape_ascii().to_string();
+        Error::Protocol { error, said }
+    }
+}
+
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    is_end(error) || matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::NotConnected)
+}
+
+/// Whether the peer just went away. Without TLS's own goodbye the end is an end all the same: the
+/// machine knows whether it may be here.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
+}

@@ -1,0 +1,147 @@
+use std::{fmt, io};
+
+use starttls::smtp::Reply;
+use starttls::smtp::session::Command;
+use starttls::{ArgumentError, Kind};
+
+/// Why an upgrade or a mail failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network or the caller's reader failed.
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The peer, or the caller, broke a rule.
+    Protocol {
+        /// Which.
+        error: starttls::Error,
+        /// The last thing the peer said, escaped; empty if it said nothing.
+        said: String,
+    },
+    /// The TLS handshake failed; nothing was sent but the upgrade.
+    Tls(rustls::Error),
+    /// The server refused the mail, or a step towards it.
+    Rejected {
+        /// What it refused.
+        command: Command,
+        /// What it said.
+        answer: Answer,
+    },
+    /// An argument cannot be used.
+    Argument {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Error {
+    /// The protocol's error, where it is one.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<starttls::Error> {
+        match self {
+            Self::Protocol { error, .. } => Some(*error),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
+        move |error| Self::Argument { what, why: error.to_string() }
+    }
+
+    pub(crate) fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| Self::Io { doing, error }
+    }
+}
+
+impl From<starttls::Error> for Error {
+    fn from(error: starttls::Error) -> Self {
+        Self::Protocol { error, said: String::new() }
+    }
+}
+
+impl From<rustls::Error> for Error {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { doing, error } => write!(f, "{doing}: {error}"),
+            Self::Protocol { error, said } => {
+                write!(f, "{error}")?;
+                if error.kind() == Kind::Violation {
+                    write!(f, " (rule {})", error.rule())?;
+                }
+                if said.is_empty() { Ok(()) } else { write!(f, "; the peer said: {said}") }
+            }
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::Rejected { command, answer } => {
+                write!(f, "the server refused {}: {answer}", name(*command))
+            }
+            Self::Argument { what, why } => write!(f, "{what} {why}"),
+        }
+    }
+}
+
+fn name(command: Command) -> &'static str {
+    match command {
+        Command::Auth | Command::User | Command::Password => "the user name or password",
+        Command::Mail => "the sender",
+        Command::Recipient => "every recipient",
+        _ => "the mail",
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(error),
+            Self::Protocol { error, .. } => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Rejected { .. } | Self::Argument { .. } => None,
+        }
+    }
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Three digits, 200 to 599.
+    pub code: u16,
+    /// Its last line of text, escaped.
+    pub text: String,
+}
+
+impl Answer {
+    /// An answer of an application's own.
+    #[must_use]
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// Whether it says yes: 2yz.
+    #[must_use]
+    pub const fn is_yes(&self) -> bool {
+        matches!(self.code, 200..=299)
+    }
+}
+
+impl From<Reply<'_>> for Answer {
+    fn from(reply: Reply<'_>) -> Self {
+        Self { code: reply.code(), text: reply.text().to_string() }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}

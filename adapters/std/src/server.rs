@@ -1,0 +1,116 @@
+use std::net::TcpStream;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use starttls::server::{Event, Grammar};
+use starttls::{Machine, Plaintext, Server, Tls};
+
+use crate::Error;
+use crate::driver::{Driver, Silent};
+use crate::timeouts::Timeouts;
+use crate::upgrade::flight;
+
+/// A server's stream after the upgrade.
+pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Where a client led the server.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a connection")]
+pub enum Accepted<'o> {
+    /// To TLS.
+    Tls(Driver<'o, ServerStream>, Tls),
+    /// On without TLS, which the policy allows; its command waits in the driver.
+    Plaintext(Driver<'o, TcpStream>, Plaintext),
+    /// Away: it said goodbye.
+    Quit,
+}
+
+/// Upgrades an accepted stream to TLS and returns it, ready for the protocol's own server.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network; [`starttls::Error::Closed`] if the client
+/// leaves or goes on without TLS.
+pub fn accept<G: Grammar>(
+    stream: TcpStream,
+    server: Server<G>,
+    tls: &Arc<ServerConfig>,
+) -> Result<ServerStream, Error> {
+    stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
+    let mut silent = Silent;
+    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    match accept_or_plaintext(driver, server, tls)? {
+        Accepted::Tls(driver, _) => Ok(driver.into_stream()),
+        Accepted::Plaintext(..) | Accepted::Quit => Err(starttls::Error::Closed.into()),
+    }
+}
+
+/// Follows a client to TLS as far as the machine's policy demands. A client that breaks the
+/// protocol is told so before this returns.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network.
+pub fn accept_or_plaintext<'o, G: Grammar>(
+    mut driver: Driver<'o, TcpStream>,
+    mut server: Server<G>,
+    tls: &Arc<ServerConfig>,
+) -> Result<Accepted<'o>, Error> {
+    enum End {
+        Upgrade,
+        Plaintext,
+        Quit,
+    }
+    let end = driver.run(&mut server, |server, event, _| {
+        Ok(match event {
+            Event::UpgradeRequested => {
+                server.accept()?;
+                ControlFlow::Continue(())
+            }
+            Event::Command(_) => {
+                server.unknown()?;
+                ControlFlow::Continue(())
+            }
+            Event::UpgradeReady => ControlFlow::Break(End::Upgrade),
+            Event::Plaintext => ControlFlow::Break(End::Plaintext),
+            Event::Quit => ControlFlow::Break(End::Quit),
+            _ => ControlFlow::Continue(()),
+        })
+    });
+    match end {
+        Ok(Some(End::Upgrade)) => {
+            let early = driver.unread().to_vec();
+            let upgrade = server.into_upgrade(&early)?;
+            let driver = handshake(driver, tls, upgrade.early())?;
+            Ok(Accepted::Tls(driver, upgrade.established()))
+        }
+        Ok(Some(End::Plaintext)) => Ok(Accepted::Plaintext(driver, server.into_plaintext()?)),
+        Ok(Some(End::Quit) | None) => Ok(Accepted::Quit),
+        Err(error) => {
+            let mut last = vec![0; Server::<G>::MAX_OUTPUT];
+            if let Ok(written @ 1..) = server.farewell(&mut last) {
+                // The connection is lost anyway; what counts is why.
+                let _ = driver.send(&last[..written]);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Starts TLS as a server, `early` octets first.
+pub(crate) fn handshake<'o>(
+    driver: Driver<'o, TcpStream>,
+    tls: &Arc<ServerConfig>,
+    mut early: &[u8],
+) -> Result<Driver<'o, ServerStream>, Error> {
+    let (mut stream, deadlines, observer) = driver.into_parts();
+    let mut connection = ServerConnection::new(Arc::clone(tls))?;
+    while !early.is_empty() {
+        connection.read_tls(&mut early).map_err(Error::io("shaking hands"))?;
+        connection.process_new_packets()?;
+    }
+    while connection.is_handshaking() {
+        flight(&mut connection, &mut stream, &deadlines)?;
+    }
+    observer.secured(&connection, None);
+    Ok(Driver::starting(StreamOwned::new(connection, stream), deadlines, observer))
+}

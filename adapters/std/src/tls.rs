@@ -1,0 +1,136 @@
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::Error;
+use crate::verify::Judging;
+
+/// Whom a client trusts, and by which cryptography.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    inspecting: bool,
+}
+
+impl ClientTls {
+    /// Trusts the system's certificate authorities.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the system has none that can be read, or there is no cryptography
+    /// provider.
+    #[cfg(feature = "native-roots")]
+    pub fn system() -> Result<Self, Error> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let why = found.errors.first().map_or_else(
+                || "has no certificate authorities; pass your own CA file".to_owned(),
+                |error| format!("cannot be read: {error}"),
+            );
+            return Err(Error::Argument { what: "the system's trust store", why });
+        }
+        Self::trusting(roots, provider()?)
+    }
+
+    /// Trusts the certificates of a PEM text and nobody else.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is none in it, or there is no cryptography provider.
+    pub fn with_ca_pem(pem: &[u8]) -> Result<Self, Error> {
+        let bad = |why: String| Error::Argument { what: "the CA file", why };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| bad(format!("is not PEM: {error}")))?;
+            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(bad("has no PEM certificate in it".to_owned()));
+        }
+        Self::trusting(roots, provider()?)
+    }
+
+    /// Trusts `roots` and computes with `provider`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the two cannot work together.
+    pub fn trusting(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let bad = |why: String| Error::Argument { what: "the TLS configuration", why };
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| bad(error.to_string()))?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| bad(error.to_string()))?
+            .with_webpki_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
+        Ok(Self { config: Arc::new(config), verifier: Some(verifier), inspecting: false })
+    }
+
+    /// Uses a configuration of the caller's own. Whatever its verifier lets pass counts as verified.
+    #[must_use]
+    pub const fn from_config(config: Arc<ClientConfig>) -> Self {
+        Self { config, verifier: None, inspecting: false }
+    }
+
+    /// The configuration, to use it for connections of one's own.
+    #[must_use]
+    pub fn rustls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Lets the handshake end with a certificate that does not verify, so that an
+    /// [`Observer`](crate::Observer) sees it. Where the policy requires TLS it fails all the same,
+    /// before anything is sent.
+    #[must_use]
+    pub const fn inspecting(mut self) -> Self {
+        self.inspecting = true;
+        self
+    }
+
+    /// The configuration for one connection, and who judges its certificate if not the handshake.
+    pub(crate) fn config(
+        &self,
+        alpn: Option<&[u8]>,
+        lenient: bool,
+    ) -> (Arc<ClientConfig>, Option<Arc<Judging>>) {
+        let judging = match &self.verifier {
+            Some(verifier) if lenient || self.inspecting => {
+                Some(Arc::new(Judging::new(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>)))
+            }
+            _ => None,
+        };
+        if judging.is_none() && alpn.is_none() {
+            return (Arc::clone(&self.config), None);
+        }
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols.extend(alpn.map(<[u8]>::to_vec));
+        if let Some(judging) = &judging {
+            config.dangerous().set_certificate_verifier(Arc::clone(judging) as _);
+        }
+        (Arc::new(config), judging)
+    }
+}
+
+/// The provider that a feature names, or the process's own.
+fn provider() -> Result<Arc<CryptoProvider>, Error> {
+    if let Some(provider) = CryptoProvider::get_default() {
+        return Ok(Arc::clone(provider));
+    }
+    #[cfg(feature = "ring")]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    Err(Error::Argument {
+        what: "the cryptography provider",
+        why: "is missing: enable the feature `ring` or `aws-lc-rs`, or install one".to_owned(),
+    })
+}

@@ -1,0 +1,162 @@
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::ops::ControlFlow;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use starttls::client::{Event, Grammar};
+use starttls::{Client, Plaintext, Policy, Tls, Verification};
+
+use crate::driver::{Driver, Silent, Socket as _, is_timeout};
+use crate::timeouts::{Deadlines, Timeouts};
+use crate::verify::Judging;
+use crate::{ClientTls, Error};
+
+/// A client's stream after the upgrade.
+pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// Where a client's upgrade led.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a connection")]
+pub enum Upgraded<'o> {
+    /// To TLS.
+    Tls(Driver<'o, ClientStream>, Tls),
+    /// Nowhere, and the policy allows that.
+    Plaintext(Driver<'o, TcpStream>, Plaintext),
+}
+
+/// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
+///
+/// # Errors
+/// [`Error::Io`] if the name has no address or none of them answers.
+pub fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<TcpStream, Error> {
+    connect_within(address, &Deadlines::start(*timeouts))
+}
+
+pub(crate) fn connect_within(
+    address: impl ToSocketAddrs,
+    deadlines: &Deadlines,
+) -> Result<TcpStream, Error> {
+    let addresses = address.to_socket_addrs().map_err(Error::io("looking up the host"))?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        let Some(timeout) = deadlines.connect() else {
+            last = io::ErrorKind::TimedOut.into();
+            break;
+        };
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(Error::io("connecting")(last))
+}
+
+/// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
+/// is whom the certificate must be for: what the caller asked for, never what the server said.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
+/// plaintext and there is no TLS.
+pub fn upgrade<G: Grammar>(
+    stream: TcpStream,
+    client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+) -> Result<ClientStream, Error> {
+    stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
+    let mut silent = Silent;
+    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    match upgrade_or_plaintext(driver, client, tls, name)? {
+        Upgraded::Tls(driver, _) => Ok(driver.into_stream()),
+        Upgraded::Plaintext(..) => Err(starttls::Error::NotOffered.into()),
+    }
+}
+
+/// Upgrades a connection to TLS as far as the machine's policy demands.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network.
+pub fn upgrade_or_plaintext<'o, G: Grammar>(
+    mut driver: Driver<'o, TcpStream>,
+    mut client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+) -> Result<Upgraded<'o>, Error> {
+    let ready = driver.run(&mut client, |_, event, _| {
+        Ok(match event {
+            Event::UpgradeReady => ControlFlow::Break(true),
+            Event::Plaintext(_) => ControlFlow::Break(false),
+            _ => ControlFlow::Continue(()),
+        })
+    })?;
+    if ready != Some(true) {
+        let plaintext = client.into_plaintext(driver.unread())?;
+        return Ok(Upgraded::Plaintext(driver, plaintext));
+    }
+    let policy = client.policy();
+    let upgrade = client.into_upgrade(driver.unread())?;
+    let (driver, verification) = handshake(driver, tls, name, G::PROTOCOL.alpn, policy)?;
+    Ok(Upgraded::Tls(driver, upgrade.established(verification)?))
+}
+
+/// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where
+/// TLS comes first.
+///
+/// # Errors
+/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy
+/// requires it; those of the network.
+pub fn handshake<'o>(
+    driver: Driver<'o, TcpStream>,
+    tls: &ClientTls,
+    name: &str,
+    alpn: Option<&[u8]>,
+    policy: Policy,
+) -> Result<(Driver<'o, ClientStream>, Verification), Error> {
+    let server_name = ServerName::try_from(name.to_owned()).map_err(|error| Error::Argument {
+        what: "the server's name",
+        why: format!("{:?} cannot be verified: {error}", name),
+    })?;
+    let (config, judging) = tls.config(alpn, policy == Policy::Opportunistic);
+    let (mut stream, deadlines, observer) = driver.into_parts();
+    let mut connection = ClientConnection::new(config, server_name)?;
+    while connection.is_handshaking() {
+        flight(&mut connection, &mut stream, &deadlines)?;
+    }
+    let problem = judging.as_deref().and_then(Judging::problem);
+    observer.secured(&connection, problem.as_ref());
+    let verification = match problem {
+        Some(problem) if policy == Policy::Required => return Err(problem.into()),
+        Some(_) => Verification::Unverified,
+        None => Verification::Verified,
+    };
+    let stream = StreamOwned::new(connection, stream);
+    Ok((Driver::starting(stream, deadlines, observer), verification))
+}
+
+/// One flight of a handshake in each direction.
+pub(crate) fn flight<C, D>(
+    connection: &mut C,
+    stream: &mut TcpStream,
+    deadlines: &Deadlines,
+) -> Result<(), Error>
+where
+    C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
+    D: rustls::SideData,
+{
+    let timed_out = || Error::from(starttls::Error::TimedOut);
+    stream
+        .set_timeout(deadlines.handshake().ok_or_else(timed_out)?)
+        .map_err(Error::io("setting a timeout"))?;
+    match connection.complete_io(stream) {
+        Ok(_) => Ok(()),
+        Err(error) if is_timeout(&error) => Err(timed_out()),
+        Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(tls) => Err(Error::Tls(rustls::Error::clone(tls))),
+            None => Err(Error::io("shaking hands")(error)),
+        },
+    }
+}

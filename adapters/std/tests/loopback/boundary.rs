@@ -1,0 +1,129 @@
+//! The moment where plaintext ends, over loopback.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::common::{Identity, listen, quick, read_to, send, serve, until_starttls};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use starttls::smtp::{self, Domain, Smtp};
+use starttls::{Error as Rule, Policy, server};
+use starttls_std::{Error, accept, connect, upgrade};
+
+#[test]
+fn a_stream_for_each_side() {
+    let identity = Identity::new();
+    let tls = Arc::clone(&identity.server);
+    let (port, thread) = listen(move |stream| {
+        let server = smtp::Server::new(Domain::LOCALHOST, server::Config::default());
+        let mut stream = accept(stream, server, &tls).expect("upgraded");
+        let ping = read_to(&mut stream, b"\n").expect("a line");
+        stream.write_all(b"pong\n").expect("written");
+        ping
+    });
+    let stream = connect(("localhost", port), &quick()).expect("connected");
+    assert!(stream.nodelay().expect("an option"));
+    let client = smtp::Client::new(Domain::LOCALHOST, Policy::Required);
+    let mut stream = upgrade(stream, client, &identity.client, "localhost").expect("upgraded");
+    stream.write_all(b"ping\n").expect("written");
+    assert_eq!(read_to(&mut stream, b"\n").expect("a line"), b"pong\n");
+    assert_eq!(thread.join().expect("no panic"), b"ping\n");
+}
+
+#[test]
+fn octets_behind_the_go_ahead_end_it() {
+    let identity = Identity::new();
+    for garbage in [&b"250 forged\r\n"[..], b"250-AUTH PLAIN", b"\x16"] {
+        let (port, thread) = listen(move |mut stream| {
+            until_starttls(&mut stream).expect("a client");
+            stream.write_all(&[b"220 go\r\n", garbage].concat()).expect("written");
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).map(|_| rest)
+        });
+        let failed = send(&identity.mailer(port), &["a@b.test"], b"x").expect_err("injected");
+        let unread = garbage.len();
+        assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
+        // The client closes without another word; the unread octets may turn that into a reset.
+        assert!(thread.join().expect("no panic").unwrap_or_default().is_empty());
+    }
+}
+
+#[test]
+fn octets_that_come_later_are_not_tls() {
+    let identity = Identity::new();
+    let (port, thread) = listen(|mut stream| {
+        until_starttls(&mut stream).expect("a client");
+        stream.write_all(b"220 go\r\n").expect("written");
+        let mut first = [0];
+        stream.read_exact(&mut first).expect("a ClientHello");
+        let _ = stream.write_all(b"250 forged answer\r\n");
+        first
+    });
+    let failed = send(&identity.mailer(port), &["a@b.test"], b"x").expect_err("injected");
+    assert!(matches!(failed, Error::Tls(_)), "{failed}");
+    assert_eq!(thread.join().expect("no panic"), [0x16]);
+}
+
+#[test]
+fn silence_has_an_end() {
+    let identity = Identity::new();
+    for (silent_after_go_ahead, drip) in [(false, false), (true, false), (false, true)] {
+        let (port, thread) = listen(move |mut stream| {
+            if silent_after_go_ahead {
+                until_starttls(&mut stream).expect("a client");
+                stream.write_all(b"220 go\r\n").expect("written");
+            }
+            // An octet now and then keeps each wait short but not the whole.
+            while drip && stream.write_all(b"2").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+        });
+        let mut mailer = identity.mailer(port);
+        mailer.timeouts.total = Some(Duration::from_millis(300));
+        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
+        assert_eq!(failed.protocol(), Some(Rule::TimedOut));
+        thread.join().expect("no panic");
+    }
+}
+
+#[test]
+fn commands_behind_starttls_are_never_obeyed() {
+    let identity = Identity::new();
+    let (port, thread) = serve::<Smtp>(identity.inbox());
+    let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
+    read_to(&mut stream, b"\r\n").expect("a greeting");
+    stream.write_all(b"EHLO x\r\nSTARTTLS\r\nRSET\r\nNOOP\r\n").expect("written");
+    let said = read_to(&mut stream, b"nothing more").unwrap_or_default();
+    assert!(said.ends_with(b"220 2.0.0 Ready to start TLS\r\n"), "{}", said.escape_ascii());
+    let (_, end) = thread.join().expect("no panic");
+    let unread = b"RSET\r\nNOOP\r\n".len();
+    assert_eq!(end.expect_err("injected").protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
+}
+
+#[test]
+fn a_hasty_client_hello_is_handed_to_tls() {
+    let identity = Identity::new();
+    let (port, thread) = serve::<Smtp>(identity.inbox());
+    let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
+    read_to(&mut stream, b"\r\n").expect("a greeting");
+    stream.write_all(b"EHLO x\r\n").expect("written");
+    read_to(&mut stream, b"250 ENHANCEDSTATUSCODES\r\n").expect("capabilities");
+    let config: Arc<ClientConfig> = identity.client.rustls();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut tls = ClientConnection::new(config, name).expect("a configuration");
+    let mut flight = b"STARTTLS\r\n".to_vec();
+    tls.write_tls(&mut flight).expect("a ClientHello");
+    stream.write_all(&flight).expect("written");
+    assert_eq!(
+        read_to(&mut stream, b"\r\n").expect("a go-ahead"),
+        b"220 2.0.0 Ready to start TLS\r\n"
+    );
+    let mut stream = StreamOwned::new(tls, stream);
+    stream.write_all(b"QUIT\r\n").expect("TLS is up");
+    assert_eq!(read_to(&mut stream, b"\r\n").expect("a goodbye"), b"221 2.0.0 Goodbye\r\n");
+    thread.join().expect("no panic").1.expect("a clean end");
+}

@@ -1,0 +1,155 @@
+//! Certificates, servers and clients on the loopback interface.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{RootCertStore, ServerConfig};
+use starttls::smtp::receiver::Limits;
+use starttls::smtp::{Address, Dialect, Envelope};
+use starttls::{lmtp, server, smtp};
+use starttls_std::{
+    Answer, ClientTls, Deliver, Error, Inbox, Mail, Mailer, Mode, Receipt, Silent, Timeouts,
+};
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// A CA of its own, and a server certificate for `localhost` signed by it.
+pub(crate) struct Identity {
+    pub(crate) server: Arc<ServerConfig>,
+    pub(crate) client: ClientTls,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        let ca_key = KeyPair::generate().expect("a key");
+        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
+            .expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(ca_certificate.der().clone()).expect("a CA");
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+            )
+            .expect("a certificate");
+        Self {
+            server: Arc::new(server),
+            client: ClientTls::trusting(roots, provider()).expect("roots"),
+        }
+    }
+
+    pub(crate) fn inbox(&self) -> Inbox {
+        Inbox {
+            domain: "mail.example.test".into(),
+            mode: Mode::StartTls,
+            config: server::Config::default(),
+            tls: Arc::clone(&self.server),
+            limits: Limits::default(),
+            max_message: 1 << 20,
+            timeouts: quick(),
+        }
+    }
+
+    pub(crate) fn mailer(&self, port: u16) -> Mailer {
+        let mut mailer = Mailer::new("localhost", self.client.clone());
+        mailer.port = port;
+        mailer.timeouts = quick();
+        mailer
+    }
+}
+
+/// Long enough for a slow machine; no test waits for them.
+pub(crate) fn quick() -> Timeouts {
+    Timeouts { wait: Some(Duration::from_secs(20)), ..Timeouts::default() }
+}
+
+/// Keeps what it gets, and refuses recipients whose name begins with "no".
+#[derive(Default)]
+pub(crate) struct Kept(pub(crate) Vec<Mail>);
+
+impl Deliver for Kept {
+    fn recipient(&mut self, path: &str) -> Answer {
+        if path.starts_with("no") {
+            Answer::new(550, "5.1.1 No such user")
+        } else {
+            Answer::new(250, "2.1.5 Recipient ok")
+        }
+    }
+
+    fn deliver(&mut self, mail: &Mail) -> Answer {
+        self.0.push(mail.clone());
+        Answer::new(250, format!("2.0.0 Mail {}", self.0.len()))
+    }
+}
+
+/// What a server thread found: the mails, and how the connection ended.
+pub(crate) type Taken = (Vec<Mail>, Result<(), Error>);
+
+/// Serves one connection on a thread.
+pub(crate) fn serve<D: Dialect>(inbox: Inbox) -> (u16, JoinHandle<Taken>) {
+    let (port, thread) = listen(move |stream| {
+        let mut kept = Kept::default();
+        let end = inbox.receive::<D>(stream, &mut kept, &mut Silent);
+        (kept.0, end)
+    });
+    (port, thread)
+}
+
+/// Accepts one connection and lets `serve` have it.
+pub(crate) fn listen<T: Send + 'static>(
+    serve: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (u16, JoinHandle<T>) {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    (port, thread::spawn(move || serve(listener.accept().expect("a connection").0)))
+}
+
+/// Reads until `end` was seen or the peer left.
+pub(crate) fn read_to(stream: &mut impl Read, end: &[u8]) -> io::Result<Vec<u8>> {
+    let mut seen = Vec::new();
+    let mut octet = [0];
+    while !seen.ends_with(end) && stream.read(&mut octet)? > 0 {
+        seen.push(octet[0]);
+    }
+    Ok(seen)
+}
+
+/// The server's part up to the client's STARTTLS.
+pub(crate) fn until_starttls(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"220 mail.example.test\r\n")?;
+    read_to(stream, b"\r\n")?;
+    stream.write_all(b"250-mail.example.test\r\n250 STARTTLS\r\n")?;
+    assert_eq!(read_to(stream, b"\r\n")?, b"STARTTLS\r\n");
+    Ok(())
+}
+
+pub(crate) fn send(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+    send_as::<smtp::Smtp>(mailer, to, message)
+}
+
+pub(crate) fn send_lmtp(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+    send_as::<lmtp::Lmtp>(mailer, to, message)
+}
+
+fn send_as<D: Dialect>(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+    let to: Vec<_> = to.iter().map(|to| Address::new(to).expect("an address")).collect();
+    let from = Address::new("me@example.test").expect("an address");
+    let envelope = Envelope::new(Some(from), &to).expect("recipients");
+    mailer.send_as::<D>(&envelope, message, &mut Silent)
+}

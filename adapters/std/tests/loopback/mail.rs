@@ -1,0 +1,171 @@
+//! Whole mails over loopback.
+
+use std::net::TcpListener;
+
+use crate::common::{Identity, send, send_lmtp, serve};
+use starttls::lmtp::Lmtp;
+use starttls::smtp::Smtp;
+use starttls::smtp::session::Command;
+use starttls::{Error as Rule, Policy, server};
+use starttls_std::{Error, Mode};
+
+#[test]
+fn a_mail_over_starttls() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let body = b"Subject: x\n\n.dots\n..\nend";
+    let receipt = send(&identity.mailer(port), &["a@b.test", "no@b.test", "c@d.test"], body)
+        .expect("two of three take it");
+    let codes: Vec<_> = receipt.recipients.iter().map(|answer| answer.code).collect();
+    assert_eq!(codes, [250, 550, 250]);
+    assert_eq!(receipt.recipients[0].text, "2.0.0 Mail 1");
+    assert!(!receipt.is_complete());
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].from, "me@example.test");
+    assert_eq!(mails[0].to, ["a@b.test", "c@d.test"]);
+    assert_eq!(mails[0].message, b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
+    assert!(mails[0].encrypted);
+}
+
+#[test]
+fn lmtp_answers_for_each_recipient() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Lmtp>(identity.inbox());
+    let to = ["a@b.test", "no@b.test", "c@d.test"];
+    let receipt = send_lmtp(&identity.mailer(port), &to, b"x\r\n").expect("two of three take it");
+    let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(said, ["2.0.0 Mail 1", "5.1.1 No such user", "2.0.0 Mail 2"]);
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    let to: Vec<_> = mails.iter().map(|mail| mail.to.clone()).collect();
+    assert_eq!(to, [["a@b.test"], ["c@d.test"]]);
+}
+
+#[test]
+fn tls_may_come_first() {
+    let identity = Identity::new();
+    let mut inbox = identity.inbox();
+    inbox.mode = Mode::Implicit;
+    let (port, server) = serve::<Smtp>(inbox);
+    let mut mailer = identity.mailer(port);
+    mailer.mode = Mode::Implicit;
+    send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    assert_eq!(mails.len(), 1);
+}
+
+#[test]
+fn a_large_message_arrives_or_is_refused() {
+    let identity = Identity::new();
+    let line = [b'.'; 75].into_iter().chain(*b"\r\n").collect::<Vec<_>>();
+    let message = line.repeat(10_000);
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    send(&identity.mailer(port), &["a@b.test"], &message).expect("delivered");
+    let (mails, _) = server.join().expect("no panic");
+    assert!(mails[0].message == message);
+
+    let mut inbox = identity.inbox();
+    inbox.max_message = message.len() - 1;
+    let (port, server) = serve::<Smtp>(inbox);
+    let refused = send(&identity.mailer(port), &["a@b.test"], &message);
+    assert!(matches!(
+        refused,
+        Err(Error::Rejected { command: Command::Message, answer }) if answer.code == 552
+    ));
+    assert!(server.join().expect("no panic").0.is_empty());
+}
+
+#[test]
+fn nobody_takes_it() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let refused = send(&identity.mailer(port), &["no@b.test"], b"x\r\n");
+    assert!(matches!(
+        refused,
+        Err(Error::Rejected { command: Command::Recipient, answer }) if answer.code == 550
+    ));
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("the client says goodbye");
+    assert!(mails.is_empty());
+}
+
+#[test]
+fn without_tls_only_if_the_policy_says_so() {
+    let identity = Identity::new();
+    let mut inbox = identity.inbox();
+    inbox.config =
+        server::Config { policy: Policy::Opportunistic, available: false, ..inbox.config };
+
+    let (port, server) = serve::<Smtp>(inbox.clone());
+    let failed = send(&identity.mailer(port), &["a@b.test"], b"x\r\n");
+    assert_eq!(failed.expect_err("TLS is required").protocol(), Some(Rule::NotOffered));
+    assert!(server.join().expect("no panic").0.is_empty());
+
+    let (port, server) = serve::<Smtp>(inbox.clone());
+    let mut mailer = identity.mailer(port);
+    mailer.policy = Policy::Opportunistic;
+    send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
+    assert!(!server.join().expect("no panic").0[0].encrypted);
+
+    let (port, server) = serve::<Smtp>(inbox);
+    mailer.port = port;
+    mailer.credentials = Some(("user".into(), "secret".into()));
+    let failed = send(&mailer, &["a@b.test"], b"x\r\n");
+    assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::NotOffered));
+    assert!(server.join().expect("no panic").0.is_empty());
+}
+
+#[test]
+fn a_stranger_gets_no_mail_and_never_a_password() {
+    let (identity, stranger) = (Identity::new(), Identity::new());
+
+    let (port, server) = serve::<Smtp>(stranger.inbox());
+    let mut mailer = identity.mailer(port);
+    assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
+    assert!(server.join().expect("no panic").0.is_empty());
+
+    let (port, server) = serve::<Smtp>(stranger.inbox());
+    mailer.port = port;
+    mailer.tls = mailer.tls.inspecting();
+    assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
+    assert!(server.join().expect("no panic").0.is_empty());
+
+    let (port, server) = serve::<Smtp>(stranger.inbox());
+    mailer.port = port;
+    mailer.policy = Policy::Opportunistic;
+    mailer.credentials = Some(("user".into(), "secret".into()));
+    let failed = send(&mailer, &["a@b.test"], b"x\r\n");
+    assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::Unverified));
+    assert!(server.join().expect("no panic").0.is_empty());
+
+    let (port, server) = serve::<Smtp>(stranger.inbox());
+    mailer.port = port;
+    mailer.credentials = None;
+    send(&mailer, &["a@b.test"], b"x\r\n").expect("opportunistic");
+    assert!(server.join().expect("no panic").0[0].encrypted);
+}
+
+#[test]
+fn the_name_is_the_one_that_was_asked_for() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let mut mailer = identity.mailer(port);
+    mailer.host = "127.0.0.1".into();
+    assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
+    assert!(server.join().expect("no panic").0.is_empty());
+}
+
+#[test]
+fn bad_arguments_are_told_before_anything_is_sent() {
+    let identity = Identity::new();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.set_nonblocking(true).expect("nonblocking");
+    let mut mailer = identity.mailer(listener.local_addr().expect("an address").port());
+    mailer.domain = "a\r\nb".into();
+    let error = send(&mailer, &["a@b.test"], b"").expect_err("not a name").to_string();
+    assert_eq!(error, "the client's name contains a control character or another forbidden octet");
+    assert!(listener.accept().is_err(), "nobody connected");
+}

@@ -1,0 +1,5 @@
+//! The adapter against itself and against scripted peers, on the loopback interface.
+
+mod boundary;
+mod common;
+mod mail;
