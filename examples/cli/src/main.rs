@@ -1,2 +1,42 @@
-//! The command line.
-fn main() {}
+//! Send mail over STARTTLS, probe servers, and serve, from the command line.
+
+mod args;
+mod certificate;
+mod identity;
+mod ladder;
+mod outcome;
+mod probe;
+mod send;
+mod serve;
+mod url;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use outcome::Failure;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(usage) => {
+            // Help and version are no mistakes.
+            let mistake = usage.use_stderr();
+            let _ = usage.print();
+            return if mistake { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match args.command {
+        Command::Send(args) => send::run(&args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Serve(args) => serve::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { message, code }) => {
+            anstream::eprintln!("starttls: {message}");
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+use crate::url::{Scheme, Url};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  upgraded and verified (sent)
+  1  usage or I/O
+  2  TLS is not offered
+  3  refused
+  4  protocol violation; the message names the rule
+  5  TLS failed; the message says why
+  6  the mail was rejected";
+
+/// Move plaintext connections to TLS, and send mail over them.
+#[derive(Debug, Parser)]
+#[command(name = "starttls", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send a mail and show the exchange; without --server, to a server started for it on this
+    /// machine.
+    #[command(after_help = EXIT_CODES)]
+    Send(Send),
+    /// Upgrade to TLS, show what was said and by whom, and leave.
+    #[command(after_help = EXIT_CODES)]
+    Probe(Probe),
+    /// Take mail.
+    Serve(Serve),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Send {
+    /// smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://
+    #[arg(long, value_name = "URL", requires = "to")]
+    pub(crate) server: Option<Url>,
+    /// Whether the mail may go without TLS, or to a server that nobody vouches for
+    #[arg(long, value_enum, default_value_t = Tls::Required)]
+    pub(crate) tls: Tls,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) ca: Option<PathBuf>,
+    /// User name; needs --password-file
+    #[arg(long, requires_all = ["password_file", "server"])]
+    pub(crate) user: Option<String>,
+    /// File with the password in its first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Who sends, and is told of failures
+    #[arg(long, value_name = "ADDRESS", default_value = "sender@localhost")]
+    pub(crate) from: String,
+    /// Who receives; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: Vec<String>,
+    /// Write a header with this subject, and take FILE as plain text
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object instead of the exchange
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The message; - or nothing for standard input
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tls {
+    /// Verified TLS or nothing
+    Required,
+    /// Whatever can be had; never with a password
+    Opportunistic,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Probe {
+    /// smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://
+    pub(crate) url: Url,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object instead of the exchange
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Serve {
+    /// smtp, lmtp, or smtps for TLS from the start
+    #[arg(value_enum)]
+    pub(crate) protocol: Scheme,
+    /// Address and port; port 0 for any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Certificate chain, PEM; without it, a CA and a certificate are made
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Private key of --cert, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Refuse everything but the upgrade before TLS (a submission server; a public mail exchanger
+    /// must not)
+    #[arg(long)]
+    pub(crate) require_tls: bool,
+    /// Put each mail into a file in this directory; without it, mails go to standard output
+    #[arg(long, value_name = "DIR")]
+    pub(crate) deliver: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a whole number of seconds, at least 1".to_owned()),
+    }
+}

@@ -1,0 +1,247 @@
+//! An exchange, drawn as a ladder while it happens.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use rustls::ProtocolVersion;
+use serde::Serialize;
+use starttls_std::Observer;
+
+use crate::certificate::Certificate;
+
+/// Between the two rails, in columns.
+const WIDTH: usize = 66;
+
+/// Lines of a message that are shown.
+const SHOWN: usize = 6;
+
+const CLIENT: Style = AnsiColor::Cyan.on_default();
+const SERVER: Style = AnsiColor::Green.on_default();
+const QUIET: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const STRONG: Style = Style::new().bold();
+
+/// What TLS agreed on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Security {
+    pub(crate) version: &'static str,
+    pub(crate) cipher: String,
+    pub(crate) key_exchange: Option<String>,
+    pub(crate) alpn: Option<String>,
+}
+
+/// A message on its way.
+#[derive(Debug, Default)]
+struct Message {
+    octets: usize,
+    lines: usize,
+}
+
+/// Watches a connection, draws it, and remembers what TLS was.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    draw: bool,
+    asked: String,
+    lines: usize,
+    message: Option<Message>,
+    pub(crate) offered: Option<bool>,
+    pub(crate) security: Option<Security>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) problem: Option<rustls::Error>,
+}
+
+impl Ladder {
+    /// Draws only if `draw`; `asked` is the name that the certificate must be for.
+    pub(crate) fn new(draw: bool, asked: &str) -> Self {
+        Self {
+            draw,
+            asked: asked.to_owned(),
+            lines: 0,
+            message: None,
+            offered: None,
+            security: None,
+            certificate: None,
+            problem: None,
+        }
+    }
+
+    /// Whether TLS was reached with a certificate that verifies.
+    pub(crate) const fn is_verified(&self) -> bool {
+        self.security.is_some() && self.problem.is_none()
+    }
+
+    pub(crate) fn open(&self, title: &str) {
+        if !self.draw {
+            return;
+        }
+        anstream::println!("\n  {STRONG}{title}{STRONG:#}\n");
+        anstream::println!(
+            "    {CLIENT}client{CLIENT:#}{:>width$}{SERVER}server{SERVER:#}",
+            "",
+            width = WIDTH - 8
+        );
+        self.gap();
+    }
+
+    pub(crate) fn close(&self) {
+        if self.draw {
+            self.gap();
+            anstream::println!();
+        }
+    }
+
+    fn gap(&self) {
+        anstream::println!("      │{:WIDTH$}│", "");
+    }
+
+    fn fact(&self, name: &str, value: &str, style: Style) {
+        if self.draw {
+            anstream::println!("      {QUIET}{name:>11}{QUIET:#}  {style}{value}{style:#}");
+        }
+    }
+
+    fn rule(&self, text: &str) {
+        let text = format!(" {text} ");
+        let width = WIDTH + 2;
+        anstream::println!("   ═══╪{STRONG}{text:═^width$}{STRONG:#}╪═══", width = width - 2);
+    }
+
+    /// One rung: an arrow with text on it, drawn double once it is encrypted.
+    fn rung(&self, text: &str, from_client: bool) {
+        if !self.draw {
+            return;
+        }
+        let line = if self.security.is_some() { '═' } else { '─' };
+        let room = WIDTH - 6;
+        let mut rest: Vec<char> = text.chars().collect();
+        loop {
+            let cut = rest.split_off(rest.len().min(room));
+            let part: String = rest.iter().collect();
+            let fill: String = std::iter::repeat_n(line, room - rest.len()).collect();
+            if from_client {
+                anstream::println!(
+                    "      │ {CLIENT}{part}{CLIENT:#} {QUIET}{fill}{line}▶{QUIET:#}  │"
+                );
+            } else {
+                anstream::println!(
+                    "      │  {QUIET}◀{line}{fill}{QUIET:#} {SERVER}{part}{SERVER:#} │"
+                );
+            }
+            if cut.is_empty() {
+                return;
+            }
+            rest = cut;
+        }
+    }
+
+    /// Shows how a message begins; the rest is only counted.
+    fn begin(&self, message: &mut Message, octets: &[u8]) {
+        for line in octets.split_inclusive(|octet| *octet == b'\n') {
+            if message.lines < SHOWN {
+                self.rung(&escaped(line), true);
+            }
+            message.lines += usize::from(line.ends_with(b"\n"));
+        }
+        message.octets += octets.len();
+    }
+
+    /// Shows how much of a message was only counted, and its final dot.
+    fn end(&self, message: &Message) {
+        let more = message.lines.saturating_sub(SHOWN + 1);
+        if more > 0 {
+            self.rung(&format!("… {more} more lines, {} octets in all …", message.octets), true);
+        }
+        if message.lines > SHOWN {
+            self.rung(".", true);
+        }
+    }
+}
+
+impl Observer for Ladder {
+    fn sent(&mut self, octets: &[u8]) {
+        if let Some(mut message) = self.message.take() {
+            self.begin(&mut message, octets);
+            self.message = Some(message);
+            return;
+        }
+        for line in octets.split_inclusive(|octet| *octet == b'\n') {
+            self.rung(&escaped(line), true);
+        }
+    }
+
+    fn withheld(&mut self, octets: usize) {
+        self.rung(&format!("●●●●●●  (a credential, {octets} octets)"), true);
+    }
+
+    fn received(&mut self, octets: &[u8]) {
+        if let Some(message) = self.message.take() {
+            self.end(&message);
+        }
+        self.message = octets.starts_with(b"354").then(Message::default);
+        self.lines += 1;
+        if self.security.is_none() {
+            let keyword = octets.get(4..).unwrap_or_default().trim_ascii();
+            if octets.starts_with(b"250") {
+                let offered = keyword.eq_ignore_ascii_case(b"STARTTLS");
+                self.offered = Some(self.offered == Some(true) || offered);
+            }
+        }
+        self.rung(&escaped(octets), false);
+    }
+
+    fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
+        self.problem = problem.cloned();
+        self.certificate =
+            tls.peer_certificates().and_then(|chain| chain.first()).and_then(Certificate::read);
+        if self.draw {
+            self.gap();
+            self.rule("plaintext ends here");
+            let forgotten = match self.lines {
+                0 => "nothing: not a word was said in plaintext".to_owned(),
+                n => format!("all {n} lines the server said, and what it said it can do"),
+            };
+            self.fact("forgotten", &forgotten, QUIET);
+        }
+        let security = Security {
+            version: match tls.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "1.3",
+                Some(ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "unknown",
+            },
+            cipher: tls.negotiated_cipher_suite().map_or_else(String::new, |suite| {
+                suite.suite().as_str().unwrap_or("unknown").to_owned()
+            }),
+            key_exchange: tls
+                .negotiated_key_exchange_group()
+                .and_then(|group| group.name().as_str().map(str::to_owned)),
+            alpn: tls.alpn_protocol().map(|id| id.escape_ascii().to_string()),
+        };
+        let mut agreed = format!("{}, {}", security.version, security.cipher);
+        if let Some(group) = &security.key_exchange {
+            let _ = write!(agreed, ", {group}");
+        }
+        self.fact("TLS", &agreed, Style::new());
+        if let Some(certificate) = &self.certificate {
+            self.fact("certificate", &certificate.subject, Style::new());
+            self.fact("for", &certificate.names.join(", "), Style::new());
+            self.fact("issued by", &certificate.issuer, Style::new());
+            let until = format!("{} ({} days)", certificate.not_after, certificate.days_left);
+            self.fact("valid until", &until, Style::new());
+        }
+        match problem {
+            None => self.fact("verified", &format!("yes, as {}", self.asked), GOOD),
+            Some(problem) => self.fact("verified", &format!("NO: {problem}"), BAD),
+        }
+        self.security = Some(security);
+        if self.draw {
+            self.rule("from here on nobody else can read it");
+            self.gap();
+        }
+    }
+}
+
+/// A line without its end, safe for a terminal; text beyond ASCII is escaped, too.
+fn escaped(line: &[u8]) -> String {
+    line.trim_ascii_end().escape_ascii().to_string()
+}

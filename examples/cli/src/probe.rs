@@ -1,0 +1,92 @@
+//! `starttls probe`.
+
+use std::ops::ControlFlow;
+
+use starttls::lmtp::Lmtp;
+use starttls::smtp::session::Event;
+use starttls::smtp::{ClientGrammar, Dialect, Domain, Session, Smtp};
+use starttls::{Policy, Tls};
+use starttls_std::{
+    Driver, Error, Mode, Socket, Timeouts, Upgraded, connect, handshake, upgrade_or_plaintext,
+};
+
+use crate::args::Probe;
+use crate::ladder::Ladder;
+use crate::outcome::{Failure, Report, Violation};
+use crate::send::trust;
+use crate::url::{Scheme, Url};
+
+pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
+    let url = &args.url;
+    let mut ladder = Ladder::new(!args.json, &url.host);
+    ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
+    let outcome = match url.scheme {
+        Scheme::Smtp | Scheme::Smtps => dialogue::<Smtp>(args, &mut ladder),
+        Scheme::Lmtp => dialogue::<Lmtp>(args, &mut ladder),
+    };
+    ladder.close();
+    if args.json {
+        print(url, &ladder, outcome.as_ref().err());
+    } else if outcome.is_ok() {
+        anstream::println!("  verdict: upgraded and verified\n");
+    }
+    Ok(outcome?)
+}
+
+/// Prints the JSON object.
+pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
+    let implicit = url.scheme.mode() == Mode::Implicit;
+    let report = Report {
+        protocol: url.scheme.name(),
+        host: &url.host,
+        port: url.port,
+        offered: if implicit { None } else { ladder.offered },
+        upgraded: ladder.security.is_some(),
+        verified: ladder.is_verified(),
+        tls: ladder.security.as_ref(),
+        certificate: ladder.certificate.as_ref(),
+        violation: error.and_then(Violation::of),
+        error: error.map(ToString::to_string),
+    };
+    match serde_json::to_string(&report) {
+        Ok(json) => println!("{json}"),
+        Err(error) => eprintln!("starttls: {error}"),
+    }
+}
+
+fn dialogue<D: Dialect>(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
+    let url = &args.url;
+    let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
+    let tls = trust(args.ca.as_deref())?.inspecting();
+    let stream = connect((url.host.as_str(), url.port), &timeouts)?;
+    let driver = Driver::new(stream, timeouts, ladder);
+    let (driver, tls) = match url.scheme.mode() {
+        Mode::Implicit => {
+            let alpn = D::PROTOCOL.alpn;
+            let (driver, verification) =
+                handshake(driver, &tls, &url.host, alpn, Policy::Required)?;
+            (driver, Tls::implicit(Policy::Required, verification)?)
+        }
+        Mode::StartTls => {
+            let client =
+                starttls::Client::<ClientGrammar<'_, D>>::new(Domain::LOCALHOST, Policy::Required);
+            match upgrade_or_plaintext(driver, client, &tls, &url.host)? {
+                Upgraded::Tls(driver, tls) => (driver, tls),
+                Upgraded::Plaintext(..) => return Err(starttls::Error::NotOffered.into()),
+            }
+        }
+    };
+    leave::<D, _>(driver, tls)
+}
+
+/// Looks once at what the server says inside TLS, and says goodbye.
+fn leave<D: Dialect, S: Socket>(mut driver: Driver<'_, S>, tls: Tls) -> Result<(), Error> {
+    let mut session = Session::<_, D>::new(tls, Domain::LOCALHOST);
+    let done = |event: Event<'_>| match event {
+        Event::Done(_) => Ok(ControlFlow::Break(())),
+        _ => Ok(ControlFlow::Continue(())),
+    };
+    driver.run(&mut session.hello()?, |_, event, _| done(event))?;
+    driver.run(&mut session.quit()?, |_, event, _| done(event))?;
+    driver.close()
+}

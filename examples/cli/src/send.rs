@@ -1,0 +1,244 @@
+//! `starttls send`.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mail_builder::MessageBuilder;
+use starttls::Policy;
+use starttls::lmtp::Lmtp;
+use starttls::smtp::{Address, Envelope, Smtp};
+use starttls_std::{Answer, ClientTls, Deliver, Error, Mail, Mailer, Receipt, Silent, Timeouts};
+
+use crate::args::{Send, Tls};
+use crate::identity::Made;
+use crate::ladder::Ladder;
+use crate::outcome::Failure;
+use crate::probe;
+use crate::serve::inbox;
+use crate::url::{Scheme, Url};
+
+const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
+    .dots at the start of a line arrive as they are,\n\
+    and nobody on the way could read or change a word.\n";
+
+pub(crate) fn run(args: &Send) -> Result<(), Failure> {
+    match &args.server {
+        Some(url) => to_server(args, url),
+        None => to_ourselves(args),
+    }
+}
+
+fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
+    let password = match (&args.user, &args.password_file) {
+        (Some(user), Some(file)) => Some((user.clone(), first_line(file)?)),
+        _ => None,
+    };
+    let mut mailer = Mailer::new(&url.host, trust(args.ca.as_deref())?);
+    mailer.port = url.port;
+    mailer.mode = url.scheme.mode();
+    mailer.credentials = password;
+    let title = format!("a mail to {}://{}:{}", url.scheme.name(), url.host, url.port);
+    let message = message(args, &args.to)?;
+    let (outcome, ladder) = exchange(args, mailer, url, &args.to, &message, &title);
+    finish(args, url, &ladder, outcome, &args.to)
+}
+
+/// Starts a server of our own, which ends with its one connection.
+fn to_ourselves(args: &Send) -> Result<(), Failure> {
+    let to = if args.to.is_empty() { vec!["you@localhost".to_owned()] } else { args.to.clone() };
+    let made = Made::new(vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()])?;
+    let io = |error: io::Error| Failure::local(format!("starting a server: {error}"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?;
+    let port = listener.local_addr().map_err(io)?.port();
+    let inbox = inbox(Scheme::Smtp, made.server()?, Policy::Required);
+    let server = thread::spawn(move || {
+        let mut kept = Kept::default();
+        let (stream, _) = listener.accept().map_err(Failure::from_io)?;
+        inbox.receive::<Smtp>(stream, &mut kept, &mut Silent)?;
+        Ok::<_, Failure>(kept.0)
+    });
+    // The certificate is for 127.0.0.1, too: no name service has a say in this.
+    let url = Url { scheme: Scheme::Smtp, host: Ipv4Addr::LOCALHOST.to_string(), port };
+    let mut mailer = Mailer::new(&url.host, ClientTls::with_ca_pem(made.ca.as_bytes())?);
+    mailer.port = port;
+    let message = message(args, &to)?;
+    let title = format!("a mail to our own server, started for it on port {port} of this machine");
+    let (outcome, ladder) = exchange(args, mailer, &url, &to, &message, &title);
+    let failed = outcome.is_err();
+    finish(args, &url, &ladder, outcome, &to)?;
+    let arrived = server.join().map_err(|_| Failure::local("the server broke"))?;
+    if failed || args.json {
+        return Ok(());
+    }
+    for mail in arrived? {
+        show(&mail, &message);
+    }
+    Ok(())
+}
+
+fn exchange(
+    args: &Send,
+    mut mailer: Mailer,
+    url: &Url,
+    to: &[String],
+    message: &[u8],
+    title: &str,
+) -> (Result<Receipt, Error>, Ladder) {
+    mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
+    mailer.policy = match args.tls {
+        Tls::Required => Policy::Required,
+        Tls::Opportunistic => Policy::Opportunistic,
+    };
+    mailer.tls = mailer.tls.inspecting();
+    let mut ladder = Ladder::new(!args.json, &url.host);
+    let outcome = parse(&args.from, to).and_then(|(from, to)| {
+        let envelope = Envelope::new(Some(from), &to).map_err(bad("the list of recipients"))?;
+        ladder.open(title);
+        let outcome = match url.scheme {
+            Scheme::Smtp | Scheme::Smtps => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
+            Scheme::Lmtp => mailer.send_as::<Lmtp>(&envelope, message, &mut ladder),
+        };
+        ladder.close();
+        outcome
+    });
+    (outcome, ladder)
+}
+
+fn parse<'a>(from: &'a str, to: &'a [String]) -> Result<(Address<'a>, Vec<Address<'a>>), Error> {
+    let from = Address::new(from).map_err(bad("the sender's address"))?;
+    let to = to
+        .iter()
+        .map(|to| Address::new(to).map_err(bad("a recipient's address")))
+        .collect::<Result<_, _>>()?;
+    Ok((from, to))
+}
+
+fn bad(what: &'static str) -> impl Fn(starttls::ArgumentError) -> Error {
+    move |why| Error::Argument { what, why: why.to_string() }
+}
+
+fn finish(
+    args: &Send,
+    url: &Url,
+    ladder: &Ladder,
+    outcome: Result<Receipt, Error>,
+    to: &[String],
+) -> Result<(), Failure> {
+    if args.json {
+        probe::print(url, ladder, outcome.as_ref().err());
+    }
+    let receipt = outcome?;
+    let mut refused = Vec::new();
+    for (to, answer) in to.iter().zip(&receipt.recipients) {
+        if !answer.is_yes() {
+            refused.push(format!("<{to}>: {answer}"));
+        }
+        if !args.json {
+            let verdict = if answer.is_yes() { "sent to" } else { "NOT sent to" };
+            anstream::println!("  {verdict} <{to}>: {answer}");
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the server refused some recipients: {}", refused.join("; "));
+    Err(Failure { message, code: 6 })
+}
+
+/// Whom to trust: a CA file, or the system.
+pub(crate) fn trust(ca: Option<&Path>) -> Result<ClientTls, Error> {
+    match ca {
+        None => ClientTls::system(),
+        Some(path) => {
+            let pem = fs::read(path)
+                .map_err(|error| Error::Io { doing: "reading the CA file", error })?;
+            ClientTls::with_ca_pem(&pem)
+        }
+    }
+}
+
+fn first_line(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(Failure::local(format!("{}: has no password in its first line", path.display()))),
+    }
+}
+
+/// The message as it is sent: what the file says, below a header if there is a subject.
+fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
+    let sample = args.server.is_none() && args.file.is_none();
+    let text = match &args.file {
+        Some(path) if path.as_os_str() != "-" => fs::read(path)
+            .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?,
+        _ if sample => SAMPLE.as_bytes().to_vec(),
+        _ => {
+            if io::stdin().is_terminal() {
+                eprintln!("starttls: type the message, then end the input (Ctrl-D)");
+            }
+            let mut text = Vec::new();
+            io::stdin()
+                .read_to_end(&mut text)
+                .map_err(|error| Failure::local(format!("standard input: {error}")))?;
+            text
+        }
+    };
+    let subject = match &args.subject {
+        Some(subject) => subject.as_str(),
+        None if sample => "Greetings from starttls",
+        None => return Ok(text),
+    };
+    let text = String::from_utf8(text).map_err(|_| {
+        Failure::local("the text is not UTF-8; send a whole message without --subject")
+    })?;
+    let domain = args.from.rsplit('@').next().unwrap_or("localhost");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    MessageBuilder::new()
+        .from(args.from.as_str())
+        .to(to.iter().map(String::as_str).collect::<Vec<_>>())
+        .message_id(format!("{now}.{}@{domain}", std::process::id()))
+        .subject(subject)
+        .text_body(text)
+        .write_to_vec()
+        .map_err(|error| Failure::local(format!("composing the message: {error}")))
+}
+
+/// Keeps what the demonstration's server receives.
+#[derive(Default)]
+struct Kept(Vec<Mail>);
+
+impl Deliver for Kept {
+    fn deliver(&mut self, mail: &Mail) -> Answer {
+        self.0.push(mail.clone());
+        Answer::new(250, "2.0.0 Delivered")
+    }
+}
+
+fn show(mail: &Mail, sent: &[u8]) {
+    let lines = |octets: &[u8]| -> Vec<Vec<u8>> {
+        octets
+            .split_inclusive(|octet| *octet == b'\n')
+            .map(|line| line.trim_ascii_end().to_vec())
+            .collect()
+    };
+    let verdict = if mail.message == sent {
+        "octet for octet what was sent"
+    } else if lines(&mail.message) == lines(sent) {
+        "what was sent, each line ended by CRLF"
+    } else {
+        "NOT what was sent"
+    };
+    let (from, to) = (&mail.from, mail.to.join(">, <"));
+    anstream::println!("\n  what arrived from <{from}> for <{to}>: {verdict}\n");
+    for line in String::from_utf8_lossy(&mail.message).lines() {
+        let shown: String =
+            line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        anstream::println!("    {shown}");
+    }
+    anstream::println!();
+}

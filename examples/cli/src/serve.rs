@@ -1,0 +1,168 @@
+//! `starttls serve`.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use starttls::Policy;
+use starttls::lmtp::Lmtp;
+use starttls::server::Config;
+use starttls::smtp::Smtp;
+use starttls::smtp::receiver::Limits;
+use starttls_std::{Answer, Deliver, Inbox, Mail, Silent, Timeouts};
+
+use crate::args::Serve;
+use crate::identity::{self, Made};
+use crate::outcome::Failure;
+use crate::url::Scheme;
+
+/// Connections served at the same time; more wait in the listener's queue.
+const CONNECTIONS: usize = 256;
+
+/// The largest message, in octets; each connection may hold one in memory.
+const MAX_MESSAGE: usize = 64 << 20;
+
+pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
+    let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
+    if let Some(directory) = &args.deliver {
+        fs::create_dir_all(directory).map_err(local(directory.display().to_string()))?;
+    }
+    let tls = match (&args.cert, &args.key) {
+        (Some(certificate), Some(key)) => identity::read(certificate, key)?,
+        _ => {
+            let made = Made::new(names(args.listen))?;
+            let directory = made.save()?;
+            println!("ca {}", directory.join("ca.pem").display());
+            made.server()?
+        }
+    };
+    let listener =
+        TcpListener::bind(args.listen).map_err(local(format!("listening on {}", args.listen)))?;
+    let address = listener.local_addr().map_err(local("listening".into()))?;
+    println!("listening {} {} {}", args.protocol.name(), address.ip(), address.port());
+    let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
+    let inbox = inbox(args.protocol, tls, policy);
+    let place = Place { directory: args.deliver.clone() };
+    serve(&listener, args.protocol, inbox, &place);
+    Ok(())
+}
+
+/// An inbox on this machine.
+pub(crate) fn inbox(protocol: Scheme, tls: Arc<rustls::ServerConfig>, policy: Policy) -> Inbox {
+    Inbox {
+        domain: "localhost".to_owned(),
+        mode: protocol.mode(),
+        config: Config { policy, ..Config::default() },
+        tls,
+        limits: Limits::default(),
+        max_message: MAX_MESSAGE,
+        timeouts: Timeouts { total: Some(Duration::from_secs(3600)), ..Timeouts::default() },
+    }
+}
+
+/// The names that a certificate for this address is good for.
+fn names(address: SocketAddr) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let ip = address.ip();
+    if !ip.is_unspecified() && !ip.is_loopback() {
+        names.push(ip.to_string());
+    }
+    names
+}
+
+fn serve(listener: &TcpListener, protocol: Scheme, inbox: Inbox, place: &Place) {
+    let inbox = Arc::new(inbox);
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        while open.load(Ordering::Acquire) >= CONNECTIONS {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                eprintln!("starttls: accepting: {error}");
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        let (inbox, mut place) = (Arc::clone(&inbox), place.clone());
+        open.fetch_add(1, Ordering::AcqRel);
+        let closed = Arc::clone(&open);
+        thread::spawn(move || {
+            connection(protocol, &inbox, stream, &mut place);
+            closed.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+}
+
+fn connection(protocol: Scheme, inbox: &Inbox, stream: TcpStream, place: &mut Place) {
+    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
+    let end = match protocol {
+        Scheme::Smtp | Scheme::Smtps => inbox.receive::<Smtp>(stream, place, &mut Silent),
+        Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, &mut Silent),
+    };
+    if let Err(error) = end {
+        eprintln!("starttls: {peer}: {error}");
+    }
+}
+
+/// Where mails go: a directory, or standard output.
+#[derive(Clone, Debug)]
+struct Place {
+    directory: Option<PathBuf>,
+}
+
+impl Deliver for Place {
+    fn deliver(&mut self, mail: &Mail) -> Answer {
+        let stored = match &self.directory {
+            Some(directory) => store(directory, &mail.message),
+            None => Ok("standard output".to_owned()),
+        };
+        let place = match stored.and_then(|place| announce(mail, &place, self.directory.is_none()))
+        {
+            Ok(place) => place,
+            Err(error) => {
+                eprintln!("starttls: delivering: {error}");
+                return Answer::new(451, "4.3.0 Could not be stored, try again later");
+            }
+        };
+        Answer::new(250, format!("2.0.0 Delivered to {place}"))
+    }
+}
+
+/// Prints the envelope, and the message if it goes nowhere else, in one piece.
+fn announce(mail: &Mail, place: &str, with_message: bool) -> io::Result<String> {
+    let channel = if mail.encrypted { "tls" } else { "plaintext" };
+    let to = mail.to.iter().map(|to| format!("<{to}>")).collect::<Vec<_>>().join(",");
+    let (from, octets) = (&mail.from, mail.message.len());
+    let mut text =
+        format!("mail from=<{from}> to={to} octets={octets} channel={channel} in={place}\n")
+            .into_bytes();
+    if with_message {
+        text.extend_from_slice(&mail.message);
+        text.push(b'\n');
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(place.to_owned())
+}
+
+/// Writes a file that appears under its name only when it is whole and safe.
+fn store(directory: &Path, message: &[u8]) -> io::Result<String> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{now}-{}-{number}.eml", std::process::id());
+    let mut file = tempfile::Builder::new().prefix(".incoming-").tempfile_in(directory)?;
+    file.write_all(message)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(directory.join(&name))?;
+    File::open(directory)?.sync_all()?;
+    Ok(name)
+}

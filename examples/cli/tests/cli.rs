@@ -1,0 +1,240 @@
+//! The binary as a user runs it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+
+fn starttls(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // A command that does not read its input may end first.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+/// Ends a server when its test ends.
+struct Server {
+    child: Child,
+    port: String,
+    ca: String,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
+            .arg("serve")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = || {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("a line");
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (ca, listening) = (line(), line());
+        assert_eq!(ca[0], "ca");
+        assert_eq!(listening[..3], ["listening", arguments[0], "127.0.0.1"]);
+        Self { child, port: listening[3].clone(), ca: ca[1].clone(), output }
+    }
+
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://localhost:{}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(Path::new(&self.ca).parent().expect("a directory"));
+    }
+}
+
+/// A server that says what it is told, each line after reading one from the client.
+fn scripted(lines: &'static [&'static str]) -> (String, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("smtp://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    let server = thread::spawn(move || {
+        let (mut stream, _): (TcpStream, _) = listener.accept().expect("a connection");
+        let mut seen = Vec::new();
+        for line in lines {
+            stream.write_all(line.as_bytes()).expect("written");
+            while let Ok(1..) = {
+                let mut octet = [0];
+                stream.read(&mut octet).inspect(|n| seen.extend_from_slice(&octet[..*n]))
+            } {
+                // A line, or the start of a ClientHello.
+                if seen.ends_with(b"\r\n") || seen.contains(&0x16) {
+                    break;
+                }
+            }
+        }
+        seen
+    });
+    (url, server)
+}
+
+#[test]
+fn the_main_job() {
+    let output = starttls(&["send"], b"");
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", text(&output.stderr));
+    let place = |what: &str| shown.find(what).unwrap_or_else(|| panic!("{what} in {shown}"));
+    let order = [
+        place("220 localhost ESMTP"),
+        place("STARTTLS"),
+        place("plaintext ends here"),
+        place("forgotten  all 7 lines"),
+        place("TLS13_AES_256_GCM_SHA384"),
+        place("yes, as 127.0.0.1"),
+        place("MAIL FROM:<sender@localhost>"),
+        place("sent to <you@localhost>"),
+        place("octet for octet what was sent"),
+        place("21.5 degrees"),
+    ];
+    assert!(order.is_sorted(), "{order:?} in {shown}");
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn mail_to_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let deliver = directory.path().to_str().expect("UTF-8");
+    let message = b"Subject: dots\n\n.\n..a\nno end";
+    for (protocol, scheme) in [("smtp", "smtp"), ("smtps", "smtps"), ("lmtp", "lmtp")] {
+        let mut server = Server::start(&[protocol, "--require-tls", "--deliver", deliver]);
+        let url = server.url(scheme);
+        let arguments = [
+            "send", "--server", &url, "--ca", &server.ca, "--from", "a@b.test", "--to", "c@d.test",
+        ];
+        let output = starttls(&arguments, message);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let mut line = String::new();
+        server.output.read_line(&mut line).expect("a line");
+        let (envelope, file) = line.trim_end().split_once(" in=").expect("a file");
+        assert_eq!(envelope, "mail from=<a@b.test> to=<c@d.test> octets=33 channel=tls");
+        let file = fs::read(directory.path().join(file)).expect("a mail");
+        assert_eq!(text(&file), "Subject: dots\r\n\r\n.\r\n..a\r\nno end\r\n");
+    }
+}
+
+#[test]
+fn a_subject_makes_a_message() {
+    let mut server = Server::start(&["smtp"]);
+    let url = server.url("smtp");
+    let arguments =
+        ["send", "--server", &url, "--ca", &server.ca, "--to", "c@d.test", "--subject", "Grüße"];
+    let output = starttls(&arguments, "21.5 °C\n".as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut received = String::new();
+    while !received.ends_with("\n\n") {
+        assert_ne!(server.output.read_line(&mut received).expect("a line"), 0);
+    }
+    assert!(received.contains("\nSubject: =?utf-8?"), "{received}");
+    assert!(received.contains("To: <c@d.test>"), "{received}");
+}
+
+#[test]
+fn a_probe_tells_programs_what_it_found() {
+    let server = Server::start(&["smtp"]);
+    let url = server.url("smtp");
+    let output = starttls(&["probe", &url, "--ca", &server.ca, "--json"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["protocol"], "smtp");
+    assert_eq!(report["offered"], true);
+    assert_eq!(report["upgraded"], true);
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["tls"]["version"], "1.3");
+    assert_eq!(report["certificate"]["names"][0], "localhost");
+    assert_eq!(report["violation"], Value::Null);
+    assert_eq!(report["error"], Value::Null);
+
+    let output = starttls(&["probe", &url, "--ca", &server.ca], b"");
+    assert!(text(&output.stdout).contains("verdict: upgraded and verified"));
+
+    // A stranger's CA: the handshake is shown, and fails.
+    let stranger = Server::start(&["smtp"]);
+    let output = starttls(&["probe", &url, "--ca", &stranger.ca, "--json"], b"");
+    assert_eq!(output.status.code(), Some(5));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["upgraded"], &report["verified"]), (&true.into(), &false.into()));
+    assert_eq!(report["certificate"]["names"][0], "localhost");
+    assert!(text(&output.stderr).contains("pass it with --ca"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn each_end_has_its_exit_code_and_one_line_of_advice() {
+    const HELLO: &str = "250-x\r\n250 STARTTLS\r\n";
+    for (lines, code, line) in [
+        (&["220 x\r\n", "250 x\r\n"][..], 2, "does not offer TLS"),
+        (&["220 x\r\n", HELLO, "454 not now\r\n"], 3, "the peer said: 454 not now"),
+        (&["554 no\r\n"], 3, "the peer said: 554 no"),
+        (&["220 x\r\n", HELLO, "250 ok\r\n"], 4, "(rule I4)"),
+        (&["220 x\r\n", HELLO, "220 go\r\n250 forged\r\n"], 4, "(rule I2)"),
+        (&["220 x\n"], 4, "(rule I11)"),
+        (&["220 x\r\n", HELLO, "220 go\r\n", "no TLS at all"], 5, "TLS: "),
+        (&["220"], 1, "too slow"),
+    ] {
+        let (url, server) = scripted(lines);
+        let output = starttls(&["probe", &url, "--timeout", "1"], b"");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{lines:?}: {error}");
+        assert!(error.contains(line), "{lines:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_rejected_mail() {
+    let server = Server::start(&["smtp"]);
+    let url = server.url("smtp");
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(secret.path(), "a password\n").expect("written");
+    let password = secret.path().to_str().expect("UTF-8");
+    let arguments = ["send", "--server", &url, "--ca", &server.ca, "--to", "c@d.test"];
+    let with_user = [&arguments[..], &["--user", "u", "--password-file", password]].concat();
+    let output = starttls(&with_user, b"x\r\n");
+    assert_eq!(output.status.code(), Some(1), "the server offers no AUTH");
+    assert!(text(&output.stderr).contains("takes no password here"));
+    assert!(!text(&output.stdout).contains("a password"));
+}
+
+#[test]
+fn mistakes_are_told_at_once() {
+    for (arguments, complaint) in [
+        (&["send", "--server", "mail.example.org", "--to", "a@b"][..], "SCHEME://HOST"),
+        (&["send", "--server", "smtp://localhost"], "--to"),
+        (&["send", "--to", "nobody"], "a recipient's address"),
+        (&["send", "--user", "u"], "--password-file"),
+        (&["send", "/no/such/file"], "/no/such/file"),
+        (&["serve", "gopher"], "gopher"),
+        (&["serve", "smtp", "--cert", "x"], "--key"),
+        (&["probe", "smtp://127.0.0.1:1"], "Check the host"),
+        (&["probe", "smtp://localhost", "--timeout", "0"], "at least 1"),
+    ] {
+        let output = starttls(arguments, b"");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(complaint), "{arguments:?}: {error}");
+    }
+    assert_eq!(starttls(&["--help"], b"").status.code(), Some(0));
+}
