@@ -140,9 +140,9 @@ impl<G: Grammar> Client<G> {
 
     fn receive(&mut self, phase: Phase, frame: &[u8]) -> Result<State, Error> {
         let reply = self.grammar.reply(phase, frame)?;
-        self.frames = match reply {
-            Reply::More if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
-            Reply::More => self.frames.wrapping_add(1),
+        self.frames = match (reply, self.frames.wrapping_add(1)) {
+            (Reply::More, MAX_FRAMES..) => return Err(Error::ReplyTooLong),
+            (Reply::More, frames) => frames,
             _ => 0,
         };
         Ok(State::after(phase, reply, self.grammar.offers_upgrade(), self.policy, G::HAS_FALLBACK))

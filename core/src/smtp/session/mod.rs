@@ -325,10 +325,10 @@ impl<C: Channel, D: Dialect, J: Job> Exchange<'_, '_, J, C, D> {
             session.extensions.read(reply.text().0);
         }
         if !reply.is_last() {
+            session.frames = session.frames.wrapping_add(1);
             if session.frames >= MAX_FRAMES {
                 return Err(Error::ReplyTooLong);
             }
-            session.frames = session.frames.wrapping_add(1);
             return Ok(Event::Received(reply));
         }
         session.frames = 0;
