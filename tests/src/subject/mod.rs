@@ -1,0 +1,231 @@
+//! One shape over the four machines.
+
+mod client;
+mod receiver;
+mod server;
+mod session;
+
+use starttls::lmtp::Lmtp;
+use starttls::smtp::Smtp;
+use starttls::{Error, Machine, Plaintext, Step, Tls};
+
+use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
+
+pub use client::Upgrading;
+pub use receiver::Receiving;
+pub use server::Serving;
+pub use session::Sending;
+
+/// How much room a machine gets to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// More than it needs.
+    Ample,
+    /// First nothing, then one octet too few, then what it asked for.
+    Tight,
+}
+
+/// What came of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Everything received was looked at.
+    Read,
+    /// There is more to do.
+    On,
+    /// The machine has done its part.
+    Over(&'static str),
+    /// It failed.
+    Failed(Error),
+    /// It cannot begin what it is asked for, and is as it was.
+    Denied(Error),
+}
+
+/// What a machine did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// What it sent.
+    pub out: Vec<u8>,
+    /// What happened, as the tables say it.
+    pub events: Vec<String>,
+    /// What it reported and only reported.
+    pub lines: Vec<String>,
+    /// Where the last event is a piece of a message: the message so far.
+    body: Vec<u8>,
+}
+
+impl Log {
+    fn event(&mut self, event: impl Into<String>) {
+        self.body.clear();
+        self.events.push(event.into());
+    }
+
+    /// Pieces of one message are one event, wherever they were cut.
+    fn body(&mut self, piece: &[u8]) {
+        if !self.body.is_empty() {
+            self.events.pop();
+        }
+        self.body.extend(piece);
+        self.events.push(format!("body {}", crate::shown(&self.body)));
+    }
+}
+
+/// What a connection runs over when its plaintext phase is over.
+#[derive(Debug)]
+pub enum Way {
+    /// With TLS.
+    Tls(Tls),
+    /// Without.
+    Plaintext(Plaintext),
+}
+
+/// A machine with an application around it.
+pub trait Subject {
+    /// Whether it is the peer's turn.
+    fn waits(&mut self) -> bool;
+
+    /// One step, and what the application does about it.
+    fn step(&mut self, input: &mut &[u8], room: Room, log: &mut Log) -> Next;
+
+    /// Tells that the peer closed.
+    ///
+    /// # Errors
+    /// Those of [`Machine::end_of_input`].
+    fn end_of_input(&mut self) -> Result<(), Error>;
+
+    /// Tells that the peer was silent for too long.
+    fn timed_out(&mut self) -> Error;
+
+    /// Calls what may not be called now and says what came of each call.
+    fn misuse(&mut self) -> Vec<Result<(), Error>>;
+
+    /// The last words to the peer.
+    fn farewell(&self, _: Room) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Crosses the boundary; also says what is handed to TLS. `None` for a failed handshake.
+    ///
+    /// # Errors
+    /// Those of the machine, and those of the handshake.
+    fn into_upgrade(
+        self: Box<Self>,
+        unread: &[u8],
+        tls: Handshake,
+    ) -> Result<(Option<Tls>, Vec<u8>), Error>;
+
+    /// Goes on without TLS.
+    ///
+    /// # Errors
+    /// Those of the machine.
+    fn into_plaintext(self: Box<Self>, unread: &[u8]) -> Result<Plaintext, Error>;
+}
+
+/// The machine that brings a row to TLS.
+#[must_use]
+pub fn upgrading(row: &Row) -> Box<dyn Subject> {
+    match (row.role, row.protocol) {
+        (Role::Client, Protocol::Smtp) => Box::new(Upgrading::<Smtp>::new(row)),
+        (Role::Client, Protocol::Lmtp) => Box::new(Upgrading::<Lmtp>::new(row)),
+        (Role::Server, Protocol::Smtp) => Box::new(Serving::<Smtp>::new(row)),
+        (Role::Server, Protocol::Lmtp) => Box::new(Serving::<Lmtp>::new(row)),
+    }
+}
+
+/// The machine for the mail of a row.
+#[must_use]
+pub fn mailing(row: &Row, mail: &Mail, way: Way) -> Box<dyn Subject> {
+    match (row.role, row.protocol, way) {
+        (Role::Client, Protocol::Smtp, Way::Tls(tls)) => {
+            Box::new(Sending::<Tls, Smtp>::new(tls, mail))
+        }
+        (Role::Client, Protocol::Lmtp, Way::Tls(tls)) => {
+            Box::new(Sending::<Tls, Lmtp>::new(tls, mail))
+        }
+        (Role::Client, Protocol::Smtp, Way::Plaintext(plaintext)) => {
+            Box::new(Sending::<Plaintext, Smtp>::new(plaintext, mail))
+        }
+        (Role::Client, Protocol::Lmtp, Way::Plaintext(plaintext)) => {
+            Box::new(Sending::<Plaintext, Lmtp>::new(plaintext, mail))
+        }
+        (Role::Server, Protocol::Smtp, Way::Tls(tls)) => {
+            Box::new(Receiving::<Tls, Smtp>::new(tls, row, mail))
+        }
+        (Role::Server, Protocol::Lmtp, Way::Tls(tls)) => {
+            Box::new(Receiving::<Tls, Lmtp>::new(tls, row, mail))
+        }
+        (Role::Server, Protocol::Smtp, Way::Plaintext(plaintext)) => {
+            Box::new(Receiving::<Plaintext, Smtp>::new(plaintext, row, mail))
+        }
+        (Role::Server, Protocol::Lmtp, Way::Plaintext(plaintext)) => {
+            Box::new(Receiving::<Plaintext, Lmtp>::new(plaintext, row, mail))
+        }
+    }
+}
+
+/// What the mail of a row without an upgrade runs over.
+///
+/// # Panics
+/// The upgrade that everybody can do does not work.
+#[must_use]
+pub fn way(role: Role, over: Over, tls: Handshake) -> Way {
+    match (role, over) {
+        (Role::Client, Over::Tls) => Way::Tls(client::tls(tls.into())),
+        (Role::Client, Over::ImplicitTls) => {
+            let policy = match tls {
+                Handshake::Verified => starttls::Policy::Required,
+                _ => starttls::Policy::Opportunistic,
+            };
+            Way::Tls(Tls::implicit(policy, tls.into()).expect("the policy allows it"))
+        }
+        (Role::Client, Over::Plaintext) => Way::Plaintext(client::plaintext()),
+        (Role::Server, Over::Tls) => Way::Tls(server::tls()),
+        (Role::Server, Over::ImplicitTls) => Way::Tls(Tls::implicit_server()),
+        (Role::Server, Over::Plaintext) => Way::Plaintext(server::plaintext()),
+    }
+}
+
+/// Steps a machine. In a tight room it also shows that a write that does not fit changes nothing.
+fn step<'i, M: Machine>(
+    machine: &mut M,
+    input: &mut &'i [u8],
+    output: &mut [u8],
+    room: Room,
+) -> Result<Step<M::Event<'i>>, Error> {
+    if room == Room::Ample {
+        return machine.step(input, output);
+    }
+    let before = *input;
+    match machine.step(input, &mut []) {
+        Err(too_small @ Error::OutputTooSmall { needed }) => {
+            let again = machine.step(input, &mut output[..needed - 1]);
+            assert!(matches!(again, Err(error) if error == too_small), "one octet too few");
+            assert_eq!(*input, before, "a write consumes input");
+            let written = machine.step(input, &mut output[..needed]);
+            assert!(matches!(written, Ok(Step::Write(n)) if n == needed), "room enough: {needed}");
+            written
+        }
+        other => other,
+    }
+}
+
+/// Like [`step`], for the other methods that write.
+fn write(
+    room: Room,
+    output: &mut [u8],
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, Error>,
+) -> Result<usize, Error> {
+    if room == Room::Ample {
+        return write(output);
+    }
+    match write(&mut []) {
+        Err(too_small @ Error::OutputTooSmall { needed }) => {
+            assert_eq!(write(&mut output[..needed - 1]), Err(too_small), "one octet too few");
+            assert_eq!(write(&mut output[..needed]), Ok(needed), "room enough");
+            Ok(needed)
+        }
+        other => other,
+    }
+}
+
+/// Room for everything that a machine of ours can write.
+const OUTPUT: usize = 1024;

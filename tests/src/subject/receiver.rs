@@ -1,0 +1,128 @@
+use starttls::smtp::receiver::{Answer, Event, Limits};
+use starttls::smtp::{Dialect, Receiver};
+use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
+
+use super::{Log, Next, OUTPUT, Room, Subject, step, write};
+use crate::SERVER;
+use crate::table::{Handshake, Mail, Row};
+
+/// The receiving side of mail, and an application that judges as the row says.
+#[derive(Debug)]
+pub struct Receiving<C: Channel, D: Dialect> {
+    receiver: Receiver<'static, C, D>,
+    decide: std::vec::IntoIter<String>,
+}
+
+impl<C: Channel, D: Dialect> Receiving<C, D> {
+    /// The receiver of a row.
+    #[must_use]
+    pub fn new(channel: C, row: &Row, mail: &Mail) -> Self {
+        let mut limits = Limits::default();
+        limits.errors = row.max_errors.unwrap_or(limits.errors);
+        limits.recipients = mail.max_recipients.unwrap_or(limits.recipients);
+        Self {
+            receiver: Receiver::new(channel, SERVER, limits),
+            decide: mail.decide.clone().into_iter(),
+        }
+    }
+
+    fn judge(&mut self, room: Room, log: &mut Log) {
+        match self.decide.next().as_deref() {
+            None | Some("accept") => {
+                assert_eq!(self.receiver.accept(), Ok(()), "asked and not heard");
+            }
+            Some(line) => {
+                let (code, text) = line.split_once(' ').expect("a code and a text");
+                let code = code.parse().expect("a code");
+                let answer = Answer::new(code, text).expect("an answer");
+                let mut output = [0; OUTPUT];
+                let answer = |output: &mut [u8]| self.receiver.answer(answer, output);
+                let n = write(room, &mut output, answer).expect("asked and not heard");
+                log.out.extend(&output[..n]);
+            }
+        }
+    }
+}
+
+impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
+    fn waits(&mut self) -> bool {
+        self.receiver.wait().is_some()
+    }
+
+    fn step(&mut self, input: &mut &[u8], room: Room, log: &mut Log) -> Next {
+        let mut output = [0; OUTPUT];
+        let event = match step(&mut self.receiver, input, &mut output, room) {
+            Ok(Step::Read) => return Next::Read,
+            Ok(Step::Write(n)) => {
+                log.out.extend(&output[..n]);
+                return Next::On;
+            }
+            Ok(Step::Event(event)) => event,
+            Err(error) => return Next::Failed(error),
+        };
+        match event {
+            Event::Received(line) => log.lines.push(line.to_string()),
+            Event::Hello(name) => log.event(format!("hello {name}")),
+            Event::Body(piece) => log.body(piece),
+            Event::Reset => log.event("reset"),
+            Event::Mail(path) => {
+                log.event(format!("mail <{}>", path.as_str()));
+                self.judge(room, log);
+            }
+            Event::Recipient(path) => {
+                log.event(format!("recipient <{}>", path.as_str()));
+                self.judge(room, log);
+            }
+            Event::Message { index } => {
+                log.event(format!("message {index}"));
+                self.judge(room, log);
+            }
+            Event::Quit => {
+                log.event("quit");
+                return Next::Over("quit");
+            }
+            other => panic!("a new event: {other:?}"),
+        }
+        Next::On
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        self.receiver.end_of_input()
+    }
+
+    fn timed_out(&mut self) -> Error {
+        self.receiver.timed_out()
+    }
+
+    fn misuse(&mut self) -> Vec<Result<(), Error>> {
+        let mut output = [0x55; OUTPUT];
+        let answer = Answer::new(250, "no").expect("an answer");
+        let mut results =
+            vec![self.receiver.accept(), self.receiver.answer(answer, &mut output).map(drop)];
+        if !self.waits() {
+            let mut input = &b"MAIL FROM:<>\r\n"[..];
+            results.push(self.receiver.step(&mut input, &mut output).map(drop));
+            assert_eq!(input.len(), 14, "a finished receiver reads");
+        }
+        assert_eq!(output, [0x55; OUTPUT], "a receiver writes out of order");
+        results
+    }
+
+    fn farewell(&self, room: Room) -> Vec<u8> {
+        let mut output = [0; OUTPUT];
+        let n = write(room, &mut output, |output| self.receiver.farewell(output));
+        output[..n.expect("room enough")].to_vec()
+    }
+
+    fn into_upgrade(
+        self: Box<Self>,
+        _: &[u8],
+        _: Handshake,
+    ) -> Result<(Option<Tls>, Vec<u8>), Error> {
+        Err(Error::OutOfOrder)
+    }
+
+    fn into_plaintext(self: Box<Self>, _: &[u8]) -> Result<Plaintext, Error> {
+        Err(Error::OutOfOrder)
+    }
+}

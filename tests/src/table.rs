@@ -1,0 +1,263 @@
+//! The rows of a table, as `vectors/README.md` describes them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use starttls::{Policy, Verification};
+
+use crate::octets::Octets;
+
+/// An attack or a rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Unique in all tables.
+    pub id: String,
+    /// The promises, rules and classes of `RULES.md` that it shows.
+    pub rules: Vec<String>,
+    /// Where it comes from, in our own words.
+    pub source: String,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Who is tested.
+    pub role: Role,
+    /// What the tested side demands.
+    #[serde(default)]
+    pub policy: Demand,
+    /// Server: whether TLS can be had.
+    #[serde(default = "yes")]
+    pub available: bool,
+    /// Server: how many mistakes are put up with.
+    pub max_errors: Option<u8>,
+    /// Server: what the application decides, in order; see `vectors/README.md`.
+    #[serde(default)]
+    pub decide: Vec<String>,
+    /// How the handshake ends.
+    #[serde(default)]
+    pub tls: Handshake,
+    /// What is received and what is sent thereupon.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
+    /// What happens, but for lines that are only reported.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// How it ends, if not in an error.
+    pub end: Option<String>,
+    /// The error that it ends in.
+    pub error: Option<String>,
+    /// What is said before closing on an error.
+    #[serde(default)]
+    pub farewell: Octets,
+    /// Server: what it hands to TLS.
+    #[serde(default)]
+    pub early: Octets,
+    /// The mail that follows.
+    pub mail: Option<Mail>,
+}
+
+/// What is received by the time the machine gets to write, and what it sends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// What is received.
+    #[serde(default, rename = "in")]
+    pub input: Octets,
+    /// What is sent thereupon, and nothing else.
+    #[serde(default)]
+    pub out: Octets,
+    /// What happens behind the octets.
+    #[serde(default)]
+    pub then: Then,
+}
+
+/// What happens behind the octets of a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// More comes with the next turn.
+    #[default]
+    Nothing,
+    /// The peer closes.
+    Eof,
+    /// The peer is silent for too long.
+    Silence,
+}
+
+/// The part of a row behind the upgrade.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// What it runs over, in a row without an upgrade.
+    pub over: Option<Over>,
+    /// Client: what the application wants, in order.
+    #[serde(default)]
+    pub jobs: Vec<Job>,
+    /// Server: what the application judges, in order; see `vectors/README.md`.
+    #[serde(default)]
+    pub decide: Vec<String>,
+    /// Server: how many recipients a mail may have.
+    pub max_recipients: Option<u16>,
+    /// What is received and what is sent thereupon.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
+    /// What happens, but for lines that are only reported.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// How it ends, if not in an error.
+    pub end: Option<String>,
+    /// The error that it ends in.
+    pub error: Option<String>,
+    /// What is said before closing on an error.
+    #[serde(default)]
+    pub farewell: Octets,
+}
+
+/// A job of the sending side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Job {
+    /// Introduces the client.
+    Hello,
+    /// Proves who the client is.
+    Authenticate {
+        /// Who.
+        user: String,
+        /// Proof.
+        password: String,
+    },
+    /// Sends a mail.
+    Send {
+        /// The sender; empty for none.
+        from: String,
+        /// The recipients.
+        to: Vec<String>,
+        /// The message.
+        message: Octets,
+        /// Lone CR and LF become CRLF.
+        #[serde(default)]
+        normalize: bool,
+    },
+    /// Drops a mail.
+    Reset,
+    /// Says goodbye.
+    Quit,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 2033.
+    Lmtp,
+}
+
+/// Who is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The side that asks.
+    Client,
+    /// The side that is asked.
+    Server,
+}
+
+/// [`Policy`], for the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    /// TLS or nothing.
+    #[default]
+    Required,
+    /// TLS if the peer can.
+    Opportunistic,
+}
+
+impl From<Demand> for Policy {
+    fn from(demand: Demand) -> Self {
+        match demand {
+            Demand::Required => Self::Required,
+            Demand::Opportunistic => Self::Opportunistic,
+        }
+    }
+}
+
+/// How the handshake ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handshake {
+    /// With a peer that is who it should be.
+    #[default]
+    Verified,
+    /// With a peer that may be anyone.
+    Unverified,
+    /// Not at all.
+    Fails,
+}
+
+impl From<Handshake> for Verification {
+    fn from(handshake: Handshake) -> Self {
+        match handshake {
+            Handshake::Verified => Self::Verified,
+            _ => Self::Unverified,
+        }
+    }
+}
+
+/// What mail runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Over {
+    /// TLS that was asked for.
+    Tls,
+    /// TLS that came first.
+    ImplicitTls,
+    /// No TLS.
+    Plaintext,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    row: Vec<Row>,
+}
+
+/// Where the tables are.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
+}
+
+/// The names of all tables.
+///
+/// # Panics
+/// The folder cannot be read.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let entries = std::fs::read_dir(folder()).expect("the folder of the tables");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
+    let mut names: Vec<String> = names
+        .map(|name| name.expect("a name in UTF-8"))
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The rows of one table.
+///
+/// # Panics
+/// It cannot be read, or has a key that no row has.
+#[must_use]
+pub fn rows(name: &str) -> Vec<Row> {
+    let text = std::fs::read_to_string(folder().join(name)).expect("a table");
+    match toml::from_str::<Table>(&text) {
+        Ok(table) => table.row,
+        Err(error) => panic!("{name}: {error}"),
+    }
+}
