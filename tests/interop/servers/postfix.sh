@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Postfix: an exchanger that offers STARTTLS, one that has no TLS, two submission
+# services that demand TLS and AUTH (any mechanism; LOGIN only) through a private
+# Dovecot auth server, and one with TLS from the start.  Mail to anyone but
+# "nobody" at example.test ends in the maildir DIR/mail/inbox/new.
+. "$(dirname "$0")/lib.sh"
+
+svc_install() {
+    # "No configuration": keep the package from asking questions.
+    apt_install debconf openssl
+    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    apt_install postfix dovecot-core
+}
+
+svc_start() {
+    local smtp plain subm login smtps p uid gid
+    for p in smtp plain subm login smtps; do pick_port "$p"; done
+    uid=$(id -u nobody) gid=$(id -g nobody)
+    mkdir -p "$DIR/etc" "$DIR/spool" "$DIR/data" "$DIR/dove" "$DIR/mail"
+    chown postfix "$DIR/data"
+    chown "$uid:$gid" "$DIR/mail"
+    # postfix(1) consults the default main.cf even when given -c.
+    [ -e /etc/postfix/main.cf ] || echo "compatibility_level = 3.6" >/etc/postfix/main.cf
+
+    cat >"$DIR/etc/main.cf" <<EOF
+compatibility_level = 3.6
+queue_directory = $DIR/spool
+data_directory = $DIR/data
+maillog_file_prefixes = $DIR
+maillog_file = $DIR/log/postfix
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = mail.example.test
+mydestination =
+local_recipient_maps =
+local_header_rewrite_clients =
+alias_maps =
+alias_database =
+mynetworks = 127.0.0.0/8
+virtual_mailbox_domains = example.test
+virtual_mailbox_base = $DIR/mail
+virtual_mailbox_maps = static:inbox/
+virtual_mailbox_limit = 0
+message_size_limit = 104857600
+virtual_uid_maps = static:$uid
+virtual_gid_maps = static:$gid
+virtual_minimum_uid = 1
+smtpd_recipient_restrictions = check_recipient_access inline:{ {nobody@example.test = REJECT} }
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = $CADIR/server.pem
+smtpd_tls_key_file = $CADIR/server.key
+smtpd_tls_auth_only = yes
+smtpd_tls_loglevel = 1
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = $DIR/dove/auth-client
+EOF
+    cat >"$DIR/etc/master.cf" <<EOF
+$HOST:$smtp  inet n - n - - smtpd
+$HOST:$plain inet n - n - - smtpd
+    -o syslog_name=postfix/plain
+    -o smtpd_tls_security_level=none
+$HOST:$subm  inet n - n - - smtpd
+    -o syslog_name=postfix/submission
+    -o smtpd_tls_security_level=encrypt
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+$HOST:$login inet n - n - - smtpd
+    -o syslog_name=postfix/login
+    -o smtpd_tls_security_level=encrypt
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_sasl_mechanism_filter=login
+    -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+$HOST:$smtps inet n - n - - smtpd
+    -o syslog_name=postfix/smtps
+    -o smtpd_tls_wrappermode=yes
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+postlog   unix-dgram n - n - 1 postlogd
+pickup    unix n - n 60 1 pickup
+cleanup   unix n - n - 0 cleanup
+qmgr      unix n - n 300 1 qmgr
+tlsmgr    unix - - n 1000? 1 tlsmgr
+rewrite   unix - - n - - trivial-rewrite
+bounce    unix - - n - 0 bounce
+defer     unix - - n - 0 bounce
+trace     unix - - n - 0 bounce
+verify    unix - - n - 1 verify
+proxymap  unix - - n - - proxymap
+error     unix - - n - - error
+retry     unix - - n - - error
+discard   unix - - n - - discard
+virtual   unix - n n - - virtual
+anvil     unix - - n - 1 anvil
+EOF
+
+    # A Dovecot that is nothing but an authentication server.
+    echo "$TEST_USER:{PLAIN}$TEST_PASS" >"$DIR/dove/users"
+    cat >"$DIR/dove/dovecot.conf" <<EOF
+base_dir = $DIR/dove/run
+state_dir = $DIR/dove/run
+log_path = $DIR/log/dovecot-auth
+protocols =
+ssl = no
+listen = $HOST
+auth_mechanisms = plain login
+passdb {
+  driver = passwd-file
+  args = $DIR/dove/users
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=/nonexistent
+}
+service auth {
+  unix_listener $DIR/dove/auth-client {
+    mode = 0666
+  }
+}
+EOF
+    mkdir -p "$DIR/dove/run"
+    spawn dovecot.out dovecot -F -c "$DIR/dove/dovecot.conf"
+    postfix -c "$DIR/etc" start >"$DIR/log/postfix.out" 2>&1 ||
+        { cat "$DIR/log/"* >&2; die "postfix did not start"; }
+    for p in $smtp $plain $subm $login $smtps; do wait_port "$p"; done
+    announce smtp "$smtp"; announce plain "$plain"
+    announce submission "$subm"; announce login "$login"; announce smtps "$smtps"
+}
+
+svc_stop() { postfix -c "$DIR/etc" stop >/dev/null 2>&1 || true; }
+
+main "$@"
