@@ -94,6 +94,8 @@ pub struct Server<G: Grammar> {
     config: Config,
     errors: u8,
     greeted: bool,
+    /// It was stopped where no reply may be written, behind the go-ahead above all.
+    silent: bool,
 }
 
 impl<G: Grammar> Server<G> {
@@ -106,6 +108,7 @@ impl<G: Grammar> Server<G> {
             config,
             errors: 0,
             greeted: !G::HELLO_FIRST,
+            silent: false,
         }
     }
 
@@ -219,7 +222,7 @@ impl<G: Grammar> Server<G> {
     /// # Errors
     /// [`Error::OutputTooSmall`].
     pub fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
-        let State::Failed(error) = self.state else {
+        let (State::Failed(error), false) = (self.state, self.silent) else {
             return Ok(0);
         };
         let answer = match error {
@@ -341,7 +344,10 @@ impl<G: Grammar> Machine for Server<G> {
     fn timed_out(&mut self) -> Error {
         match self.state {
             State::Failed(error) => error,
-            _ => self.fail(Error::TimedOut),
+            _ => {
+                self.silent = self.wait().is_none();
+                self.fail(Error::TimedOut)
+            }
         }
     }
 
