@@ -23,7 +23,7 @@ pub(super) enum Verb {
     Unknown,
 }
 
-const VERBS: [(&[u8], Verb); 20] = [
+const VERBS: [(&[u8], Verb); 25] = [
     (b"AUTH", Verb::Auth),
     (b"BDAT", Verb::Bdat),
     (b"DATA", Verb::Data),
@@ -44,6 +44,11 @@ const VERBS: [(&[u8], Verb); 20] = [
     (b"PUT", Verb::Foreign),
     (b"CONNECT", Verb::Foreign),
     (b"OPTIONS", Verb::Foreign),
+    (b"HEAD", Verb::Foreign),
+    (b"DELETE", Verb::Foreign),
+    (b"PATCH", Verb::Foreign),
+    (b"TRACE", Verb::Foreign),
+    (b"PRI", Verb::Foreign),
 ];
 
 /// Splits a line into its verb, in any case, and its argument without blanks around it
