@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use crate::run::{Cut, Outcome, Played, abandon, play};
+use crate::run::{Cut, Outcome, Played, abandon, play, silence};
 use crate::shown;
 use crate::subject::Room;
 use crate::table::{self, Mail, Row, Turn};
@@ -37,8 +37,9 @@ pub fn check(row: &Row) {
     for cut in [Cut::Whole, Cut::Every(1)] {
         compare(row, cut, &all(&whole), &all(&played(row, cut, Room::Tight)));
     }
-    for steps in 0..whole.steps {
+    for steps in 0..=whole.steps {
         abandon(row, steps);
+        silence(row, steps);
     }
 }
 

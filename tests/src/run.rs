@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use starttls::{Error, Tls};
 
+use crate::shown;
 use crate::subject::{self, Log, Next, Room, Subject, Way};
 use crate::table::{Handshake, Over, Row, Then, Turn};
 
@@ -180,6 +181,26 @@ pub fn abandon(row: &Row, steps: usize) {
                 panic!("{}: let go after {steps} steps, {end:?}: {crossed:?}", row.id)
             }
         }
+    }
+}
+
+/// Plays the upgrade up to its step `steps`, and stops it there for its silence.
+///
+/// # Panics
+/// It has last words where it is not the peer's turn, behind the go-ahead for one.
+pub fn silence(row: &Row, steps: usize) {
+    let mut machine = subject::upgrading(row);
+    let mut outcome = Outcome::default();
+    let (cut, room) = (Cut::Whole, Room::Ample);
+    let stopped =
+        dialogue(&mut *machine, &row.turns, 0, cut, room, Vec::new(), steps, &mut outcome);
+    if stopped.end.is_ok() {
+        let waits = machine.waits();
+        let error = machine.timed_out();
+        let known = row.error.as_deref() == Some(&named(error));
+        assert!(known || error == Error::TimedOut, "{}: {error}", row.id);
+        let words = machine.farewell(room);
+        assert!(waits || words.is_empty(), "{}: {} after {steps} steps", row.id, shown(&words));
     }
 }
 

@@ -2,12 +2,27 @@
 
 use starttls_tests::check::check_table;
 
-#[test]
-fn smtp_client() {
-    check_table("smtp-client.toml");
+macro_rules! tables {
+    ($($test:ident: $file:literal),* $(,)?) => {
+        $(
+            #[test]
+            fn $test() {
+                check_table($file);
+            }
+        )*
+
+        #[test]
+        fn every_table_is_played() {
+            assert_eq!(starttls_tests::table::names(), [$($file),*]);
+        }
+    };
 }
 
-#[test]
-fn lmtp_client() {
-    check_table("lmtp-client.toml");
+tables! {
+    lmtp_client: "lmtp-client.toml",
+    lmtp_server: "lmtp-server.toml",
+    lmtp_state: "lmtp-state.toml",
+    smtp_client: "smtp-client.toml",
+    smtp_server: "smtp-server.toml",
+    smtp_state: "smtp-state.toml",
 }
