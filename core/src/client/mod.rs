@@ -84,13 +84,7 @@ pub struct Client<G: Grammar> {
 impl<G: Grammar> Client<G> {
     /// A client at the start of a fresh connection.
     pub fn with_grammar(grammar: G, policy: Policy) -> Self {
-        Self {
-            grammar,
-            framing: G::Framing::default(),
-            state: State::Await(Phase::Greeting),
-            policy,
-            frames: 0,
-        }
+        Self { grammar, framing: G::Framing::default(), state: State::START, policy, frames: 0 }
     }
 
     /// The names and numbers of the protocol.
@@ -112,12 +106,7 @@ impl<G: Grammar> Client<G> {
     /// server never speaks first, so somebody injected it (CVE-2021-38371 and its like).
     /// [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The connection must be closed.
     pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade, Error> {
-        match self.state {
-            State::Ready if unread.is_empty() => Ok(Upgrade { policy: self.policy }),
-            State::Ready => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
-            State::Failed(error) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
+        self.state.upgrade(unread.len()).map(|()| Upgrade { policy: self.policy })
     }
 
     /// Goes on without TLS, after [`Event::Plaintext`].
@@ -125,12 +114,7 @@ impl<G: Grammar> Client<G> {
     /// # Errors
     /// [`Error::Unsolicited`] if anything is unread, [`Error::OutOfOrder`] before the event.
     pub fn into_plaintext(self, unread: &[u8]) -> Result<Plaintext, Error> {
-        match self.state {
-            State::Plaintext(reason) if unread.is_empty() => Ok(Plaintext { reason }),
-            State::Plaintext(_) => Err(Error::Unsolicited),
-            State::Failed(error) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
+        self.state.plaintext(unread.len()).map(|reason| Plaintext { reason })
     }
 
     fn fail(&mut self, error: Error) -> Error {
@@ -178,15 +162,15 @@ impl<G: Grammar> Machine for Client<G> {
                 let mut out = Writer::new(output);
                 self.grammar.request(phase, &mut out);
                 let written = out.finish()?;
-                self.state = State::Await(phase);
+                self.state = State::Ask(phase).next();
                 Ok(Step::Write(written))
             }
             State::GoAhead => {
-                self.state = State::Ready;
+                self.state = State::GoAhead.next();
                 Ok(Step::Event(Event::UpgradeReady))
             }
             State::NoUpgrade(reason) => {
-                self.state = State::Plaintext(reason);
+                self.state = State::NoUpgrade(reason).next();
                 Ok(Step::Event(Event::Plaintext(reason)))
             }
             State::Ready | State::Plaintext(_) => Err(Error::OutOfOrder),

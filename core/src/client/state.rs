@@ -49,7 +49,49 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// What the end of an answer leads to.
+    /// The server speaks first.
+    pub(crate) const START: Self = Self::Await(Phase::Greeting);
+
+    /// What follows when the request is written or the event is told.
+    #[inline(always)]
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::Ask(phase) => Self::Await(phase),
+            Self::GoAhead => Self::Ready,
+            Self::NoUpgrade(reason) => Self::Plaintext(reason),
+            _ => self,
+        }
+    }
+
+    /// What an error leads to; the first one stays.
+    pub(crate) const fn failed(self, error: Error) -> Self {
+        match self {
+            Self::Failed(_) => self,
+            _ => Self::Failed(error),
+        }
+    }
+
+    /// Whether TLS may start, with so many octets unread.
+    pub(crate) const fn upgrade(self, unread: usize) -> Result<(), Error> {
+        match self {
+            Self::Ready if unread == 0 => Ok(()),
+            Self::Ready => Err(Error::PlaintextAfterGoAhead { unread }),
+            Self::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Why the connection goes on in plaintext, if it may, with so many octets unread.
+    pub(crate) const fn plaintext(self, unread: usize) -> Result<Reason, Error> {
+        match self {
+            Self::Plaintext(reason) if unread == 0 => Ok(reason),
+            Self::Plaintext(_) => Err(Error::Unsolicited),
+            Self::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// What a frame of an answer leads to.
     pub(crate) const fn after(
         phase: Phase,
         reply: Reply,
