@@ -20,9 +20,13 @@ macro_rules! tables {
 
 tables! {
     lmtp_client: "lmtp-client.toml",
+    lmtp_receiver: "lmtp-receiver.toml",
     lmtp_server: "lmtp-server.toml",
+    lmtp_session: "lmtp-session.toml",
     lmtp_state: "lmtp-state.toml",
     smtp_client: "smtp-client.toml",
+    smtp_receiver: "smtp-receiver.toml",
     smtp_server: "smtp-server.toml",
+    smtp_session: "smtp-session.toml",
     smtp_state: "smtp-state.toml",
 }
