@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "smtp"),
+    doc = "The engines without any protocol; see the feature `smtp`."
+)]
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
