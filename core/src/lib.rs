@@ -21,6 +21,8 @@
 
 mod boundary;
 mod buffer;
+#[cfg(test)]
+mod diagram;
 mod error;
 mod policy;
 mod protocol;

@@ -7,6 +7,8 @@
 //! Protocols are [`Grammar`]s; a grammar frames octets, says what a frame means and prints requests.
 //! It makes no decision.
 
+#[cfg(test)]
+mod diagram;
 mod state;
 
 use core::time::Duration;

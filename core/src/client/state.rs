@@ -63,14 +63,6 @@ impl State {
         }
     }
 
-    /// What an error leads to; the first one stays.
-    pub(crate) const fn failed(self, error: Error) -> Self {
-        match self {
-            Self::Failed(_) => self,
-            _ => Self::Failed(error),
-        }
-    }
-
     /// Whether TLS may start, with so many octets unread.
     pub(crate) const fn upgrade(self, unread: usize) -> Result<(), Error> {
         match self {

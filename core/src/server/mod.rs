@@ -1,5 +1,7 @@
 //! The server's engine: order, policy, limits and the boundary, once for all protocols.
 
+#[cfg(test)]
+mod diagram;
 mod state;
 
 use core::time::Duration;
@@ -8,7 +10,7 @@ pub use state::{Answer, Command};
 
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
-use state::{Facts, State, Then};
+use state::{Facts, State};
 
 /// What the engine must know of a protocol in the server role.
 pub trait Grammar {
@@ -104,7 +106,7 @@ impl<G: Grammar> Server<G> {
         Self {
             grammar,
             framing: G::Framing::default(),
-            state: State::Say(Answer::Greeting.into(), Then::Await),
+            state: State::start(),
             config,
             errors: 0,
             greeted: !G::HELLO_FIRST,
@@ -123,7 +125,7 @@ impl<G: Grammar> Server<G> {
     /// # Errors
     /// [`Error::OutOfOrder`] if nobody asked.
     pub fn accept(&mut self) -> Result<(), Error> {
-        self.decide(Answer::GoAhead, Then::GoAhead)
+        self.decide(true)
     }
 
     /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]; the client may try again.
@@ -131,13 +133,13 @@ impl<G: Grammar> Server<G> {
     /// # Errors
     /// [`Error::OutOfOrder`] if nobody asked.
     pub fn refuse(&mut self) -> Result<(), Error> {
-        self.decide(Answer::Unavailable, Then::Await)
+        self.decide(false)
     }
 
-    fn decide(&mut self, answer: Answer, then: Then) -> Result<(), Error> {
+    fn decide(&mut self, accepted: bool) -> Result<(), Error> {
         match self.state {
             State::Deciding => {
-                self.state = State::Say(answer.into(), then);
+                self.state = State::decided(accepted);
                 Ok(())
             }
             State::Failed(error) => Err(error),
@@ -159,7 +161,7 @@ impl<G: Grammar> Server<G> {
                     self.grammar.line(*line, &mut out);
                 }
                 let written = out.finish()?;
-                self.state = State::Await;
+                self.state = State::Answering.next();
                 Ok(written)
             }
             State::Failed(error) => Err(error),
@@ -175,7 +177,7 @@ impl<G: Grammar> Server<G> {
     pub fn unknown(&mut self) -> Result<(), Error> {
         match self.state {
             State::Answering => {
-                self.state = State::Say(Answer::Unknown.into(), Then::Await);
+                self.state = State::unknown();
                 self.mistake();
                 Ok(())
             }
@@ -194,13 +196,7 @@ impl<G: Grammar> Server<G> {
     /// (CVE-2011-0411 and its like). [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The
     /// connection must be closed.
     pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade<'_>, Error> {
-        const HANDSHAKE: u8 = 0x16;
-        match (self.state, unread) {
-            (State::Ready, [] | [HANDSHAKE, ..]) => Ok(Upgrade { early: unread }),
-            (State::Ready, _) => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
-            (State::Failed(error), _) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
+        self.state.upgrade(unread).map(|()| Upgrade { early: unread })
     }
 
     /// Goes on without TLS, after [`Event::Plaintext`]. The command that led here is still unread:
@@ -209,11 +205,7 @@ impl<G: Grammar> Server<G> {
     /// # Errors
     /// [`Error::OutOfOrder`] before the event.
     pub fn into_plaintext(self) -> Result<Plaintext, Error> {
-        match self.state {
-            State::Plaintext => Ok(Plaintext { reason: Reason::NotAsked }),
-            State::Failed(error) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
+        self.state.plaintext().map(|()| Plaintext { reason: Reason::NotAsked })
     }
 
     /// Writes the last words to a client whose mistake or silence ended the connection; nothing
@@ -244,7 +236,7 @@ impl<G: Grammar> Server<G> {
     fn mistake(&mut self) {
         self.errors = self.errors.saturating_add(1);
         if self.errors > self.config.max_errors {
-            self.state = State::Say(Answer::TooManyErrors.into(), Then::Fail(Error::TooManyErrors));
+            self.state = State::too_many_errors();
         }
     }
 
@@ -271,7 +263,7 @@ impl<G: Grammar> Server<G> {
         Ok(Step::Event(match self.state {
             State::Failed(error) => return Err(error),
             State::Unasked => {
-                self.state = State::Plaintext;
+                self.state = State::Unasked.next();
                 return Ok(Step::Event(Event::Plaintext));
             }
             State::Answering => {
@@ -303,24 +295,19 @@ impl<G: Grammar> Machine for Server<G> {
                 let mut out = Writer::new(output);
                 self.grammar.print(reply, self.config.available, &mut out);
                 let written = out.finish()?;
-                self.state = match then {
-                    Then::Await => State::Await,
-                    Then::GoAhead => State::GoAhead,
-                    Then::Leave => State::Leaving,
-                    Then::Fail(error) => State::Failed(error),
-                };
+                self.state = State::Say(reply, then).next();
                 Ok(Step::Write(written))
             }
             State::Asked => {
-                self.state = State::Deciding;
+                self.state = State::Asked.next();
                 Ok(Step::Event(Event::UpgradeRequested))
             }
             State::GoAhead => {
-                self.state = State::Ready;
+                self.state = State::GoAhead.next();
                 Ok(Step::Event(Event::UpgradeReady))
             }
             State::Leaving => {
-                self.state = State::Closed;
+                self.state = State::Leaving.next();
                 Ok(Step::Event(Event::Quit))
             }
             State::Unasked

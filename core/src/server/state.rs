@@ -109,7 +109,70 @@ pub(crate) struct Facts {
     pub(crate) greeted: bool,
 }
 
+impl<R> State<R> {
+    /// What follows when the reply is written or the event is told.
+    #[inline(always)]
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Say(_, Then::Await) => Self::Await,
+            Self::Say(_, Then::GoAhead) => Self::GoAhead,
+            Self::Say(_, Then::Leave) => Self::Leaving,
+            Self::Say(_, Then::Fail(error)) => Self::Failed(error),
+            Self::Asked => Self::Deciding,
+            Self::Answering => Self::Await,
+            Self::Unasked => Self::Plaintext,
+            Self::GoAhead => Self::Ready,
+            Self::Leaving => Self::Closed,
+            _ => self,
+        }
+    }
+
+    /// Whether TLS may start, with these octets unread: those that begin a TLS record are its own.
+    pub(crate) fn upgrade(self, unread: &[u8]) -> Result<(), Error> {
+        const HANDSHAKE: u8 = 0x16;
+        match (self, unread) {
+            (Self::Ready, [] | [HANDSHAKE, ..]) => Ok(()),
+            (Self::Ready, _) => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
+            (Self::Failed(error), _) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// Whether the connection may go on in plaintext.
+    pub(crate) fn plaintext(self) -> Result<(), Error> {
+        match self {
+            Self::Plaintext => Ok(()),
+            Self::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+}
+
 impl<R: From<Answer>> State<R> {
+    /// The server speaks first.
+    pub(crate) fn start() -> Self {
+        Self::Say(Answer::Greeting.into(), Then::Await)
+    }
+
+    /// What the caller's decision on the upgrade leads to.
+    pub(crate) fn decided(accepted: bool) -> Self {
+        if accepted {
+            Self::Say(Answer::GoAhead.into(), Then::GoAhead)
+        } else {
+            Self::Say(Answer::Unavailable.into(), Then::Await)
+        }
+    }
+
+    /// What a command leads to that the application does not know either.
+    pub(crate) fn unknown() -> Self {
+        Self::Say(Answer::Unknown.into(), Then::Await)
+    }
+
+    /// What one mistake too many leads to.
+    pub(crate) fn too_many_errors() -> Self {
+        Self::Say(Answer::TooManyErrors.into(), Then::Fail(Error::TooManyErrors))
+    }
+
     /// What a command leads to, and whether it was a mistake.
     pub(crate) fn after(command: Command<R>, facts: Facts) -> (Self, bool) {
         let fault = |answer: Answer| (Self::Say(answer.into(), Then::Await), true);

@@ -1,0 +1,229 @@
+//! The diagram of a client, drawn from what the engine does with a grammar that says anything.
+
+extern crate std;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::string::String;
+use std::{format, vec};
+
+use core::time::Duration;
+
+use super::state::{Phase, Reply, State};
+use super::{Client, Event, Grammar};
+use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
+use crate::wire::{Framing, Writer};
+use crate::{Error, Machine, Policy, Protocol, Step};
+
+const NAMES: Names =
+    [["not offered", "offered"], ["required", "opportunistic"], ["no fallback", "fallback"]];
+
+/// Every octet is a frame.
+#[derive(Default)]
+struct Octet;
+
+impl Framing for Octet {
+    const MAX_FRAME: usize = 1;
+
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        Ok(input.split_off(..1))
+    }
+}
+
+/// Says what the test wants.
+struct Script<const FALLBACK: bool> {
+    reply: Result<Reply, Error>,
+    offered: bool,
+}
+
+impl<const FALLBACK: bool> Grammar for Script<FALLBACK> {
+    type Framing = Octet;
+
+    const PROTOCOL: Protocol = Protocol::SMTP;
+    const MAX_OUTPUT: usize = 1;
+    const HAS_FALLBACK: bool = FALLBACK;
+
+    fn reply(&mut self, _: Phase, _: &[u8]) -> Result<Reply, Error> {
+        self.reply
+    }
+
+    fn offers_upgrade(&self) -> bool {
+        self.offered
+    }
+
+    fn request(&self, _: Phase, out: &mut Writer<'_>) {
+        out.put(b"?");
+    }
+
+    fn wait(&self, _: Phase) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// What can happen to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    More,
+    Yes,
+    No,
+    Closing,
+    Step,
+    Broken,
+    Unread,
+    EndOfInput,
+    TimedOut,
+    Upgrade,
+    UpgradeUnread,
+    Plaintext,
+    PlaintextUnread,
+}
+
+use Happening::*;
+
+const ALL: [Happening; 13] = [
+    More,
+    Yes,
+    No,
+    Closing,
+    Step,
+    Broken,
+    Unread,
+    EndOfInput,
+    TimedOut,
+    Upgrade,
+    UpgradeUnread,
+    Plaintext,
+    PlaintextUnread,
+];
+
+/// A state's name without what it carries, but for its phase.
+fn name(state: State) -> String {
+    let shown = format!("{state:?}");
+    match state {
+        State::Await(_) | State::Ask(_) => shown.replace(['(', ')'], ""),
+        _ => shown.split('(').next().map(String::from).expect("a name"),
+    }
+}
+
+/// Where a happening leads.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    cause: String,
+    to: String,
+    effect: String,
+}
+
+/// Lets it happen; `None` if it has no effect. The state is `None` if the client is given up.
+fn happen<const FALLBACK: bool>(
+    state: State,
+    happening: Happening,
+    [offered, opportunistic, _]: [bool; 3],
+) -> Option<(Way, Option<State>)> {
+    let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
+    let reply = match happening {
+        More => Ok(Reply::More),
+        Yes => Ok(Reply::Yes),
+        No => Ok(Reply::No),
+        Closing => Ok(Reply::Closing),
+        _ => Err(Error::Syntax),
+    };
+    let grammar = Script::<FALLBACK> { reply, offered };
+    let mut client = Client { state, ..Client::with_grammar(grammar, policy) };
+    let waits = matches!(state, State::Await(_));
+    let asks = matches!(state, State::Ask(_));
+    let mut step = |mut input: &[u8]| match client.step(&mut input, &mut [0; 1]) {
+        Ok(Step::Read) | Err(Error::OutOfOrder) => None,
+        Ok(Step::Write(_)) => Some(String::from("request written")),
+        Ok(Step::Event(Event::Received(_))) | Err(_) => Some(format!("{happening:?}")),
+        Ok(Step::Event(event)) => Some(format!("{event:?} told").replace(['(', ')'], " ")),
+    };
+    let cause = match happening {
+        More | Yes | No | Closing | Broken => waits.then(|| step(b"x"))?,
+        Unread => asks.then(|| step(b"x"))?,
+        Happening::Step => step(b""),
+        EndOfInput => client.end_of_input().err().map(|_| String::new()),
+        TimedOut => Some(client.timed_out()).map(|_| String::new()),
+        Upgrade => {
+            return given_up("into_upgrade [nothing unread]", "TLS", client.into_upgrade(b""));
+        }
+        UpgradeUnread => {
+            return given_up("into_upgrade [unread]", "TLS", client.into_upgrade(b"x"));
+        }
+        Plaintext => {
+            let outcome = client.into_plaintext(b"");
+            return given_up("into_plaintext [nothing unread]", "WithoutTLS", outcome);
+        }
+        PlaintextUnread => {
+            let outcome = client.into_plaintext(b"x");
+            return given_up("into_plaintext [unread]", "WithoutTLS", outcome);
+        }
+    }?;
+    let effect = match client.state {
+        State::Failed(error) => format!("{error:?}"),
+        _ => String::new(),
+    };
+    Some((Way { cause, to: name(client.state), effect }, Some(client.state)))
+}
+
+fn given_up<T>(cause: &str, to: &str, outcome: Result<T, Error>) -> Option<(Way, Option<State>)> {
+    let (to, effect) = match outcome {
+        Ok(_) => (to, String::new()),
+        Err(error) if error.is_ours() => return None,
+        Err(error) => ("Failed", variant(error)),
+    };
+    Some((Way { cause: cause.into(), to: to.into(), effect }, None))
+}
+
+/// An error's name without what it carries.
+fn variant(error: Error) -> String {
+    format!("{error:?}").split(' ').next().map(String::from).expect("a name")
+}
+
+fn draw() -> String {
+    let mut diagram = Diagram::default();
+    let grammar = Script::<true> { reply: Ok(Reply::More), offered: false };
+    let start = Client::with_grammar(grammar, Policy::Required).state;
+    diagram.edge("[*]", &name(start), "", "", "");
+    let mut found = vec![start];
+    let mut next = 0;
+    while let Some(state) = found.get(next).copied() {
+        next += 1;
+        let from = name(state);
+        if from != "Failed" {
+            diagram.state(&from);
+        }
+        for happening in ALL {
+            let mut ways: BTreeMap<Way, BTreeSet<[bool; 3]>> = BTreeMap::new();
+            for truth in truths() {
+                let lead = if truth[2] { happen::<true> } else { happen::<false> };
+                let Some((way, reached)) = lead(state, happening, truth) else { continue };
+                ways.entry(way).or_default().insert(truth);
+                found.extend(reached.filter(|reached| !found.contains(reached)));
+                let failed = matches!(state, State::Failed(_));
+                assert!(!failed || reached.is_none_or(|reached| reached == state));
+            }
+            for (Way { cause, to, effect }, truths) in ways {
+                let everywhere = match happening {
+                    _ if from == "Failed" => continue,
+                    Broken => "a frame that breaks a rule",
+                    Unread => "anything unread before the request",
+                    EndOfInput => "the end of the input",
+                    TimedOut => "the end of the time",
+                    _ => {
+                        for guard in guards(NAMES, &truths) {
+                            diagram.edge(&from, &to, &cause, &guard, &effect);
+                        }
+                        continue;
+                    }
+                };
+                assert_eq!((to.as_str(), truths.len()), ("Failed", 8), "{state:?} {happening:?}");
+                diagram.fails(everywhere, &from);
+            }
+        }
+    }
+    diagram.text()
+}
+
+#[test]
+fn the_readme_shows_the_states() {
+    assert_in_readme("client states", &draw());
+}

@@ -1,0 +1,171 @@
+//! State diagrams, drawn from what the engines do, and their place in the README.
+
+extern crate std;
+
+use std::collections::BTreeSet;
+use std::string::{String, ToString};
+use std::sync::{Mutex, PoisonError};
+use std::vec::Vec;
+use std::{env, format, fs};
+
+/// What three conditions are called where they do not hold and where they do.
+pub(crate) type Names = [[&'static str; 2]; 3];
+
+/// Every truth of three conditions.
+pub(crate) fn truths() -> impl Iterator<Item = [bool; 3]> {
+    (0..8).map(|n| [n & 1 != 0, n & 2 != 0, n & 4 != 0])
+}
+
+/// Says in words where `holds`, as briefly as possible: one guard for each way to get there, and an
+/// empty one for always.
+pub(crate) fn guards(names: Names, holds: &BTreeSet<[bool; 3]>) -> Vec<String> {
+    // Each condition is false, true or does not matter.
+    let mut cubes: Vec<[Option<bool>; 3]> = Vec::new();
+    let options = [None, Some(false), Some(true)];
+    for a in options {
+        for b in options {
+            cubes.extend(options.map(|c| [a, b, c]));
+        }
+    }
+    cubes.sort_by_key(|cube| cube.iter().flatten().count());
+    let within = |cube: &[Option<bool>; 3], truth: &[bool; 3]| {
+        cube.iter().zip(truth).all(|(fixed, is)| fixed.is_none_or(|fixed| fixed == *is))
+    };
+    let mut covered = BTreeSet::new();
+    let mut guards = Vec::new();
+    for cube in cubes {
+        let inside: BTreeSet<_> = truths().filter(|truth| within(&cube, truth)).collect();
+        if inside.is_subset(holds) && !inside.is_subset(&covered) {
+            covered.extend(inside);
+            let words = cube.iter().zip(names);
+            let words: Vec<_> =
+                words.filter_map(|(fixed, names)| fixed.map(|is| names[usize::from(is)])).collect();
+            guards.push(words.join(", "));
+        }
+    }
+    guards
+}
+
+/// Why an arrow is taken: cause, guard, effect; the last two may be empty.
+type Label = (String, String, String);
+
+/// A diagram in the making.
+#[derive(Default)]
+pub(crate) struct Diagram {
+    states: Vec<String>,
+    edges: Vec<(String, String, Vec<Label>)>,
+    failures: Vec<(String, Vec<String>)>,
+}
+
+impl Diagram {
+    /// Adds a state.
+    pub(crate) fn state(&mut self, name: &str) {
+        if !self.states.iter().any(|known| known == name) {
+            self.states.push(name.to_string());
+        }
+    }
+
+    /// Adds an arrow, or one more label to an arrow that is there.
+    pub(crate) fn edge(&mut self, from: &str, to: &str, cause: &str, guard: &str, effect: &str) {
+        let label = (cause.to_string(), guard.to_string(), effect.to_string());
+        match self.edges.iter_mut().find(|edge| edge.0 == from && edge.1 == to) {
+            Some((.., labels)) if labels.contains(&label) => {}
+            Some((.., labels)) => labels.push(label),
+            None => self.edges.push((from.to_string(), to.to_string(), Vec::from([label]))),
+        }
+    }
+
+    /// Adds what makes a state fail as it makes many.
+    pub(crate) fn fails(&mut self, cause: &str, from: &str) {
+        match self.failures.iter_mut().find(|failure| failure.0 == cause) {
+            Some((_, states)) if states.iter().any(|known| known == from) => {}
+            Some((_, states)) => states.push(from.to_string()),
+            None => self.failures.push((cause.to_string(), Vec::from([from.to_string()]))),
+        }
+    }
+
+    /// The diagram in Mermaid's language.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::from("```mermaid\nstateDiagram-v2\n");
+        for (from, to, labels) in &self.edges {
+            let labels = lines(labels).join("<br>");
+            let colon = if labels.is_empty() { "" } else { ": " };
+            text += &format!("    {from} --> {to}{colon}{labels}\n");
+        }
+        text += "    note right of Failed\n";
+        for (cause, from) in &self.failures {
+            text += &format!("        {cause}: from {}\n", self.place(from));
+        }
+        text + "    end note\n```\n"
+    }
+
+    /// Some of the states, in words.
+    fn place(&self, some: &[String]) -> String {
+        let others: Vec<_> = self.states.iter().filter(|state| !some.contains(state)).collect();
+        let of_one_kind = |kind: &&str| {
+            some.iter().all(|state| state.starts_with(kind))
+                && !others.iter().any(|state| state.starts_with(kind))
+        };
+        match others.as_slice() {
+            [] => "every state".into(),
+            [a] => format!("every state but {a}"),
+            [a, b] => format!("every state but {a} and {b}"),
+            _ => match ["Await", "Ask"].iter().find(|kind| of_one_kind(kind)) {
+                Some(kind) if some.len() > 1 => format!("every {kind}… state"),
+                _ => some.join(", "),
+            },
+        }
+    }
+}
+
+/// Labels with the causes of one guard and effect brought together.
+fn lines(labels: &[Label]) -> Vec<String> {
+    let mut groups: Vec<(Vec<&str>, &str, &str)> = Vec::new();
+    for (cause, guard, effect) in labels {
+        match groups.iter_mut().find(|group| (group.1, group.2) == (guard, effect)) {
+            Some((causes, ..)) => causes.push(cause),
+            None => groups.push((Vec::from([cause.as_str()]), guard, effect)),
+        }
+    }
+    let line = |(causes, guard, effect): (Vec<&str>, &str, &str)| {
+        let mut line = causes.join(", ");
+        if !guard.is_empty() {
+            line += &format!(" [{guard}]");
+        }
+        if !effect.is_empty() {
+            line += &format!(" / {effect}");
+        }
+        line
+    };
+    groups.into_iter().map(line).collect()
+}
+
+/// Checks that the section of the README is `text`, or makes it so if `UPDATE_README` is set.
+pub(crate) fn assert_in_readme(section: &str, text: &str) {
+    static FILE: Mutex<()> = Mutex::new(());
+    let _only = FILE.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = fs::read_to_string(path).expect("the README");
+    let marker = format!("<!-- {section}: generated, see CONTRIBUTING.md -->\n");
+    let (before, rest) = readme.split_once(&marker).expect("the section's first line");
+    let (found, after) = rest.split_once("<!-- end -->").expect("the section's last line");
+    if env::var_os("UPDATE_README").is_some() {
+        let updated = format!("{before}{marker}{text}<!-- end -->{after}");
+        fs::write(path, updated).expect("the README can be written");
+    } else {
+        assert_eq!(found, text, "run the tests with UPDATE_README=1");
+    }
+}
+
+#[test]
+fn guards_are_brief_and_exact() {
+    let names = [["not a", "a"], ["not b", "b"], ["not c", "c"]];
+    let of = |holds: fn([bool; 3]) -> bool| {
+        guards(names, &truths().filter(|truth| holds(*truth)).collect()).join(" | ")
+    };
+    assert_eq!(of(|_| true), "");
+    assert_eq!(of(|[a, ..]| !a), "not a");
+    assert_eq!(of(|[a, b, _]| a && !b), "a, not b");
+    assert_eq!(of(|[a, b, c]| a || b && c), "a | b, c");
+    assert!(guards(names, &BTreeSet::new()).is_empty());
+}

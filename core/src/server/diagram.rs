@@ -1,0 +1,274 @@
+//! The diagram of a server, drawn from what the engine does with a grammar that reads anything.
+
+extern crate std;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::string::String;
+use std::vec::Vec;
+use std::{format, vec};
+
+use core::time::Duration;
+
+use super::state::{Answer, Command, State, Then};
+use super::{Config, Event, Grammar, Server};
+use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
+use crate::wire::{Framing, Line, Writer};
+use crate::{Error, Machine, Policy, Protocol, Step};
+
+const NAMES: Names = [
+    ["required", "opportunistic"],
+    ["TLS unavailable", "TLS available"],
+    ["before hello", "after hello"],
+];
+
+/// Every octet is a frame, but for one that breaks a rule.
+#[derive(Default)]
+struct Octet;
+
+const BROKEN: &[u8] = b"!";
+
+impl Framing for Octet {
+    const MAX_FRAME: usize = 1;
+
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        if input.starts_with(BROKEN) { Err(Error::Syntax) } else { Ok(input.split_off(..1)) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reply {
+    Engine(Answer),
+    OfItsOwn,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+/// Reads what the test wants.
+struct Script(Command<Reply>);
+
+impl Grammar for Script {
+    type Framing = Octet;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::SMTP;
+    const MAX_OUTPUT: usize = 1;
+    const HELLO_FIRST: bool = true;
+    const WAIT: Duration = Duration::ZERO;
+
+    fn command(&self, _: &[u8]) -> Command<Reply> {
+        self.0
+    }
+
+    fn print(&self, _: Reply, _: bool, out: &mut Writer<'_>) {
+        out.put(b"!");
+    }
+
+    fn line(&self, _: Line<'_>, out: &mut Writer<'_>) {
+        out.put(b"!");
+    }
+}
+
+/// What can happen to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happening {
+    Command(Command<Reply>),
+    Broken,
+    Step,
+    Accept,
+    Refuse,
+    Answer,
+    Unknown,
+    EndOfInput,
+    TimedOut,
+    Upgrade(&'static [u8]),
+    Plaintext,
+}
+
+fn all() -> Vec<Happening> {
+    const OWN: Reply = Reply::OfItsOwn;
+    let mut all: Vec<_> = [
+        Command::Hello(OWN),
+        Command::PlainHello(OWN),
+        Command::Harmless(OWN),
+        Command::Plain(OWN),
+        Command::Fault(OWN),
+        Command::Upgrade,
+        Command::Credentials,
+        Command::Sequence,
+        Command::Business,
+        Command::Other,
+        Command::Quit,
+        Command::Foreign,
+    ]
+    .map(Happening::Command)
+    .into();
+    all.extend([
+        Happening::Broken,
+        Happening::Step,
+        Happening::Accept,
+        Happening::Refuse,
+        Happening::Answer,
+        Happening::Unknown,
+        Happening::EndOfInput,
+        Happening::TimedOut,
+        Happening::Upgrade(b""),
+        Happening::Upgrade(b"\x16"),
+        Happening::Upgrade(b"x"),
+        Happening::Plaintext,
+    ]);
+    all
+}
+
+/// A word without what stands behind it in brackets.
+fn word(shown: &str) -> String {
+    shown.split(['(', ' ']).next().map(String::from).expect("a word")
+}
+
+/// A state's name: of a reply only what follows it counts.
+fn name(state: State<Reply>) -> String {
+    match state {
+        State::Say(_, then) => format!("SayThen{}", word(&format!("{then:?}"))),
+        _ => word(&format!("{state:?}")),
+    }
+}
+
+/// Where a happening leads.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    cause: String,
+    to: String,
+    effect: String,
+}
+
+/// Lets it happen; `None` if it has no effect. The state is `None` if the server is given up.
+fn happen(
+    state: State<Reply>,
+    happening: Happening,
+    [opportunistic, available, greeted]: [bool; 3],
+    max_errors: u8,
+) -> Option<(Way, Option<State<Reply>>)> {
+    let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
+    let command = match happening {
+        Happening::Command(command) => command,
+        _ => Command::Foreign,
+    };
+    let fresh = Server::with_grammar(Script(command), Config { policy, available, max_errors });
+    let mut server = Server { state, greeted, ..fresh };
+    let waits = matches!(state, State::Await);
+    let mut step = |mut input: &[u8]| match server.step(&mut input, &mut [0; 1]) {
+        Ok(Step::Read) | Err(Error::OutOfOrder) => None,
+        Ok(Step::Write(_)) => Some(String::from("written")),
+        Ok(Step::Event(event @ (Event::UpgradeRequested | Event::UpgradeReady | Event::Quit))) => {
+            Some(format!("{event:?} told"))
+        }
+        Ok(Step::Event(Event::Plaintext)) => Some(format!("{}, Plaintext told", word_of(command))),
+        Ok(Step::Event(_)) | Err(_) => Some(word_of(command)),
+    };
+    let done = |outcome: Result<(), Error>| outcome.ok().map(|()| String::new());
+    let cause = match happening {
+        Happening::Command(_) => waits.then(|| step(b"x"))?,
+        Happening::Broken => waits.then(|| step(BROKEN))?,
+        Happening::Step => step(b""),
+        Happening::Accept => done(server.accept()).map(|_| "accept".into()),
+        Happening::Refuse => done(server.refuse()).map(|_| "refuse".into()),
+        Happening::Answer => server.answer(&[], &mut [0; 1]).ok().map(|_| "answer".into()),
+        Happening::Unknown => done(server.unknown()).map(|_| "unknown".into()),
+        Happening::EndOfInput => server.end_of_input().err().map(|_| String::new()),
+        Happening::TimedOut => Some(server.timed_out()).map(|_| String::new()),
+        Happening::Upgrade(unread) => {
+            let what = match unread {
+                [] => "nothing unread",
+                [0x16, ..] => "TLS unread",
+                _ => "anything else unread",
+            };
+            let outcome = server.into_upgrade(unread);
+            return given_up(&format!("into_upgrade [{what}]"), "TLS", outcome);
+        }
+        Happening::Plaintext => {
+            return given_up("into_plaintext", "WithoutTLS", server.into_plaintext());
+        }
+    }?;
+    let effect = match server.state {
+        State::Failed(error) => word(&format!("{error:?}")),
+        State::Say(Reply::Engine(answer), Then::Await) => format!("{answer:?}"),
+        State::Say(Reply::OfItsOwn, _) => "its own reply".into(),
+        _ => String::new(),
+    };
+    Some((Way { cause, to: name(server.state), effect }, Some(server.state)))
+}
+
+fn word_of(command: Command<Reply>) -> String {
+    word(&format!("{command:?}"))
+}
+
+fn given_up<T>(
+    cause: &str,
+    to: &str,
+    outcome: Result<T, Error>,
+) -> Option<(Way, Option<State<Reply>>)> {
+    let (to, effect) = match outcome {
+        Ok(_) => (to, String::new()),
+        Err(error) if error.is_ours() => return None,
+        Err(error) => ("Failed", word(&format!("{error:?}"))),
+    };
+    Some((Way { cause: cause.into(), to: to.into(), effect }, None))
+}
+
+fn draw() -> String {
+    let mut diagram = Diagram::default();
+    let start = Server::with_grammar(Script(Command::Quit), Config::default()).state;
+    diagram.edge("[*]", &name(start), "", "", "");
+    let mut found = vec![start];
+    let mut next = 0;
+    while let Some(state) = found.get(next).copied() {
+        next += 1;
+        let from = name(state);
+        if from != "Failed" {
+            diagram.state(&from);
+        }
+        for happening in all() {
+            let mut ways: BTreeMap<Way, BTreeSet<[bool; 3]>> = BTreeMap::new();
+            for truth in truths() {
+                let Some((mut way, reached)) = happen(state, happening, truth, u8::MAX) else {
+                    continue;
+                };
+                found.extend(reached.filter(|reached| !found.contains(reached)));
+                let failed = matches!(state, State::Failed(_));
+                assert!(!failed || reached.is_none_or(|reached| reached == state));
+                let (strict, last) = happen(state, happening, truth, 0).expect("as before");
+                if strict != way {
+                    way.effect += ", a mistake";
+                    diagram.edge(&from, &strict.to, "one mistake too many", "", "TooManyErrors");
+                    found.extend(last.filter(|reached| !found.contains(reached)));
+                }
+                ways.entry(way).or_default().insert(truth);
+            }
+            for (Way { cause, to, effect }, truths) in ways {
+                let everywhere = match happening {
+                    _ if from == "Failed" => continue,
+                    Happening::Broken => "a frame that breaks a rule",
+                    Happening::EndOfInput => "the end of the input",
+                    Happening::TimedOut => "the end of the time",
+                    _ => {
+                        for guard in guards(NAMES, &truths) {
+                            diagram.edge(&from, &to, &cause, &guard, &effect);
+                        }
+                        continue;
+                    }
+                };
+                assert_eq!((to.as_str(), truths.len()), ("Failed", 8), "{state:?} {happening:?}");
+                diagram.fails(everywhere, &from);
+            }
+        }
+    }
+    diagram.text()
+}
+
+#[test]
+fn the_readme_shows_the_states() {
+    assert_in_readme("server states", &draw());
+}
