@@ -5,7 +5,7 @@
 use starttls::{Kind, Policy, Reason};
 
 const MAX_LINE: usize = 512;
-const MAX_LINES: usize = 129;
+const MAX_LINES: usize = 128;
 
 /// Where a dialogue stands when the peer has said all it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,8 @@ impl Server {
             b"STARTTLS" => Asks,
             b"NOOP" => Fine(250),
             b"QUIT" => Fine(221),
-            b"GET" | b"POST" | b"PUT" | b"CONNECT" | b"OPTIONS" => Foreign,
+            b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS"
+            | b"TRACE" | b"PATCH" | b"PRI" => Foreign,
             _ if self.required => Mistake(530),
             b"RSET" => Fine(250),
             b"VRFY" => Fine(252),
