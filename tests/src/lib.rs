@@ -30,3 +30,8 @@ const fn name(name: &'static str) -> Domain<'static> {
 pub fn shown(octets: &[u8]) -> String {
     octets.escape_ascii().to_string()
 }
+
+/// The examples of the project's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;
