@@ -1,0 +1,233 @@
+//! Every reply code at every place, and every octet behind a server's STARTTLS.
+
+use starttls::lmtp::Lmtp;
+use starttls::server::{Config, Event};
+use starttls::smtp::{Dialect, ServerGrammar, Smtp};
+use starttls::{Error, Machine, Server, Step};
+use starttls_tests::octets::Octets;
+use starttls_tests::run::{Cut, Outcome, play};
+use starttls_tests::subject::Room;
+use starttls_tests::table::{Demand, Handshake, Job, Mail, Over, Protocol, Role, Row, Then, Turn};
+use starttls_tests::{SERVER, shown};
+
+fn row(protocol: Protocol, policy: Demand, turns: &[&str], mail: Option<Mail>) -> Row {
+    Row {
+        id: "sweep".to_string(),
+        rules: Vec::new(),
+        source: String::new(),
+        protocol,
+        role: Role::Client,
+        policy,
+        available: true,
+        max_errors: None,
+        decide: Vec::new(),
+        tls: Handshake::Verified,
+        turns: received(turns),
+        events: Vec::new(),
+        end: None,
+        error: None,
+        farewell: Octets::default(),
+        early: Octets::default(),
+        mail,
+    }
+}
+
+fn received(turns: &[&str]) -> Vec<Turn> {
+    let turn = |input: &&str| Turn {
+        input: Octets(input.as_bytes().to_vec()),
+        out: Octets::default(),
+        then: Then::Nothing,
+    };
+    turns.iter().map(turn).collect()
+}
+
+/// What a client does about the last of `turns`: the end, and what it sent thereupon.
+fn answer(row: &Row) -> String {
+    let played = play(row, Cut::Whole, Room::Ample);
+    let outcome: Outcome = played.mail.or(played.upgrade).expect("a dialogue");
+    match (&outcome.end[..], outcome.out.last().expect("a turn")) {
+        ("waiting", out) => shown(out).replace("\\r\\n", "").replace(" client.example.org", ""),
+        (end, out) => {
+            assert!(out.is_empty(), "{end}, and yet it sent {}", shown(out));
+            end.to_string()
+        }
+    }
+}
+
+/// The answer to a reply of each code, where `yes` and `no` are those to the success and to 5yz.
+fn sweep(ask: impl Fn(&str) -> String, expected: impl Fn(u16) -> String) {
+    for code in 0..=999 {
+        for reply in
+            [format!("{code:03} x\r\n"), format!("{code:03}\r\n"), format!("{code:03} \r\n")]
+        {
+            let expected = match code {
+                200..=599 => expected(code),
+                _ => "error Syntax".to_string(),
+            };
+            assert_eq!(ask(&reply), expected, "{reply:?}");
+        }
+        for separator in ["x", "_", ".", "\t", "0", "\u{a0}", "+"] {
+            let reply = format!("{code:03}{separator}x\r\n");
+            assert_eq!(ask(&reply), "error Syntax", "{reply:?}");
+        }
+    }
+}
+
+fn standard(code: u16, success: u16, yes: &str, no: &str) -> String {
+    match code {
+        421 => "error Closing",
+        _ if code == success => yes,
+        400..=599 => no,
+        _ => "error UnexpectedReply",
+    }
+    .to_string()
+}
+
+fn hello(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Smtp => "EHLO",
+        Protocol::Lmtp => "LHLO",
+    }
+}
+
+#[test]
+fn only_220_250_220_leads_to_tls() {
+    for protocol in [Protocol::Smtp, Protocol::Lmtp] {
+        for policy in [Demand::Required, Demand::Opportunistic] {
+            let required = policy == Demand::Required;
+            let greeting = |reply: &str| answer(&row(protocol, policy, &[reply], None));
+            sweep(greeting, |code| standard(code, 220, hello(protocol), "error Refused"));
+
+            let capabilities = |reply: &str| {
+                let lines = format!("{}-mx\r\n{}-STARTTLS\r\n", &reply[..3], &reply[..3]);
+                answer(&row(protocol, policy, &["220 mx\r\n", &(lines + reply)], None))
+            };
+            let no = match (policy, protocol) {
+                (Demand::Required, _) => "error NotOffered",
+                (_, Protocol::Smtp) => "HELO",
+                (_, Protocol::Lmtp) => "plaintext",
+            };
+            sweep(capabilities, |code| standard(code, 250, "STARTTLS", no));
+
+            let go_ahead = |reply: &str| {
+                let turns = ["220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", reply];
+                answer(&row(protocol, policy, &turns, None))
+            };
+            let no = if required { "error Refused" } else { "plaintext" };
+            sweep(go_ahead, |code| standard(code, 220, "upgrade", no));
+        }
+    }
+}
+
+#[test]
+fn only_250_answers_helo() {
+    let helo = |reply: &str| {
+        let turns = ["220 mx\r\n", "500 what\r\n", reply];
+        answer(&row(Protocol::Smtp, Demand::Opportunistic, &turns, None))
+    };
+    sweep(helo, |code| standard(code, 250, "plaintext", "error Refused"));
+}
+
+fn session(protocol: Protocol, over: Over, jobs: &[Job], turns: &[&str]) -> Row {
+    let mail = Mail {
+        over: Some(over),
+        jobs: jobs.to_vec(),
+        decide: Vec::new(),
+        max_recipients: None,
+        turns: received(turns),
+        events: Vec::new(),
+        end: None,
+        error: None,
+        farewell: Octets::default(),
+    };
+    row(protocol, Demand::Required, &[], Some(mail))
+}
+
+fn send() -> Job {
+    Job::Send {
+        from: String::new(),
+        to: vec!["a@example.org".to_string()],
+        message: Octets::default(),
+        normalize: false,
+    }
+}
+
+/// For commands that any 2yz answers.
+fn lenient(code: u16, yes: &str, no: &str) -> String {
+    standard(code, if code < 300 { code } else { 0 }, yes, no)
+}
+
+#[test]
+fn every_code_in_a_session() {
+    let jobs = [Job::Hello, send(), Job::Quit];
+    let smtp = |turns: &[&str]| answer(&session(Protocol::Smtp, Over::Tls, &jobs, turns));
+    let lmtp = |turns: &[&str]| answer(&session(Protocol::Lmtp, Over::Tls, &jobs, turns));
+    let ok = "250 ok\r\n";
+
+    sweep(
+        |reply| answer(&session(Protocol::Smtp, Over::ImplicitTls, &jobs, &[reply])),
+        |code| standard(code, 220, "EHLO", "error Refused"),
+    );
+    sweep(|reply| smtp(&["", reply]), |code| standard(code, 250, "MAIL FROM:<>", "error Refused"));
+    sweep(|reply| smtp(&["", ok, reply]), |code| lenient(code, "RCPT TO:<a@example.org>", "QUIT"));
+    sweep(|reply| smtp(&["", ok, ok, reply]), |code| lenient(code, "DATA", "QUIT"));
+    sweep(|reply| smtp(&["", ok, ok, ok, reply]), |code| standard(code, 354, ".", "QUIT"));
+    let go = "354 go\r\n";
+    sweep(|reply| smtp(&["", ok, ok, ok, go, reply]), |code| lenient(code, "QUIT", "QUIT"));
+    sweep(|reply| lmtp(&["", ok, ok, ok, go, reply]), |code| lenient(code, "QUIT", "QUIT"));
+    sweep(|reply| smtp(&["", ok, ok, ok, go, ok, reply]), |_| "done".to_string());
+
+    let jobs = [Job::Hello, Job::Reset, Job::Quit];
+    let reset = |reply: &str| {
+        answer(&session(Protocol::Smtp, Over::Tls, &jobs, &["", "250 ok\r\n", reply]))
+    };
+    sweep(reset, |code| lenient(code, "QUIT", "QUIT"));
+}
+
+#[test]
+fn every_code_of_a_login() {
+    let login = Job::Authenticate { user: "u".to_string(), password: "p".to_string() };
+    let jobs = [Job::Hello, login, Job::Quit];
+    let smtp = |turns: &[&str]| answer(&session(Protocol::Smtp, Over::Tls, &jobs, turns));
+    let (plain, login) = ("250-mx\r\n250 AUTH PLAIN\r\n", "250-mx\r\n250 AUTH LOGIN\r\n");
+    let more = "334 \r\n";
+    sweep(|reply| smtp(&["", plain, reply]), |code| standard(code, 235, "QUIT", "QUIT"));
+    sweep(|reply| smtp(&["", login, reply]), |code| standard(code, 334, "dQ==", "QUIT"));
+    sweep(|reply| smtp(&["", login, more, reply]), |code| standard(code, 334, "cA==", "QUIT"));
+    sweep(
+        |reply| smtp(&["", login, more, more, reply]),
+        |code| standard(code, 235, "QUIT", "QUIT"),
+    );
+}
+
+fn behind_starttls<D: Dialect>(hello: &str) {
+    let starttls = format!("{hello} a\r\nSTARTTLS\r\n");
+    for octet in 0..=255 {
+        for more in [&b""[..], b"\r\n", b"\x03\x01"] {
+            let mut server = Server::<ServerGrammar<'_, D>>::new(SERVER, Config::default());
+            let received = [starttls.as_bytes(), &[octet], more].concat();
+            let (mut input, mut output) = (&received[..], [0; 512]);
+            loop {
+                match server.step(&mut input, &mut output).expect("no error") {
+                    Step::Event(Event::UpgradeRequested) => server.accept().expect("asked"),
+                    Step::Event(Event::UpgradeReady) => break,
+                    _ => {}
+                }
+            }
+            let unread = 1 + more.len();
+            assert_eq!(input.len(), unread, "looked at what is behind STARTTLS");
+            let early = server.into_upgrade(input).map(|upgrade| upgrade.early());
+            let expected = match octet {
+                0x16 => Ok(input),
+                _ => Err(Error::PlaintextAfterGoAhead { unread }),
+            };
+            assert_eq!(early, expected, "{octet:#04x}");
+        }
+    }
+}
+
+#[test]
+fn only_0x16_goes_on_to_tls() {
+    behind_starttls::<Smtp>("EHLO");
+    behind_starttls::<Lmtp>("LHLO");
+}
