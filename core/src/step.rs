@@ -10,7 +10,8 @@ use crate::Error;
 pub enum Step<E> {
     /// Everything in the input was looked at; call again when there is more.
     Read,
-    /// Send the first `n` octets of the output, all of them, before calling again.
+    /// Send the first `n` octets of the output, all of them, before receiving more. They may be put
+    /// into a queue, so that the writes of several steps leave at once.
     Write(usize),
     /// Something to act on.
     Event(E),

@@ -211,16 +211,24 @@ impl<'o, S: Socket> Driver<'o, S> {
                 }
                 Ok(Step::Read) => {
                     self.buffer.keep(unread);
+                    // Whatever was said since the last octets came leaves in one write.
+                    self.flush(machine.wait())?;
                     if self.receive(machine)? { None } else { Some(None) }
                 }
                 Err(error) => {
                     self.buffer.keep(unread);
-                    return Err(self.protocol(error));
+                    let error = self.protocol(error);
+                    // The machine's error counts, not that its last words did not arrive.
+                    let _ = self.flush(None);
+                    return Err(error);
                 }
             };
-            self.flush(machine.wait())?;
             if let Some(value) = ended {
+                self.flush(machine.wait())?;
                 return Ok(value);
+            }
+            if self.pending.len() >= FULL {
+                self.flush(machine.wait())?;
             }
         }
     }
