@@ -1,10 +1,7 @@
 //! LMTP (RFC 2033): SMTP's grammar with `LHLO`, and one final reply for each recipient.
 
+pub use crate::smtp::Lmtp;
 use crate::smtp::{ClientGrammar, ServerGrammar};
-
-/// LMTP, RFC 2033.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lmtp;
 
 /// An LMTP client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a, Lmtp>>;

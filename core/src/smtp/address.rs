@@ -5,15 +5,9 @@ use nom::multi::{fold_many0, many0_count};
 use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
 
-use super::MAX_DOMAIN;
+use super::limits::{MAX_DOMAIN, MAX_LOCAL, MAX_PATH};
 use crate::ArgumentError;
 use crate::wire::Octets;
-
-/// The longest local part, in octets (RFC 5321 §4.5.3.1.1).
-const MAX_LOCAL: usize = 64;
-
-/// The longest path, in octets, with its angle brackets (RFC 5321 §4.5.3.1.3).
-pub(super) const MAX_PATH: usize = 256;
 
 /// A mailbox: `local-part@domain`, at most 254 octets of ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

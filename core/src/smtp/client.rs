@@ -1,8 +1,9 @@
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use super::reply::{FIRST, Reply};
-use super::{Dialect, Domain, MAX_DOMAIN, MAX_LINE};
+use super::limits::{COMMAND_WAIT, MAX_DOMAIN, MAX_LINE};
+use super::reply::{FIRST, Reply, keyword};
+use super::{Dialect, Domain};
 use crate::client::{self, Grammar, Phase};
 use crate::wire::{Lines, Writer};
 use crate::{Error, Policy, Protocol};
@@ -70,11 +71,6 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
     }
 
     fn wait(&self, _: Phase) -> Duration {
-        super::session::COMMAND_WAIT
+        COMMAND_WAIT
     }
-}
-
-/// The first word of a line.
-pub(super) fn keyword(text: &[u8]) -> &[u8] {
-    text.split(|octet| *octet == b' ').next().unwrap_or_default()
 }

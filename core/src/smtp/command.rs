@@ -54,7 +54,7 @@ const VERBS: [(&[u8], Verb); 25] = [
 /// Splits a line into its verb, in any case, and its argument without blanks around it
 /// (RFC 5321 §4.1.1: trailing white space should be tolerated).
 pub(super) fn split(line: &[u8]) -> (Verb, &[u8]) {
-    let word = super::client::keyword(line);
+    let word = super::reply::keyword(line);
     let verb = VERBS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word))

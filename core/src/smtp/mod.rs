@@ -8,70 +8,32 @@ mod address;
 mod client;
 mod command;
 mod credentials;
+mod dialect;
 mod dots;
+mod limits;
 pub mod receiver;
 mod reply;
 mod server;
 pub mod session;
 
-use core::fmt;
-
 pub use address::{Address, Envelope};
 pub use client::ClientGrammar;
 pub use credentials::Credentials;
+pub use dialect::{Dialect, Lmtp, Smtp};
 pub use dots::{LineEnds, Stuffer};
+pub use limits::{MAX_DOMAIN, MAX_LINE};
 pub use receiver::Receiver;
 pub use reply::Reply;
 pub use server::{Reply as ServerReply, ServerGrammar};
 pub use session::Session;
 
-use crate::{ArgumentError, Protocol};
+use crate::ArgumentError;
 
 /// An SMTP client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a, Smtp>>;
 
 /// An SMTP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a, Smtp>>;
-
-/// The longest command or reply line, with CRLF, in octets (RFC 5321 §4.5.3.1.4 and §4.5.3.1.5).
-pub const MAX_LINE: usize = 512;
-
-/// The longest domain or address literal, in octets (RFC 5321 §4.5.3.1.2).
-pub const MAX_DOMAIN: usize = 255;
-
-/// What tells SMTP and LMTP apart.
-pub trait Dialect: sealed::Sealed + Copy + Default + fmt::Debug + 'static {
-    /// Names and numbers.
-    const PROTOCOL: Protocol;
-    /// The command that introduces a client.
-    #[doc(hidden)]
-    const HELLO: &'static [u8];
-    /// Whether `HELO` exists, and one reply answers a mail for all its recipients.
-    #[doc(hidden)]
-    const IS_SMTP: bool;
-}
-
-/// SMTP, RFC 5321.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Smtp;
-
-impl Dialect for Smtp {
-    const PROTOCOL: Protocol = Protocol::SMTP;
-    const HELLO: &'static [u8] = b"EHLO";
-    const IS_SMTP: bool = true;
-}
-
-impl Dialect for crate::lmtp::Lmtp {
-    const PROTOCOL: Protocol = Protocol::LMTP;
-    const HELLO: &'static [u8] = b"LHLO";
-    const IS_SMTP: bool = false;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Smtp {}
-    impl Sealed for crate::lmtp::Lmtp {}
-}
 
 /// The name by which a host introduces itself: a domain, or an address literal such as
 /// `[192.0.2.1]`. At most [`MAX_DOMAIN`] octets of printable ASCII without blanks.

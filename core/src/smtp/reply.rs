@@ -64,6 +64,11 @@ impl<'i> Reply<'i> {
     }
 }
 
+/// The first word of a line.
+pub(crate) fn keyword(text: &[u8]) -> &[u8] {
+    text.split(|octet| *octet == b' ').next().unwrap_or_default()
+}
+
 /// No line of the reply has been read.
 pub(crate) const FIRST: [u8; 3] = [0; 3];
 

@@ -2,7 +2,8 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use super::command::{Verb, split};
-use super::{Dialect, Domain, MAX_LINE};
+use super::limits::{COMMAND_WAIT, MAX_LINE};
+use super::{Dialect, Domain};
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
 use crate::wire::{Line, Lines, Writer};
@@ -83,7 +84,7 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
     const PROTOCOL: Protocol = D::PROTOCOL;
     const MAX_OUTPUT: usize = MAX_LINE;
     const HELLO_FIRST: bool = true;
-    const WAIT: Duration = super::session::COMMAND_WAIT;
+    const WAIT: Duration = COMMAND_WAIT;
 
     fn command(&self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split(line);

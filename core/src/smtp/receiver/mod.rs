@@ -11,14 +11,11 @@ pub use path::Path;
 
 use super::command::{Verb, split};
 use super::dots::{Piece, unstuff};
-use super::session::COMMAND_WAIT;
-use super::{Dialect, Domain, MAX_LINE, Smtp};
+use super::limits::{BODY_WAIT, COMMAND_WAIT, MAX_LINE};
+use super::{Dialect, Domain, Smtp};
 use crate::wire::{Framing, Lines, Writer};
 use crate::{Channel, Error, Machine, Step, Untrusted};
 use path::Fault;
-
-/// How long the client may take between two pieces of a message (RFC 5321 §4.5.3.2.5).
-const BODY_WAIT: Duration = Duration::from_secs(3 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -5,6 +5,7 @@ use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 use crate::smtp::address;
+use crate::smtp::limits::MAX_PATH;
 use crate::wire::Octets;
 
 /// A mailbox in a command, of the form of RFC 5321 §4.1.2; empty for the null path.
@@ -78,7 +79,7 @@ fn parse<'i>(keyword: &'static str, argument: &'i [u8]) -> Result<(Path<'i>, &'i
         preceded(tag_no_case(keyword), address::path).parse(Octets(argument));
     match parsed {
         Ok((Octets(parameters @ ([] | [b' ', ..])), Octets(mailbox)))
-            if mailbox.len() <= address::MAX_PATH - 2 =>
+            if mailbox.len() <= MAX_PATH - 2 =>
         {
             let mailbox = str::from_utf8(mailbox).map_err(|_| Fault::Path)?;
             Ok((Path(mailbox), parameters))

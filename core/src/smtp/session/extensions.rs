@@ -1,4 +1,4 @@
-use crate::smtp::client::keyword;
+use crate::smtp::reply::keyword;
 
 /// What the server said it can do, inside the channel of this session and nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

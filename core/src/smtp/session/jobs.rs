@@ -1,9 +1,9 @@
 //! What each job asks, and what the answers lead to.
 
 use super::{Command, Event, Extensions, Session, State};
-use crate::smtp::address::MAX_PATH;
+use crate::smtp::limits::{MAX_DOMAIN, MAX_PATH};
 use crate::smtp::reply::Reply;
-use crate::smtp::{Credentials, Dialect, Envelope, MAX_DOMAIN};
+use crate::smtp::{Credentials, Dialect, Envelope};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 

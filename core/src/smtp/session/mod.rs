@@ -9,16 +9,12 @@ use core::time::Duration;
 pub use extensions::Extensions;
 pub use jobs::{Authenticate, Hello, Job, Mechanism, Quit, Reset, Send};
 
+use super::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
 use super::reply::{FIRST, Reply};
-use super::{Credentials, Dialect, Domain, Envelope, LineEnds, MAX_LINE, Smtp, Stuffer};
+use super::{Credentials, Dialect, Domain, Envelope, LineEnds, Smtp, Stuffer};
 use crate::client::MAX_FRAMES;
 use crate::wire::{Framing, Lines, Writer};
 use crate::{Channel, Error, Machine, Step, Tls, Verification};
-
-/// How long the other side may take for most things (RFC 5321 §4.5.3.2).
-pub(super) const COMMAND_WAIT: Duration = Duration::from_secs(5 * 60);
-const DATA_WAIT: Duration = Duration::from_secs(2 * 60);
-const MESSAGE_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// The commands of a session; each has one reply, but for LMTP's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,34 @@
+//! Sizes and times of RFC 5321 §4.5.3.
+
+use core::time::Duration;
+
+/// The longest command or reply line, with CRLF, in octets (RFC 5321 §4.5.3.1.4 and §4.5.3.1.5).
+pub const MAX_LINE: usize = 512;
+
+/// The longest domain or address literal, in octets (RFC 5321 §4.5.3.1.2).
+pub const MAX_DOMAIN: usize = 255;
+
+/// The longest local part, in octets (RFC 5321 §4.5.3.1.1).
+pub(super) const MAX_LOCAL: usize = 64;
+
+/// The longest path, in octets, with its angle brackets (RFC 5321 §4.5.3.1.3).
+pub(super) const MAX_PATH: usize = 256;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// For the greeting, most commands and their replies (RFC 5321 §4.5.3.2.1 to §4.5.3.2.3 and
+/// §4.5.3.2.7).
+pub(super) const COMMAND_WAIT: Duration = minutes(5);
+
+/// For the answer to `DATA` (RFC 5321 §4.5.3.2.4).
+pub(super) const DATA_WAIT: Duration = minutes(2);
+
+/// For the next piece of a message (RFC 5321 §4.5.3.2.5).
+pub(super) const BODY_WAIT: Duration = minutes(3);
+
+/// For the answer to a whole message (RFC 5321 §4.5.3.2.6).
+pub(super) const MESSAGE_WAIT: Duration = minutes(10);
+
+const fn minutes(n: u32) -> Duration {
+    MINUTE.saturating_mul(n)
+}
