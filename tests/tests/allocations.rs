@@ -1,0 +1,196 @@
+//! The core allocates nothing, in any role, from the first octet to the last.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use starttls::server::{self, Config};
+use starttls::smtp::receiver::{self, Limits};
+use starttls::smtp::{self, Address, Credentials, Domain, Envelope, session};
+use starttls::{Buffer, Machine, Policy, Step, Tls, Verification, client};
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const NAME: Domain<'_> = match Domain::new("a.example.org") {
+    Ok(name) => name,
+    Err(_) => panic!("a name"),
+};
+
+/// One direction, and what its reader has received.
+type Pipe = Buffer<2048>;
+
+fn send(pipe: &mut Pipe, octets: &[u8]) {
+    let filled = pipe.fill(|free| {
+        free.get_mut(..octets.len()).ok_or(())?.copy_from_slice(octets);
+        Ok::<_, ()>(octets.len())
+    });
+    assert_eq!(filled, Ok(octets.len()), "the pipe is wide enough");
+}
+
+/// Steps until there is nothing to read; says whether an event stopped it.
+fn drive<M: Machine>(
+    machine: &mut M,
+    (from, to): (&mut Pipe, &mut Pipe),
+    mut stop: impl FnMut(&mut M, M::Event<'_>, &mut Pipe) -> bool,
+) -> bool {
+    let mut output = [0; 1024];
+    loop {
+        let mut input = from.filled();
+        let step = machine.step(&mut input, &mut output).expect("no error between friends");
+        let unread = input.len();
+        let stopped = match step {
+            Step::Read => return false,
+            Step::Write(n) => {
+                send(to, &output[..n]);
+                false
+            }
+            Step::Event(event) => stop(machine, event, to),
+        };
+        from.keep(unread);
+        if stopped {
+            return true;
+        }
+    }
+}
+
+fn upgrade() -> (Tls, Tls) {
+    let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
+    let mut client = smtp::Client::new(NAME, Policy::Required);
+    let mut server = smtp::Server::new(NAME, Config::default());
+    let (mut client_ready, mut server_ready) = (false, false);
+    while !client_ready {
+        let pipes = (&mut to_server, &mut to_client);
+        server_ready = server_ready
+            || drive(&mut server, pipes, |server, event, _| {
+                if event == server::Event::UpgradeRequested {
+                    server.accept().expect("asked");
+                }
+                event == server::Event::UpgradeReady
+            });
+        let pipes = (&mut to_client, &mut to_server);
+        client_ready =
+            drive(&mut client, pipes, |_, event, _| event == client::Event::UpgradeReady);
+    }
+    let upgrade = client.into_upgrade(to_client.filled()).expect("ready");
+    let client = upgrade.established(Verification::Verified).expect("verified");
+    let upgrade = server.into_upgrade(to_server.filled()).expect("ready");
+    (client, upgrade.established())
+}
+
+fn over(event: session::Event<'_>) -> bool {
+    matches!(event, session::Event::Done(_))
+}
+
+fn mail(client: Tls, server: Tls) -> usize {
+    let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
+    let mut session = smtp::Session::<Tls>::new(client, NAME);
+    let mut receiver = smtp::Receiver::<Tls>::new(server, NAME, Limits::default());
+    let to = [Address::new("b@example.org").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("an envelope");
+    let mut delivered = 0;
+    for job in 0..4 {
+        loop {
+            let pipes = (&mut to_client, &mut to_server);
+            let done = match job {
+                0 => {
+                    drive(&mut session.hello().expect("in order"), pipes, |_, event, _| over(event))
+                }
+                3 => {
+                    drive(&mut session.quit().expect("in order"), pipes, |_, event, _| over(event))
+                }
+                _ => {
+                    let mut exchange = session.send(&envelope).expect("in order");
+                    drive(&mut exchange, pipes, |exchange, event, to| {
+                        if let session::Event::Body(_) = event {
+                            let (mut message, mut output) = (&b".\r\nbody\r\n"[..], [0; 4]);
+                            while !message.is_empty() {
+                                let n = exchange.body(&mut message, &mut output).expect("strict");
+                                send(to, &output[..n]);
+                            }
+                            exchange.finish().expect("strict");
+                        }
+                        over(event)
+                    })
+                }
+            };
+            if done {
+                break;
+            }
+            drive(&mut receiver, (&mut to_server, &mut to_client), |receiver, event, _| {
+                match event {
+                    receiver::Event::Message { .. } => {
+                        delivered += 1;
+                        receiver.accept().expect("asked");
+                    }
+                    receiver::Event::Mail(_) | receiver::Event::Recipient(_) => {
+                        receiver.accept().expect("asked");
+                    }
+                    _ => {}
+                }
+                event == receiver::Event::Quit
+            });
+        }
+    }
+    delivered
+}
+
+fn log_in() {
+    let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
+    let mut session = smtp::Session::<Tls>::new(tls, NAME);
+    let credentials = Credentials::new("tim", "tanstaaftanstaaf").expect("credentials");
+    let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
+    for (last, reply) in [(false, "220 a\r\n"), (true, "250-a\r\n250 AUTH PLAIN\r\n")] {
+        send(&mut to_client, reply.as_bytes());
+        let mut hello = session.hello().expect("first");
+        assert_eq!(
+            drive(&mut hello, (&mut to_client, &mut to_server), |_, event, _| over(event)),
+            last
+        );
+    }
+    for (last, reply) in [(false, ""), (true, "235 a\r\n")] {
+        send(&mut to_client, reply.as_bytes());
+        let mut exchange = session.authenticate(&credentials).expect("offered");
+        assert_eq!(
+            drive(&mut exchange, (&mut to_client, &mut to_server), |_, event, _| over(event)),
+            last
+        );
+    }
+}
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = COUNT.get();
+    work();
+    COUNT.get() - before
+}
+
+#[test]
+fn a_whole_dialogue_allocates_nothing() {
+    assert_ne!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 0, "it does not count");
+    let mut delivered = 0;
+    let all = allocations(|| {
+        let (client, server) = upgrade();
+        delivered = mail(client, server);
+        log_in();
+    });
+    assert_eq!((delivered, all), (2, 0));
+}

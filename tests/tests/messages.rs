@@ -1,0 +1,201 @@
+//! What holds for all messages, all arguments and all text.
+
+use proptest::prelude::*;
+use starttls::client::Event;
+use starttls::smtp::receiver::{self, Limits};
+use starttls::smtp::{self, Address, Credentials, Domain, LineEnds, Stuffer};
+use starttls::wire::Line;
+use starttls::{Error, Machine, Policy, Step, Tls, Verification};
+use starttls_tests::CLIENT;
+
+/// Octets of which lines, dots and line ends of every kind are likely.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        4 => Just(b"\r\n".to_vec()),
+        2 => Just(b".".to_vec()),
+        1 => Just(b"\r".to_vec()),
+        1 => Just(b"\n".to_vec()),
+        4 => prop::collection::vec(any::<u8>(), 0..6),
+    ];
+    prop::collection::vec(part, 0..20).prop_map(|parts| parts.concat())
+}
+
+fn stuffed(body: &[u8], ends: LineEnds, cut: usize, room: usize) -> Result<Vec<u8>, Error> {
+    let (mut stuffer, mut wire) = (Stuffer::new(ends), Vec::new());
+    for mut piece in body.chunks(cut) {
+        while !piece.is_empty() {
+            let mut output = vec![0; room];
+            let n = stuffer.push(&mut piece, &mut output)?;
+            wire.extend(&output[..n]);
+        }
+    }
+    wire.extend(stuffer.end()?);
+    Ok(wire)
+}
+
+/// What a receiver gets out of `wire`, cut into pieces, and what it leaves.
+fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
+    let mut receiver =
+        smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
+    let begin = b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n";
+    let (mut unread, mut output, mut body) = (begin.to_vec(), [0; 512], Vec::new());
+    let mut pieces = wire.chunks(cut);
+    let mut begun = false;
+    loop {
+        let mut input = &unread[..];
+        let step = receiver.step(&mut input, &mut output)?;
+        let left = input.len();
+        match step {
+            Step::Event(receiver::Event::Body(piece)) => body.extend(piece),
+            Step::Event(receiver::Event::Message { .. }) => {
+                return Ok(Some((body, left + pieces.map(<[u8]>::len).sum::<usize>())));
+            }
+            Step::Event(receiver::Event::Mail(_) | receiver::Event::Recipient(_)) => {
+                receiver.accept().expect("asked");
+            }
+            _ => {}
+        }
+        let reads = step == Step::Read;
+        unread.drain(..unread.len() - left);
+        if reads {
+            begun = true;
+            match pieces.next() {
+                Some(piece) => unread.extend(piece),
+                None => return Ok(None),
+            }
+        }
+        assert!(begun || body.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    /// I11, I12: what is stuffed comes out as it went in, whatever is said behind it.
+    #[test]
+    fn dots_there_and_back(body in text(), cut in 1_usize..9, room in 2_usize..9, cut_back in 1_usize..9) {
+        let wire = stuffed(&body, LineEnds::Normalize, cut, room).expect("mended");
+        prop_assert_eq!(&wire, &stuffed(&body, LineEnds::Normalize, usize::MAX, 4096).expect("mended"));
+        let mut message = wire.clone();
+        message.extend(b"MAIL FROM:<>\r\n");
+        let (back, left) = received(&message, cut_back).expect("CRLF only").expect("an end");
+        prop_assert_eq!(left, 14, "the end is where it should be");
+        // Mending once is enough: what came out goes in strictly and makes the same wire.
+        prop_assert_eq!(stuffed(&back, LineEnds::Strict, cut, room), Ok(wire.clone()));
+        match stuffed(&body, LineEnds::Strict, cut, room) {
+            Ok(strict) => {
+                prop_assert_eq!(strict, wire);
+                let mut whole = body.clone();
+                if !body.is_empty() && !body.ends_with(b"\r\n") {
+                    whole.extend(b"\r\n");
+                }
+                prop_assert_eq!(back, whole);
+            }
+            Err(error) => {
+                prop_assert_eq!(error, Error::BareLineEnd);
+                let lone = body.iter().enumerate().any(|(at, octet)| match octet {
+                    b'\r' => body.get(at + 1) != Some(&b'\n'),
+                    b'\n' => at == 0 || body[at - 1] != b'\r',
+                    _ => false,
+                });
+                prop_assert!(lone, "refused without a reason");
+            }
+        }
+    }
+
+    /// I11, I14: what a receiver makes of a message does not depend on the cut, and it ends at
+    /// CRLF, dot, CRLF and nowhere else.
+    #[test]
+    fn messages_end_where_they_end(wire in text(), cut in 1_usize..9) {
+        let whole = received(&wire, usize::MAX);
+        prop_assert_eq!(&received(&wire, cut), &whole);
+        if let Ok(Some((_, left))) = whole {
+            let taken = &wire[..wire.len() - left];
+            prop_assert!(taken == b".\r\n" || taken.ends_with(b"\r\n.\r\n"));
+        }
+    }
+
+    /// I12: what a caller gives is refused or cannot end a line.
+    #[test]
+    fn arguments_cannot_carry_commands(
+        text in "(?s)[ -~\r\n\0é<>@\"]{0,12}",
+        around in prop_oneof![Just(""), Just("a@"), Just("\"a\"@")],
+    ) {
+        let text = format!("{around}{text}");
+        let ends_lines = text.contains(['\r', '\n', '\0']);
+        if Line::new(&text).is_ok() || Address::new(&text).is_ok() || Domain::new(&text).is_ok() {
+            prop_assert!(!ends_lines, "{:?}", text);
+        }
+        if let Ok(domain) = Domain::new(&text) {
+            prop_assert!(domain.as_str().bytes().all(|octet| matches!(octet, 0x21..=0x7e)));
+        }
+        if let Ok(address) = Address::new(&text) {
+            prop_assert!(address.as_str().bytes().all(|octet| matches!(octet, 0x20..=0x7e)));
+            let path = format!("EHLO a\r\nMAIL FROM:<{text}>\r\n");
+            let mut receiver =
+                smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
+            let (mut input, mut output) = (path.as_bytes(), [0; 512]);
+            let read = loop {
+                match receiver.step(&mut input, &mut output).expect("no error") {
+                    Step::Event(receiver::Event::Mail(path)) => break Some(path.as_str()),
+                    Step::Read => break None,
+                    _ => {}
+                }
+            };
+            prop_assert_eq!(read, Some(&text[..]), "printed and read it is the same");
+        }
+    }
+
+    /// I12: credentials of all kinds make one line of base64.
+    #[test]
+    fn credentials_cannot_carry_commands(user in "(?s).{1,40}", password in "(?s).{1,40}", login: bool) {
+        let Ok(credentials) = Credentials::new(&user, &password) else {
+            prop_assert!(user.contains('\0') || password.contains('\0'));
+            return Ok(());
+        };
+        let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
+        let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+        let mechanism = if login { "LOGIN" } else { "PLAIN" };
+        let capabilities = format!("250-mx\r\n250 AUTH {mechanism}\r\n");
+        let mut output = [0; 1024];
+        for mut reply in ["220 mx\r\n", &capabilities].map(str::as_bytes) {
+            while !matches!(
+                session.hello().expect("first").step(&mut reply, &mut output).expect("well-formed"),
+                Step::Write(_) | Step::Event(smtp::session::Event::Done(_))
+            ) {}
+        }
+        for mut reply in [&b""[..], b"334 \r\n", b"334 \r\n"] {
+            let mut exchange = session.authenticate(&credentials).expect("offered");
+            let n = loop {
+                match exchange.step(&mut reply, &mut output) {
+                    Ok(Step::Write(n)) => break n,
+                    Ok(_) => {}
+                    Err(error) => {
+                        prop_assert!(!login && error == Error::UnexpectedReply);
+                        return Ok(());
+                    }
+                }
+            };
+            let line = output[..n].strip_suffix(b"\r\n").expect("one line");
+            let base64 = |octet: &u8| octet.is_ascii_alphanumeric() || b"+/= ".contains(octet);
+            prop_assert!(line.iter().all(base64), "{}", line.escape_ascii());
+        }
+    }
+
+    /// I8, I12: what a peer says is shown in printable ASCII, whatever it is.
+    #[test]
+    fn shown_text_is_printable(said in prop::collection::vec(any::<u8>(), 0..80)) {
+        let line: Vec<u8> = said.into_iter().filter(|octet| !b"\r\n\0".contains(octet)).collect();
+        let wire = [b"220 ", &line[..], b"\r\n"].concat();
+        let mut client = smtp::Client::new(CLIENT, Policy::Required);
+        match client.step(&mut &wire[..], &mut []) {
+            Ok(Step::Event(Event::Received(text))) => {
+                prop_assert_eq!(text.as_untrusted_bytes(), &wire[..wire.len() - 2]);
+                for shown in [format!("{text}"), format!("{text:?}")] {
+                    prop_assert!(shown.bytes().all(|octet| matches!(octet, b' '..=b'~')));
+                }
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}
