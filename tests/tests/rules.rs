@@ -1,0 +1,124 @@
+//! The tables, the list of rules and the core agree on the ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use starttls::Error;
+use starttls_tests::table::{Row, names, rows};
+
+fn all() -> Vec<Row> {
+    names().iter().flat_map(|name| rows(name)).collect()
+}
+
+/// The ids of the list, with what is said to show each.
+fn listed() -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RULES.md");
+    let text = std::fs::read_to_string(path).expect("the list of rules");
+    let mut rules = BTreeMap::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", id, _, shown, ""] = cells[..]
+            && id.ends_with(|end: char| end.is_ascii_digit())
+        {
+            assert!(rules.insert(id.to_string(), shown.to_string()).is_none(), "{id} twice");
+        }
+    }
+    rules
+}
+
+#[test]
+fn ids_are_unique() {
+    let mut seen = BTreeSet::new();
+    for row in all() {
+        let clean =
+            |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+        assert!(row.id.bytes().all(clean), "{}", row.id);
+        assert!(!row.source.is_empty() && !row.rules.is_empty(), "{}: why?", row.id);
+        assert!(seen.insert(row.id.clone()), "{} twice", row.id);
+    }
+}
+
+#[test]
+fn every_rule_has_a_row() {
+    let cited: BTreeSet<String> = all().into_iter().flat_map(|row| row.rules).collect();
+    let promises = (1..=18).map(|n| format!("I{n}"));
+    let standards = (1..=20).map(|n| format!("SM{n}"));
+    let classes = [1, 2, 3, 4].into_iter().chain(8..=16).chain(18..=25).map(|n| format!("N{n}"));
+    let expected: BTreeSet<String> = promises.chain(standards).chain(classes).collect();
+    assert_eq!(cited, expected);
+    assert_eq!(listed().into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn every_file_that_shows_a_rule_exists() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let tables = names();
+    for (id, shown) in listed() {
+        for name in shown.split('`').skip(1).step_by(2) {
+            let found = match name.split_once('*') {
+                Some((_, end)) if end.ends_with(".toml") => {
+                    tables.iter().any(|table| table.ends_with(end))
+                }
+                Some((start, _)) => tables.iter().any(|table| table.starts_with(start)),
+                None if name.ends_with(".rs") => tests.join(name).is_file(),
+                None => continue,
+            };
+            assert!(found, "{id}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_error_names_a_rule() {
+    let rules = listed();
+    let errors = [
+        Error::OutputTooSmall { needed: 1 },
+        Error::OutOfOrder,
+        Error::BareLineEnd,
+        Error::Unsupported,
+        Error::NotOffered,
+        Error::Refused,
+        Error::Closing,
+        Error::Closed,
+        Error::TimedOut,
+        Error::Unverified,
+        Error::PlaintextAfterGoAhead { unread: 1 },
+        Error::Unsolicited,
+        Error::FrameTooLong,
+        Error::ReplyTooLong,
+        Error::BareCr,
+        Error::BareLf,
+        Error::Nul,
+        Error::Syntax,
+        Error::UnexpectedReply,
+        Error::MixedCodes,
+        Error::TooManyErrors,
+        Error::Foreign,
+    ];
+    for error in errors {
+        assert!(rules.contains_key(error.rule()), "{error:?}: {}", error.rule());
+    }
+    // Whatever an error is called in the core's source, its rule is in the list.
+    let source =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src/error.rs"))
+            .expect("the core's errors");
+    let body = source.split("fn rule(").nth(1).expect("the method");
+    let body = body.split("\n    }\n").next().expect("its end");
+    let named: Vec<&str> = body.split('"').skip(1).step_by(2).collect();
+    assert!(named.len() > 5);
+    for rule in named {
+        assert!(rules.contains_key(rule), "{rule}");
+    }
+}
+
+#[test]
+fn an_error_of_a_row_is_an_error() {
+    let known = include_str!("../../core/src/error.rs");
+    for row in all() {
+        let mail = row.mail.as_ref().and_then(|mail| mail.error.as_ref());
+        for error in row.error.iter().chain(mail) {
+            let name = error.split('(').next().expect("a name");
+            assert!(known.contains(&format!("Self::{name}")), "{}: {error}", row.id);
+        }
+    }
+}
