@@ -21,6 +21,8 @@ enum Seen {
     LineStart,
     Cr,
     Text,
+    /// A lone line end in a strict message.
+    Lone,
 }
 
 /// Turns a message, in pieces of any size, into the lines that follow `DATA`.
@@ -50,7 +52,7 @@ impl Stuffer {
     ///
     /// # Errors
     /// [`Error::OutputTooSmall`] below [`MIN_OUTPUT`](Self::MIN_OUTPUT), [`Error::BareLineEnd`] when
-    /// strict, with `body` at the octet behind the lone one.
+    /// strict, and ever after: such a message can be neither continued nor ended.
     pub fn push(&mut self, body: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         if output.len() < Self::MIN_OUTPUT {
             return Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT });
@@ -71,7 +73,9 @@ impl Stuffer {
                     put(b"\r\n");
                     self.seen = Seen::LineStart;
                 }
+                (Seen::Lone, _) => return Err(Error::BareLineEnd),
                 (Seen::Cr, _) | (_, b'\n') if self.line_ends == LineEnds::Strict => {
+                    self.seen = Seen::Lone;
                     return Err(Error::BareLineEnd);
                 }
                 (Seen::Cr, _) => {
@@ -102,11 +106,11 @@ impl Stuffer {
     /// What ends the message: CRLF if its last line has none, a dot, CRLF.
     ///
     /// # Errors
-    /// [`Error::BareLineEnd`] when strict and the message ends in CR.
+    /// [`Error::BareLineEnd`] when strict and the message ends in CR, or was refused before.
     pub const fn end(&self) -> Result<&'static [u8], Error> {
         match (self.seen, self.line_ends) {
             (Seen::LineStart, _) => Ok(b".\r\n"),
-            (Seen::Cr, LineEnds::Strict) => Err(Error::BareLineEnd),
+            (Seen::Cr, LineEnds::Strict) | (Seen::Lone, _) => Err(Error::BareLineEnd),
             _ => Ok(b"\r\n.\r\n"),
         }
     }
@@ -255,6 +259,19 @@ mod tests {
                 assert_eq!(wire, mended, "{body:?} cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn half_a_message_cannot_be_ended() {
+        let mut stuffer = Stuffer::new(LineEnds::Strict);
+        let mut output = [0; 64];
+        for body in [&b"lost\nbehind"[..], b"more"] {
+            let pushed = stuffer.push(&mut &body[..], &mut output);
+            assert_eq!(pushed, Err(Error::BareLineEnd));
+            assert_eq!(stuffer.end(), Err(Error::BareLineEnd));
+        }
+        stuffer.restart();
+        assert_eq!(stuffer.end(), Ok(&b".\r\n"[..]));
     }
 
     #[test]

@@ -154,8 +154,13 @@ fn put<C: Channel, D: Dialect>(
         let needed = Stuffer::MIN_OUTPUT;
         assert_eq!(exchange.body(&mut message, too_small), Err(Error::OutputTooSmall { needed }));
         assert_eq!(message, before, "a write that does not fit takes some of the message");
-        let n = exchange.body(&mut message, &mut output[..size])?;
-        log.out.extend(&output[..n]);
+        match exchange.body(&mut message, &mut output[..size]) {
+            Ok(n) => log.out.extend(&output[..n]),
+            Err(error) => {
+                assert_eq!(exchange.finish(), Err(error), "half a message can be ended");
+                return Err(error);
+            }
+        }
     }
     exchange.finish()
 }
