@@ -1,4 +1,5 @@
 use super::Path;
+use crate::smtp::MAX_LINE;
 use crate::wire::{Line, Writer};
 use crate::{ArgumentError, Untrusted};
 
@@ -44,6 +45,9 @@ impl Default for Limits {
     }
 }
 
+/// What is left of a reply line besides its code, blank and CRLF, in octets.
+const MAX_TEXT: usize = MAX_LINE - 6;
+
 /// What an application says to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -58,11 +62,15 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// [`ArgumentError::Malformed`] for another code, [`ArgumentError::Forbidden`] for CR, LF or NUL
-    /// in the text.
+    /// in the text, [`ArgumentError::TooLong`] if the line would be longer than
+    /// [`MAX_LINE`](crate::smtp::MAX_LINE).
     pub const fn new(code: u16, text: &'a str) -> Result<Self, ArgumentError> {
         let digits = [digit(code / 100), digit(code / 10), digit(code)];
         if !matches!(code, 200..=299 | 400..=420 | 422..=599) {
             return Err(ArgumentError::Malformed);
+        }
+        if text.len() > MAX_TEXT {
+            return Err(ArgumentError::TooLong);
         }
         match Line::new(text) {
             Ok(text) => Ok(Self { digits, text }),
@@ -101,5 +109,9 @@ mod tests {
             assert_eq!(Answer::new(code, "x"), Err(ArgumentError::Malformed), "{code}");
         }
         assert_eq!(Answer::new(250, "a\r\n250 b"), Err(ArgumentError::Forbidden));
+        let long = [b'a'; MAX_TEXT + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        assert_eq!(Answer::new(250, long), Err(ArgumentError::TooLong));
+        assert!(Answer::new(250, &long[1..]).is_ok());
     }
 }
