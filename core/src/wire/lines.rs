@@ -20,28 +20,30 @@ impl<const MAX: usize> Framing for Lines<MAX> {
     #[inline]
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         let mut end = usize::from(self.scanned);
-        let mut previous = match end.checked_sub(1) {
-            Some(last) => input.get(last).copied().unwrap_or_default(),
-            None => 0,
-        };
-        for &octet in input.get(end..).unwrap_or_default() {
-            end = end.wrapping_add(1);
-            if (octet == b'\n') != (previous == b'\r') {
-                return Err(if octet == b'\n' { Error::BareLf } else { Error::BareCr });
+        while let Some(octet) = input.get(end) {
+            // One comparison for most octets: firmware and byte-wise callers notice the difference.
+            if *octet > b'\r' {
+                end = end.wrapping_add(1);
+                continue;
             }
-            if octet == b'\n' {
-                self.scanned = 0;
-                let (line, rest) = input.split_at_checked(end).unwrap_or_default();
-                *input = rest;
-                return Ok(line.split_last_chunk::<2>().map(|(line, _)| line));
+            match input.get(end..).unwrap_or_default() {
+                _ if end >= MAX => break,
+                [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
+                [b'\r', b'\n', ..] => {
+                    self.scanned = 0;
+                    let (line, rest) = input.split_at_checked(end).unwrap_or_default();
+                    *input = rest.get(2..).unwrap_or_default();
+                    return Ok(Some(line));
+                }
+                [b'\r'] => break,
+                [b'\r', ..] => return Err(Error::BareCr),
+                [b'\n', ..] => return Err(Error::BareLf),
+                [0, ..] => return Err(Error::Nul),
+                _ => end = end.wrapping_add(1),
             }
-            if octet == 0 {
-                return Err(Error::Nul);
-            }
-            if end >= MAX {
-                return Err(Error::FrameTooLong);
-            }
-            previous = octet;
+        }
+        if end >= MAX {
+            return Err(Error::FrameTooLong);
         }
         #[expect(clippy::cast_possible_truncation, reason = "below MAX, which fits")]
         {
@@ -82,6 +84,38 @@ mod tests {
         assert_eq!(all(b"abcde\r"), Err(Error::FrameTooLong));
         assert_eq!(all(b"abcde"), Ok((heapless::Vec::new(), 5)));
         assert_eq!(all(b"abcdef"), Err(Error::FrameTooLong));
+    }
+
+    #[test]
+    fn errors_do_not_depend_on_the_cut() {
+        for whole in [
+            &b"abcd\r\n"[..],
+            b"abcde\r\n",
+            b"abcde\n",
+            b"abcdef\n",
+            b"abcdef\0",
+            b"abcd\rf",
+            b"abcde\rf",
+            b"ab\r\r\n",
+            b"a\0\n",
+            b"\tb\x0bc\r\n",
+            b"\r",
+        ] {
+            let expected = all(whole).map(|(lines, left)| (lines.len(), left));
+            let mut lines = Short::default();
+            let (mut found, mut start) = (0, 0);
+            let mut outcome = Ok(());
+            for end in 1..=whole.len() {
+                let mut input = &whole[start..end];
+                outcome = outcome.and_then(|()| {
+                    lines.next(&mut input).map(|line| {
+                        found += usize::from(line.is_some());
+                    })
+                });
+                start = end - input.len();
+            }
+            assert_eq!(outcome.map(|()| (found, whole.len() - start)), expected, "{whole:?}");
+        }
     }
 
     #[test]
