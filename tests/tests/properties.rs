@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use starttls::client::Event;
 use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Envelope};
-use starttls::wire::Line;
+use starttls::wire::{Framing, Line, Lines};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, server};
 use starttls_tests::CLIENT;
 use starttls_tests::octets::Octets;
@@ -159,6 +159,31 @@ proptest! {
         prop_assert_eq!(trace(tls, &inside), trace(plain, &inside));
     }
 
+    /// I1: nor does what a client said make a difference to the server.
+    #[test]
+    fn nothing_survives_the_upgrade_of_a_server(before in dialogue(), required: bool) {
+        let policy = if required { Policy::Required } else { Policy::Opportunistic };
+        let config = server::Config { policy, max_errors: u8::MAX, ..Default::default() };
+        let ends = [b"EHLO a\r\nSTARTTLS\r\n".to_vec(), [&before[..], b"EHLO a\r\nSTARTTLS\r\n"].concat()];
+        let [plain, tls] = ends.map(|octets| {
+            let mut server = smtp::Server::new(CLIENT, config);
+            let (mut input, mut output) = (&octets[..], [0; 512]);
+            loop {
+                match server.step(&mut input, &mut output) {
+                    Ok(Step::Event(server::Event::UpgradeRequested)) => server.accept().expect("asked"),
+                    Ok(Step::Event(server::Event::Command(_))) => server.unknown().expect("asked"),
+                    Ok(Step::Event(server::Event::UpgradeReady)) => {
+                        return server.into_upgrade(b"").ok().map(|upgrade| upgrade.established());
+                    }
+                    Ok(Step::Read) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        });
+        prop_assert!(plain.is_some());
+        prop_assert!(tls.is_none() || tls == plain);
+    }
+
     /// I2: whatever is behind the go-ahead, and however it is cut, there is no upgrade.
     #[test]
     fn nothing_is_allowed_behind_the_go_ahead(suffix in prop::collection::vec(any::<u8>(), 1..40), cut in 1_usize..12) {
@@ -207,6 +232,18 @@ fn unsettled(row: &Row, cut: Cut, room: Room) -> impl PartialEq + std::fmt::Debu
     let played = play(row, cut, room);
     let outcome = played.mail.or(played.upgrade).expect("a dialogue");
     (outcome.out.concat(), outcome.events, outcome.end, outcome.farewell, outcome.early)
+}
+
+/// I11: octets that were looked at are not looked at again, so that octets that come one by one
+/// cost no more than all at once.
+#[test]
+fn only_what_is_new_is_looked_at() {
+    let mut lines = Lines::<512>::default();
+    assert_eq!(lines.next(&mut &b"220 abc"[..]), Ok(None));
+    assert_eq!(lines.next(&mut &b"\0\n\r\0\n\rc\r"[..]), Ok(None));
+    let mut input = &b"\0\n\r\0\n\rc\r\nd"[..];
+    assert_eq!(lines.next(&mut input), Ok(Some(&b"\0\n\r\0\n\rc"[..])));
+    assert_eq!(input, b"d");
 }
 
 /// I13: any method at any time.
