@@ -1,7 +1,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::{ControlFlow, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ConnectionCommon, SideData, StreamOwned};
 use starttls::{Buffer, Machine, Step};
@@ -14,6 +14,10 @@ const BUFFER: usize = 16 * 1024;
 
 /// How many octets make a write worth its system call: one TLS record.
 const FULL: usize = 16 * 1024;
+
+/// How long, and for how many reads, a peer is listened to that is being sent away.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_READS: usize = 64;
 
 /// How long a write may take when the machine does not wait for anything.
 const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -250,6 +254,26 @@ impl<'o, S: Socket> Driver<'o, S> {
         match self.stream.finish() {
             Err(error) if !is_gone(&error) => Err(Error::io("closing")(error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Says the last words to a peer whose mistake or silence ended the connection, and listens for
+    /// a moment: closed with octets unread, TCP would take the words back. What goes wrong here does
+    /// not count, the connection is lost anyway.
+    pub(crate) fn part(mut self, last: &[u8]) {
+        if last.is_empty() || self.send(last).is_err() || self.stream.finish().is_err() {
+            return;
+        }
+        let end = Instant::now() + LINGER;
+        let mut ignored = [0; 1024];
+        for _ in 0..LINGER_READS {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stream.set_timeout(left).is_err() {
+                return;
+            }
+            if !matches!(self.stream.read(&mut ignored), Ok(1..)) {
+                return;
+            }
         }
     }
 

@@ -146,10 +146,8 @@ impl Inbox {
         });
         if let Err(error) = end {
             let mut last = vec![0; Receiver::<C, D>::MAX_OUTPUT];
-            if let Ok(written @ 1..) = receiver.farewell(&mut last) {
-                // The connection is lost anyway; what counts is why.
-                let _ = driver.send(&last[..written]);
-            }
+            let written = receiver.farewell(&mut last).unwrap_or_default();
+            driver.part(&last[..written]);
             return Err(error);
         }
         driver.close()

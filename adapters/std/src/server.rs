@@ -87,10 +87,8 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
         Ok(Some(End::Quit) | None) => Ok(Accepted::Quit),
         Err(error) => {
             let mut last = vec![0; Server::<G>::MAX_OUTPUT];
-            if let Ok(written @ 1..) = server.farewell(&mut last) {
-                // The connection is lost anyway; what counts is why.
-                let _ = driver.send(&last[..written]);
-            }
+            let written = server.farewell(&mut last).unwrap_or_default();
+            driver.part(&last[..written]);
             Err(error)
         }
     }

@@ -105,6 +105,26 @@ fn commands_behind_starttls_are_never_obeyed() {
 }
 
 #[test]
+fn a_client_is_told_why_it_is_sent_away() {
+    let identity = Identity::new();
+    for (said, answer) in [
+        (&b"x".repeat(2000)[..], &b"500 5.5.2 Line too long, closing\r\n"[..]),
+        (b"EHLO x\nNOOP\r\n", b"500 5.5.2 Not a command, closing\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"500 5.5.2 Not a command, closing\r\n"),
+    ] {
+        let (port, thread) = serve::<Smtp>(identity.inbox());
+        let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
+        read_to(&mut stream, b"\r\n").expect("a greeting");
+        stream.write_all(said).expect("written");
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("closed, not reset");
+        assert_eq!(heard, answer, "{}", heard.escape_ascii());
+        drop(stream);
+        thread.join().expect("no panic").1.expect_err("sent away");
+    }
+}
+
+#[test]
 fn a_hasty_client_hello_is_handed_to_tls() {
     let identity = Identity::new();
     let (port, thread) = serve::<Smtp>(identity.inbox());
