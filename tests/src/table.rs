@@ -256,8 +256,47 @@ pub fn names() -> Vec<String> {
 #[must_use]
 pub fn rows(name: &str) -> Vec<Row> {
     let text = std::fs::read_to_string(folder().join(name)).expect("a table");
-    match toml::from_str::<Table>(&text) {
-        Ok(table) => table.row,
-        Err(error) => panic!("{name}: {error}"),
+    parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn parse(text: &str) -> Result<Vec<Row>, toml::de::Error> {
+    toml::from_str::<Table>(text).map(|table| table.row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = r#"
+        [[row]]
+        id = "a"
+        rules = ["I1"]
+        source = "b"
+        protocol = "smtp"
+        role = "client"
+        turns = [{ in = "c" }]
+        end = "waiting"
+    "#;
+
+    #[test]
+    fn a_key_that_nobody_knows_is_an_error() {
+        assert!(parse(ROW).is_ok());
+        for more in [
+            "x = 1",
+            "sends = []",
+            "over = \"tls\"",
+            "[row.mail]\nearly = \"\"",
+            "[row.mail]\nturns = [{ put = \"\" }]",
+            "[row.mail]\njobs = [\"dance\"]",
+            "[row.mail]\njobs = [{ authenticate = { user = \"a\", password = \"b\", as = \"c\" } }]",
+            "[row.mail]\nturns = [{ in = [{ hex = \"00\", repeat = \"a\" }] }]",
+            "[row.mail]\nturns = [{ then = \"later\" }]",
+            "[[rows]]",
+        ] {
+            assert!(parse(&format!("{ROW}\n{more}\n")).is_err(), "{more}");
+        }
+        for (known, unknown) in [("smtp", "imap"), ("client", "proxy"), ("turns", "turn")] {
+            assert!(parse(&ROW.replace(known, unknown)).is_err(), "{unknown}");
+        }
     }
 }
