@@ -222,6 +222,9 @@ fn refuses_to_cross(machine: Box<dyn Subject>, stopped: &Stopped) {
     assert!(out_of_order || crossed == stopped.end.map(drop), "crossed the boundary: {crossed:?}");
 }
 
+/// More steps than any row takes.
+const MAX_STEPS: usize = 100_000;
+
 #[expect(clippy::too_many_arguments, reason = "the whole situation")]
 fn dialogue(
     machine: &mut dyn Subject,
@@ -245,6 +248,7 @@ fn dialogue(
                 break true;
             }
             steps += 1;
+            assert!(steps < MAX_STEPS, "it goes on without end");
             if !machine.waits() {
                 unread.extend(pieces.drain(..).flatten());
             }

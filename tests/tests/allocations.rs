@@ -87,6 +87,7 @@ fn upgrade() -> (Tls, Tls) {
                 }
                 event == server::Event::UpgradeReady
             });
+        assert!(!to_client.filled().is_empty(), "both wait");
         let pipes = (&mut to_client, &mut to_server);
         client_ready =
             drive(&mut client, pipes, |_, event, _| event == client::Event::UpgradeReady);
@@ -149,6 +150,7 @@ fn mail(client: Tls, server: Tls) -> usize {
                 }
                 event == receiver::Event::Quit
             });
+            assert!(!to_client.filled().is_empty(), "both wait");
         }
     }
     delivered

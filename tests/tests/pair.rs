@@ -90,6 +90,7 @@ fn upgrade<D: Dialect>(
             let ready = drive(&mut server, &mut server_unread, from, &mut wire.to_client, act);
             server_ready = ready.is_some();
         }
+        assert!(!wire.to_client.is_empty(), "both wait");
         let act = |_: &mut Client<_>, event: client::Event<'_>, _: &mut Vec<u8>| match event {
             client::Event::UpgradeReady => Some(None),
             client::Event::Plaintext(reason) => Some(Some(reason)),
@@ -335,5 +336,6 @@ fn play<M: for<'i> Machine<Event<'i> = session::Event<'i>>>(
             return told;
         }
         serve(wire);
+        assert!(!wire.to_client.is_empty(), "both wait; so far: {told:?}");
     }
 }
