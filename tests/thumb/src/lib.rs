@@ -45,6 +45,5 @@ pub fn send(octets: &[u8]) {
 pub fn opaque<T>(mut value: T) -> T {
     let place = addr_of_mut!(value);
     // SAFETY: `place` is valid and its value is not used again.
-    let value = unsafe { read_volatile(place) };
-    value
+    unsafe { read_volatile(place) }
 }

@@ -1,0 +1,129 @@
+//! Repeats a client's dialogue to the upgrade, for an instruction counter to watch.
+//!
+//! usage: dialogue (whole|octets|idle-whole|idle-octets|scan) REPETITIONS
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use starttls::smtp::{self, Domain};
+use starttls::{Error, Machine, Policy, Step, client};
+
+/// What the server says, in three turns: 13 lines and 271 octets answer EHLO.
+const TURNS: [&[u8]; 3] = [
+    b"220 mail.example.org ESMTP\r\n",
+    b"250-mail.example.org at your service\r\n\
+      250-PIPELINING\r\n\
+      250-SIZE 52428800\r\n\
+      250-VRFY\r\n\
+      250-ETRN\r\n\
+      250-STARTTLS\r\n\
+      250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2\r\n\
+      250-AUTH=PLAIN LOGIN\r\n\
+      250-ENHANCEDSTATUSCODES\r\n\
+      250-8BITMIME\r\n\
+      250-DSN\r\n\
+      250-CHUNKING\r\n\
+      250 SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n",
+    b"220 2.0.0 Ready to start TLS\r\n",
+];
+
+const _: () = assert!(TURNS[1].len() == 271);
+
+/// Where the chunks of each turn end.
+type Cuts = [Vec<usize>; 3];
+
+fn cuts(chunk: usize) -> Cuts {
+    TURNS
+        .map(|turn| (1..=turn.len()).filter(|end| end % chunk == 0 || *end == turn.len()).collect())
+}
+
+/// Shows a machine what the server says, in chunks; whether it said that TLS may start.
+#[inline(always)]
+fn talk<M: Machine>(
+    machine: &mut M,
+    cuts: &Cuts,
+    is_last: impl Fn(M::Event<'_>) -> bool,
+) -> Result<bool, Error> {
+    let mut output = [0; smtp::Client::MAX_OUTPUT];
+    for (turn, ends) in black_box(&TURNS).iter().zip(cuts) {
+        let mut start = 0;
+        for end in ends {
+            loop {
+                let mut input = turn.get(start..*end).unwrap_or_default();
+                let step = machine.step(&mut input, &mut output)?;
+                start = end - input.len();
+                match step {
+                    Step::Read => break,
+                    Step::Write(n) => drop(black_box(&output[..n])),
+                    Step::Event(event) if is_last(event) => return Ok(input.is_empty()),
+                    Step::Event(event) => drop(black_box(event)),
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn dialogue(cuts: &Cuts) -> Result<client::Upgrade, Error> {
+    let mut client = smtp::Client::new(black_box(Domain::LOCALHOST), Policy::Required);
+    talk(&mut client, cuts, |event| event == client::Event::UpgradeReady)?;
+    client.into_upgrade(&[])
+}
+
+/// Wants more whatever it is shown: what the loop above costs alone.
+struct Idle;
+
+impl Machine for Idle {
+    type Event<'i> = ();
+
+    const MAX_INPUT: usize = 1;
+    const MAX_OUTPUT: usize = 1;
+
+    fn step(&mut self, input: &mut &[u8], _: &mut [u8]) -> Result<Step<()>, Error> {
+        black_box(input.len());
+        Ok(Step::Read)
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn timed_out(&mut self) -> Error {
+        Error::TimedOut
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        None
+    }
+}
+
+fn idle(cuts: &Cuts) -> bool {
+    talk(&mut Idle, cuts, |()| false) == Ok(false)
+}
+
+/// The least that finding the lines can cost on this machine.
+fn scan() -> usize {
+    black_box(TURNS).iter().map(|turn| memchr::memchr_iter(b'\n', turn).count()).sum()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, mode, repetitions] = arguments.as_slice() else { return ExitCode::FAILURE };
+    let Ok(repetitions) = repetitions.parse::<u32>() else { return ExitCode::FAILURE };
+    let (whole, octets) = (cuts(usize::MAX), cuts(1));
+    for _ in 0..repetitions {
+        let done = match mode.as_str() {
+            "whole" => dialogue(black_box(&whole)).is_ok(),
+            "octets" => dialogue(black_box(&octets)).is_ok(),
+            "idle-whole" => idle(black_box(&whole)),
+            "idle-octets" => idle(black_box(&octets)),
+            "scan" => scan() == 15,
+            _ => false,
+        };
+        if !black_box(done) {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,190 @@
+//! Sends mails over loopback, in turns by `starttls-std` and by a client written by hand, and
+//! compares how long they take.
+//!
+//! usage: mails PAIRS MAX_RATIO
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use starttls::server;
+use starttls::smtp::receiver::Limits;
+use starttls::smtp::{Address, Envelope, Smtp};
+use starttls_std::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Silent, Timeouts};
+
+const HOST: &str = "localhost";
+const WARM_UP: usize = 20;
+
+/// A message of 1,024 octets: a header, and lines of 78 octets and less.
+fn message() -> Vec<u8> {
+    let mut message = b"Subject: measured\r\n\r\n".to_vec();
+    while message.len() < 1024 - 2 {
+        let room = (1024 - 2 - message.len()).min(76);
+        message.extend(std::iter::repeat_n(b'x', room));
+        message.extend_from_slice(b"\r\n");
+    }
+    message.truncate(1024);
+    message
+}
+
+/// A P-256 CA of its own, and a server's certificate signed by it. Every handshake is a full one:
+/// the server hands out no tickets.
+fn identity() -> Result<(Arc<ServerConfig>, RootCertStore), Box<dyn Error>> {
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::new(Vec::new())?;
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key)?;
+    let key = KeyPair::generate()?;
+    let issuer = Issuer::new(ca, ca_key);
+    let certificate = CertificateParams::new([HOST.to_owned()])?.signed_by(&key, &issuer)?;
+    let key = PrivateKeyDer::try_from(key.serialize_der())?;
+    let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    server.send_tls13_tickets = 0;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca_certificate.der().clone())?;
+    Ok((Arc::new(server), roots))
+}
+
+struct Accept;
+
+impl Deliver for Accept {
+    fn deliver(&mut self, _: &Mail) -> Answer {
+        Answer::new(250, "2.0.0 Ok")
+    }
+}
+
+fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
+    let inbox = Inbox {
+        domain: HOST.to_owned(),
+        mode: Mode::StartTls,
+        config: server::Config::default(),
+        tls,
+        limits: Limits::default(),
+        max_message: 1 << 20,
+        timeouts: Timeouts::default(),
+    };
+    for stream in listener.incoming().flatten() {
+        if let Err(error) = inbox.receive::<Smtp>(stream, &mut Accept, &mut Silent) {
+            eprintln!("the server: {error}");
+        }
+    }
+}
+
+/// Reads one reply to its last line and holds its code against what is expected.
+fn reply(stream: &mut impl Read, expected: &[u8]) -> io::Result<()> {
+    let mut received = Vec::with_capacity(512);
+    let mut piece = [0; 512];
+    loop {
+        let n = stream.read(&mut piece)?;
+        received.extend_from_slice(&piece[..n]);
+        let text = received.strip_suffix(b"\r\n").unwrap_or_default();
+        let last = text.rsplit(|octet| *octet == b'\n').next().unwrap_or_default();
+        if n == 0 || last.get(3) == Some(&b' ') {
+            return if last.starts_with(expected) {
+                Ok(())
+            } else {
+                Err(io::Error::other(received.escape_ascii().to_string()))
+            };
+        }
+    }
+}
+
+fn ask(stream: &mut (impl Read + Write), request: &[u8], expected: &[u8]) -> io::Result<()> {
+    stream.write_all(request)?;
+    reply(stream, expected)
+}
+
+/// What a careful person writes who needs one mail sent and nothing else.
+fn by_hand(port: u16, tls: &Arc<ClientConfig>, message: &[u8]) -> Result<(), Box<dyn Error>> {
+    let mut tcp = TcpStream::connect((HOST, port))?;
+    tcp.set_nodelay(true)?;
+    reply(&mut tcp, b"220")?;
+    ask(&mut tcp, b"EHLO [127.0.0.1]\r\n", b"250")?;
+    ask(&mut tcp, b"STARTTLS\r\n", b"220")?;
+    let connection = ClientConnection::new(Arc::clone(tls), ServerName::try_from(HOST)?)?;
+    let mut stream = StreamOwned::new(connection, tcp);
+    ask(&mut stream, b"EHLO [127.0.0.1]\r\n", b"250")?;
+    ask(&mut stream, b"MAIL FROM:<me@example.org>\r\n", b"250")?;
+    ask(&mut stream, b"RCPT TO:<you@example.org>\r\n", b"250")?;
+    ask(&mut stream, b"DATA\r\n", b"354")?;
+    // Its lines do not begin with dots.
+    ask(&mut stream, &[message, b".\r\n"].concat(), b"250")?;
+    ask(&mut stream, b"QUIT\r\n", b"221")?;
+    stream.conn.send_close_notify();
+    stream.flush()?;
+    Ok(())
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
+    let (server, roots) = identity()?;
+    let listener = TcpListener::bind((HOST, 0))?;
+    let port = listener.local_addr()?.port();
+    thread::spawn(move || serve(&listener, server));
+
+    let provider = Arc::new(ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    let tls = Arc::new(tls);
+    let mut mailer = Mailer::new(HOST, ClientTls::trusting(roots, provider)?);
+    mailer.port = port;
+    let to = [Address::new("you@example.org")?];
+    let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
+    let message = message();
+
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for n in 0..WARM_UP + pairs {
+        // Who goes first alternates.
+        for turn in [n % 2 == 0, n % 2 != 0] {
+            let start = Instant::now();
+            if turn {
+                mailer.send(&envelope, message.as_slice())?;
+            } else {
+                by_hand(port, &tls, &message)?;
+            }
+            if n >= WARM_UP {
+                if turn { &mut ours } else { &mut theirs }.push(start.elapsed());
+            }
+        }
+    }
+    Ok((median(&mut ours), median(&mut theirs)))
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (Some(pairs), Some(limit)) = (
+        arguments.get(1).and_then(|n| n.parse().ok()),
+        arguments.get(2).and_then(|n| n.parse::<f64>().ok()),
+    ) else {
+        eprintln!("usage: mails PAIRS MAX_RATIO");
+        return ExitCode::FAILURE;
+    };
+    match measure(pairs) {
+        Ok((ours, theirs)) => {
+            let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+            println!("{} {} {ratio:.2}", ours.as_micros(), theirs.as_micros());
+            if ratio <= limit { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
