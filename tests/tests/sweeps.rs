@@ -74,10 +74,16 @@ fn sweep(ask: impl Fn(&str) -> String, expected: impl Fn(u16) -> String) {
 }
 
 fn standard(code: u16, success: u16, yes: &str, no: &str) -> String {
+    with_trouble(code, success, yes, no, no)
+}
+
+/// Where a refusal for the time being is told apart.
+fn with_trouble(code: u16, success: u16, yes: &str, not_now: &str, no: &str) -> String {
     match code {
         421 => "error Closing",
         _ if code == success => yes,
-        400..=599 => no,
+        400..=499 => not_now,
+        500..=599 => no,
         _ => "error UnexpectedReply",
     }
     .to_string()
@@ -107,7 +113,7 @@ fn only_220_250_220_leads_to_tls() {
                 (_, Protocol::Smtp) => "HELO",
                 (_, Protocol::Lmtp) => "plaintext",
             };
-            sweep(capabilities, |code| standard(code, 250, "STARTTLS", no));
+            sweep(capabilities, |code| with_trouble(code, 250, "STARTTLS", "error Refused", no));
 
             let go_ahead = |reply: &str| {
                 let turns = ["220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", reply];

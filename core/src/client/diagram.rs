@@ -65,6 +65,7 @@ enum Happening {
     More,
     Yes,
     No,
+    NotNow,
     Closing,
     Step,
     Broken,
@@ -79,10 +80,11 @@ enum Happening {
 
 use Happening::*;
 
-const ALL: [Happening; 13] = [
+const ALL: [Happening; 14] = [
     More,
     Yes,
     No,
+    NotNow,
     Closing,
     Step,
     Broken,
@@ -123,6 +125,7 @@ fn happen<const FALLBACK: bool>(
         More => Ok(Reply::More),
         Yes => Ok(Reply::Yes),
         No => Ok(Reply::No),
+        NotNow => Ok(Reply::NotNow),
         Closing => Ok(Reply::Closing),
         _ => Err(Error::Syntax),
     };
@@ -137,7 +140,7 @@ fn happen<const FALLBACK: bool>(
         Ok(Step::Event(event)) => Some(format!("{event:?} told").replace(['(', ')'], " ")),
     };
     let cause = match happening {
-        More | Yes | No | Closing | Broken => waits.then(|| step(b"x"))?,
+        More | Yes | No | NotNow | Closing | Broken => waits.then(|| step(b"x"))?,
         Unread => asks.then(|| step(b"x"))?,
         Happening::Step => step(b""),
         EndOfInput => client.end_of_input().err().map(|_| String::new()),

@@ -27,6 +27,8 @@ pub enum Reply {
     Yes,
     /// A well-formed refusal.
     No,
+    /// A well-formed refusal for the time being.
+    NotNow,
     /// The server says that it closes the connection.
     Closing,
 }
@@ -96,19 +98,21 @@ impl State {
             (_, Reply::Closing, _) => Self::Failed(Error::Closing),
 
             (Phase::Greeting, Reply::Yes, _) => Self::Ask(Phase::Capabilities),
-            (Phase::Greeting, Reply::No, _) => Self::Failed(Error::Refused),
+            (Phase::Greeting, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
 
             (Phase::Capabilities, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
+            // A server that has trouble is no server without capabilities (RFC 5321 §3.2).
+            (Phase::Capabilities, Reply::NotNow, _) => Self::Failed(Error::Refused),
             (Phase::Capabilities, _, Policy::Required) => Self::Failed(Error::NotOffered),
             (Phase::Capabilities, Reply::No, _) if has_fallback => Self::Ask(Phase::Fallback),
             (Phase::Capabilities, _, _) => Self::NoUpgrade(Reason::NotOffered),
 
             (Phase::Fallback, Reply::Yes, _) => Self::NoUpgrade(Reason::NotOffered),
-            (Phase::Fallback, Reply::No, _) => Self::Failed(Error::Refused),
+            (Phase::Fallback, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
 
             (Phase::Upgrade, Reply::Yes, _) => Self::GoAhead,
-            (Phase::Upgrade, Reply::No, Policy::Required) => Self::Failed(Error::Refused),
-            (Phase::Upgrade, Reply::No, _) => Self::NoUpgrade(Reason::Refused),
+            (Phase::Upgrade, _, Policy::Required) => Self::Failed(Error::Refused),
+            (Phase::Upgrade, _, _) => Self::NoUpgrade(Reason::Refused),
         }
     }
 }

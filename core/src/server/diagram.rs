@@ -175,7 +175,10 @@ fn happen(
         Happening::Step => step(b""),
         Happening::Accept => done(server.accept()).map(|_| "accept".into()),
         Happening::Refuse => done(server.refuse()).map(|_| "refuse".into()),
-        Happening::Answer => server.answer(&[], &mut [0; 1]).ok().map(|_| "answer".into()),
+        Happening::Answer => server
+            .answer(&[Line::new("").expect("a line")], &mut [0; 1])
+            .ok()
+            .map(|_| "answer".into()),
         Happening::Unknown => done(server.unknown()).map(|_| "unknown".into()),
         Happening::EndOfInput => server.end_of_input().err().map(|_| String::new()),
         Happening::TimedOut => Some(server.timed_out()).map(|_| String::new()),

@@ -128,7 +128,8 @@ impl<G: Grammar> Server<G> {
         self.decide(true)
     }
 
-    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]; the client may try again.
+    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]; the client may try again, as
+    /// often as it may make mistakes.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if nobody asked.
@@ -140,6 +141,9 @@ impl<G: Grammar> Server<G> {
         match self.state {
             State::Deciding => {
                 self.state = State::decided(accepted);
+                if !accepted {
+                    self.mistake();
+                }
                 Ok(())
             }
             State::Failed(error) => Err(error),
@@ -151,11 +155,11 @@ impl<G: Grammar> Server<G> {
     /// `output` to send.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no command is unanswered, [`Error::OutputTooSmall`] if the lines do
-    /// not fit: nothing is answered then.
+    /// [`Error::OutOfOrder`] if no command is unanswered or there is no line, and
+    /// [`Error::OutputTooSmall`] if the lines do not fit: nothing is answered then.
     pub fn answer(&mut self, lines: &[Line<'_>], output: &mut [u8]) -> Result<usize, Error> {
         match self.state {
-            State::Answering => {
+            State::Answering if !lines.is_empty() => {
                 let mut out = Writer::new(output);
                 for line in lines {
                     self.grammar.line(*line, &mut out);

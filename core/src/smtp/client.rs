@@ -47,7 +47,8 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
             (Phase::Greeting | Phase::Upgrade, b"220")
             | (Phase::Capabilities | Phase::Fallback, b"250") => Ok(client::Reply::Yes),
             (_, b"421") => Ok(client::Reply::Closing),
-            (_, [b'4' | b'5', ..]) => Ok(client::Reply::No),
+            (_, [b'4', ..]) => Ok(client::Reply::NotNow),
+            (_, [b'5', ..]) => Ok(client::Reply::No),
             _ => Err(Error::UnexpectedReply),
         }
     }

@@ -255,7 +255,8 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
     ///
     /// # Errors
     /// [`Error::Unverified`] if nobody vouches for the server, [`Error::Unsupported`] if it offers
-    /// no mechanism of ours, [`Error::OutOfOrder`] if another job is under way. Nothing is sent then.
+    /// no mechanism of ours, [`Error::OutOfOrder`] if another job is under way. Nothing is sent then,
+    /// and the session is as it was.
     pub fn authenticate<'c>(
         &mut self,
         credentials: &'c Credentials<'c>,
