@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use starttls::smtp::{ClientGrammar, Dialect, Domain, Smtp};
 use starttls::{Client, Error, Machine, Policy, Step, client, lmtp};
-use starttls_fuzz::{Case, End, Go, Run, assert_lines, observed_step};
+use starttls_fuzz::{Case, End, Entry, Go, Run, assert_lines, feed, observed_step};
 
 fuzz_target!(|case: Case<'_>| {
     if case.bit(0) {
@@ -33,7 +33,10 @@ fn run<D: Dialect>(
     let end = run.over(&mut client, case.octets, fences, chunk, |_, event, run| {
         run.told(event);
         match event {
-            client::Event::UpgradeReady => Go::Stop,
+            client::Event::UpgradeReady => {
+                assert_answered(&run.trace);
+                Go::Stop
+            }
             client::Event::Plaintext(_) => {
                 assert_eq!(policy(case), Policy::Opportunistic);
                 Go::Stop
@@ -42,6 +45,19 @@ fn run<D: Dialect>(
         }
     });
     (client, run, end)
+}
+
+/// The go-ahead, and nothing but the go-ahead, was the answer to our request.
+fn assert_answered(trace: &[Entry]) {
+    let request = trace.iter().rposition(|entry| matches!(entry, Entry::Wrote(_)));
+    let request = request.expect("a request");
+    assert_eq!(trace[request], Entry::Wrote(b"STARTTLS\r\n".to_vec()));
+    let (told, answers) = trace[request + 1..].split_last().expect("an event");
+    assert_eq!(*told, Entry::Told("UpgradeReady".into()));
+    let (last, others) = answers.split_last().expect("an answer");
+    let is = |entry: &Entry, start: &str| matches!(entry, Entry::Told(t) if t.starts_with(start));
+    assert!(is(last, "Received(\"220 ") || is(last, "Received(\"220\")"), "{last:?}");
+    assert!(others.iter().all(|entry| is(entry, "Received(\"220-")), "{others:?}");
 }
 
 fn cuttings<D: Dialect>(case: &Case<'_>) {
@@ -67,14 +83,12 @@ fn cuttings<D: Dialect>(case: &Case<'_>) {
 }
 
 fn any_order<D: Dialect>(case: &Case<'_>) {
-    const FEED: [usize; 8] = [0, 1, 2, 7, 64, 511, 512, usize::MAX];
     let mut client = Machined::<D>::new(Domain::LOCALHOST, policy(case));
-    let (mut consumed, mut available) = (0, 0_usize);
+    let (mut consumed, mut available) = (0, 0);
     let (mut request, mut answer) = (Vec::new(), Vec::new());
     let (mut ready, mut plaintext, mut failed) = (false, false, false);
     for choice in case.calls {
-        let feed = FEED[usize::from(choice >> 5)];
-        available = available.saturating_add(feed).min(case.octets.len());
+        available += feed(choice, &case.octets[available..]);
         match choice & 0x1f {
             29 => {
                 assert!(client.end_of_input().is_err());

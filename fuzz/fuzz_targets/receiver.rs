@@ -7,7 +7,7 @@ use starttls::smtp::receiver::{Answer, Event, Limits};
 use starttls::smtp::{Address, Dialect, Domain, Receiver, Smtp};
 use starttls::{Channel, Error, Machine, Step, Tls, lmtp};
 use starttls_fuzz::{
-    Case, End, Entry, Go, Run, assert_lasting, assert_lines, observed_step, plaintext,
+    Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, observed_step, plaintext,
 };
 
 fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
@@ -147,12 +147,11 @@ fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
     mut receiver: Receiver<'_, C, D>,
     case: &Case<'_>,
 ) {
-    const FEED: [usize; 8] = [0, 1, 2, 7, 64, 511, 512, usize::MAX];
-    let (mut consumed, mut available) = (0, 0_usize);
+    let (mut consumed, mut available) = (0, 0);
     let (mut asked, mut failed) = (false, None::<Error>);
     let mut bye = false;
     for choice in case.calls {
-        available = available.saturating_add(FEED[usize::from(choice >> 5)]).min(case.octets.len());
+        available += feed(choice, &case.octets[available..]);
         let before = format!("{receiver:?}");
         let mut output = [0; 64];
         let called = match choice & 0x1f {

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use starttls::smtp::{Dialect, Domain, ServerGrammar, Smtp};
 use starttls::wire::Line;
 use starttls::{Error, Machine, Policy, Server, Step, lmtp, server};
-use starttls_fuzz::{Case, End, Go, Run, assert_lasting, assert_lines, observed_step};
+use starttls_fuzz::{Case, End, Go, Run, assert_lasting, assert_lines, feed, observed_step};
 
 fuzz_target!(|case: Case<'_>| {
     if case.bit(0) {
@@ -88,15 +88,14 @@ enum Asked {
 }
 
 fn any_order<D: Dialect>(case: &Case<'_>) {
-    const FEED: [usize; 8] = [0, 1, 2, 7, 64, 511, 512, usize::MAX];
     let mut server = Machined::<D>::new(Domain::LOCALHOST, config(case));
     let required = config(case).policy == Policy::Required;
-    let (mut consumed, mut available) = (0, 0_usize);
+    let (mut consumed, mut available) = (0, 0);
     let (mut asked, mut accepted, mut request) = (Asked::Nothing, false, Vec::new());
     let (mut ready, mut plaintext, mut quit, mut failed) = (false, false, false, None::<Error>);
     let mut last_written = Vec::new();
     for choice in case.calls {
-        available = available.saturating_add(FEED[usize::from(choice >> 5)]).min(case.octets.len());
+        available += feed(choice, &case.octets[available..]);
         let before = format!("{server:?}");
         let mut output = [0; 64];
         let called = match choice & 0x1f {

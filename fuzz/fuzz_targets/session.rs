@@ -12,7 +12,8 @@ use starttls::smtp::{
 };
 use starttls::{Channel, Error, Machine, Plaintext, Policy, Step, Tls, Verification, lmtp};
 use starttls_fuzz::{
-    Case, End, Entry, Go, Run, assert_lasting, assert_lines, observed_step, plaintext, upgraded,
+    Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, observed_step, plaintext,
+    upgraded,
 };
 
 fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
@@ -253,10 +254,8 @@ impl Place<'_> {
         job: &mut Exchange<'_, '_, J, C, D>,
         choice: u8,
     ) {
-        const FEED: [usize; 8] = [0, 1, 2, 7, 64, 511, 512, usize::MAX];
         let octets = self.case.octets;
-        let feed = FEED[usize::from(choice >> 5)];
-        self.available = self.available.saturating_add(feed).min(octets.len());
+        self.available += feed(choice, &octets[self.available..]);
         if choice == 0x98 || choice == 0x99 {
             let before = format!("{job:?}");
             let told = if choice == 0x98 { job.end_of_input() } else { Err(job.timed_out()) };

@@ -203,6 +203,15 @@ impl Run {
     }
 }
 
+/// How many octets to show more of, in a run of calls in any order: mostly a line, so that the peer
+/// waits for its turn, and at times too few or too many.
+#[must_use]
+pub fn feed(choice: u8, unseen: &[u8]) -> usize {
+    const FEED: [usize; 7] = [0, 1, 2, 7, 64, 511, usize::MAX];
+    let line = || unseen.iter().position(|octet| *octet == b'\n').map_or(unseen.len(), |n| n + 1);
+    FEED.get(usize::from(choice >> 5)).copied().unwrap_or_else(line).min(unseen.len())
+}
+
 /// Checks that an error of the peer's is final and that one of ours changed nothing.
 ///
 /// # Panics
