@@ -1,9 +1,10 @@
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while, take_while1};
-use nom::combinator::{all_consuming, recognize};
-use nom::multi::{fold_many0, many0_count};
-use nom::sequence::{delimited, preceded, separated_pair};
-use nom::{IResult, Parser};
+use nom::bytes::complete::{tag, tag_no_case};
+use nom::combinator::recognize;
+use nom::error::{Error as Expected, ErrorKind};
+use nom::multi::many0_count;
+use nom::sequence::{delimited, preceded};
+use nom::{Err, IResult, Input as _, Parser};
 
 use super::limits::{MAX_DOMAIN, MAX_LOCAL, MAX_PATH};
 use crate::ArgumentError;
@@ -15,28 +16,34 @@ use crate::wire::Octets;
 pub struct Address<'a>(&'a str);
 
 impl<'a> Address<'a> {
-    /// Checks an address against the grammar of RFC 5321 §4.1.2.
+    /// Checks an address against the grammar of RFC 5321 §4.1.2; constants are checked at compile
+    /// time.
     ///
     /// # Errors
     /// What is wrong with it; [`ArgumentError::NotAscii`] for an international one.
-    pub fn new(address: &'a str) -> Result<Self, ArgumentError> {
+    pub const fn new(address: &'a str) -> Result<Self, ArgumentError> {
         if address.is_empty() {
             return Err(ArgumentError::Empty);
         }
-        if !address.is_ascii() {
-            return Err(ArgumentError::NotAscii);
+        let mut rest = address.as_bytes();
+        while let [octet, tail @ ..] = rest {
+            match octet {
+                0x80.. => return Err(ArgumentError::NotAscii),
+                0..=31 | 0x7f => return Err(ArgumentError::Forbidden),
+                _ => rest = tail,
+            }
         }
-        if address.bytes().any(|octet| octet.is_ascii_control()) {
-            return Err(ArgumentError::Forbidden);
-        }
-        let local = match all_consuming(mailbox).parse(Octets(address.as_bytes())) {
-            Ok((_, (local, _))) => local,
-            Err(_) => return Err(ArgumentError::Malformed),
+        let Some(at) = local_part(address.as_bytes()) else {
+            return Err(ArgumentError::Malformed);
         };
-        if local.0.len() > MAX_LOCAL || address.len() > MAX_PATH - 2 {
-            return Err(ArgumentError::TooLong);
+        let local = address.len().saturating_sub(at.len());
+        match host_of(at) {
+            Some([]) if local > MAX_LOCAL || address.len() > MAX_PATH - 2 => {
+                Err(ArgumentError::TooLong)
+            }
+            Some([]) => Ok(Self(address)),
+            _ => Err(ArgumentError::Malformed),
         }
-        Ok(Self(address))
     }
 
     /// The address without angle brackets.
@@ -85,21 +92,15 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// `Mailbox = Local-part "@" ( Domain / address-literal )` as (local part, domain).
-pub(super) fn mailbox(input: Octets<'_>) -> IResult<Octets<'_>, (Octets<'_>, Octets<'_>)> {
-    separated_pair(alt((dot_string, quoted_string)), tag("@"), alt((address_literal, domain)))
-        .parse(input)
-}
-
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, with the route dropped (RFC 5321 §4.1.1.3), the null
 /// path and the bare `<Postmaster>`.
 pub(super) fn path(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
     delimited(
         tag("<"),
         alt((
-            preceded(route, recognize(mailbox)),
-            recognize(mailbox),
-            nom::bytes::complete::tag_no_case("postmaster"),
+            preceded(route, scanned(mailbox)),
+            scanned(mailbox),
+            tag_no_case("postmaster"),
             tag(""),
         )),
         tag(">"),
@@ -109,47 +110,112 @@ pub(super) fn path(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
 
 /// `A-d-l = At-domain *( "," At-domain )`, and its colon.
 fn route(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    let hop = || preceded(tag("@"), domain);
+    let hop = || preceded(tag("@"), scanned(domain));
     recognize((hop(), many0_count(preceded(tag(","), hop())), tag(":"))).parse(input)
 }
 
-/// `Dot-string = Atom *("." Atom)`.
-fn dot_string(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    let atom = || take_while1(is_atext);
-    recognize((atom(), many0_count((tag("."), atom())))).parse(input)
+/// A scanner, which says what is left of its input, as a parser.
+fn scanned<'i>(
+    scan: impl Fn(&'i [u8]) -> Option<&'i [u8]>,
+) -> impl Fn(Octets<'i>) -> IResult<Octets<'i>, Octets<'i>> {
+    move |input| match scan(input.0) {
+        Some(rest) => Ok(input.take_split(input.0.len().saturating_sub(rest.len()))),
+        None => Err(Err::Error(Expected::new(input, ErrorKind::Verify))),
+    }
 }
 
-/// `Quoted-string = DQUOTE *( qtextSMTP / quoted-pairSMTP ) DQUOTE`.
-fn quoted_string(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    let text = take_while1(|octet| matches!(octet, 32..=126) && !matches!(octet, b'"' | b'\\'));
-    let pair = preceded(tag("\\"), nom::bytes::complete::take(1_usize))
-        .map_opt(|octet: Octets<'_>| matches!(octet.0, [32..=126]).then_some(octet));
-    recognize((tag("\""), fold_many0(alt((text, pair)), || (), |(), _| ()), tag("\""))).parse(input)
+/// `Mailbox = Local-part "@" ( Domain / address-literal )`.
+const fn mailbox(input: &[u8]) -> Option<&[u8]> {
+    match local_part(input) {
+        Some(at) => host_of(at),
+        None => None,
+    }
+}
+
+/// `Local-part = Dot-string / Quoted-string`.
+const fn local_part(input: &[u8]) -> Option<&[u8]> {
+    match input {
+        [b'"', rest @ ..] => quoted_string(rest),
+        _ => dotted(input, Word::Atom),
+    }
+}
+
+/// `"@" ( Domain / address-literal )`.
+const fn host_of(at: &[u8]) -> Option<&[u8]> {
+    match at {
+        [b'@', b'[', rest @ ..] => address_literal(rest),
+        [b'@', rest @ ..] => domain(rest),
+        _ => None,
+    }
+}
+
+/// `*( qtextSMTP / quoted-pairSMTP ) DQUOTE`.
+const fn quoted_string(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        rest = match rest {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', 32..=126, tail @ ..] => tail,
+            [b'\\', ..] => return None,
+            [32..=126, tail @ ..] => tail,
+            _ => return None,
+        };
+    }
 }
 
 /// `Domain = sub-domain *("." sub-domain)`, with the underscores that people use.
-fn domain(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    let label =
-        || take_while1(|octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
-    recognize((label(), many0_count((tag("."), label()))))
-        .map_opt(|name: Octets<'_>| (name.0.len() <= MAX_DOMAIN).then_some(name))
-        .parse(input)
+const fn domain(input: &[u8]) -> Option<&[u8]> {
+    match dotted(input, Word::Label) {
+        Some(rest) if input.len().saturating_sub(rest.len()) <= MAX_DOMAIN => Some(rest),
+        _ => None,
+    }
 }
 
-/// `address-literal = "[" … "]"`.
-fn address_literal(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    recognize((
-        tag("["),
-        take_while(|octet: u8| {
-            octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b':' | b'-')
-        }),
-        tag("]"),
-    ))
-    .parse(input)
+/// The rest of `address-literal = "[" … "]"`.
+const fn address_literal(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        rest = match rest {
+            [b']', tail @ ..] => return Some(tail),
+            [octet, tail @ ..] if Word::Label.has(*octet) || matches!(octet, b'.' | b':') => tail,
+            _ => return None,
+        };
+    }
 }
 
-fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+/// What dots stand between.
+#[derive(Clone, Copy)]
+enum Word {
+    Atom,
+    Label,
+}
+
+impl Word {
+    const fn has(self, octet: u8) -> bool {
+        octet.is_ascii_alphanumeric()
+            || match self {
+                Self::Label => matches!(octet, b'-' | b'_'),
+                Self::Atom => matches!(
+                    octet,
+                    b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~'
+                ),
+            }
+    }
+}
+
+/// `word *("." word)`, of words of one octet or more.
+const fn dotted(mut rest: &[u8], word: Word) -> Option<&[u8]> {
+    loop {
+        let before = rest.len();
+        while let [octet, tail @ ..] = rest
+            && word.has(*octet)
+        {
+            rest = tail;
+        }
+        match rest {
+            _ if rest.len() == before => return None,
+            [b'.', tail @ ..] => rest = tail,
+            _ => return Some(rest),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +248,16 @@ mod tests {
             ("ä@b", ArgumentError::NotAscii),
         ] {
             assert_eq!(Address::new(bad), Err(error), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn atoms() {
+        const CONSTANT: Result<Address<'_>, ArgumentError> = Address::new("a@b");
+        assert!(CONSTANT.is_ok());
+        for octet in 0..=u8::MAX {
+            let expected = octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
+            assert_eq!(Word::Atom.has(octet), expected, "{octet}");
         }
     }
 

@@ -71,14 +71,13 @@ fn client<G: client::Grammar>(mut client: Client<G>) -> Result<Tls, Error> {
     black_box(client.protocol());
     outcome?;
     let mut unread = [0; 8];
-    let unread = receive(&mut unread);
-    let unread = [0; 8].get(..unread).map(<[u8]>::len).unwrap_or_default();
-    let bytes = [0x16; 8];
+    let received = receive(&mut unread);
+    let unread = unread.get(..received).unwrap_or_default();
     if opaque(false) {
-        let plaintext = client.into_plaintext(bytes.get(..unread).unwrap_or_default())?;
+        let plaintext = client.into_plaintext(unread)?;
         return session::<_, smtp::Smtp>(plaintext).map(|()| Tls::implicit_server());
     }
-    let upgrade = client.into_upgrade(bytes.get(..unread).unwrap_or_default())?;
+    let upgrade = client.into_upgrade(unread)?;
     let verified = opaque(true);
     upgrade.established(if verified { Verification::Verified } else { Verification::Unverified })
 }
@@ -208,5 +207,7 @@ fn all() -> Result<(), Error> {
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
     black_box(all()).ok();
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

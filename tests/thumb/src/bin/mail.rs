@@ -16,7 +16,20 @@ const CREDENTIALS: Credentials<'_> = match Credentials::new("sensor", "secret") 
     Ok(credentials) => credentials,
     Err(_) => panic!("no credentials"),
 };
+const FROM: Address<'_> = address("sensor@example.org");
+const TO: [Address<'_>; 1] = [address("you@example.org")];
+const ENVELOPE: Envelope<'_> = match Envelope::new(Some(FROM), &TO) {
+    Ok(envelope) => envelope,
+    Err(_) => panic!("no recipients"),
+};
 const MESSAGE: &[u8] = b"Subject: 21.5 C\r\n\r\nAll is well.\r\n";
+
+const fn address(text: &str) -> Address<'_> {
+    match Address::new(text) {
+        Ok(address) => address,
+        Err(_) => panic!("not an address"),
+    }
+}
 
 type Received = Buffer<512>;
 
@@ -70,11 +83,7 @@ fn mail() -> Result<(), Error> {
         Event::Rejected { .. } => Err(Error::Refused),
         _ => Ok(done(&event)),
     })?;
-    let address = |text| Address::new(text).map_err(|_| Error::Syntax);
-    let to = [address("you@example.org")?];
-    let envelope = Envelope::new(Some(address("sensor@example.org")?), &to);
-    let envelope = envelope.map_err(|_| Error::Syntax)?;
-    drive(&mut session.send(&envelope)?, &mut received, |job, event| match event {
+    drive(&mut session.send(&ENVELOPE)?, &mut received, |job, event| match event {
         Event::Rejected { .. } | Event::NoRecipients => Err(Error::Refused),
         Event::Body(_) => {
             let mut message = MESSAGE;
@@ -93,5 +102,7 @@ fn mail() -> Result<(), Error> {
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
     send(if mail().is_ok() { b"sent" } else { b"failed" });
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

@@ -28,5 +28,7 @@ static SMTP_RECEIVER: [u8; RECEIVER] = [0; RECEIVER];
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
     black_box((&SMTP_CLIENT, &SMTP_SERVER, &SMTP_SESSION, &SMTP_RECEIVER));
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

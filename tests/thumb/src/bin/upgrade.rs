@@ -36,5 +36,7 @@ fn upgrade() -> Result<client::Upgrade, Error> {
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
     send(if upgrade().is_ok() { b"upgraded" } else { b"failed" });
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
