@@ -93,7 +93,7 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
                 }
                 server::Event::UpgradeRequested => {
                     server.refuse().expect("asked");
-                    expected.push(454);
+                    mistake(454);
                 }
                 server::Event::Plaintext => {
                     let line = model::line(&mut rest).expect("a command");

@@ -86,16 +86,17 @@ pub fn client(mut octets: &[u8], policy: Policy, has_helo: bool) -> Outcome {
         };
         match code {
             250 if texts.iter().skip(1).any(starttls) => {}
-            421 => return Err(Failed(Kind::Refused)),
-            250 | 400..600 if required => return Err(Failed(Kind::NotOffered)),
-            400..600 if has_helo => {
+            // A server that has trouble may have TLS all the same.
+            400..500 => return Err(Failed(Kind::Refused)),
+            250 | 500..600 if required => return Err(Failed(Kind::NotOffered)),
+            500..600 if has_helo => {
                 return Err(match reply(octets)?.0 {
                     250 => Plaintext(Reason::NotOffered),
                     400..600 => Failed(Kind::Refused),
                     _ => VIOLATION,
                 });
             }
-            250 | 400..600 => return Err(Plaintext(Reason::NotOffered)),
+            250 | 500..600 => return Err(Plaintext(Reason::NotOffered)),
             _ => return Err(VIOLATION),
         }
         match reply(octets)?.0 {
