@@ -3,7 +3,7 @@
 use super::{Command, Event, Extensions, Session, State};
 use crate::smtp::limits::{MAX_DOMAIN, MAX_PATH};
 use crate::smtp::reply::Reply;
-use crate::smtp::{Credentials, Dialect, Envelope};
+use crate::smtp::{Address, Credentials, Dialect, Envelope};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
@@ -19,54 +19,26 @@ pub(super) const MAX_OUTPUT: usize = {
 /// A job of a [`Session`].
 pub trait Job: sealed::Job {}
 
-mod sealed {
-    use super::*;
-
-    pub trait Job {
-        /// The command the job begins with; `dirty` if a transaction has to be ended first.
-        fn first(&self, dirty: bool) -> Option<Command>;
-
-        /// Whether the command is one of this job's.
-        fn owns(&self, command: Command) -> bool;
-
-        fn print<C: Channel, D: Dialect>(
-            &self,
-            command: Command,
-            session: &Session<'_, C, D>,
-            out: &mut Writer<'_>,
-        );
-
-        /// What the last line of a reply leads to.
-        fn answered<'i, C: Channel, D: Dialect>(
-            &self,
-            command: Command,
-            reply: Reply<'i>,
-            session: &mut Session<'_, C, D>,
-        ) -> Result<Event<'i>, Error>;
-    }
-}
-
 impl<J: sealed::Job> Job for J {}
 
-/// Ends the job with an event.
-fn done<'i, C, D>(session: &mut Session<'_, C, D>, reply: Reply<'i>) -> Event<'i> {
-    session.state = State::Idle;
-    Event::Done(reply)
+pub(super) mod sealed {
+    /// A type for each job, so that a mail has a body and a goodbye has none; one value inside, so
+    /// that firmware links the dialogue once.
+    pub trait Job {
+        #[doc(hidden)]
+        fn work(&self) -> super::Work<'_>;
+    }
 }
 
-/// Ends the job if the reply refuses; anything else is no answer.
-fn rejected<'i, C, D>(
-    session: &mut Session<'_, C, D>,
-    command: Command,
-    reply: Reply<'i>,
-) -> Result<Event<'i>, Error> {
-    match reply.digits() {
-        [b'4' | b'5', ..] => {
-            session.state = State::Idle;
-            Ok(Event::Rejected { command, reply })
-        }
-        _ => Err(Error::UnexpectedReply),
-    }
+/// A job and what it sends.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub enum Work<'m> {
+    Hello,
+    Authenticate(Mechanism, &'m Credentials<'m>),
+    Send(&'m Envelope<'m>),
+    Reset,
+    Quit,
 }
 
 /// Introduces the client.
@@ -74,46 +46,51 @@ fn rejected<'i, C, D>(
 pub struct Hello;
 
 impl sealed::Job for Hello {
-    fn first(&self, _: bool) -> Option<Command> {
-        None
+    fn work(&self) -> Work<'_> {
+        Work::Hello
     }
+}
 
-    fn owns(&self, command: Command) -> bool {
-        matches!(command, Command::Greeting | Command::Hello | Command::Helo)
+/// Proves who the client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Authenticate<'c> {
+    pub(super) mechanism: Mechanism,
+    pub(super) credentials: &'c Credentials<'c>,
+}
+
+impl sealed::Job for Authenticate<'_> {
+    fn work(&self) -> Work<'_> {
+        Work::Authenticate(self.mechanism, self.credentials)
     }
+}
 
-    fn print<C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        session: &Session<'_, C, D>,
-        out: &mut Writer<'_>,
-    ) {
-        out.put(if command == Command::Helo { b"HELO" } else { D::HELLO });
-        out.put(b" ");
-        out.put(session.domain.as_str().as_bytes());
-        out.put(b"\r\n");
+/// Sends one mail.
+#[derive(Clone, Copy, Debug)]
+pub struct Send<'m>(pub(super) &'m Envelope<'m>);
+
+impl sealed::Job for Send<'_> {
+    fn work(&self) -> Work<'_> {
+        Work::Send(self.0)
     }
+}
 
-    fn answered<'i, C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        reply: Reply<'i>,
-        session: &mut Session<'_, C, D>,
-    ) -> Result<Event<'i>, Error> {
-        match (command, reply.digits()) {
-            (Command::Greeting, b"220") => {
-                session.state = State::Ask(Command::Hello);
-                Ok(Event::Received(reply))
-            }
-            (Command::Hello | Command::Helo, b"250") => Ok(done(session, reply)),
-            (Command::Hello, [b'5', ..]) if D::IS_SMTP && session.channel.is_plaintext() => {
-                session.extensions = Extensions::default();
-                session.state = State::Ask(Command::Helo);
-                Ok(Event::Received(reply))
-            }
-            (_, [b'4' | b'5', ..]) => Err(Error::Refused),
-            _ => Err(Error::UnexpectedReply),
-        }
+/// Drops a mail that was begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Reset;
+
+impl sealed::Job for Reset {
+    fn work(&self) -> Work<'_> {
+        Work::Reset
+    }
+}
+
+/// Says goodbye.
+#[derive(Clone, Copy, Debug)]
+pub struct Quit;
+
+impl sealed::Job for Quit {
+    fn work(&self) -> Work<'_> {
+        Work::Quit
     }
 }
 
@@ -142,227 +119,153 @@ impl Mechanism {
     }
 }
 
-/// Proves who the client is.
-#[derive(Clone, Copy, Debug)]
-pub struct Authenticate<'c> {
-    pub(super) mechanism: Mechanism,
-    pub(super) credentials: &'c Credentials<'c>,
+impl Work<'_> {
+    /// The command the job begins with; `dirty` if a transaction has to be ended first.
+    pub(super) const fn first(self, dirty: bool) -> Option<Command> {
+        match self {
+            // A session begins with it, and it is not said twice.
+            Self::Hello => None,
+            Self::Authenticate(..) => Some(Command::Auth),
+            Self::Send(_) if !dirty => Some(Command::Mail),
+            Self::Send(_) | Self::Reset => Some(Command::Reset),
+            Self::Quit => Some(Command::Quit),
+        }
+    }
+
+    /// Whether the command is one of this job's.
+    pub(super) const fn owns(self, command: Command) -> bool {
+        match command {
+            Command::Greeting | Command::Hello | Command::Helo => matches!(self, Self::Hello),
+            Command::Auth | Command::User | Command::Password => {
+                matches!(self, Self::Authenticate(..))
+            }
+            Command::Reset => matches!(self, Self::Send(_) | Self::Reset),
+            Command::Quit => matches!(self, Self::Quit),
+            _ => matches!(self, Self::Send(_)),
+        }
+    }
 }
 
-impl sealed::Job for Authenticate<'_> {
-    fn first(&self, _: bool) -> Option<Command> {
-        Some(Command::Auth)
-    }
-
-    fn owns(&self, command: Command) -> bool {
-        matches!(command, Command::Auth | Command::User | Command::Password)
-    }
-
-    fn print<C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        _: &Session<'_, C, D>,
-        out: &mut Writer<'_>,
-    ) {
-        match (command, self.mechanism) {
-            (Command::User, _) => self.credentials.put_user(out),
-            (Command::Password, _) => self.credentials.put_password(out),
-            (_, Mechanism::Login) => out.put(b"AUTH LOGIN"),
-            (_, Mechanism::Plain) => {
-                out.put(b"AUTH PLAIN ");
-                self.credentials.put_plain(out);
+impl<C: Channel, D: Dialect> Session<'_, C, D> {
+    pub(super) fn print(&self, command: Command, work: Work<'_>, out: &mut Writer<'_>) {
+        let mut path = |verb: &[u8], address: Option<Address<'_>>| {
+            out.put(verb);
+            out.put(address.map(|address| address.as_str()).unwrap_or_default().as_bytes());
+            out.put(b">");
+        };
+        let rest: &[u8] = match (command, work) {
+            (Command::Hello | Command::Helo, _) => {
+                out.put(if command == Command::Helo { b"HELO" } else { D::HELLO });
+                out.put(b" ");
+                self.domain.as_str().as_bytes()
             }
-        }
+            (Command::Auth, Work::Authenticate(Mechanism::Plain, credentials)) => {
+                out.put(b"AUTH PLAIN ");
+                credentials.put_plain(out);
+                b""
+            }
+            (Command::User, Work::Authenticate(_, credentials)) => {
+                credentials.put_user(out);
+                b""
+            }
+            (Command::Password, Work::Authenticate(_, credentials)) => {
+                credentials.put_password(out);
+                b""
+            }
+            (Command::Mail, Work::Send(envelope)) => {
+                path(b"MAIL FROM:<", envelope.from());
+                b""
+            }
+            (Command::Recipient, Work::Send(envelope)) => {
+                path(b"RCPT TO:<", envelope.to().get(usize::from(self.asked)).copied());
+                b""
+            }
+            (Command::Message, _) => return out.put(self.stuffer.end().unwrap_or_default()),
+            (Command::Auth, _) => b"AUTH LOGIN",
+            (Command::Data, _) => b"DATA",
+            (Command::Reset, _) => b"RSET",
+            _ => b"QUIT",
+        };
+        out.put(rest);
         out.put(b"\r\n");
     }
 
-    fn answered<'i, C: Channel, D: Dialect>(
-        &self,
+    /// What the last line of a reply leads to.
+    pub(super) fn answered<'i>(
+        &mut self,
         command: Command,
+        work: Work<'_>,
         reply: Reply<'i>,
-        session: &mut Session<'_, C, D>,
-    ) -> Result<Event<'i>, Error> {
-        let next = match (command, self.mechanism, reply.digits()) {
-            (Command::Auth, Mechanism::Login, b"334") => Command::User,
-            (Command::User, _, b"334") => Command::Password,
-            (Command::Auth, Mechanism::Plain, b"235") | (Command::Password, _, b"235") => {
-                return Ok(done(session, reply));
-            }
-            _ => return rejected(session, command, reply),
-        };
-        session.state = State::Ask(next);
-        Ok(Event::Received(reply))
-    }
-}
-
-/// Sends one mail.
-#[derive(Clone, Copy, Debug)]
-pub struct Send<'m>(pub(super) &'m Envelope<'m>);
-
-impl sealed::Job for Send<'_> {
-    fn first(&self, dirty: bool) -> Option<Command> {
-        Some(if dirty { Command::Reset } else { Command::Mail })
-    }
-
-    fn owns(&self, command: Command) -> bool {
-        matches!(
-            command,
-            Command::Reset | Command::Mail | Command::Recipient | Command::Data | Command::Message
-        )
-    }
-
-    fn print<C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        session: &Session<'_, C, D>,
-        out: &mut Writer<'_>,
-    ) {
-        let (verb, path): (&[u8], _) = match command {
-            Command::Reset => (b"RSET\r\n", None),
-            Command::Mail => (b"MAIL FROM:<", Some(self.0.from())),
-            Command::Recipient => {
-                let next = self.0.to().get(usize::from(session.asked)).copied();
-                (b"RCPT TO:<", Some(next))
-            }
-            Command::Data => (b"DATA\r\n", None),
-            _ => (session.stuffer.end().unwrap_or_default(), None),
-        };
-        out.put(verb);
-        if let Some(path) = path {
-            out.put(path.map(|address| address.as_str()).unwrap_or_default().as_bytes());
-            out.put(b">\r\n");
-        }
-    }
-
-    fn answered<'i, C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        reply: Reply<'i>,
-        session: &mut Session<'_, C, D>,
     ) -> Result<Event<'i>, Error> {
         let [class, ..] = *reply.digits();
-        match (command, class) {
-            (Command::Reset, b'2') => {
-                session.dirty = false;
-                session.state = State::Ask(Command::Mail);
-                Ok(Event::Received(reply))
+        let (state, event) = match (command, work, reply.digits()) {
+            // Whatever the server says to that, it was the last word.
+            (Command::Quit, ..) => (State::Closed, Event::Done(reply)),
+
+            (Command::Greeting, _, b"220") => (State::Ask(Command::Hello), Event::Received(reply)),
+            (Command::Hello | Command::Helo, _, b"250") => (State::Idle, Event::Done(reply)),
+            (Command::Hello, _, [b'5', ..]) if D::IS_SMTP && self.channel.is_plaintext() => {
+                self.extensions = Extensions::default();
+                (State::Ask(Command::Helo), Event::Received(reply))
             }
-            (Command::Mail, b'2') => {
-                session.dirty = true;
-                session.state = State::Ask(Command::Recipient);
-                Ok(Event::Received(reply))
+            (Command::Greeting | Command::Hello | Command::Helo, _, [b'4' | b'5', ..]) => {
+                return Err(Error::Refused);
             }
-            (Command::Recipient, b'2' | b'4' | b'5') => {
-                let index = session.asked;
-                session.asked = index.wrapping_add(1);
-                if class == b'2' {
-                    session.accepted = session.accepted.wrapping_add(1);
+
+            (Command::Auth, Work::Authenticate(Mechanism::Login, _), b"334") => {
+                (State::Ask(Command::User), Event::Received(reply))
+            }
+            (Command::User, _, b"334") => (State::Ask(Command::Password), Event::Received(reply)),
+            (Command::Auth, Work::Authenticate(Mechanism::Plain, _), b"235")
+            | (Command::Password, _, b"235") => (State::Idle, Event::Done(reply)),
+
+            (Command::Reset, _, [b'2', ..]) => {
+                self.dirty = false;
+                match work {
+                    Work::Send(_) => (State::Ask(Command::Mail), Event::Received(reply)),
+                    _ => (State::Idle, Event::Done(reply)),
                 }
-                session.state = if usize::from(session.asked) < self.0.to().len() {
+            }
+            (Command::Mail, _, [b'2', ..]) => {
+                self.dirty = true;
+                (State::Ask(Command::Recipient), Event::Received(reply))
+            }
+            (Command::Recipient, Work::Send(envelope), [b'2' | b'4' | b'5', ..]) => {
+                let index = self.asked;
+                self.asked = index.wrapping_add(1);
+                self.accepted = self.accepted.wrapping_add(u16::from(class == b'2'));
+                let next = if usize::from(self.asked) < envelope.to().len() {
                     State::Ask(Command::Recipient)
-                } else if session.accepted > 0 {
+                } else if self.accepted > 0 {
                     State::Ask(Command::Data)
                 } else {
                     State::NoRecipients
                 };
-                Ok(Event::Recipient { index, reply })
+                (next, Event::Recipient { index, reply })
             }
-            (Command::Data, b'3') if reply.digits() == b"354" => {
-                session.stuffer.restart();
-                session.state = State::Body;
-                Ok(Event::Body(reply))
+            (Command::Data, _, b"354") => {
+                self.stuffer.restart();
+                (State::Body, Event::Body(reply))
             }
-            (Command::Message, b'2' | b'4' | b'5') if !D::IS_SMTP => {
-                let index = session.delivered;
-                session.delivered = index.wrapping_add(1);
-                if session.delivered >= session.accepted {
-                    session.dirty = false;
-                    session.state = State::Delivered;
+            (Command::Message, _, [b'2' | b'4' | b'5', ..]) => {
+                let index = self.delivered;
+                self.delivered = index.wrapping_add(1);
+                // Refused or not, the transaction is over (RFC 5321 §4.1.1.4), for LMTP with the
+                // last reply.
+                let over = D::IS_SMTP || self.delivered >= self.accepted;
+                self.dirty &= !over;
+                match (D::IS_SMTP, class) {
+                    (true, b'2') => (State::Idle, Event::Done(reply)),
+                    (true, _) => (State::Idle, Event::Rejected { command, reply }),
+                    (false, _) if over => (State::Delivered, Event::Delivery { index, reply }),
+                    (false, _) => (self.state, Event::Delivery { index, reply }),
                 }
-                Ok(Event::Delivery { index, reply })
             }
-            (Command::Message, b'2') => {
-                session.dirty = false;
-                Ok(done(session, reply))
-            }
-            // Refused or not, the transaction is over (RFC 5321 §4.1.1.4).
-            (Command::Message, _) => {
-                session.dirty = false;
-                rejected(session, command, reply)
-            }
-            _ => rejected(session, command, reply),
-        }
-    }
-}
 
-/// Drops a mail that was begun.
-#[derive(Clone, Copy, Debug)]
-pub struct Reset;
-
-impl sealed::Job for Reset {
-    fn first(&self, _: bool) -> Option<Command> {
-        Some(Command::Reset)
-    }
-
-    fn owns(&self, command: Command) -> bool {
-        command == Command::Reset
-    }
-
-    fn print<C: Channel, D: Dialect>(
-        &self,
-        _: Command,
-        _: &Session<'_, C, D>,
-        out: &mut Writer<'_>,
-    ) {
-        out.put(b"RSET\r\n");
-    }
-
-    fn answered<'i, C: Channel, D: Dialect>(
-        &self,
-        command: Command,
-        reply: Reply<'i>,
-        session: &mut Session<'_, C, D>,
-    ) -> Result<Event<'i>, Error> {
-        match reply.digits() {
-            [b'2', ..] => {
-                session.dirty = false;
-                Ok(done(session, reply))
-            }
-            _ => rejected(session, command, reply),
-        }
-    }
-}
-
-/// Says goodbye.
-#[derive(Clone, Copy, Debug)]
-pub struct Quit;
-
-impl sealed::Job for Quit {
-    fn first(&self, _: bool) -> Option<Command> {
-        Some(Command::Quit)
-    }
-
-    fn owns(&self, command: Command) -> bool {
-        command == Command::Quit
-    }
-
-    fn print<C: Channel, D: Dialect>(
-        &self,
-        _: Command,
-        _: &Session<'_, C, D>,
-        out: &mut Writer<'_>,
-    ) {
-        out.put(b"QUIT\r\n");
-    }
-
-    /// Whatever the server says, it was the last word.
-    fn answered<'i, C: Channel, D: Dialect>(
-        &self,
-        _: Command,
-        reply: Reply<'i>,
-        session: &mut Session<'_, C, D>,
-    ) -> Result<Event<'i>, Error> {
-        session.state = State::Closed;
-        Ok(Event::Done(reply))
+            (_, _, [b'4' | b'5', ..]) => (State::Idle, Event::Rejected { command, reply }),
+            _ => return Err(Error::UnexpectedReply),
+        };
+        self.state = state;
+        Ok(event)
     }
 }

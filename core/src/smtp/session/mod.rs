@@ -1,12 +1,15 @@
 //! The sending side of a mail connection, after the upgrade.
 
+mod event;
 mod extensions;
 mod jobs;
 
 use core::marker::PhantomData;
 use core::time::Duration;
 
+pub use event::{Command, Event};
 pub use extensions::Extensions;
+use jobs::Work;
 pub use jobs::{Authenticate, Hello, Job, Mechanism, Quit, Reset, Send};
 
 use super::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
@@ -15,37 +18,6 @@ use super::{Credentials, Dialect, Domain, Envelope, LineEnds, Smtp, Stuffer};
 use crate::client::MAX_FRAMES;
 use crate::wire::{Framing, Lines, Writer};
 use crate::{Channel, Error, Machine, Step, Tls, Verification};
-
-/// The commands of a session; each has one reply, but for LMTP's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Command {
-    /// Not ours: the server's greeting on a port with implicit TLS.
-    Greeting,
-    /// `EHLO` or `LHLO`.
-    Hello,
-    /// `HELO`, in plaintext only.
-    Helo,
-    /// `AUTH`.
-    Auth,
-    /// The user name, asked for by `AUTH LOGIN`.
-    User,
-    /// The password, asked for by `AUTH LOGIN`.
-    Password,
-    /// `MAIL FROM`.
-    Mail,
-    /// `RCPT TO`.
-    Recipient,
-    /// `DATA`.
-    Data,
-    /// The message, with its final dot.
-    Message,
-    /// `RSET`.
-    Reset,
-    /// `QUIT`.
-    Quit,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -61,44 +33,6 @@ enum State {
     Delivered,
     Closed,
     Failed(Error),
-}
-
-/// What happens in a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Event<'i> {
-    /// Part of an answer; it may be shown.
-    Received(Reply<'i>),
-    /// The answer for one recipient: 2yz accepts it. The mail goes on if any is accepted.
-    Recipient {
-        /// Its place in [`Envelope::to`].
-        index: u16,
-        /// What the server said.
-        reply: Reply<'i>,
-    },
-    /// The server waits for the message: call [`Exchange::body`] and [`Exchange::finish`].
-    Body(Reply<'i>),
-    /// LMTP only: what became of the message for one accepted recipient; 2yz delivers it.
-    Delivery {
-        /// Its place among the accepted recipients.
-        index: u16,
-        /// What the server said.
-        reply: Reply<'i>,
-    },
-    /// The job is done.
-    Done(Reply<'i>),
-    /// The server refused; the session goes on.
-    Rejected {
-        /// What was refused.
-        command: Command,
-        /// What the server said.
-        reply: Reply<'i>,
-    },
-    /// No recipient was accepted, nothing is sent; the session goes on.
-    NoRecipients,
-    /// LMTP only: every [`Delivery`](Self::Delivery) is told; the job is done.
-    Delivered,
 }
 
 /// A mail session over TLS, or knowingly over plaintext.
@@ -220,15 +154,16 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     fn job<J: Job>(&mut self, job: J) -> Result<Exchange<'_, 'a, J, C, D>, Error> {
         match self.state {
             State::Idle => {
-                if let Some(command) = job.first(self.dirty) {
+                if let Some(command) = job.work().first(self.dirty) {
                     (self.asked, self.accepted, self.delivered) = (0, 0, 0);
                     self.state = State::Ask(command);
                 } else {
                     return Err(Error::OutOfOrder);
                 }
             }
-            State::Ask(command) | State::Await(command) if job.owns(command) => {}
-            State::Body | State::NoRecipients | State::Delivered if job.owns(Command::Message) => {}
+            State::Ask(command) | State::Await(command) if job.work().owns(command) => {}
+            State::Body | State::NoRecipients | State::Delivered
+                if job.work().owns(Command::Message) => {}
             State::Failed(error) => return Err(error),
             _ => return Err(Error::OutOfOrder),
         }
@@ -313,26 +248,64 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, Send<'_>, C, D> {
     }
 }
 
-impl<C: Channel, D: Dialect, J: Job> Exchange<'_, '_, J, C, D> {
-    fn receive<'i>(&mut self, command: Command, line: &'i [u8]) -> Result<Event<'i>, Error> {
-        let session = &mut *self.session;
-        let first = session.code == FIRST;
-        let reply = Reply::follow(line, &mut session.code)?;
+impl<C: Channel, D: Dialect> Session<'_, C, D> {
+    fn step<'i>(
+        &mut self,
+        work: Work<'_>,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        match self.state {
+            State::Await(command) => match self.lines.next(input) {
+                Ok(Some(line)) => self.receive(command, work, line).map(Step::Event),
+                Ok(None) => Ok(Step::Read),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| self.fail(error)),
+            State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
+            State::Ask(command) => {
+                let mut out = Writer::new(output);
+                self.print(command, work, &mut out);
+                let written = out.finish()?;
+                self.state = State::Await(command);
+                Ok(Step::Write(written))
+            }
+            State::NoRecipients => {
+                self.state = State::Idle;
+                Ok(Step::Event(Event::NoRecipients))
+            }
+            State::Delivered => {
+                self.state = State::Idle;
+                Ok(Step::Event(Event::Delivered))
+            }
+            State::Body | State::Idle | State::Closed => Err(Error::OutOfOrder),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn receive<'i>(
+        &mut self,
+        command: Command,
+        work: Work<'_>,
+        line: &'i [u8],
+    ) -> Result<Event<'i>, Error> {
+        let first = self.code == FIRST;
+        let reply = Reply::follow(line, &mut self.code)?;
         if command == Command::Hello && !first {
-            session.extensions.read(reply.text().0);
+            self.extensions.read(reply.text().0);
         }
         if !reply.is_last() {
-            session.frames = session.frames.wrapping_add(1);
-            if session.frames >= MAX_FRAMES {
+            self.frames = self.frames.wrapping_add(1);
+            if self.frames >= MAX_FRAMES {
                 return Err(Error::ReplyTooLong);
             }
             return Ok(Event::Received(reply));
         }
-        session.frames = 0;
+        self.frames = 0;
         if reply.digits() == b"421" && command != Command::Quit {
             return Err(Error::Closing);
         }
-        self.job.answered(command, reply, session)
+        self.answered(command, work, reply)
     }
 }
 
@@ -347,36 +320,7 @@ impl<C: Channel, D: Dialect, J: Job> Machine for Exchange<'_, '_, J, C, D> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        match self.session.state {
-            State::Await(command) => {
-                let line = match self.session.lines.next(input) {
-                    Ok(Some(line)) => line,
-                    Ok(None) => return Ok(Step::Read),
-                    Err(error) => return Err(self.session.fail(error)),
-                };
-                self.receive(command, line)
-                    .map(Step::Event)
-                    .map_err(|error| self.session.fail(error))
-            }
-            State::Ask(_) if !input.is_empty() => Err(self.session.fail(Error::Unsolicited)),
-            State::Ask(command) => {
-                let mut out = Writer::new(output);
-                self.job.print(command, self.session, &mut out);
-                let written = out.finish()?;
-                self.session.state = State::Await(command);
-                Ok(Step::Write(written))
-            }
-            State::NoRecipients => {
-                self.session.state = State::Idle;
-                Ok(Step::Event(Event::NoRecipients))
-            }
-            State::Delivered => {
-                self.session.state = State::Idle;
-                Ok(Step::Event(Event::Delivered))
-            }
-            State::Body | State::Idle | State::Closed => Err(Error::OutOfOrder),
-            State::Failed(error) => Err(error),
-        }
+        self.session.step(self.job.work(), input, output)
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
