@@ -18,6 +18,8 @@ Exit codes:
   5  TLS failed; the message says why
   6  the mail was rejected";
 
+const URL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
+
 /// Move plaintext connections to TLS, and send mail over them.
 #[derive(Debug, Parser)]
 #[command(name = "starttls", version, after_help = EXIT_CODES)]
@@ -41,8 +43,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Group)]
 pub(crate) struct Send {
-    /// smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://
-    #[arg(long, value_name = "URL", requires = "to")]
+    #[arg(long, value_name = "URL", requires = "to", help = URL_FORMS)]
     pub(crate) server: Option<Url>,
     /// Whether the mail may go without TLS, or to a server that nobody vouches for
     #[arg(long, value_enum, default_value_t = Tls::Required)]
@@ -85,7 +86,7 @@ pub(crate) enum Tls {
 
 #[derive(Debug, Group)]
 pub(crate) struct Probe {
-    /// smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://
+    #[arg(help = URL_FORMS)]
     pub(crate) url: Url,
     /// Trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
