@@ -80,7 +80,7 @@ pub(crate) struct Send {
 pub(crate) enum Tls {
     /// Verified TLS or nothing
     Required,
-    /// Whatever can be had; never with a password
+    /// Whatever can be had; a password goes only to a server that is verified
     Opportunistic,
 }
 

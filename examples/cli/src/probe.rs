@@ -27,8 +27,11 @@ pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
     ladder.close();
     if args.json {
         print(url, &ladder, outcome.as_ref().err());
-    } else if outcome.is_ok() {
-        anstream::println!("  verdict: upgraded and verified\n");
+    } else {
+        match &outcome {
+            Ok(()) => anstream::println!("  verdict: upgraded and verified\n"),
+            Err(error) => anstream::println!("  verdict: not safe to use: {error}\n"),
+        }
     }
     Ok(outcome?)
 }

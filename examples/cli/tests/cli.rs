@@ -196,6 +196,7 @@ fn each_end_has_its_exit_code_and_one_line_of_advice() {
         let (url, server) = scripted(lines);
         let output = starttls(&["probe", &url, "--timeout", "1"], b"");
         let error = text(&output.stderr);
+        assert!(text(&output.stdout).contains("verdict: not safe to use: "));
         assert_eq!(output.status.code(), Some(code), "{lines:?}: {error}");
         assert!(error.contains(line), "{lines:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
