@@ -1,6 +1,6 @@
 //! What the caller demands, and what the TLS layer found.
 
-/// Whether a connection may go on without TLS.
+/// Whether a connection may go on without TLS. Exhaustive: whoever asks has to know every answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Policy {

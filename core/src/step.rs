@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::Error;
 
-/// What a machine wants next.
+/// What a machine wants next. Exhaustive: a loop that does these three things does everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step<E> {

@@ -14,7 +14,7 @@ use crate::{Answer, ClientTls, Error};
 /// How many octets of a message are read at a time.
 const PIECE: usize = 16 * 1024;
 
-/// When TLS begins.
+/// When TLS begins. Exhaustive: there is no third moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// After `STARTTLS`.

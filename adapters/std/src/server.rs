@@ -14,7 +14,7 @@ use crate::upgrade::flight;
 /// A server's stream after the upgrade.
 pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
 
-/// Where a client led the server.
+/// Where a client led the server. Exhaustive: an application has to do something about each.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
 pub enum Accepted<'o> {

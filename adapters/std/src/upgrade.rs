@@ -15,7 +15,7 @@ use crate::{ClientTls, Error};
 /// A client's stream after the upgrade.
 pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Where a client's upgrade led.
+/// Where a client's upgrade led. Exhaustive: a caller has to do something about each.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
 pub enum Upgraded<'o> {

@@ -4,9 +4,8 @@
 
 use crate::{Error, Policy, Reason};
 
-/// One question and its answer.
+/// One question and its answer. Exhaustive: a grammar has something to say in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Phase {
     /// The server speaks first.
     Greeting,
@@ -20,6 +19,7 @@ pub enum Phase {
 
 /// What a grammar makes of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply {
     /// The answer is not finished, or the frame is none of our business.
     More,

@@ -6,6 +6,7 @@ use crate::{Error, Policy};
 
 /// What a client's command means for the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command<R> {
     /// Introduces the client and is answered with `R`.
     Hello(R),
@@ -33,9 +34,8 @@ pub enum Command<R> {
     Foreign,
 }
 
-/// What the engine says on its own; a grammar has a reply for each.
+/// What the engine says on its own. Exhaustive: a grammar has a reply for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Answer {
     /// The server speaks first.
     Greeting,

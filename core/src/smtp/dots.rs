@@ -8,6 +8,7 @@ use crate::Error;
 /// CVE-2023-51764 and its like); so it never is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum LineEnds {
     /// [`Error::BareLineEnd`]: the message is not in the form that RFC 5322 asks for.
     #[default]
