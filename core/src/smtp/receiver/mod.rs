@@ -12,9 +12,10 @@ pub use path::Path;
 use super::command::{Verb, split};
 use super::dots::{Piece, unstuff};
 use super::limits::{BODY_WAIT, COMMAND_WAIT, MAX_LINE};
+use super::server::Reply;
 use super::{Dialect, Domain, Smtp};
 use crate::wire::{Framing, Lines, Writer};
-use crate::{Channel, Error, Machine, Step, Untrusted};
+use crate::{Channel, Error, Machine, Step, Untrusted, server};
 use path::Fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,13 @@ enum Say {
     Line(&'static str),
 }
 
-const OK: Say = Say::Line("250 2.0.0 Ok");
+const OK: Say = Say::Line(Reply::Ok.text());
+const UNKNOWN: &str = engine(server::Answer::Unknown);
+
+/// What the plaintext machine says in the same case.
+const fn engine(answer: server::Answer) -> &'static str {
+    Reply::Engine(answer).text()
+}
 
 /// Takes mail over TLS, or knowingly over plaintext.
 ///
@@ -188,7 +195,7 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         self.errors = self.errors.saturating_add(1);
         self.state = if self.errors > self.limits.errors {
             State::Say(
-                Say::Line("421 4.7.0 Too many errors, closing"),
+                Say::Line(engine(server::Answer::TooManyErrors)),
                 Then::Fail(Error::TooManyErrors),
             )
         } else {
@@ -206,10 +213,10 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         match verb {
             Verb::Foreign => return Err(Error::Foreign),
             Verb::Ehlo | Verb::Helo | Verb::Lhlo if D::IS_SMTP == (verb == Verb::Lhlo) => {
-                self.fault("500 5.5.1 Command not recognized");
+                self.fault(UNKNOWN);
             }
             Verb::Ehlo | Verb::Helo | Verb::Lhlo if argument.is_empty() => {
-                self.fault("501 5.5.4 Tell your name");
+                self.fault(Reply::NameMissing.text());
             }
             Verb::Ehlo | Verb::Lhlo | Verb::Helo => {
                 self.greeted = true;
@@ -225,9 +232,9 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
                 return Ok(Event::Reset);
             }
             Verb::Vrfy => {
-                self.say(Say::Line("252 2.5.0 Cannot verify, send mail and see"), Then::Await);
+                self.say(Say::Line(Reply::CannotVerify.text()), Then::Await);
             }
-            Verb::Quit => self.say(Say::Line("221 2.0.0 Goodbye"), Then::Leave),
+            Verb::Quit => self.say(Say::Line(engine(server::Answer::Bye)), Then::Leave),
             Verb::StartTls if !self.channel.is_plaintext() => {
                 self.fault("503 5.5.1 TLS is active already")
             }
@@ -253,12 +260,12 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
                 self.say(Say::Line("354 End with a dot on a line of its own"), Then::Body);
             }
             Verb::StartTls | Verb::Mail | Verb::Rcpt | Verb::Data => {
-                self.fault("503 5.5.1 Bad sequence of commands");
+                self.fault(engine(server::Answer::BadSequence));
             }
             Verb::Auth | Verb::Bdat | Verb::Expn | Verb::Help => {
                 self.fault("502 5.5.1 Command not implemented");
             }
-            Verb::Unknown => self.fault("500 5.5.1 Command not recognized"),
+            Verb::Unknown => self.fault(UNKNOWN),
         }
         Ok(Event::Received(said))
     }
@@ -290,10 +297,10 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             return Ok(0);
         };
         let text = match error {
-            Error::TimedOut => "421 4.4.2 Timeout, closing",
-            Error::FrameTooLong => "500 5.5.2 Line too long, closing",
+            Error::TimedOut => engine(server::Answer::TooSlow),
+            Error::FrameTooLong => engine(server::Answer::TooLong),
             Error::BareCr | Error::BareLf | Error::Nul => "550 5.6.11 Lines end with CRLF, closing",
-            Error::Foreign => "500 5.5.2 Not a command, closing",
+            Error::Foreign => engine(server::Answer::Malformed),
             _ => return Ok(0),
         };
         let mut out = Writer::new(output);
