@@ -1,3 +1,5 @@
+#![doc = include_str!("../README.md")]
+//!
 //! Tables of vectors and what runs them.
 //!
 //! The rows are data, under `vectors/`; [`table`] reads them, [`subject`] puts one shape over the

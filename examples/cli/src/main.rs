@@ -1,4 +1,4 @@
-//! Send mail over STARTTLS, probe servers, and serve, from the command line.
+#![doc = include_str!("../README.md")]
 
 mod args;
 mod certificate;
