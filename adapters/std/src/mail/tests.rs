@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -12,12 +12,14 @@ use super::*;
 /// Answers each write with the next of its lines, and remembers the writes.
 #[derive(Clone, Default)]
 struct Script {
+    acknowledged: Rc<Cell<bool>>,
     answers: Rc<RefCell<VecDeque<&'static str>>>,
     writes: Rc<RefCell<Vec<String>>>,
 }
 
 impl Read for Script {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(self.acknowledged.take(), "asked for at once before each read");
         let answer = self.answers.borrow_mut().pop_front().unwrap_or_default();
         buffer[..answer.len()].copy_from_slice(answer.as_bytes());
         Ok(answer.len())
@@ -37,6 +39,10 @@ impl Write for Script {
 
 impl Socket for Script {
     const ENCRYPTED: bool = false;
+
+    fn acknowledge(&self) {
+        self.acknowledged.set(true);
+    }
 
     fn set_timeout(&self, _: Duration) -> io::Result<()> {
         Ok(())
