@@ -8,6 +8,7 @@ use serde::Serialize;
 use starttls_std::Observer;
 
 use crate::certificate::Certificate;
+use crate::out::out;
 
 /// Between the two rails, in columns.
 const WIDTH: usize = 66;
@@ -75,8 +76,8 @@ impl Ladder {
         if !self.draw {
             return;
         }
-        anstream::println!("\n  {STRONG}{title}{STRONG:#}\n");
-        anstream::println!(
+        out!("\n  {STRONG}{title}{STRONG:#}\n");
+        out!(
             "    {CLIENT}client{CLIENT:#}{:>width$}{SERVER}server{SERVER:#}",
             "",
             width = WIDTH - 8
@@ -87,24 +88,24 @@ impl Ladder {
     pub(crate) fn close(&self) {
         if self.draw {
             self.gap();
-            anstream::println!();
+            out!("");
         }
     }
 
     fn gap(&self) {
-        anstream::println!("      │{:WIDTH$}│", "");
+        out!("      │{:WIDTH$}│", "");
     }
 
     fn fact(&self, name: &str, value: &str, style: Style) {
         if self.draw {
-            anstream::println!("      {QUIET}{name:>11}{QUIET:#}  {style}{value}{style:#}");
+            out!("      {QUIET}{name:>11}{QUIET:#}  {style}{value}{style:#}");
         }
     }
 
     fn rule(&self, text: &str) {
         let text = format!(" {text} ");
         let width = WIDTH + 2;
-        anstream::println!("   ═══╪{STRONG}{text:═^width$}{STRONG:#}╪═══", width = width - 2);
+        out!("   ═══╪{STRONG}{text:═^width$}{STRONG:#}╪═══", width = width - 2);
     }
 
     /// One rung: an arrow with text on it, drawn double once it is encrypted.
@@ -120,13 +121,9 @@ impl Ladder {
             let part: String = rest.iter().collect();
             let fill: String = std::iter::repeat_n(line, room - rest.len()).collect();
             if from_client {
-                anstream::println!(
-                    "      │ {CLIENT}{part}{CLIENT:#} {QUIET}{fill}{line}▶{QUIET:#}  │"
-                );
+                out!("      │ {CLIENT}{part}{CLIENT:#} {QUIET}{fill}{line}▶{QUIET:#}  │");
             } else {
-                anstream::println!(
-                    "      │  {QUIET}◀{line}{fill}{QUIET:#} {SERVER}{part}{SERVER:#} │"
-                );
+                out!("      │  {QUIET}◀{line}{fill}{QUIET:#} {SERVER}{part}{SERVER:#} │");
             }
             if cut.is_empty() {
                 return;

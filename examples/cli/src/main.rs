@@ -4,6 +4,7 @@ mod args;
 mod certificate;
 mod identity;
 mod ladder;
+mod out;
 mod outcome;
 mod probe;
 mod send;
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args),
         Command::Serve(args) => serve::run(&args),
     };
-    match outcome {
+    // What failed comes before what could not be printed about it.
+    match outcome.and_then(|()| out::result()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { message, code }) => {
             anstream::eprintln!("starttls: {message}");

@@ -12,6 +12,7 @@ use starttls_std::{
 
 use crate::args::Probe;
 use crate::ladder::Ladder;
+use crate::out::out;
 use crate::outcome::{Failure, Report, Violation};
 use crate::send::trust;
 use crate::url::{Scheme, Url};
@@ -29,8 +30,8 @@ pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
         print(url, &ladder, outcome.as_ref().err());
     } else {
         match &outcome {
-            Ok(()) => anstream::println!("  verdict: upgraded and verified\n"),
-            Err(error) => anstream::println!("  verdict: not safe to use: {error}\n"),
+            Ok(()) => out!("  verdict: upgraded and verified\n"),
+            Err(error) => out!("  verdict: not safe to use: {error}\n"),
         }
     }
     Ok(outcome?)
@@ -52,7 +53,7 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
         error: error.map(ToString::to_string),
     };
     match serde_json::to_string(&report) {
-        Ok(json) => println!("{json}"),
+        Ok(json) => out!("{json}"),
         Err(error) => eprintln!("starttls: {error}"),
     }
 }

@@ -16,6 +16,7 @@ use starttls_std::{Answer, ClientTls, Deliver, Error, Mail, Mailer, Receipt, Sil
 use crate::args::{Send, Tls};
 use crate::identity::Made;
 use crate::ladder::Ladder;
+use crate::out::out;
 use crate::outcome::Failure;
 use crate::probe;
 use crate::serve::inbox;
@@ -139,7 +140,7 @@ fn finish(
         }
         if !args.json {
             let verdict = if answer.is_yes() { "sent to" } else { "NOT sent to" };
-            anstream::println!("  {verdict} <{to}>: {answer}");
+            out!("  {verdict} <{to}>: {answer}");
         }
     }
     if refused.is_empty() {
@@ -234,11 +235,11 @@ fn show(mail: &Mail, sent: &[u8]) {
         "NOT what was sent"
     };
     let (from, to) = (&mail.from, mail.to.join(">, <"));
-    anstream::println!("\n  what arrived from <{from}> for <{to}>: {verdict}\n");
+    out!("\n  what arrived from <{from}> for <{to}>: {verdict}\n");
     for line in String::from_utf8_lossy(&mail.message).lines() {
         let shown: String =
             line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        anstream::println!("    {shown}");
+        out!("    {shown}");
     }
-    anstream::println!();
+    out!("");
 }

@@ -18,6 +18,7 @@ use starttls_std::{Answer, Deliver, Inbox, Mail, Silent, Timeouts};
 
 use crate::args::Serve;
 use crate::identity::{self, Made};
+use crate::out::out;
 use crate::outcome::Failure;
 use crate::url::Scheme;
 
@@ -37,14 +38,15 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         _ => {
             let made = Made::new(names(args.listen))?;
             let directory = made.save()?;
-            println!("ca {}", directory.join("ca.pem").display());
+            out!("ca {}", directory.join("ca.pem").display());
             made.server()?
         }
     };
     let listener =
         TcpListener::bind(args.listen).map_err(local(format!("listening on {}", args.listen)))?;
     let address = listener.local_addr().map_err(local("listening".into()))?;
-    println!("listening {} {} {}", args.protocol.name(), address.ip(), address.port());
+    out!("listening {} {} {}", args.protocol.name(), address.ip(), address.port());
+    crate::out::result()?;
     let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
     let inbox = inbox(args.protocol, tls, policy);
     let place = Place { directory: args.deliver.clone() };

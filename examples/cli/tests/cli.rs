@@ -220,6 +220,24 @@ fn a_rejected_mail() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn an_output_that_is_full_is_an_error_and_no_panic() {
+    for arguments in [&["send"][..], &["probe", "smtp://127.0.0.1:1", "--json"], &["serve", "smtp"]]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        let output = Command::new(env!("CARGO_BIN_EXE_starttls"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .expect("it ends");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_at_once() {
     for (arguments, complaint) in [
         (&["send", "--server", "mail.example.org", "--to", "a@b"][..], "SCHEME://HOST"),
