@@ -21,6 +21,8 @@ pub enum Error {
     BareLineEnd,
     /// The server does not offer what the caller needs; nothing changed.
     Unsupported,
+    /// The message has more octets than the server takes; nothing changed.
+    MessageTooLarge,
     /// The peer does not offer the upgrade and the policy requires it.
     NotOffered,
     /// The peer refused, by a well-formed reply, what cannot be done without.
@@ -89,7 +91,8 @@ impl Error {
             Self::OutputTooSmall { .. }
             | Self::OutOfOrder
             | Self::BareLineEnd
-            | Self::Unsupported => Kind::Caller,
+            | Self::Unsupported
+            | Self::MessageTooLarge => Kind::Caller,
             Self::NotOffered => Kind::NotOffered,
             Self::Refused | Self::Closing => Kind::Refused,
             Self::Closed | Self::TimedOut => Kind::Lost,
@@ -119,7 +122,7 @@ impl Error {
     #[must_use]
     pub const fn rule(self) -> &'static str {
         match self {
-            Self::OutputTooSmall { .. } | Self::BareLineEnd => "I12",
+            Self::OutputTooSmall { .. } | Self::BareLineEnd | Self::MessageTooLarge => "I12",
             Self::OutOfOrder => "I18",
             Self::NotOffered | Self::Refused | Self::Unsupported => "I5",
             Self::Closing | Self::Closed | Self::UnexpectedReply => "I4",
@@ -143,6 +146,7 @@ impl Error {
             Self::OutOfOrder => "the method may not be called in this state",
             Self::BareLineEnd => "the message has a CR or LF that stands alone",
             Self::Unsupported => "the server does not offer what is needed",
+            Self::MessageTooLarge => "the message is larger than the server takes",
             Self::NotOffered => "the peer does not offer TLS",
             Self::Refused => "the peer refused",
             Self::Closing => "the peer is closing the connection",

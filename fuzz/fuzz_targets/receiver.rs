@@ -19,7 +19,7 @@ fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
 
 fn all<C: Channel + core::fmt::Debug, D: Dialect>(case: &Case<'_>, channel: fn() -> C) {
     let new = || {
-        let limits = Limits { recipients: 3, errors: case.settings >> 4 };
+        let limits = Limits { size: limit(case), recipients: 3, errors: case.settings >> 4 };
         Receiver::<C, D>::new(channel(), Domain::LOCALHOST, limits)
     };
     let (slow, end) = run(new(), case, &mut || 1);
@@ -29,6 +29,11 @@ fn all<C: Channel + core::fmt::Debug, D: Dialect>(case: &Case<'_>, channel: fn()
     assert_eq!((&slow.trace, slow.consumed, end), (&cut.trace, cut.consumed, cut_end));
     assert_eq!((&slow.trace, slow.consumed, end), (&whole.trace, whole.consumed, whole_end));
     any_order(new(), case);
+}
+
+/// How many octets a message may have.
+fn limit(case: &Case<'_>) -> Option<usize> {
+    case.bit(2).then_some(20)
 }
 
 fn answer(yes: bool) -> Answer<'static> {
@@ -43,7 +48,7 @@ fn run<C: Channel, D: Dialect>(
 ) -> (Run, End) {
     let mut choices = case.choices();
     let mut run = Run::default();
-    let mut rules = Rules::default();
+    let mut rules = Rules { limit: limit(case), ..Rules::default() };
     let end = run.over(&mut receiver, case.octets, None, chunk, |receiver, event, run| {
         match event {
             Event::Body(piece) => run.body(piece),
@@ -88,6 +93,8 @@ struct Rules {
     recipients: usize,
     asked: Option<&'static str>,
     in_body: bool,
+    limit: Option<usize>,
+    octets: usize,
     /// Judgements of the message that are still to come, after this one.
     more: usize,
 }
@@ -96,7 +103,9 @@ impl Rules {
     fn hold(&mut self, event: Event<'_>, lmtp: bool, last_reply: Option<&[u8]>) {
         assert_eq!(self.asked, None, "an event before the answer");
         match event {
-            Event::Hello(_) | Event::Reset => (self.begun, self.recipients) = (false, 0),
+            Event::Hello(_) | Event::Reset => {
+                (self.begun, self.recipients, self.octets) = (false, 0, 0);
+            }
             Event::Mail(path) => {
                 assert!(!self.begun);
                 assert!(path.is_null() || is_mailbox(path.as_str()));
@@ -111,9 +120,19 @@ impl Rules {
                 assert!(self.recipients > 0 && !piece.is_empty());
                 assert!(self.in_body || last_reply.is_some_and(|reply| reply.starts_with(b"354")));
                 self.in_body = true;
+                self.octets += piece.len();
+            }
+            Event::Refused { index } => {
+                let index = usize::from(index);
+                assert!(self.limit.is_some_and(|limit| self.octets > limit));
+                assert!(index < self.recipients && (lmtp || index == 0));
+                if !lmtp || index + 1 == self.recipients {
+                    *self = Self { limit: self.limit, ..Self::default() };
+                }
             }
             Event::Message { index } => {
                 let index = usize::from(index);
+                assert!(self.limit.is_none_or(|limit| self.octets <= limit));
                 assert!(index < self.recipients && (lmtp || index == 0));
                 self.more = if lmtp { self.recipients - index - 1 } else { 0 };
                 self.asked = Some("message");
@@ -129,7 +148,7 @@ impl Rules {
             Some("message") => {
                 self.in_body = false;
                 if self.more == 0 {
-                    (self.begun, self.recipients) = (false, 0);
+                    (self.begun, self.recipients, self.octets) = (false, 0, 0);
                 }
             }
             _ => panic!("nothing was asked"),

@@ -175,7 +175,8 @@ fn extensions(octets: &[u8]) {
     assert_eq!(found.enhanced_status_codes(), has(b"ENHANCEDSTATUSCODES"));
     assert_eq!(found.auth_plain(), auth(b"PLAIN"));
     assert_eq!(found.auth_login(), auth(b"LOGIN"));
-    assert!(found.max_size() != Some(0) && (found.max_size().is_none() || has(b"SIZE")));
+    assert_eq!(found.size(), has(b"SIZE"));
+    assert!(found.max_size() != Some(0) && (found.max_size().is_none() || found.size()));
 }
 
 /// What counts as an address can neither end a command nor leave its angle brackets.

@@ -97,6 +97,8 @@ pub struct Mail {
     pub decide: Vec<String>,
     /// Server: how many recipients a mail may have.
     pub max_recipients: Option<u16>,
+    /// Server: how many octets a message may have.
+    pub max_size: Option<usize>,
     /// What is received and what is sent thereupon.
     #[serde(default)]
     pub turns: Vec<Turn>,
@@ -136,6 +138,11 @@ pub enum Job {
         /// Lone CR and LF become CRLF.
         #[serde(default)]
         normalize: bool,
+        /// How many octets the application says that it has.
+        size: Option<usize>,
+        /// The application says that it is not ASCII.
+        #[serde(default)]
+        eight_bit: bool,
     },
     /// Drops a mail.
     Reset,

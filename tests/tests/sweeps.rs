@@ -140,6 +140,7 @@ fn session(protocol: Protocol, over: Over, jobs: &[Job], turns: &[&str]) -> Row 
         jobs: jobs.to_vec(),
         decide: Vec::new(),
         max_recipients: None,
+        max_size: None,
         turns: received(turns),
         events: Vec::new(),
         end: None,
@@ -155,6 +156,8 @@ fn send() -> Job {
         to: vec!["a@example.org".to_string()],
         message: Octets::default(),
         normalize: false,
+        size: None,
+        eight_bit: false,
     }
 }
 

@@ -14,7 +14,7 @@ mod verify;
 pub use driver::{Driver, Observer, Silent, Socket};
 pub use error::{Answer, Error};
 pub use mail::{Mailer, Mode, Receipt};
-pub use receive::{Deliver, Inbox, Mail};
+pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail};
 pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;

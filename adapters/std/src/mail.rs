@@ -161,7 +161,10 @@ impl Mailer {
         message: impl Read,
     ) -> Result<Receipt, Error> {
         session.set_line_ends(self.line_ends);
-        let outcome = mail(&mut driver, &mut session.send(envelope)?, envelope, message);
+        let outcome = match session.send(envelope) {
+            Ok(mut exchange) => mail(&mut driver, &mut exchange, envelope, message),
+            Err(error) => Err(error.into()),
+        };
         let receipt = leave_if_rejected(&mut driver, &mut session, outcome)?;
         // The mail is delivered: an error while saying goodbye takes nothing back.
         let _ = job(&mut driver, &mut session.quit()?).and_then(|()| driver.close());
@@ -185,13 +188,16 @@ fn job<S: Socket, J: Job, C: Channel, D: Dialect>(
         .map(|_| ())
 }
 
-/// Says goodbye to a server that refused, and passes the refusal on.
+/// Says goodbye to a server that refused, or does not take such a mail, and passes the reason on.
 fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
     driver: &mut Driver<'_, S>,
     session: &mut Session<'_, C, D>,
     outcome: Result<T, Error>,
 ) -> Result<T, Error> {
-    if let Err(Error::Rejected { .. }) = outcome {
+    let too_much = [Some(Rule::Unsupported), Some(Rule::MessageTooLarge)];
+    if let Err(error) = &outcome
+        && (matches!(error, Error::Rejected { .. }) || too_much.contains(&error.protocol()))
+    {
         let _ = job(driver, &mut session.quit()?);
     }
     outcome

@@ -43,6 +43,9 @@ pub struct Mail {
     pub encrypted: bool,
 }
 
+/// The largest message, in octets, where [`Limits::size`] does not say.
+pub const MAX_MESSAGE: usize = 64 << 20;
+
 /// A server that takes mail, one connection at a time.
 #[derive(Clone, Debug)]
 pub struct Inbox {
@@ -54,10 +57,9 @@ pub struct Inbox {
     pub config: server::Config,
     /// The certificate and its key.
     pub tls: Arc<ServerConfig>,
-    /// How much a client may ask for.
+    /// How much a client may ask for. A message is held in memory as a whole: the default allows
+    /// [`MAX_MESSAGE`] octets.
     pub limits: Limits,
-    /// The largest message, in octets; all of it is held in memory. A larger one is refused.
-    pub max_message: usize,
     /// How long to wait.
     pub timeouts: Timeouts,
 }
@@ -85,15 +87,20 @@ impl Inbox {
                 accept_or_plaintext(driver, server, &self.tls)?
             }
         };
+        let limits = Limits { size: Some(self.max_message()), ..self.limits };
         match accepted {
             Accepted::Tls(driver, tls) => {
-                self.take(driver, Receiver::<_, D>::new(tls, domain, self.limits), deliver)
+                self.take(driver, Receiver::<_, D>::new(tls, domain, limits), deliver)
             }
             Accepted::Plaintext(driver, plaintext) => {
-                self.take(driver, Receiver::<_, D>::new(plaintext, domain, self.limits), deliver)
+                self.take(driver, Receiver::<_, D>::new(plaintext, domain, limits), deliver)
             }
             Accepted::Quit => Ok(()),
         }
+    }
+
+    fn max_message(&self) -> usize {
+        self.limits.size.unwrap_or(MAX_MESSAGE)
     }
 
     fn take<S: Socket, C: Channel, D: Dialect>(
@@ -118,13 +125,9 @@ impl Inbox {
                     answer
                 }
                 Event::Body(piece) => {
-                    // One octet too many is kept as the mark of a message that is too large.
-                    let room = self.max_message.saturating_add(1) - mail.message.len();
+                    let room = self.max_message().saturating_sub(mail.message.len());
                     mail.message.extend_from_slice(&piece[..piece.len().min(room)]);
                     return Ok(ControlFlow::Continue(()));
-                }
-                Event::Message { .. } if mail.message.len() > self.max_message => {
-                    Answer::new(552, "5.3.4 Message too large")
                 }
                 Event::Message { index } => {
                     let one = D::PROTOCOL == starttls::Protocol::LMTP;

@@ -53,45 +53,6 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Whom a mail is from and for. The names in the message itself play no part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Envelope<'a> {
-    from: Option<Address<'a>>,
-    to: &'a [Address<'a>],
-}
-
-impl<'a> Envelope<'a> {
-    /// `from` is where failures are reported; `None` is the null path of such reports.
-    ///
-    /// # Errors
-    /// [`ArgumentError::Empty`] without recipients, [`ArgumentError::TooLong`] for more than 65,535.
-    pub const fn new(
-        from: Option<Address<'a>>,
-        to: &'a [Address<'a>],
-    ) -> Result<Self, ArgumentError> {
-        if to.is_empty() {
-            return Err(ArgumentError::Empty);
-        }
-        if to.len() > u16::MAX as usize {
-            return Err(ArgumentError::TooLong);
-        }
-        Ok(Self { from, to })
-    }
-
-    /// Where failures are reported.
-    #[must_use]
-    pub const fn from(&self) -> Option<Address<'a>> {
-        self.from
-    }
-
-    /// The recipients; results refer to them by index.
-    #[must_use]
-    pub const fn to(&self) -> &'a [Address<'a>] {
-        self.to
-    }
-}
-
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, with the route dropped (RFC 5321 §4.1.1.3), the null
 /// path and the bare `<Postmaster>`.
 pub(super) fn path(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {

@@ -69,6 +69,18 @@ pub(crate) fn keyword(text: &[u8]) -> &[u8] {
     text.split(|octet| *octet == b' ').next().unwrap_or_default()
 }
 
+/// A decimal number other than 0; `None` if it does not fit.
+pub(crate) fn decimal(digits: &[u8]) -> Option<usize> {
+    let mut number: usize = 0;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(usize::from(digit & 0xf))?;
+    }
+    (number != 0).then_some(number)
+}
+
 /// No line of the reply has been read.
 pub(crate) const FIRST: [u8; 3] = [0; 3];
 

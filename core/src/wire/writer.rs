@@ -29,6 +29,19 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// Appends a number in decimal.
+    pub fn put_decimal(&mut self, number: usize) {
+        let mut unit: usize = 1;
+        while number / 10 >= unit {
+            unit = unit.wrapping_mul(10);
+        }
+        while let Some(digit) = number.checked_div(unit) {
+            #[expect(clippy::cast_possible_truncation, reason = "below 10")]
+            self.put(&[(digit % 10) as u8 | b'0']);
+            unit /= 10;
+        }
+    }
+
     /// The length of what was written.
     ///
     /// # Errors
@@ -45,6 +58,19 @@ impl<'o> Writer<'o> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals() {
+        for number in [0, 1, 9, 10, 99, 100, 101, 65_536, usize::MAX / 10, usize::MAX] {
+            let mut output = [0; 24];
+            let mut writer = Writer::new(&mut output);
+            writer.put_decimal(number);
+            let written = writer.finish().expect("24 octets are enough");
+            let text = core::str::from_utf8(&output[..written]).expect("digits");
+            assert_eq!(text.parse(), Ok(number));
+            assert!(number == 0 || !text.starts_with('0'));
+        }
+    }
 
     #[test]
     fn says_what_it_needs() {

@@ -29,7 +29,7 @@ impl Failure {
 pub(crate) fn code(error: &Error) -> u8 {
     match error {
         Error::Tls(_) => 5,
-        Error::Rejected { .. } => 6,
+        Error::Rejected { .. } | Error::Protocol { error: Rule::MessageTooLarge, .. } => 6,
         Error::Protocol { error, .. } => match error.kind() {
             Kind::NotOffered => 2,
             Kind::Refused => 3,
@@ -63,7 +63,11 @@ fn advice(error: &Error) -> &'static str {
             "The server was too slow; raise --timeout or try again later."
         }
         Error::Protocol { error: Rule::Unsupported, .. } => {
-            "The server takes no password here; leave --user out, or use its submission port."
+            "It takes no password here (leave --user out, or use its submission port), or nothing \
+             but ASCII (use --subject, which encodes the text)."
+        }
+        Error::Protocol { error: Rule::MessageTooLarge, .. } => {
+            "Nothing was sent; make it smaller."
         }
         Error::Protocol { error: Rule::Unverified, .. } => {
             "No password goes to a server that nobody vouches for; pass its CA with --ca."
@@ -138,6 +142,7 @@ mod tests {
         assert_eq!(protocol(Rule::PlaintextAfterGoAhead { unread: 1 }), 4);
         assert_eq!(protocol(Rule::MixedCodes), 4);
         assert_eq!(protocol(Rule::Unverified), 5);
+        assert_eq!(protocol(Rule::MessageTooLarge), 6);
         assert_eq!(protocol(Rule::Closed), 1);
         assert_eq!(protocol(Rule::TimedOut), 1);
         assert_eq!(code(&Error::Tls(rustls::Error::DecryptError)), 5);

@@ -97,7 +97,12 @@ fn exchange(
     mailer.tls = mailer.tls.inspecting();
     let mut ladder = Ladder::new(!args.json, &url.host);
     let outcome = parse(&args.from, to).and_then(|(from, to)| {
-        let envelope = Envelope::new(Some(from), &to).map_err(bad("the list of recipients"))?;
+        let mut envelope = Envelope::new(Some(from), &to)
+            .map_err(bad("the list of recipients"))?
+            .with_size(size(message));
+        if !message.is_ascii() {
+            envelope = envelope.with_eight_bit();
+        }
         ladder.open(title);
         let outcome = match url.scheme {
             Scheme::Smtp | Scheme::Smtps => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
@@ -116,6 +121,18 @@ fn parse<'a>(from: &'a str, to: &'a [String]) -> Result<(Address<'a>, Vec<Addres
         .map(|to| Address::new(to).map_err(bad("a recipient's address")))
         .collect::<Result<_, _>>()?;
     Ok((from, to))
+}
+
+/// How many octets a message has when each of its lines ends with CRLF.
+fn size(message: &[u8]) -> usize {
+    let lines = message.split_inclusive(|octet| *octet == b'\n');
+    lines.map(|line| content(line) + 2).sum()
+}
+
+/// How many octets a line has before its end.
+fn content(line: &[u8]) -> usize {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
 fn bad(what: &'static str) -> impl Fn(starttls::ArgumentError) -> Error {

@@ -25,9 +25,6 @@ use crate::url::Scheme;
 /// Connections served at the same time; more wait in the listener's queue.
 const CONNECTIONS: usize = 256;
 
-/// The largest message, in octets; each connection may hold one in memory.
-const MAX_MESSAGE: usize = 64 << 20;
-
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
     if let Some(directory) = &args.deliver {
@@ -62,7 +59,6 @@ pub(crate) fn inbox(protocol: Scheme, tls: Arc<rustls::ServerConfig>, policy: Po
         config: Config { policy, ..Config::default() },
         tls,
         limits: Limits::default(),
-        max_message: MAX_MESSAGE,
         timeouts: Timeouts { total: Some(Duration::from_secs(3600)), ..Timeouts::default() },
     }
 }

@@ -19,6 +19,7 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
     pub fn new(channel: C, row: &Row, mail: &Mail) -> Self {
         let mut limits = Limits::default();
         limits.errors = row.max_errors.unwrap_or(limits.errors);
+        limits.size = mail.max_size;
         limits.recipients = mail.max_recipients.unwrap_or(limits.recipients);
         Self {
             receiver: Receiver::new(channel, SERVER, limits),
@@ -65,6 +66,7 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
             Event::Hello(name) => log.event(format!("hello {name}")),
             Event::Body(piece) => log.body(piece),
             Event::Reset => log.event("reset"),
+            Event::Refused { index } => log.event(format!("refused {index}")),
             Event::Mail(path) => {
                 log.event(format!("mail <{}>", path.as_str()));
                 self.judge(room, log);

@@ -180,7 +180,7 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
                 let credentials = Credentials::new(user, password).expect("credentials");
                 tell(&mut C::authenticate(session, &credentials)?, ask, no_message)
             }
-            Job::Send { from, to, message, normalize } => {
+            Job::Send { from, to, message, normalize, size, eight_bit } => {
                 if *normalize && self.fresh {
                     session.set_line_ends(LineEnds::Normalize);
                 }
@@ -188,7 +188,11 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
                 let from = (!from.is_empty()).then(|| Address::new(from).expect("an address"));
                 let to: Vec<Address<'_>> =
                     to.iter().map(|to| Address::new(to).expect("an address")).collect();
-                let envelope = Envelope::new(from, &to).expect("an envelope");
+                let mut envelope = Envelope::new(from, &to).expect("an envelope");
+                envelope = size.map_or(envelope, |size| envelope.with_size(size));
+                if *eight_bit {
+                    envelope = envelope.with_eight_bit();
+                }
                 let mut exchange = session.send(&envelope)?;
                 tell(&mut exchange, ask, |exchange, room, log| put(exchange, &message.0, room, log))
             }
@@ -209,7 +213,9 @@ impl<C: Authenticates, D: Dialect> Subject for Sending<C, D> {
                 if self.done == self.jobs.len() { Next::Over("done") } else { Next::On }
             }
             Ok(Told::Next(next)) => next,
-            Err(error @ (Error::Unverified | Error::Unsupported)) => Next::Denied(error),
+            Err(error @ (Error::Unverified | Error::Unsupported | Error::MessageTooLarge)) => {
+                Next::Denied(error)
+            }
             Err(error) => Next::Failed(error),
             _ => panic!("an answer to another question"),
         }

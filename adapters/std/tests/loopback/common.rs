@@ -61,7 +61,6 @@ impl Identity {
             config: server::Config::default(),
             tls: Arc::clone(&self.server),
             limits: Limits::default(),
-            max_message: 1 << 20,
             timeouts: quick(),
         }
     }

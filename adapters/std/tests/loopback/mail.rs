@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use crate::common::{Identity, send, send_lmtp, serve};
 use starttls::lmtp::Lmtp;
-use starttls::smtp::Smtp;
 use starttls::smtp::session::Command;
+use starttls::smtp::{Address, Envelope, Smtp};
 use starttls::{Error as Rule, Policy, server};
 use starttls_std::{Error, Mode};
 
@@ -68,7 +68,7 @@ fn a_large_message_arrives_or_is_refused() {
     assert!(mails[0].message == message);
 
     let mut inbox = identity.inbox();
-    inbox.max_message = message.len() - 1;
+    inbox.limits.size = Some(message.len() - 1);
     let (port, server) = serve::<Smtp>(inbox);
     let refused = send(&identity.mailer(port), &["a@b.test"], &message);
     assert!(matches!(
@@ -76,6 +76,21 @@ fn a_large_message_arrives_or_is_refused() {
         Err(Error::Rejected { command: Command::Message, answer }) if answer.code == 552
     ));
     assert!(server.join().expect("no panic").0.is_empty());
+}
+
+#[test]
+fn a_message_that_says_it_is_too_large_is_not_sent() {
+    let identity = Identity::new();
+    let mut inbox = identity.inbox();
+    inbox.limits.size = Some(10);
+    let (port, server) = serve::<Smtp>(inbox);
+    let to = [Address::new("a@b.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients").with_size(11);
+    let refused = identity.mailer(port).send(&envelope, std::io::empty());
+    assert_eq!(refused.expect_err("too large").protocol(), Some(Rule::MessageTooLarge));
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("the client says goodbye");
+    assert!(mails.is_empty());
 }
 
 #[test]

@@ -16,10 +16,17 @@ pub enum Event<'i> {
     Mail(Path<'i>),
     /// *Judge:* the mail is for this path, too.
     Recipient(Path<'i>),
-    /// A piece of the message, dot-unstuffed.
+    /// A piece of the message, dot-unstuffed. More may come than [`Limits::size`] allows: an
+    /// application need not keep it, the message is refused at its end.
     Body(&'i [u8]),
-    /// *Judge:* the message is whole. SMTP asks once; LMTP once for each accepted recipient.
+    /// *Judge:* the message is whole, and not larger than [`Limits::size`]. SMTP asks once; LMTP once for each accepted recipient.
     Message {
+        /// Its place among the accepted recipients; 0 for SMTP.
+        index: u16,
+    },
+    /// The message is whole and larger than [`Limits::size`]; the machine refuses it. SMTP says so
+    /// once; LMTP once for each accepted recipient.
+    Refused {
         /// Its place among the accepted recipients; 0 for SMTP.
         index: u16,
     },
@@ -33,6 +40,8 @@ pub enum Event<'i> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
+    /// Octets of one message, CRLFs counted and stuffed dots not (RFC 1870); `None` for no limit.
+    pub size: Option<usize>,
     /// Recipients of one mail; at least 100 (RFC 5321 §4.5.3.1.8).
     pub recipients: u16,
     /// Mistakes on one connection.
@@ -41,7 +50,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { recipients: 1000, errors: 20 }
+        Self { size: None, recipients: 1000, errors: 20 }
     }
 }
 

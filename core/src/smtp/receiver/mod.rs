@@ -16,7 +16,7 @@ use super::server::Reply;
 use super::{Dialect, Domain, Smtp};
 use crate::wire::{Framing, Lines, Writer};
 use crate::{Channel, Error, Machine, Step, Untrusted, server};
-use path::Fault;
+use path::{Fault, TOO_LARGE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -90,6 +90,8 @@ pub struct Receiver<'a, C, D = Smtp> {
     begun: bool,
     /// How many recipients were accepted.
     recipients: u16,
+    /// How many octets of the message came.
+    octets: usize,
     errors: u8,
 }
 
@@ -112,6 +114,7 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             lines: Lines::default(),
             begun: false,
             recipients: 0,
+            octets: 0,
             errors: 0,
         }
     }
@@ -183,6 +186,25 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     const fn forget(&mut self) {
         self.begun = false;
         self.recipients = 0;
+        self.octets = 0;
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.limits.size.is_some_and(|limit| self.octets > limit)
+    }
+
+    /// The message is whole; asks for recipient `index`, or refuses in the application's place.
+    fn whole<'i>(&mut self, index: u16) -> Event<'i> {
+        if !self.is_too_large() {
+            self.state = State::Deciding(Question::Message(index));
+            return Event::Message { index };
+        }
+        let then = match self.decided(Question::Message(index), false) {
+            State::Whole(next) => Then::Whole(next),
+            _ => Then::Await,
+        };
+        self.say(Say::Line(TOO_LARGE), then);
+        Event::Refused { index }
     }
 
     fn fail(&mut self, error: Error) -> Error {
@@ -238,13 +260,15 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             Verb::StartTls if !self.channel.is_plaintext() => {
                 self.fault("503 5.5.1 TLS is active already")
             }
-            Verb::Mail if self.greeted && !self.begun => match path::mail(argument) {
-                Ok(path) => {
-                    self.state = State::Deciding(Question::Mail);
-                    return Ok(Event::Mail(path));
+            Verb::Mail if self.greeted && !self.begun => {
+                match path::mail(argument, self.limits.size) {
+                    Ok(path) => {
+                        self.state = State::Deciding(Question::Mail);
+                        return Ok(Event::Mail(path));
+                    }
+                    Err(fault) => self.fault(fault.text()),
                 }
-                Err(fault) => self.fault(fault.text()),
-            },
+            }
             Verb::Rcpt if self.begun && self.recipients >= self.limits.recipients => {
                 self.fault("452 4.5.3 Too many recipients");
             }
@@ -276,7 +300,13 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             Say::Greeting if D::IS_SMTP => [b"220 ", domain, b" ESMTP"],
             Say::Greeting => [b"220 ", domain, b" LMTP"],
             Say::Hello => {
-                [b"250-", domain, b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES"]
+                out.put(b"250-");
+                out.put(domain);
+                if let Some(size) = self.limits.size {
+                    out.put(b"\r\n250-SIZE ");
+                    out.put_decimal(size);
+                }
+                [b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES", b"", b""]
             }
             Say::Helo => [b"250 ", domain, b""],
             Say::Line(text) => [text.as_bytes(), b"", b""],
@@ -332,17 +362,14 @@ impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
                 self.state = State::Body { line_start };
                 match piece {
                     Piece::Read => Ok(Step::Read),
-                    Piece::Text(text) => Ok(Step::Event(Event::Body(text))),
-                    Piece::End => {
-                        self.state = State::Deciding(Question::Message(0));
-                        Ok(Step::Event(Event::Message { index: 0 }))
+                    Piece::Text(text) => {
+                        self.octets = self.octets.saturating_add(text.len());
+                        Ok(Step::Event(Event::Body(text)))
                     }
+                    Piece::End => Ok(Step::Event(self.whole(0))),
                 }
             }
-            State::Whole(index) => {
-                self.state = State::Deciding(Question::Message(index));
-                Ok(Step::Event(Event::Message { index }))
-            }
+            State::Whole(index) => Ok(Step::Event(self.whole(index))),
             State::Say(say, then) => {
                 let mut out = Writer::new(output);
                 self.print(say, &mut out);

@@ -6,6 +6,7 @@ use nom::{IResult, Parser};
 
 use crate::smtp::address;
 use crate::smtp::limits::MAX_PATH;
+use crate::smtp::reply::decimal;
 use crate::wire::Octets;
 
 /// A mailbox in a command, of the form of RFC 5321 §4.1.2; empty for the null path.
@@ -33,7 +34,11 @@ pub(super) enum Fault {
     Path,
     Parameter,
     UnknownParameter,
+    TooLarge,
 }
+
+/// The message is larger than it may be.
+pub(super) const TOO_LARGE: &str = "552 5.3.4 Message too large";
 
 impl Fault {
     pub(super) const fn text(self) -> &'static str {
@@ -41,25 +46,40 @@ impl Fault {
             Self::Path => "501 5.1.7 Not a valid path",
             Self::Parameter => "501 5.5.4 Not a valid parameter",
             Self::UnknownParameter => "555 5.5.4 Unknown parameter",
+            Self::TooLarge => TOO_LARGE,
         }
     }
 }
 
 /// `FROM:<reverse-path> [SP parameters]`, with the parameters of what we offer.
-pub(super) fn mail(argument: &[u8]) -> Result<Path<'_>, Fault> {
+pub(super) fn mail(argument: &[u8], limit: Option<usize>) -> Result<Path<'_>, Fault> {
     let (path, parameters) = parse("FROM:", argument)?;
     for parameter in words(parameters) {
-        if parameter.eq_ignore_ascii_case(b"BODY=8BITMIME")
-            || parameter.eq_ignore_ascii_case(b"BODY=7BIT")
-        {
-            continue;
+        let (name, value) = parameter.split_at_checked(5).unwrap_or((parameter, b""));
+        if name.eq_ignore_ascii_case(b"BODY=") {
+            if !value.eq_ignore_ascii_case(b"8BITMIME") && !value.eq_ignore_ascii_case(b"7BIT") {
+                return Err(Fault::Parameter);
+            }
+        } else if let (true, Some(limit)) = (name.eq_ignore_ascii_case(b"SIZE="), limit) {
+            size(value, limit)?;
+        } else {
+            return Err(Fault::UnknownParameter);
         }
-        return Err(match parameter {
-            [b'B' | b'b', b'O' | b'o', b'D' | b'd', b'Y' | b'y', b'=', ..] => Fault::Parameter,
-            _ => Fault::UnknownParameter,
-        });
     }
     Ok(path)
+}
+
+/// `size-value ::= 1*20DIGIT` (RFC 1870 §4).
+fn size(value: &[u8], limit: usize) -> Result<(), Fault> {
+    if value.is_empty() || value.len() > 20 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::Parameter);
+    }
+    match decimal(value) {
+        Some(size) if size > limit => Err(Fault::TooLarge),
+        // Too large for a number of ours, and so for the limit; or zero, for one that is not known.
+        None if value.iter().any(|digit| *digit != b'0') => Err(Fault::TooLarge),
+        _ => Ok(()),
+    }
 }
 
 /// `TO:<forward-path>`, without parameters.
@@ -98,6 +118,7 @@ mod tests {
 
     #[test]
     fn paths_and_parameters() {
+        let mail = |argument| mail(argument, None);
         assert_eq!(mail(b"from:<a@b> BODY=8bitmime"), Ok(Path("a@b")));
         assert_eq!(mail(b"FROM:<>"), Ok(Path("")));
         assert_eq!(mail(b"FROM: <a@b>"), Err(Fault::Path));
@@ -108,5 +129,24 @@ mod tests {
         assert_eq!(recipient(b"TO:<>"), Err(Fault::Path));
         assert_eq!(recipient(b"TO:<a@b> NOTIFY=NEVER"), Err(Fault::UnknownParameter));
         assert_eq!(recipient(b"TO:<a@b>\x80"), Err(Fault::Path));
+    }
+
+    #[test]
+    fn sizes() {
+        let mail = |size: &[u8]| {
+            let mut argument = heapless::Vec::<u8, 64>::from_slice(b"FROM:<> BODY=7BIT size=")
+                .expect("64 octets are enough");
+            argument.extend_from_slice(size).expect("64 octets are enough");
+            mail(&argument, Some(1000)).map(|_| ())
+        };
+        for good in [&b"0"[..], b"1", b"1000", b"00000000000000001000"] {
+            assert_eq!(mail(good), Ok(()), "{good:?}");
+        }
+        for large in [&b"1001"[..], b"99999999999999999999"] {
+            assert_eq!(mail(large), Err(Fault::TooLarge), "{large:?}");
+        }
+        for bad in [&b""[..], b"-1", b"1k", b"000000000000000000001"] {
+            assert_eq!(mail(bad), Err(Fault::Parameter), "{bad:?}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-use crate::smtp::reply::keyword;
+use crate::smtp::reply::{decimal, keyword};
 
 /// What the server said it can do, inside the channel of this session and nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extensions {
     set: u8,
-    size: Option<u64>,
+    max_size: Option<usize>,
 }
 
 const PLAIN: u8 = 1;
@@ -13,6 +13,7 @@ const LOGIN: u8 = 1 << 1;
 const EIGHT_BIT_MIME: u8 = 1 << 2;
 const PIPELINING: u8 = 1 << 3;
 const ENHANCED_STATUS_CODES: u8 = 1 << 4;
+const SIZE: u8 = 1 << 5;
 
 impl Extensions {
     /// Takes one line of the answer to EHLO, behind its code.
@@ -29,7 +30,8 @@ impl Extensions {
                 }
             }
         } else if is(b"SIZE") {
-            self.size = decimal(parameters.trim_ascii());
+            self.set |= SIZE;
+            self.max_size = decimal(parameters.trim_ascii());
         } else if is(b"8BITMIME") {
             self.set |= EIGHT_BIT_MIME;
         } else if is(b"PIPELINING") {
@@ -73,24 +75,18 @@ impl Extensions {
         self.has(ENHANCED_STATUS_CODES)
     }
 
-    /// The largest message that the server takes, in octets (RFC 1870); `None` if it did not say,
-    /// or said 0.
+    /// `SIZE`, RFC 1870.
     #[must_use]
-    pub const fn max_size(self) -> Option<u64> {
-        self.size
+    pub const fn size(self) -> bool {
+        self.has(SIZE)
     }
-}
 
-/// A decimal number other than 0, of at most 20 digits.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let mut number: u64 = 0;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(u64::from(digit & 0xf))?;
+    /// The largest message that the server takes, in octets (RFC 1870); `None` if it did not say,
+    /// or said 0, or more than fits.
+    #[must_use]
+    pub const fn max_size(self) -> Option<usize> {
+        self.max_size
     }
-    (number != 0).then_some(number)
 }
 
 #[cfg(test)]
@@ -116,11 +112,11 @@ mod tests {
             ("SIZE", None),
             ("SIZE 0", None),
             ("SIZE x", None),
-            ("SIZE 18446744073709551615", Some(u64::MAX)),
-            ("SIZE 18446744073709551616", None),
+            ("SIZE 99999999999999999999", None),
         ] {
             let mut extensions = Extensions::default();
             extensions.read(text.as_bytes());
+            assert!(extensions.size());
             assert_eq!(extensions.max_size(), expected, "{text}");
         }
     }

@@ -7,12 +7,12 @@ use crate::smtp::{Address, Credentials, Dialect, Envelope};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
-/// `AUTH PLAIN`, a blank, 512 octets in base64, CRLF; or EHLO, or RCPT.
+/// `AUTH PLAIN`, a blank, 512 octets in base64, CRLF; EHLO and MAIL are shorter.
 pub(super) const MAX_OUTPUT: usize = {
     let auth = b"AUTH PLAIN \r\n".len() + 684;
     let hello = b"EHLO \r\n".len() + MAX_DOMAIN;
-    let recipient = b"MAIL FROM:\r\n".len() + MAX_PATH;
-    assert!(auth > hello && auth > recipient);
+    let mail = b"MAIL FROM: SIZE= BODY=8BITMIME\r\n".len() + MAX_PATH + 20;
+    assert!(auth > hello && auth > mail);
     auth
 };
 
@@ -146,13 +146,14 @@ impl Work<'_> {
     }
 }
 
+fn put_path(verb: &[u8], address: Option<Address<'_>>, out: &mut Writer<'_>) {
+    out.put(verb);
+    out.put(address.map(|address| address.as_str()).unwrap_or_default().as_bytes());
+    out.put(b">");
+}
+
 impl<C: Channel, D: Dialect> Session<'_, C, D> {
     pub(super) fn print(&self, command: Command, work: Work<'_>, out: &mut Writer<'_>) {
-        let mut path = |verb: &[u8], address: Option<Address<'_>>| {
-            out.put(verb);
-            out.put(address.map(|address| address.as_str()).unwrap_or_default().as_bytes());
-            out.put(b">");
-        };
         let rest: &[u8] = match (command, work) {
             (Command::Hello | Command::Helo, _) => {
                 out.put(if command == Command::Helo { b"HELO" } else { D::HELLO });
@@ -173,11 +174,12 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 b""
             }
             (Command::Mail, Work::Send(envelope)) => {
-                path(b"MAIL FROM:<", envelope.from());
+                put_path(b"MAIL FROM:<", envelope.from(), out);
+                envelope.put_parameters(self.extensions, out);
                 b""
             }
             (Command::Recipient, Work::Send(envelope)) => {
-                path(b"RCPT TO:<", envelope.to().get(usize::from(self.asked)).copied());
+                put_path(b"RCPT TO:<", envelope.to().get(usize::from(self.asked)).copied(), out);
                 b""
             }
             (Command::Message, _) => return out.put(self.stuffer.end().unwrap_or_default()),

@@ -128,10 +128,15 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way or there was no [`hello`](Self::hello).
+    /// [`Error::MessageTooLarge`] or [`Error::Unsupported`] if the server said that it does not take
+    /// such a mail; nothing is sent then, and the session is as it was.
     pub fn send<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
     ) -> Result<Exchange<'_, 'a, Send<'m>, C, D>, Error> {
+        if self.state == State::Idle {
+            envelope.check(self.extensions)?;
+        }
         self.job(Send(envelope))
     }
 

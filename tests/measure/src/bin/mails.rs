@@ -71,7 +71,6 @@ fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
         config: server::Config::default(),
         tls,
         limits: Limits::default(),
-        max_message: 1 << 20,
         timeouts: Timeouts::default(),
     };
     for stream in listener.incoming().flatten() {

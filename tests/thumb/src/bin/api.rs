@@ -126,6 +126,7 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
     let to = Address::new(text(&mut to)).map_err(|_| Error::OutOfOrder)?;
     let to = [to, to];
     let envelope = Envelope::new(from, &to).map_err(|_| Error::OutOfOrder)?;
+    let envelope = envelope.with_size(opaque(usize::MAX)).with_eight_bit();
     drive(&mut session.send(&envelope)?, |job, event| {
         if matches!(event, smtp::session::Event::Body(_)) {
             let (mut message, mut output) = ([0; 64], [0; 64]);
@@ -152,8 +153,8 @@ fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
 }
 
 fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
-    let mut receiver =
-        smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, smtp::receiver::Limits::default());
+    let limits = smtp::receiver::Limits { size: Some(opaque(usize::MAX)), ..Default::default() };
+    let mut receiver = smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, limits);
     let outcome = drive(&mut receiver, |receiver, event| {
         use smtp::receiver::Event;
         let (mut output, mut line) = ([0; 64], [0; 32]);
