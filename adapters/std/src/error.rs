@@ -1,7 +1,7 @@
 use std::{fmt, io};
 
-use starttls::smtp::Reply;
 use starttls::smtp::session::Command;
+use starttls::smtp::{Reply, Status};
 use starttls::{ArgumentError, Kind};
 
 /// Why an upgrade or a mail failed.
@@ -118,13 +118,15 @@ pub struct Answer {
     pub code: u16,
     /// Its last line of text, escaped.
     pub text: String,
+    /// The enhanced status code in front of the text, where there is one (RFC 3463).
+    pub status: Option<Status>,
 }
 
 impl Answer {
-    /// An answer of an application's own.
+    /// An answer of an application's own; a status code belongs into the text.
     #[must_use]
     pub fn new(code: u16, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: text.into(), status: None }
     }
 
     /// Whether it says yes: 2yz.
@@ -136,7 +138,7 @@ impl Answer {
 
 impl From<Reply<'_>> for Answer {
     fn from(reply: Reply<'_>) -> Self {
-        Self { code: reply.code(), text: reply.text().to_string() }
+        Self { code: reply.code(), text: reply.text().to_string(), status: reply.status() }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod receiver;
 mod reply;
 mod server;
 pub mod session;
+mod status;
 
 pub use address::Address;
 pub use client::ClientGrammar;
@@ -28,6 +29,7 @@ pub use receiver::Receiver;
 pub use reply::Reply;
 pub use server::{Reply as ServerReply, ServerGrammar};
 pub use session::Session;
+pub use status::Status;
 
 use crate::ArgumentError;
 

@@ -1,3 +1,4 @@
+use super::Status;
 use crate::{Error, Untrusted};
 
 /// One line of a reply: `Reply-code [ ("-" / SP) textstring ]` (RFC 5321 §4.2).
@@ -57,6 +58,13 @@ impl<'i> Reply<'i> {
         self.text
     }
 
+    /// The enhanced status code in front of the text, where the server puts one (RFC 2034).
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let [class, ..] = self.code;
+        Status::read(class, self.text.0)
+    }
+
     /// Whether it is worth trying again later: 4yz.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -101,6 +109,14 @@ mod tests {
         {
             assert_eq!(Reply::parse(bad), Err(Error::Syntax), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn enhanced_status_codes() {
+        let reply = Reply::parse(b"550 5.1.1 No such user").expect("well formed");
+        assert_eq!(reply.status().map(|status| status.detail()), Some(1));
+        let reply = Reply::parse(b"550 2.1.5 of another class").expect("well formed");
+        assert_eq!(reply.status(), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn a_mail_over_starttls() {
     let codes: Vec<_> = receipt.recipients.iter().map(|answer| answer.code).collect();
     assert_eq!(codes, [250, 550, 250]);
     assert_eq!(receipt.recipients[0].text, "2.0.0 Mail 1");
+    assert_eq!(receipt.recipients[1].status.map(|status| status.to_string()), Some("5.1.1".into()));
     assert!(!receipt.is_complete());
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");

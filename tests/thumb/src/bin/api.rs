@@ -119,6 +119,9 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
     drive(&mut session.hello()?, |_, event| {
         if let smtp::session::Event::Received(reply) = event {
             let _ = write!(Uart, "{} {}", reply.code(), reply.text());
+            if let Some(status) = reply.status() {
+                let _ = write!(Uart, "{status}");
+            }
         }
     })?;
     let (mut from, mut to) = ([0; 80], [0; 80]);
