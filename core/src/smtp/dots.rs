@@ -43,6 +43,11 @@ impl Stuffer {
         Self { line_ends, seen: Seen::LineStart }
     }
 
+    /// Changes its mind on lone line ends, and nothing else: a message may be under way.
+    pub(super) const fn set_line_ends(&mut self, line_ends: LineEnds) {
+        self.line_ends = line_ends;
+    }
+
     /// Back to the start of a message.
     pub(super) const fn restart(&mut self) {
         self.seen = Seen::LineStart;
@@ -260,6 +265,16 @@ mod tests {
                 assert_eq!(wire, mended, "{body:?} cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_change_of_mind_keeps_the_place() {
+        let mut stuffer = Stuffer::new(LineEnds::Strict);
+        let mut output = [0; 16];
+        assert_eq!(stuffer.push(&mut &b"a\r"[..], &mut output), Ok(1));
+        stuffer.set_line_ends(LineEnds::Normalize);
+        let written = stuffer.push(&mut &b"\n.b"[..], &mut output).expect("mended");
+        assert_eq!(&output[..written], b"\r\n..b");
     }
 
     #[test]

@@ -111,9 +111,9 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         &self.channel
     }
 
-    /// What to do with lone CR or LF in the messages of this session.
+    /// What to do with lone CR or LF in the messages of this session, from here on.
     pub const fn set_line_ends(&mut self, line_ends: LineEnds) {
-        self.stuffer = Stuffer::new(line_ends);
+        self.stuffer.set_line_ends(line_ends);
     }
 
     /// Introduces the client and learns what the server can do.
