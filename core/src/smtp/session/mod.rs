@@ -40,7 +40,8 @@ enum State {
 /// It lives as long as its connection and is driven by jobs: [`hello`](Self::hello) first, then
 /// any of the others, and [`quit`](Self::quit). A job borrows the session and what it sends, and
 /// can be taken up again by calling the same method with the same argument, so that an event loop
-/// can keep the session and not the job.
+/// can keep the session and not the job. Behind the event that ends a job, the same call begins a
+/// new one.
 ///
 /// ```
 /// # use starttls::{smtp, Error, Machine, Step, Tls};
