@@ -27,6 +27,13 @@ pub trait Socket: Read + Write {
     /// Whether what is written is encrypted.
     const ENCRYPTED: bool;
 
+    /// Reads from the system once; `None` if what came is nothing for us yet, a part of a TLS record
+    /// for example. So that whoever waits can look at the clock, however slowly octets come.
+    ///
+    /// # Errors
+    /// Those of the operating system and of TLS.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
+
     /// Says that nothing more will be written; TLS tells the peer so.
     ///
     /// # Errors
@@ -47,6 +54,10 @@ pub trait Socket: Read + Write {
 
 impl Socket for TcpStream {
     const ENCRYPTED: bool = false;
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.read(buffer).map(Some)
+    }
 
     fn finish(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
@@ -71,6 +82,21 @@ where
     D: SideData,
 {
     const ENCRYPTED: bool = true;
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut plaintext = |conn: &mut C| match conn.reader().read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            other => other.map(Some),
+        };
+        if let Some(read) = plaintext(&mut self.conn)? {
+            return Ok(Some(read));
+        }
+        self.conn.read_tls(&mut self.sock)?;
+        self.conn
+            .process_new_packets()
+            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        plaintext(&mut self.conn)
+    }
 
     fn finish(&mut self) -> io::Result<()> {
         self.conn.send_close_notify();
@@ -99,7 +125,8 @@ pub trait Observer {
         let _ = octets;
     }
 
-    /// These octets were received and consumed: one line, or a piece of a message.
+    /// These octets were received and consumed: one line, or a piece of a message. On a server they
+    /// are whatever clients say, passwords included where they try one.
     fn received(&mut self, octets: &[u8]) {
         let _ = octets;
     }
@@ -131,6 +158,7 @@ pub struct Driver<'o, S> {
     pending: Vec<u8>,
     said: Vec<u8>,
     secret: bool,
+    quotes: bool,
     observer: &'o mut dyn Observer,
 }
 
@@ -160,6 +188,7 @@ impl<'o, S: Socket> Driver<'o, S> {
             pending: Vec::new(),
             said: Vec::new(),
             secret: false,
+            quotes: true,
             observer,
         }
     }
@@ -182,6 +211,11 @@ impl<'o, S: Socket> Driver<'o, S> {
 
     pub(crate) fn into_parts(self) -> (S, Deadlines, &'o mut dyn Observer) {
         (self.stream, self.deadlines, self.observer)
+    }
+
+    /// Errors will not say what the peer said: a client may have said its password.
+    pub(crate) const fn never_quote(&mut self) {
+        self.quotes = false;
     }
 
     /// From now on, whether what is sent carries a credential.
@@ -303,8 +337,16 @@ impl<'o, S: Socket> Driver<'o, S> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.bound(wait.unwrap_or(WRITE_WAIT))?;
-        let sent = self.stream.write_all(&self.pending).and_then(|()| self.stream.flush());
+        let mut sent = Ok(());
+        for start in (0..self.pending.len()).step_by(FULL) {
+            self.bound(wait.unwrap_or(WRITE_WAIT))?;
+            let end = self.pending.len().min(start + FULL);
+            sent =
+                self.stream.write_all(&self.pending[start..end]).and_then(|()| self.stream.flush());
+            if sent.is_err() {
+                break;
+            }
+        }
         if self.secret {
             self.observer.withheld(self.pending.len());
         } else {
@@ -328,8 +370,15 @@ impl<'o, S: Socket> Driver<'o, S> {
             }
             let stream = &mut self.stream;
             stream.acknowledge();
-            match self.buffer.fill(|free| stream.read(free)) {
-                Ok(0) => break,
+            let mut ended = false;
+            let received = self.buffer.fill(|free| {
+                let received = stream.receive(free)?;
+                ended = received == Some(0);
+                io::Result::Ok(received.unwrap_or_default())
+            });
+            match received {
+                Ok(0) if ended => break,
+                Ok(0) => {}
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {
@@ -355,7 +404,8 @@ impl<'o, S: Socket> Driver<'o, S> {
     }
 
     fn protocol(&self, error: starttls::Error) -> Error {
-        let said = self.said.trim_ascii_end().escape_ascii().to_string();
+        let said = if self.quotes { self.said.trim_ascii_end() } else { b"" };
+        let said = said.escape_ascii().to_string();
         Error::Protocol { error, said }
     }
 }

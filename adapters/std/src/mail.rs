@@ -115,9 +115,11 @@ impl Mailer {
                 let mut session = Session::<_, D>::new(tls, domain);
                 job(&mut driver, &mut session.hello()?)?;
                 if let Some(credentials) = &credentials {
-                    let mut authenticate = session.authenticate(credentials)?;
                     driver.set_secret(true);
-                    let outcome = job(&mut driver, &mut authenticate);
+                    let outcome = match session.authenticate(credentials) {
+                        Ok(mut authenticate) => job(&mut driver, &mut authenticate),
+                        Err(error) => Err(error.into()),
+                    };
                     driver.set_secret(false);
                     leave_if_rejected(&mut driver, &mut session, outcome)?;
                 }
@@ -194,7 +196,7 @@ fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
     session: &mut Session<'_, C, D>,
     outcome: Result<T, Error>,
 ) -> Result<T, Error> {
-    let too_much = [Some(Rule::Unsupported), Some(Rule::MessageTooLarge)];
+    let too_much = [Rule::Unsupported, Rule::MessageTooLarge, Rule::Unverified].map(Some);
     if let Err(error) = &outcome
         && (matches!(error, Error::Rejected { .. }) || too_much.contains(&error.protocol()))
     {

@@ -133,7 +133,13 @@ impl Inbox {
                     let one = D::PROTOCOL == starttls::Protocol::LMTP;
                     let to = if one { mail.to.get(usize::from(index)).cloned() } else { None };
                     match to {
-                        Some(to) => deliver.deliver(&Mail { to: vec![to], ..mail.clone() }),
+                        Some(to) => {
+                            // The message may be large: it is lent, not copied, to each recipient.
+                            let all = std::mem::replace(&mut mail.to, vec![to]);
+                            let answer = deliver.deliver(&mail);
+                            mail.to = all;
+                            answer
+                        }
                         None => deliver.deliver(&mail),
                     }
                 }

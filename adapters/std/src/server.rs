@@ -9,7 +9,7 @@ use starttls::{Machine, Plaintext, Server, Tls};
 use crate::Error;
 use crate::driver::{Driver, Silent};
 use crate::timeouts::Timeouts;
-use crate::upgrade::flight;
+use crate::upgrade::shake_hands;
 
 /// A server's stream after the upgrade.
 pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
@@ -60,6 +60,7 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
         Plaintext,
         Quit,
     }
+    driver.never_quote();
     let end = driver.run(&mut server, |server, event, _| {
         Ok(match event {
             Event::UpgradeRequested => {
@@ -106,9 +107,9 @@ pub(crate) fn handshake<'o>(
         connection.read_tls(&mut early).map_err(Error::io("shaking hands"))?;
         connection.process_new_packets()?;
     }
-    while connection.is_handshaking() {
-        flight(&mut connection, &mut stream, &deadlines)?;
-    }
+    shake_hands(&mut connection, &mut stream, &deadlines)?;
     observer.secured(&connection, None);
-    Ok(Driver::starting(StreamOwned::new(connection, stream), deadlines, observer))
+    let mut driver = Driver::starting(StreamOwned::new(connection, stream), deadlines, observer);
+    driver.never_quote();
+    Ok(driver)
 }

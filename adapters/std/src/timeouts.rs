@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 pub struct Timeouts {
     /// For the TCP connection, each address of the host.
     pub connect: Duration,
-    /// For each flight of the TLS handshake.
+    /// For the whole TLS handshake.
     pub handshake: Duration,
     /// For each answer; `None` for what the protocol's standard calls reasonable, 2 to 10 minutes
     /// for SMTP (RFC 5321 §4.5.3.2). A shorter one of the two counts.

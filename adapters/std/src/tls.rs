@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -113,6 +113,8 @@ impl ClientTls {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols.extend(alpn.map(<[u8]>::to_vec));
         if let Some(judging) = &judging {
+            // A session that began with a stranger must not be resumed by who is strict.
+            config.resumption = Resumption::disabled();
             config.dangerous().set_certificate_verifier(Arc::clone(judging) as _);
         }
         (Arc::new(config), judging)

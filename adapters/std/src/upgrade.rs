@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -123,9 +124,7 @@ pub fn handshake<'o>(
     let (config, judging) = tls.config(alpn, policy == Policy::Opportunistic);
     let (mut stream, deadlines, observer) = driver.into_parts();
     let mut connection = ClientConnection::new(config, server_name)?;
-    while connection.is_handshaking() {
-        flight(&mut connection, &mut stream, &deadlines)?;
-    }
+    shake_hands(&mut connection, &mut stream, &deadlines)?;
     let problem = judging.as_deref().and_then(Judging::problem);
     observer.secured(&connection, problem.as_ref());
     let verification = match problem {
@@ -137,8 +136,8 @@ pub fn handshake<'o>(
     Ok((Driver::starting(stream, deadlines, observer), verification))
 }
 
-/// One flight of a handshake in each direction.
-pub(crate) fn flight<C, D>(
+/// A whole handshake, read by read, so that a peer that drips octets cannot make it last.
+pub(crate) fn shake_hands<C, D>(
     connection: &mut C,
     stream: &mut TcpStream,
     deadlines: &Deadlines,
@@ -147,16 +146,36 @@ where
     C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
     D: rustls::SideData,
 {
-    let timed_out = || Error::from(starttls::Error::TimedOut);
-    stream
-        .set_timeout(deadlines.handshake().ok_or_else(timed_out)?)
-        .map_err(Error::io("setting a timeout"))?;
-    match connection.complete_io(stream) {
-        Ok(_) => Ok(()),
-        Err(error) if is_timeout(&error) => Err(timed_out()),
-        Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(tls) => Err(Error::Tls(rustls::Error::clone(tls))),
-            None => Err(Error::io("shaking hands")(error)),
-        },
+    let failed = |error: io::Error| {
+        if is_timeout(&error) {
+            starttls::Error::TimedOut.into()
+        } else {
+            Error::io("shaking hands")(error)
+        }
+    };
+    let end = Instant::now() + deadlines.handshake().unwrap_or_default();
+    while connection.is_handshaking() || connection.wants_write() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(starttls::Error::TimedOut.into());
+        }
+        stream.set_timeout(left).map_err(Error::io("setting a timeout"))?;
+        if connection.wants_write() {
+            connection.write_tls(stream).map_err(failed)?;
+            continue;
+        }
+        stream.acknowledge();
+        match connection.read_tls(stream) {
+            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+        }
+        if let Err(error) = connection.process_new_packets() {
+            // The alert that says why; it is only a courtesy.
+            let _ = connection.write_tls(stream);
+            return Err(error.into());
+        }
     }
+    Ok(())
 }

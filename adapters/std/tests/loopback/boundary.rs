@@ -90,6 +90,40 @@ fn silence_has_an_end() {
     }
 }
 
+/// Sends an octet now and then, so that each wait is short and the whole is not.
+fn drip(mut stream: TcpStream, record: u8) {
+    // A TLS record of 16 KiB that takes more than five minutes.
+    let begun = stream.write_all(&[record, 3, 3, 0x40, 0]);
+    while begun.is_ok() && stream.write_all(&[0]).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_total_counts_inside_tls_too() {
+    let identity = Identity::new();
+    let tls = Arc::clone(&identity.server);
+    let (in_handshake, first) = listen(move |mut stream| {
+        until_starttls(&mut stream).expect("a client");
+        stream.write_all(b"220 go\r\n").expect("written");
+        stream.read_exact(&mut [0]).expect("a ClientHello");
+        drip(stream, 22);
+    });
+    let (in_session, second) = listen(move |stream| {
+        let server = smtp::Server::new(Domain::LOCALHOST, server::Config::default());
+        let stream = accept(stream, server, &tls).expect("upgraded");
+        drip(stream.sock, 23);
+    });
+    for port in [in_handshake, in_session] {
+        let mut mailer = identity.mailer(port);
+        mailer.timeouts.total = Some(Duration::from_millis(500));
+        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
+        assert_eq!(failed.protocol(), Some(Rule::TimedOut), "{failed}");
+    }
+    first.join().expect("no panic");
+    second.join().expect("no panic");
+}
+
 #[test]
 fn commands_behind_starttls_are_never_obeyed() {
     let identity = Identity::new();
