@@ -47,7 +47,8 @@ pub trait Grammar {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// The client said this; it may be shown or logged, the engine answers it.
+    /// The client said this; it may be shown or logged, the engine answers it. Empty where it would
+    /// show credentials.
     Received(Untrusted<'i>),
     /// A command that only the application knows: call [`Server::answer`] or
     /// [`Server::unknown`].
@@ -263,7 +264,7 @@ impl<G: Grammar> Server<G> {
         if fault {
             self.mistake();
         }
-        let said = Untrusted(frame);
+        let said = Untrusted(if matches!(command, Command::Credentials) { b"" } else { frame });
         Ok(Step::Event(match self.state {
             State::Failed(error) => return Err(error),
             State::Unasked => {

@@ -1,8 +1,9 @@
 //! Whole mails over loopback.
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{Shutdown, TcpListener, TcpStream};
 
-use crate::common::{Identity, send, send_lmtp, serve};
+use crate::common::{Identity, read_to, send, send_lmtp, serve};
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Command;
 use starttls::smtp::{Address, Envelope, Smtp};
@@ -162,6 +163,28 @@ fn a_stranger_gets_no_mail_and_never_a_password() {
     mailer.credentials = None;
     send(&mailer, &["a@b.test"], b"x\r\n").expect("opportunistic");
     assert!(server.join().expect("no panic").0[0].encrypted);
+
+    // What a lenient connection learned is of no use to a strict one.
+    let (port, server) = serve::<Smtp>(stranger.inbox());
+    let strict = identity.mailer(port);
+    assert!(matches!(send(&strict, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
+    assert!(server.join().expect("no panic").0.is_empty());
+}
+
+#[test]
+fn a_client_s_password_is_in_no_error() {
+    let identity = Identity::new();
+    for policy in [Policy::Required, Policy::Opportunistic] {
+        let mut inbox = identity.inbox();
+        inbox.config.policy = policy;
+        let (port, server) = serve::<Smtp>(inbox);
+        let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
+        stream.write_all(b"EHLO x\r\nAUTH PLAIN AHRpbQBzZWNyZXQ=\r\n").expect("written");
+        stream.shutdown(Shutdown::Write).expect("closed");
+        read_to(&mut stream, b"nothing more").expect("answers");
+        let error = server.join().expect("no panic").1.expect_err("no goodbye");
+        assert!(!error.to_string().contains("AHRp"), "{error}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{ArgumentError, Untrusted};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// A command that the machine answers on its own.
+    /// A command that the machine answers on its own; of `AUTH` only the verb, never credentials.
     Received(Untrusted<'i>),
     /// The client's name for itself; any mail begun before is dropped.
     Hello(Untrusted<'i>),

@@ -230,8 +230,8 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     }
 
     fn command<'i>(&mut self, line: &'i [u8]) -> Result<Event<'i>, Error> {
-        let said = Untrusted(line);
         let (verb, argument) = split(line);
+        let said = Untrusted(if verb == Verb::Auth { b"AUTH" } else { line });
         match verb {
             Verb::Foreign => return Err(Error::Foreign),
             Verb::Ehlo | Verb::Helo | Verb::Lhlo if D::IS_SMTP == (verb == Verb::Lhlo) => {
