@@ -161,8 +161,12 @@ where
         }
         stream.set_timeout(left).map_err(Error::io("setting a timeout"))?;
         if connection.wants_write() {
-            connection.write_tls(stream).map_err(failed)?;
-            continue;
+            match connection.write_tls(stream) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(failed(error));
+                }
+                _ => continue,
+            }
         }
         stream.acknowledge();
         match connection.read_tls(stream) {
