@@ -74,8 +74,12 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
             };
             match event {
                 server::Event::Received(said) => {
-                    assert_eq!(model::line(&mut rest), Ok(said.as_untrusted_bytes()));
-                    match model.judge(said.as_untrusted_bytes()) {
+                    let line = model::line(&mut rest).expect("a command");
+                    let verb = line.split(|octet| *octet == b' ').next().unwrap_or_default();
+                    // Credentials are for nobody's log.
+                    let shown = if verb.eq_ignore_ascii_case(b"AUTH") { b"" } else { line };
+                    assert_eq!(said.as_untrusted_bytes(), shown);
+                    match model.judge(line) {
                         Verdict::Fine(code) => expected.push(code),
                         Verdict::Mistake(code) => mistake(code),
                         verdict => assert_eq!(verdict, Verdict::Asks),
