@@ -10,7 +10,7 @@ use super::limits::{MAX_DOMAIN, MAX_LOCAL, MAX_PATH};
 use crate::ArgumentError;
 use crate::wire::Octets;
 
-/// A mailbox: `local-part@domain`, at most 254 octets of ASCII.
+/// A mailbox: `local-part@domain`, at most 254 octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Address<'a>(&'a str);
@@ -20,15 +20,28 @@ impl<'a> Address<'a> {
     /// time.
     ///
     /// # Errors
-    /// What is wrong with it; [`ArgumentError::NotAscii`] for an international one.
+    /// What is wrong with it; [`ArgumentError::NotAscii`] for one that needs
+    /// [`international`](Self::international).
     pub const fn new(address: &'a str) -> Result<Self, ArgumentError> {
+        if address.is_ascii() {
+            Self::international(address)
+        } else {
+            Err(ArgumentError::NotAscii)
+        }
+    }
+
+    /// Checks an address that may have characters outside ASCII on either side of its `@`
+    /// (RFC 6531 §3.3). A mail with such an address needs a server that offers `SMTPUTF8`.
+    ///
+    /// # Errors
+    /// What is wrong with it. The limits count octets of UTF-8.
+    pub const fn international(address: &'a str) -> Result<Self, ArgumentError> {
         if address.is_empty() {
             return Err(ArgumentError::Empty);
         }
         let mut rest = address.as_bytes();
         while let [octet, tail @ ..] = rest {
             match octet {
-                0x80.. => return Err(ArgumentError::NotAscii),
                 0..=31 | 0x7f => return Err(ArgumentError::Forbidden),
                 _ => rest = tail,
             }
@@ -50,6 +63,12 @@ impl<'a> Address<'a> {
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         self.0
+    }
+
+    /// Whether it has characters outside ASCII.
+    #[must_use]
+    pub const fn is_international(&self) -> bool {
+        !self.0.is_ascii()
     }
 }
 
@@ -110,14 +129,14 @@ const fn host_of(at: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `*( qtextSMTP / quoted-pairSMTP ) DQUOTE`.
+/// `*( qtextSMTP / quoted-pairSMTP ) DQUOTE`, with the octets of `UTF8-non-ascii` as qtext.
 const fn quoted_string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
             [b'"', tail @ ..] => return Some(tail),
             [b'\\', 32..=126, tail @ ..] => tail,
             [b'\\', ..] => return None,
-            [32..=126, tail @ ..] => tail,
+            [32..=126 | 128.., tail @ ..] => tail,
             _ => return None,
         };
     }
@@ -150,8 +169,10 @@ enum Word {
 }
 
 impl Word {
+    /// Octets of `UTF8-non-ascii` belong to both (RFC 6531 §3.3); who takes ASCII only says so.
     const fn has(self, octet: u8) -> bool {
         octet.is_ascii_alphanumeric()
+            || !octet.is_ascii()
             || match self {
                 Self::Label => matches!(octet, b'-' | b'_'),
                 Self::Atom => matches!(
@@ -213,11 +234,35 @@ mod tests {
     }
 
     #[test]
+    fn international_addresses() {
+        for good in ["a@b", "ä@ö.example", "\"ü ü\"@例え.jp", "用户@[192.0.2.1]"] {
+            let address = Address::international(good).expect("valid");
+            assert_eq!(address.is_international(), Address::new(good).is_err(), "{good}");
+        }
+        for (bad, error) in [
+            ("", ArgumentError::Empty),
+            ("ä", ArgumentError::Malformed),
+            ("ä ä@b", ArgumentError::Malformed),
+            ("ä@b\n", ArgumentError::Forbidden),
+        ] {
+            assert_eq!(Address::international(bad), Err(error), "{bad:?}");
+        }
+        let mut long = heapless::String::<80>::new();
+        while long.len() <= MAX_LOCAL {
+            long.push('é').expect("80 octets are enough");
+        }
+        long.push_str("@b").expect("80 octets are enough");
+        assert_eq!(Address::international(&long), Err(ArgumentError::TooLong));
+    }
+
+    #[test]
     fn atoms() {
         const CONSTANT: Result<Address<'_>, ArgumentError> = Address::new("a@b");
         assert!(CONSTANT.is_ok());
         for octet in 0..=u8::MAX {
-            let expected = octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
+            let expected = octet.is_ascii_alphanumeric()
+                || octet >= 0x80
+                || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
             assert_eq!(Word::Atom.has(octet), expected, "{octet}");
         }
     }

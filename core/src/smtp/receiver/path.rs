@@ -99,7 +99,7 @@ fn parse<'i>(keyword: &'static str, argument: &'i [u8]) -> Result<(Path<'i>, &'i
         preceded(tag_no_case(keyword), address::path).parse(Octets(argument));
     match parsed {
         Ok((Octets(parameters @ ([] | [b' ', ..])), Octets(mailbox)))
-            if mailbox.len() <= MAX_PATH - 2 =>
+            if mailbox.len() <= MAX_PATH - 2 && mailbox.is_ascii() =>
         {
             let mailbox = str::from_utf8(mailbox).map_err(|_| Fault::Path)?;
             Ok((Path(mailbox), parameters))
