@@ -5,7 +5,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::session::{self, Exchange, Job};
+use starttls::smtp::session::{self, Exchange};
 use starttls::smtp::{Address, Dialect, Domain, Envelope, LineEnds, Receiver, Session, Smtp};
 use starttls::smtp::{ClientGrammar, ServerGrammar};
 use starttls::{Client, Machine, Policy, Server, Step, Tls, Verification, client, lmtp, server};
@@ -107,7 +107,7 @@ fn deliver<D: Dialect>(mail: &Mail) {
     assert_eq!(peer.hello, name(0).as_str().as_bytes());
     let extensions = session.extensions();
     assert!(extensions.pipelining() && extensions.eight_bit_mime());
-    assert!(extensions.enhanced_status_codes() && !extensions.auth_plain());
+    assert!(extensions.enhanced_status_codes() && !extensions.offers(session::Mechanism::Plain));
 
     let chunk = peer.chunk;
     peer.exchange(&mut session.send(&envelope).expect("idle"), |job, wire| {
@@ -216,10 +216,10 @@ struct Peer<'a, D> {
 }
 
 impl<D: Dialect> Peer<'_, D> {
-    fn exchange<'a, J: Job>(
+    fn exchange<'a>(
         &mut self,
-        job: &mut Exchange<'_, 'a, J, Tls, D>,
-        mut body: impl FnMut(&mut Exchange<'_, 'a, J, Tls, D>, &mut Vec<u8>),
+        job: &mut Exchange<'_, 'a, '_, Tls, D>,
+        mut body: impl FnMut(&mut Exchange<'_, 'a, '_, Tls, D>, &mut Vec<u8>),
     ) {
         let mut done = false;
         while !done {

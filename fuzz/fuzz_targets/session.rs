@@ -6,7 +6,7 @@
 use core::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::session::{Event, Exchange, Job};
+use starttls::smtp::session::{Event, Exchange};
 use starttls::smtp::{
     Address, Credentials, Dialect, Domain, Envelope, LineEnds, Session, Smtp, Stuffer,
 };
@@ -70,10 +70,10 @@ struct Talk<'c, 'f> {
 }
 
 impl Talk<'_, '_> {
-    fn over<J: Job, C: Channel, D: Dialect>(
+    fn over<C: Channel, D: Dialect>(
         &mut self,
-        job: &mut Exchange<'_, '_, J, C, D>,
-        mut body: impl FnMut(&mut Exchange<'_, '_, J, C, D>, &mut Run),
+        job: &mut Exchange<'_, '_, '_, C, D>,
+        mut body: impl FnMut(&mut Exchange<'_, '_, '_, C, D>, &mut Run),
     ) -> Outcome {
         let end =
             self.run.over(job, self.octets, self.fences, &mut self.chunk, |job, event, run| {
@@ -249,9 +249,9 @@ struct Place<'c> {
 }
 
 impl Place<'_> {
-    fn drive<J: Job + Debug, C: Channel + Debug, D: Dialect>(
+    fn drive<C: Channel + Debug, D: Dialect>(
         &mut self,
-        job: &mut Exchange<'_, '_, J, C, D>,
+        job: &mut Exchange<'_, '_, '_, C, D>,
         choice: u8,
     ) {
         let octets = self.case.octets;

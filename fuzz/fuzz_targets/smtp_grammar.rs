@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use starttls::smtp::session::Mechanism;
 use starttls::smtp::{Address, ClientGrammar, Dialect, Domain, ServerGrammar, Session, Smtp};
 use starttls::{Client, Policy, Reason, Server, Tls, Verification, client, lmtp, server};
 use starttls_fuzz::model::{self, Outcome, Verdict};
@@ -177,8 +178,8 @@ fn extensions(octets: &[u8]) {
     assert_eq!(found.pipelining(), has(b"PIPELINING"));
     assert_eq!(found.eight_bit_mime(), has(b"8BITMIME"));
     assert_eq!(found.enhanced_status_codes(), has(b"ENHANCEDSTATUSCODES"));
-    assert_eq!(found.auth_plain(), auth(b"PLAIN"));
-    assert_eq!(found.auth_login(), auth(b"LOGIN"));
+    assert_eq!(found.offers(Mechanism::Plain), auth(b"PLAIN"));
+    assert_eq!(found.offers(Mechanism::Login), auth(b"LOGIN"));
     assert_eq!(found.size(), has(b"SIZE"));
     assert!(found.max_size() != Some(0) && (found.max_size().is_none() || found.size()));
 }

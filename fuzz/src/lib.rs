@@ -102,8 +102,6 @@ pub fn step<'i, M: Machine>(
     match &result {
         Ok(Step::Write(n)) => {
             assert!((1..=room).contains(n), "{n} octets written, {room} allowed");
-            assert!(output[*n..].iter().all(|octet| *octet == UNTOUCHED), "written behind the end");
-            assert_eq!(consumed, 0, "a write consumed input");
             output.truncate(*n);
             return (result, output);
         }
@@ -143,6 +141,7 @@ impl Run {
             let consumed = self.available - input.len();
             match result {
                 Ok(Step::Write(_)) => {
+                    self.consumed = consumed;
                     self.fences.push(consumed);
                     self.trace.push(Entry::Wrote(written));
                 }

@@ -280,8 +280,7 @@ fn mail<C: Channel, D: Dialect>(client: C, server: C, chunk: usize) {
             case.to.iter().map(|to| Address::new(to).expect("an address")).collect();
         let envelope = Envelope::new(None, &to).expect("an envelope");
         let mut exchange = session.send(&envelope).expect("in order");
-        let body = |exchange: &mut Exchange<'_, '_, session::Send<'_>, C, D>,
-                    sent: &mut Vec<u8>| {
+        let body = |exchange: &mut Exchange<'_, '_, '_, C, D>, sent: &mut Vec<u8>| {
             let (mut message, mut output) = (case.message, vec![0; chunk.max(2)]);
             while !message.is_empty() {
                 let n = exchange.body(&mut message, &mut output).expect("strict form");

@@ -186,6 +186,14 @@ fn every_code_in_a_session() {
     sweep(|reply| lmtp(&["", ok, ok, ok, go, reply]), |code| lenient(code, "QUIT", "QUIT"));
     sweep(|reply| smtp(&["", ok, ok, ok, go, ok, reply]), |_| "done".to_string());
 
+    let offered = "250-mx\r\n250 PIPELINING\r\n";
+    let group = |replies: &[&str]| smtp(&["", offered, &replies.concat()]);
+    let no = "503 no\r\n";
+    sweep(|reply| group(&[reply, ok, no]), |code| lenient(code, "QUIT", "QUIT"));
+    sweep(|reply| group(&[ok, reply, no]), |code| lenient(code, "QUIT", "QUIT"));
+    sweep(|reply| group(&[ok, reply, go]), |code| lenient(code, ".", "."));
+    sweep(|reply| group(&[ok, ok, reply]), |code| standard(code, 354, ".", "QUIT"));
+
     let jobs = [Job::Hello, Job::Reset, Job::Quit];
     let reset = |reply: &str| {
         answer(&session(Protocol::Smtp, Over::Tls, &jobs, &["", "250 ok\r\n", reply]))

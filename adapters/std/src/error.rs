@@ -93,7 +93,7 @@ impl fmt::Display for Error {
 
 fn name(command: Command) -> &'static str {
     match command {
-        Command::Auth | Command::User | Command::Password => "the user name or password",
+        Command::Auth => "the user name or password",
         Command::Mail => "the sender",
         Command::Recipient => "every recipient",
         _ => "the mail",

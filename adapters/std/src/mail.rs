@@ -2,7 +2,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 
-use starttls::smtp::session::{Event, Exchange, Job, Send};
+use starttls::smtp::session::{Event, Exchange};
 use starttls::smtp::{Credentials, Dialect, Domain, Envelope, LineEnds, Session, Smtp};
 use starttls::{Channel, Client, Error as Rule, Policy, Tls};
 
@@ -175,9 +175,9 @@ impl Mailer {
 }
 
 /// Runs a job to its end.
-fn job<S: Socket, J: Job, C: Channel, D: Dialect>(
+fn job<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, J, C, D>,
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
 ) -> Result<(), Error> {
     driver
         .run(exchange, |_, event, _| match event {
@@ -207,7 +207,7 @@ fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
 
 fn mail<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, Send<'_>, C, D>,
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
     envelope: &Envelope<'_>,
     mut message: impl Read,
 ) -> Result<Receipt, Error> {
@@ -242,7 +242,7 @@ fn mail<S: Socket, C: Channel, D: Dialect>(
 
 fn envelope_and_data<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, Send<'_>, C, D>,
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
     recipients: &mut Vec<Answer>,
 ) -> Result<(), Error> {
     let refused = driver.run(exchange, |_, event, _| match event {
@@ -269,7 +269,7 @@ fn envelope_and_data<S: Socket, C: Channel, D: Dialect>(
 /// Sends the message but for its end, which leaves in one write with the last piece.
 fn body<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, Send<'_>, C, D>,
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
     message: &mut impl Read,
 ) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];

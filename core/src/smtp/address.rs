@@ -23,11 +23,7 @@ impl<'a> Address<'a> {
     /// What is wrong with it; [`ArgumentError::NotAscii`] for one that needs
     /// [`international`](Self::international).
     pub const fn new(address: &'a str) -> Result<Self, ArgumentError> {
-        if address.is_ascii() {
-            Self::international(address)
-        } else {
-            Err(ArgumentError::NotAscii)
-        }
+        if address.is_ascii() { Self::international(address) } else { Err(ArgumentError::NotAscii) }
     }
 
     /// Checks an address that may have characters outside ASCII on either side of its `@`

@@ -1,18 +1,17 @@
 use core::fmt;
 
-use base64ct::{Base64, Encoding};
-
+use super::session::{Extensions, Mechanism};
 use crate::ArgumentError;
-use crate::wire::Writer;
 
 /// The longest user name or password, in octets (RFC 4616 §2).
 const MAX_SECRET: usize = 255;
 
-/// A user name and password. They are borrowed, never kept, never shown.
+/// A user name and a password. They are borrowed, never kept, never shown.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    user: &'a str,
-    password: &'a str,
+    pub(super) user: &'a str,
+    pub(super) secret: &'a str,
+    only: Option<Mechanism>,
 }
 
 impl<'a> Credentials<'a> {
@@ -21,43 +20,53 @@ impl<'a> Credentials<'a> {
     /// # Errors
     /// What is wrong with the one or the other.
     pub const fn new(user: &'a str, password: &'a str) -> Result<Self, ArgumentError> {
-        let pair = [user, password];
-        let mut both = pair.as_slice();
-        while let [text, others @ ..] = both {
-            if text.is_empty() {
-                return Err(ArgumentError::Empty);
-            }
-            if text.len() > MAX_SECRET {
-                return Err(ArgumentError::TooLong);
-            }
-            let mut rest = text.as_bytes();
-            while let [octet, tail @ ..] = rest {
-                if *octet == 0 {
-                    return Err(ArgumentError::Forbidden);
-                }
-                rest = tail;
-            }
-            both = others;
+        match (check(user, MAX_SECRET), check(password, MAX_SECRET)) {
+            (Ok(()), Ok(())) => Ok(Self { user, secret: password, only: None }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
         }
-        Ok(Self { user, password })
     }
 
-    /// The user name, for SASL LOGIN, in base64.
-    pub(super) fn put_user(&self, out: &mut Writer<'_>) {
-        put_base64(self.user.bytes(), out);
+    /// Shows them by this mechanism and no other; without, the strongest is chosen that the server
+    /// offers.
+    #[must_use]
+    pub const fn by(mut self, mechanism: Mechanism) -> Self {
+        self.only = Some(mechanism);
+        self
     }
 
-    /// The password, for SASL LOGIN, in base64.
-    pub(super) fn put_password(&self, out: &mut Writer<'_>) {
-        put_base64(self.password.bytes(), out);
+    /// The mechanism by which such a server is shown them, if there is one.
+    #[must_use]
+    pub fn mechanism(&self, offered: Extensions) -> Option<Mechanism> {
+        let mut mechanisms = Mechanism::ALL.iter().copied();
+        mechanisms.find(|mechanism| {
+            offered.offers(*mechanism)
+                && self.suits(*mechanism)
+                && self.only.is_none_or(|only| only == *mechanism)
+        })
     }
 
-    /// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2), in base64.
-    pub(super) fn put_plain(&self, out: &mut Writer<'_>) {
-        let user = core::iter::once(0).chain(self.user.bytes());
-        let password = core::iter::once(0).chain(self.password.bytes());
-        put_base64(user.chain(password), out);
+    /// Whether they have what the mechanism needs.
+    fn suits(&self, _: Mechanism) -> bool {
+        true
     }
+}
+
+/// 1 to `max` octets without NUL.
+const fn check(text: &str, max: usize) -> Result<(), ArgumentError> {
+    if text.is_empty() {
+        return Err(ArgumentError::Empty);
+    }
+    if text.len() > max {
+        return Err(ArgumentError::TooLong);
+    }
+    let mut rest = text.as_bytes();
+    while let [octet, tail @ ..] = rest {
+        if *octet == 0 {
+            return Err(ArgumentError::Forbidden);
+        }
+        rest = tail;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Credentials<'_> {
@@ -73,43 +82,11 @@ impl defmt::Format for Credentials<'_> {
     }
 }
 
-fn put_base64(mut octets: impl Iterator<Item = u8>, out: &mut Writer<'_>) {
-    loop {
-        let group = [octets.next(), octets.next(), octets.next()];
-        let mut encoded = [0; 4];
-        let written = match group {
-            [Some(a), Some(b), Some(c)] => Base64::encode(&[a, b, c], &mut encoded),
-            [Some(a), Some(b), None] => Base64::encode(&[a, b], &mut encoded),
-            [Some(a), None, _] => Base64::encode(&[a], &mut encoded),
-            _ => return,
-        };
-        if let Ok(text) = written {
-            out.put(text.as_bytes());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use core::fmt::Write as _;
 
     use super::*;
-
-    fn written(put: impl Fn(&mut Writer<'_>)) -> heapless::Vec<u8, 64> {
-        let mut output = [0; 64];
-        let mut writer = Writer::new(&mut output);
-        put(&mut writer);
-        let n = writer.finish().expect("64 octets are enough");
-        heapless::Vec::from_slice(&output[..n]).expect("64 octets are enough")
-    }
-
-    #[test]
-    fn the_example_of_rfc_4616() {
-        let credentials = Credentials::new("tim", "tanstaaftanstaaf").expect("valid");
-        assert_eq!(written(|out| credentials.put_plain(out)), b"AHRpbQB0YW5zdGFhZnRhbnN0YWFm");
-        assert_eq!(written(|out| credentials.put_user(out)), b"dGlt");
-        assert_eq!(written(|out| credentials.put_password(out)), b"dGFuc3RhYWZ0YW5zdGFhZg==");
-    }
 
     #[test]
     fn never_shown_and_never_malformed() {

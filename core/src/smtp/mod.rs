@@ -5,6 +5,7 @@
 //! [`lmtp`](crate::lmtp).
 
 mod address;
+mod base64;
 mod client;
 mod command;
 mod credentials;

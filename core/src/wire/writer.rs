@@ -1,19 +1,24 @@
-use core::slice::IterMut;
-
 use crate::Error;
 
 /// Writes into a bounded buffer and counts what it would have taken.
 #[derive(Debug)]
 pub struct Writer<'o> {
-    free: IterMut<'o, u8>,
-    capacity: usize,
+    output: &'o mut [u8],
     needed: usize,
 }
 
 impl<'o> Writer<'o> {
     /// Starts at the front of `output`.
     pub fn new(output: &'o mut [u8]) -> Self {
-        Self { capacity: output.len(), free: output.iter_mut(), needed: 0 }
+        Self { output, needed: 0 }
+    }
+
+    /// Appends one octet, if it fits.
+    pub fn push(&mut self, octet: u8) {
+        if let Some(place) = self.output.get_mut(self.needed) {
+            *place = octet;
+        }
+        self.needed = self.needed.saturating_add(1);
     }
 
     /// Appends `octets`, as far as they fit.
@@ -21,11 +26,8 @@ impl<'o> Writer<'o> {
     /// Octet by octet: in small firmware this is the only copy, and `memcpy` is larger than the
     /// rest of a client.
     pub fn put(&mut self, octets: &[u8]) {
-        self.needed = self.needed.saturating_add(octets.len());
         for octet in octets {
-            if let Some(place) = self.free.next() {
-                *place = *octet;
-            }
+            self.push(*octet);
         }
     }
 
@@ -37,17 +39,40 @@ impl<'o> Writer<'o> {
         }
         while let Some(digit) = number.checked_div(unit) {
             #[expect(clippy::cast_possible_truncation, reason = "below 10")]
-            self.put(&[(digit % 10) as u8 | b'0']);
+            self.push((digit % 10) as u8 | b'0');
             unit /= 10;
         }
+    }
+
+    /// How many octets were appended, whether they fit or not.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.needed
+    }
+
+    /// Whether nothing was appended.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.needed == 0
+    }
+
+    /// Whether everything so far fits.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.needed <= self.output.len()
+    }
+
+    /// Takes back everything behind the first `len` octets.
+    pub fn truncate(&mut self, len: usize) {
+        self.needed = self.needed.min(len);
     }
 
     /// The length of what was written.
     ///
     /// # Errors
     /// [`Error::OutputTooSmall`] if something did not fit.
-    pub fn finish(self) -> Result<usize, Error> {
-        if self.needed <= self.capacity {
+    pub const fn finish(self) -> Result<usize, Error> {
+        if self.fits() {
             Ok(self.needed)
         } else {
             Err(Error::OutputTooSmall { needed: self.needed })
@@ -87,5 +112,19 @@ mod tests {
             writer.put(b"");
             assert_eq!(writer.finish(), expected);
         }
+    }
+
+    #[test]
+    fn takes_back_what_does_not_fit() {
+        let mut output = [0; 4];
+        let mut writer = Writer::new(&mut output);
+        writer.put(b"ab");
+        let mark = writer.len();
+        writer.put(b"cde");
+        assert!(!writer.fits());
+        writer.truncate(mark);
+        writer.put(b"xy");
+        assert_eq!(writer.finish(), Ok(4));
+        assert_eq!(&output, b"abxy");
     }
 }

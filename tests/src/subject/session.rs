@@ -1,7 +1,5 @@
-use starttls::smtp::session::{Event, Exchange, Send};
-use starttls::smtp::{
-    Address, Credentials, Dialect, Envelope, LineEnds, Reply, Session, Stuffer, session,
-};
+use starttls::smtp::session::{Event, Exchange};
+use starttls::smtp::{Address, Credentials, Dialect, Envelope, LineEnds, Reply, Session, Stuffer};
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step};
@@ -40,14 +38,14 @@ pub trait Authenticates: Channel + Sized + 'static {
     fn authenticate<'s, 'c, D: Dialect>(
         session: &'s mut Session<'static, Self, D>,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, session::Authenticate<'c>, Self, D>, Error>;
+    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error>;
 }
 
 impl Authenticates for Tls {
     fn authenticate<'s, 'c, D: Dialect>(
         session: &'s mut Session<'static, Self, D>,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, session::Authenticate<'c>, Self, D>, Error> {
+    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error> {
         session.authenticate(credentials)
     }
 }
@@ -56,7 +54,7 @@ impl Authenticates for Plaintext {
     fn authenticate<'s, 'c, D: Dialect>(
         _: &'s mut Session<'static, Self, D>,
         _: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, session::Authenticate<'c>, Self, D>, Error> {
+    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error> {
         panic!("the method does not exist: a row cannot ask for it")
     }
 }
@@ -142,7 +140,7 @@ fn said(reply: Reply<'_>) -> String {
 
 /// Hands over the message, in large pieces or in the smallest.
 fn put<C: Channel, D: Dialect>(
-    exchange: &mut Exchange<'_, '_, Send<'_>, C, D>,
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
     mut message: &[u8],
     room: Room,
     log: &mut Log,

@@ -11,12 +11,8 @@ pub enum Command {
     Hello,
     /// `HELO`, in plaintext only.
     Helo,
-    /// `AUTH`.
+    /// `AUTH`, with all that it asks for.
     Auth,
-    /// The user name, asked for by `AUTH LOGIN`.
-    User,
-    /// The password, asked for by `AUTH LOGIN`.
-    Password,
     /// `MAIL FROM`.
     Mail,
     /// `RCPT TO`.
@@ -67,4 +63,36 @@ pub enum Event<'i> {
     NoRecipients,
     /// LMTP only: every [`Delivery`](Self::Delivery) is told; the job is done.
     Delivered,
+}
+
+impl Event<'_> {
+    /// Whether the job ends with it.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Rejected { .. } | Self::NoRecipients | Self::Delivered)
+    }
+}
+
+/// What became of a mail. Exhaustive: whoever asks has to know every answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Fate {
+    /// Nothing of the message was sent.
+    NotSent,
+    /// The server refused it, or did not get the end of it: nobody has it.
+    NotAccepted,
+    /// The server takes responsibility for it (RFC 5321 §4.2.5); LMTP: for one recipient at least,
+    /// and the events tell for which.
+    Accepted,
+    /// The end was sent and no answer came. The server may have it: sent again, it may arrive twice
+    /// (RFC 1047).
+    Unknown,
+}
+
+impl Fate {
+    /// Whether sending it again cannot make it arrive twice.
+    #[must_use]
+    pub const fn is_safe_to_retry(self) -> bool {
+        matches!(self, Self::NotSent | Self::NotAccepted)
+    }
 }

@@ -1,43 +1,46 @@
-use crate::smtp::reply::{decimal, keyword};
+use super::Mechanism;
+use crate::smtp::reply::decimal;
 
 /// What the server said it can do, inside the channel of this session and nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extensions {
     set: u8,
-    max_size: Option<usize>,
+    mechanisms: u8,
+    max_size: usize,
 }
 
-const PLAIN: u8 = 1;
-const LOGIN: u8 = 1 << 1;
-const EIGHT_BIT_MIME: u8 = 1 << 2;
-const PIPELINING: u8 = 1 << 3;
-const ENHANCED_STATUS_CODES: u8 = 1 << 4;
-const SIZE: u8 = 1 << 5;
+/// Each keyword has the bit of its place.
+const KEYWORDS: [&[u8]; 4] = [b"SIZE", b"8BITMIME", b"PIPELINING", b"ENHANCEDSTATUSCODES"];
+
+const SIZE: u8 = 1;
+const EIGHT_BIT_MIME: u8 = 1 << 1;
+const PIPELINING: u8 = 1 << 2;
+const ENHANCED_STATUS_CODES: u8 = 1 << 3;
 
 impl Extensions {
     /// Takes one line of the answer to EHLO, behind its code.
     pub(super) fn read(&mut self, line: &[u8]) {
-        let name = keyword(line);
-        let parameters = line.get(name.len()..).unwrap_or_default();
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        if is(b"AUTH") {
-            for mechanism in parameters.split(|octet| *octet == b' ') {
-                if mechanism.eq_ignore_ascii_case(b"PLAIN") {
-                    self.set |= PLAIN;
-                } else if mechanism.eq_ignore_ascii_case(b"LOGIN") {
-                    self.set |= LOGIN;
+        let mut words = line.split(|octet| *octet == b' ');
+        let name = words.next().unwrap_or_default();
+        let mut bit = 1;
+        for keyword in &KEYWORDS {
+            if name.eq_ignore_ascii_case(keyword) {
+                self.set |= bit;
+            }
+            bit <<= 1;
+        }
+        let is_auth = name.eq_ignore_ascii_case(b"AUTH");
+        let is_size = name.eq_ignore_ascii_case(b"SIZE");
+        for word in words {
+            if is_size && !word.is_empty() {
+                self.max_size = decimal(word).unwrap_or_default();
+            }
+            for mechanism in Mechanism::ALL {
+                if is_auth && word.eq_ignore_ascii_case(mechanism.name().as_bytes()) {
+                    self.mechanisms |= mechanism.bit();
                 }
             }
-        } else if is(b"SIZE") {
-            self.set |= SIZE;
-            self.max_size = decimal(parameters.trim_ascii());
-        } else if is(b"8BITMIME") {
-            self.set |= EIGHT_BIT_MIME;
-        } else if is(b"PIPELINING") {
-            self.set |= PIPELINING;
-        } else if is(b"ENHANCEDSTATUSCODES") {
-            self.set |= ENHANCED_STATUS_CODES;
         }
     }
 
@@ -45,16 +48,10 @@ impl Extensions {
         self.set & extension != 0
     }
 
-    /// `AUTH PLAIN`, RFC 4954 and RFC 4616.
+    /// `AUTH` by this mechanism, RFC 4954.
     #[must_use]
-    pub const fn auth_plain(self) -> bool {
-        self.has(PLAIN)
-    }
-
-    /// `AUTH LOGIN`, which no RFC describes and many servers offer.
-    #[must_use]
-    pub const fn auth_login(self) -> bool {
-        self.has(LOGIN)
+    pub const fn offers(self, mechanism: Mechanism) -> bool {
+        self.mechanisms & mechanism.bit() != 0
     }
 
     /// `8BITMIME`, RFC 6152.
@@ -85,7 +82,10 @@ impl Extensions {
     /// or said 0, or more than fits.
     #[must_use]
     pub const fn max_size(self) -> Option<usize> {
-        self.max_size
+        match self.max_size {
+            0 => None,
+            size => Some(size),
+        }
     }
 }
 
@@ -96,12 +96,12 @@ mod tests {
     #[test]
     fn keywords_in_any_case() {
         let mut extensions = Extensions::default();
-        for line in
-            ["auth LOGIN plain XOAUTH2", "SIZE 35882577", "8BitMIME", "XPIPELINING", " ", ""]
+        for line in ["auth LOGIN plain XOAUTH", "SIZE 35882577", "8BitMIME", "XPIPELINING", " ", ""]
         {
             extensions.read(line.as_bytes());
         }
-        assert!(extensions.auth_plain() && extensions.auth_login() && extensions.eight_bit_mime());
+        assert!(extensions.offers(Mechanism::Plain) && extensions.offers(Mechanism::Login));
+        assert!(extensions.eight_bit_mime());
         assert!(!extensions.pipelining() && !extensions.enhanced_status_codes());
         assert_eq!(extensions.max_size(), Some(35_882_577));
     }

@@ -1,23 +1,24 @@
 //! The sending side of a mail connection, after the upgrade.
 
+mod dialogue;
 mod event;
+mod exchange;
 mod extensions;
-mod jobs;
+mod mechanism;
 
 use core::marker::PhantomData;
-use core::time::Duration;
 
-pub use event::{Command, Event};
+use dialogue::Job;
+pub use event::{Command, Event, Fate};
+pub use exchange::Exchange;
 pub use extensions::Extensions;
-use jobs::Work;
-pub use jobs::{Authenticate, Hello, Job, Mechanism, Quit, Reset, Send};
+pub use mechanism::Mechanism;
 
-use super::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
-use super::reply::{FIRST, Reply};
+use super::limits::MAX_LINE;
+use super::reply::FIRST;
 use super::{Credentials, Dialect, Domain, Envelope, LineEnds, Smtp, Stuffer};
-use crate::client::MAX_FRAMES;
-use crate::wire::{Framing, Lines, Writer};
-use crate::{Channel, Error, Machine, Step, Tls, Verification};
+use crate::wire::Lines;
+use crate::{Channel, Error, Tls, Verification};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -38,10 +39,10 @@ enum State {
 /// A mail session over TLS, or knowingly over plaintext.
 ///
 /// It lives as long as its connection and is driven by jobs: [`hello`](Self::hello) first, then
-/// any of the others, and [`quit`](Self::quit). A job borrows the session and what it sends, and
-/// can be taken up again by calling the same method with the same argument, so that an event loop
-/// can keep the session and not the job. Behind the event that ends a job, the same call begins a
-/// new one.
+/// any of the others as often as needed, and [`quit`](Self::quit). A job borrows the session and
+/// what it sends, and can be taken up again by calling the same method with the same argument, so
+/// that an event loop can keep the session and not the job. Behind the event that ends a job
+/// ([`Event::is_last`]), the same call begins a new one.
 ///
 /// ```
 /// # use starttls::{smtp, Error, Machine, Step, Tls};
@@ -55,6 +56,9 @@ enum State {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// With a server that offers `PIPELINING` (RFC 2920) the envelope and `DATA` are said at once: a mail
+/// takes two round trips.
 #[derive(Debug)]
 pub struct Session<'a, C, D = Smtp> {
     domain: Domain<'a>,
@@ -66,10 +70,22 @@ pub struct Session<'a, C, D = Smtp> {
     state: State,
     extensions: Extensions,
     stuffer: Stuffer,
+    fate: Fate,
     /// A transaction is open on the server that RSET has to end.
     dirty: bool,
-    /// Recipients asked for, answered with yes, and (LMTP) delivered.
+    /// Responses of the client in AUTH so far.
+    round: u8,
+    /// Commands of this job that are not answered.
+    pending: u8,
+    /// Commands of a job that is over that are not answered.
+    stale: u8,
+    /// The server waits for a message that will not come.
+    waits_in_vain: bool,
+    /// LMTP: the message was delivered to somebody.
+    taken: bool,
+    /// Recipients asked for, answered, answered with yes, and (LMTP) told of the delivery.
     asked: u16,
+    answered: u16,
     accepted: u16,
     delivered: u16,
 }
@@ -93,8 +109,15 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
             state,
             extensions: Extensions::default(),
             stuffer: Stuffer::new(LineEnds::Strict),
+            fate: Fate::NotSent,
             dirty: false,
+            round: 0,
+            pending: 0,
+            stale: 0,
+            waits_in_vain: false,
+            taken: false,
             asked: 0,
+            answered: 0,
             accepted: 0,
             delivered: 0,
         }
@@ -112,6 +135,12 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         &self.channel
     }
 
+    /// What became of the mail that was sent last, whatever happened to the connection since.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        self.fate
+    }
+
     /// What to do with lone CR or LF in the messages of this session, from here on.
     pub const fn set_line_ends(&mut self, line_ends: LineEnds) {
         self.stuffer.set_line_ends(line_ends);
@@ -121,8 +150,8 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way or this one was done.
-    pub fn hello(&mut self) -> Result<Exchange<'_, 'a, Hello, C, D>, Error> {
-        self.job(Hello)
+    pub fn hello(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
+        self.job(Job::Hello)
     }
 
     /// Sends one mail. After [`Event::Body`] the message follows through the job.
@@ -134,42 +163,42 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     pub fn send<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
-    ) -> Result<Exchange<'_, 'a, Send<'m>, C, D>, Error> {
+    ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
         if self.state == State::Idle {
             envelope.check(self.extensions)?;
         }
-        self.job(Send(envelope))
+        self.job(Job::Send(envelope))
     }
 
     /// Drops a mail that was begun and not finished, or asks whether the server is still there.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way.
-    pub fn reset(&mut self) -> Result<Exchange<'_, 'a, Reset, C, D>, Error> {
-        self.job(Reset)
+    pub fn reset(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
+        self.job(Job::Reset)
     }
 
     /// Says goodbye.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way.
-    pub fn quit(&mut self) -> Result<Exchange<'_, 'a, Quit, C, D>, Error> {
-        self.job(Quit)
+    pub fn quit(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
+        self.job(Job::Quit)
     }
 
-    fn job<J: Job>(&mut self, job: J) -> Result<Exchange<'_, 'a, J, C, D>, Error> {
+    fn job<'m>(&mut self, job: Job<'m>) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
         match self.state {
             State::Idle => {
-                if let Some(command) = job.work().first(self.dirty) {
-                    (self.asked, self.accepted, self.delivered) = (0, 0, 0);
-                    self.state = State::Ask(command);
-                } else {
-                    return Err(Error::OutOfOrder);
+                let command = job.first(self.dirty).ok_or(Error::OutOfOrder)?;
+                if let Job::Send(_) = job {
+                    self.fate = Fate::NotSent;
+                    self.taken = false;
+                    (self.asked, self.answered, self.accepted, self.delivered) = (0, 0, 0, 0);
                 }
+                self.state = State::Ask(command);
             }
-            State::Ask(command) | State::Await(command) if job.work().owns(command) => {}
-            State::Body | State::NoRecipients | State::Delivered
-                if job.work().owns(Command::Message) => {}
+            State::Ask(command) | State::Await(command) if job.owns(command) => {}
+            State::Body | State::NoRecipients | State::Delivered if job.owns(Command::Message) => {}
             State::Failed(error) => return Err(error),
             _ => return Err(Error::OutOfOrder),
         }
@@ -183,7 +212,8 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
 }
 
 impl<'a, D: Dialect> Session<'a, Tls, D> {
-    /// Proves who the client is, by the strongest mechanism that the server offers.
+    /// Proves who the client is, by the strongest mechanism that the server offers, or the one that
+    /// the credentials name.
     ///
     /// It exists on sessions over TLS only:
     ///
@@ -201,159 +231,15 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
     pub fn authenticate<'c>(
         &mut self,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'_, 'a, Authenticate<'c>, Tls, D>, Error> {
+    ) -> Result<Exchange<'_, 'a, 'c, Tls, D>, Error> {
         if self.channel.verification() != Verification::Verified {
             return Err(Error::Unverified);
         }
-        let mechanism = Mechanism::strongest(self.extensions).ok_or(match self.state {
+        let mechanism = credentials.mechanism(self.extensions).ok_or(match self.state {
             State::Failed(error) => error,
             State::Idle => Error::Unsupported,
             _ => Error::OutOfOrder,
         })?;
-        self.job(Authenticate { mechanism, credentials })
-    }
-}
-
-/// A job of a session that is under way.
-#[derive(Debug)]
-pub struct Exchange<'s, 'a, J, C, D = Smtp> {
-    session: &'s mut Session<'a, C, D>,
-    job: J,
-}
-
-impl<C: Channel, D: Dialect> Exchange<'_, '_, Send<'_>, C, D> {
-    /// Fills `output` from the front of `message` and says how many octets to send, after
-    /// [`Event::Body`]. What is left of `message` comes with the next call.
-    ///
-    /// # Errors
-    /// Those of [`Stuffer::push`]; [`Error::OutOfOrder`] if the server does not wait for a message.
-    /// After [`Error::BareLineEnd`] the connection is good for nothing more: close it, and the
-    /// server drops the mail.
-    pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        match self.session.state {
-            State::Body => self.session.stuffer.push(message, output),
-            State::Failed(error) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
-    }
-
-    /// Ends the message; what became of it comes with the next steps.
-    ///
-    /// # Errors
-    /// Those of [`Stuffer::end`] and [`body`](Self::body).
-    pub fn finish(&mut self) -> Result<(), Error> {
-        match self.session.state {
-            State::Body => {
-                self.session.stuffer.end()?;
-                self.session.state = State::Ask(Command::Message);
-                Ok(())
-            }
-            State::Failed(error) => Err(error),
-            _ => Err(Error::OutOfOrder),
-        }
-    }
-}
-
-impl<C: Channel, D: Dialect> Session<'_, C, D> {
-    fn step<'i>(
-        &mut self,
-        work: Work<'_>,
-        input: &mut &'i [u8],
-        output: &mut [u8],
-    ) -> Result<Step<Event<'i>>, Error> {
-        match self.state {
-            State::Await(command) => match self.lines.next(input) {
-                Ok(Some(line)) => self.receive(command, work, line).map(Step::Event),
-                Ok(None) => Ok(Step::Read),
-                Err(error) => Err(error),
-            }
-            .map_err(|error| self.fail(error)),
-            State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
-            State::Ask(command) => {
-                let mut out = Writer::new(output);
-                self.print(command, work, &mut out);
-                let written = out.finish()?;
-                self.state = State::Await(command);
-                Ok(Step::Write(written))
-            }
-            State::NoRecipients => {
-                self.state = State::Idle;
-                Ok(Step::Event(Event::NoRecipients))
-            }
-            State::Delivered => {
-                self.state = State::Idle;
-                Ok(Step::Event(Event::Delivered))
-            }
-            State::Body | State::Idle | State::Closed => Err(Error::OutOfOrder),
-            State::Failed(error) => Err(error),
-        }
-    }
-
-    fn receive<'i>(
-        &mut self,
-        command: Command,
-        work: Work<'_>,
-        line: &'i [u8],
-    ) -> Result<Event<'i>, Error> {
-        let first = self.code == FIRST;
-        let reply = Reply::follow(line, &mut self.code)?;
-        if command == Command::Hello && !first {
-            self.extensions.read(reply.text().0);
-        }
-        if !reply.is_last() {
-            self.frames = self.frames.wrapping_add(1);
-            if self.frames >= MAX_FRAMES {
-                return Err(Error::ReplyTooLong);
-            }
-            return Ok(Event::Received(reply));
-        }
-        self.frames = 0;
-        if reply.digits() == b"421" && command != Command::Quit {
-            return Err(Error::Closing);
-        }
-        self.answered(command, work, reply)
-    }
-}
-
-impl<C: Channel, D: Dialect, J: Job> Machine for Exchange<'_, '_, J, C, D> {
-    type Event<'i> = Event<'i>;
-
-    const MAX_INPUT: usize = MAX_LINE;
-    const MAX_OUTPUT: usize = jobs::MAX_OUTPUT;
-
-    fn step<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        output: &mut [u8],
-    ) -> Result<Step<Event<'i>>, Error> {
-        self.session.step(self.job.work(), input, output)
-    }
-
-    fn end_of_input(&mut self) -> Result<(), Error> {
-        match self.session.state {
-            // The server may close without an answer to QUIT; the mail is safe.
-            State::Closed | State::Await(Command::Quit) => {
-                self.session.state = State::Closed;
-                Ok(())
-            }
-            State::Failed(error) => Err(error),
-            _ => Err(self.session.fail(Error::Closed)),
-        }
-    }
-
-    fn timed_out(&mut self) -> Error {
-        match self.session.state {
-            State::Failed(error) => error,
-            _ => self.session.fail(Error::TimedOut),
-        }
-    }
-
-    fn wait(&self) -> Option<Duration> {
-        match self.session.state {
-            State::Await(Command::Data) => Some(DATA_WAIT),
-            State::Await(Command::Message) => Some(MESSAGE_WAIT),
-            State::Await(_) => Some(COMMAND_WAIT),
-            _ => None,
-        }
+        self.job(Job::Authenticate(mechanism, credentials))
     }
 }

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use starttls::smtp::session::Event;
+use starttls::smtp::session::{Event, Exchange};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Session};
 use starttls::{Buffer, Error, Machine, Policy, Step, Tls, Verification, client};
 use starttls_thumb::{opaque, receive, send};
@@ -33,31 +33,112 @@ const fn address(text: &str) -> Address<'_> {
 
 type Received = Buffer<512>;
 
-/// Steps until `event` says that it is enough.
-fn drive<M: Machine>(
-    machine: &mut M,
-    buffer: &mut Received,
-    mut event: impl FnMut(&mut M, M::Event<'_>) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let mut output = [0; 128];
+type Job<'j> = Exchange<'j, 'static, 'j, Tls>;
+
+/// Everything of the library that a caller calls, so that the size report can tell the two apart.
+mod library {
+    use super::*;
+
+    #[inline(never)]
+    pub fn client_step<'i>(
+        client: &mut smtp::Client<'static>,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<client::Event<'i>>, Error> {
+        client.step(input, output)
+    }
+
+    #[inline(never)]
+    pub fn secure(client: smtp::Client<'static>, unread: &[u8]) -> Result<Tls, Error> {
+        client.into_upgrade(unread)?.established(opaque(Verification::Verified))
+    }
+
+    #[inline(never)]
+    pub fn job<'j>(session: &'j mut Session<'static, Tls>, n: u8) -> Result<Job<'j>, Error> {
+        match n {
+            0 => session.hello(),
+            1 => session.authenticate(&CREDENTIALS),
+            2 => session.send(&ENVELOPE),
+            _ => session.quit(),
+        }
+    }
+
+    #[inline(never)]
+    pub fn step<'i>(
+        job: &mut Job<'_>,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        job.step(input, output)
+    }
+
+    #[inline(never)]
+    pub fn body(job: &mut Job<'_>, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        job.body(message, output)
+    }
+
+    #[inline(never)]
+    pub fn finish(job: &mut Job<'_>) -> Result<(), Error> {
+        job.finish()
+    }
+
+    #[inline(never)]
+    pub fn receive(buffer: &mut Received) {
+        let _ = buffer.fill(|free| Ok::<_, Error>(super::receive(free)));
+    }
+}
+
+/// Brings the connection to TLS.
+fn upgrade(received: &mut Received, output: &mut [u8]) -> Result<Tls, Error> {
+    let mut client = smtp::Client::new(NAME, Policy::Required);
     loop {
-        let mut input = buffer.filled();
-        let step = machine.step(&mut input, &mut output)?;
+        let mut input = received.filled();
+        let step = library::client_step(&mut client, &mut input, output)?;
         let unread = input.len();
-        let enough = match step {
-            Step::Write(n) => {
-                send(output.get(..n).unwrap_or_default());
-                false
+        if let Step::Write(n) = step {
+            send(output.get(..n).unwrap_or_default());
+        }
+        let ready = matches!(step, Step::Event(client::Event::UpgradeReady));
+        let read = matches!(step, Step::Read);
+        received.keep(unread);
+        if ready {
+            return library::secure(client, received.filled());
+        }
+        if read {
+            library::receive(received);
+        }
+    }
+}
+
+/// Runs a job of the session to its end.
+fn run(mut job: Job<'_>, received: &mut Received, output: &mut [u8]) -> Result<(), Error> {
+    loop {
+        let mut input = received.filled();
+        let step = library::step(&mut job, &mut input, output)?;
+        let unread = input.len();
+        let mut last = false;
+        let mut read = false;
+        match step {
+            Step::Write(n) => send(output.get(..n).unwrap_or_default()),
+            Step::Event(Event::Body(_)) => {
+                let mut message = MESSAGE;
+                while !message.is_empty() {
+                    let n = library::body(&mut job, &mut message, output)?;
+                    send(output.get(..n).unwrap_or_default());
+                }
+                library::finish(&mut job)?;
             }
-            Step::Event(happened) => event(machine, happened)?,
-            Step::Read => {
-                buffer.keep(unread);
-                buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
-                continue;
+            Step::Event(Event::Rejected { .. } | Event::NoRecipients) => {
+                return Err(Error::Refused);
             }
-        };
-        buffer.keep(unread);
-        if enough {
+            Step::Event(event) => last = event.is_last(),
+            Step::Read => read = true,
+        }
+        received.keep(unread);
+        if read {
+            library::receive(received);
+        }
+        if last {
             return Ok(());
         }
     }
@@ -65,38 +146,12 @@ fn drive<M: Machine>(
 
 fn mail() -> Result<(), Error> {
     let mut received = Received::new();
-    let mut client = smtp::Client::new(NAME, Policy::Required);
-    drive(&mut client, &mut received, |_, event| Ok(event == client::Event::UpgradeReady))?;
-    let upgrade = client.into_upgrade(received.filled())?;
-    let verified = opaque(true);
-    let tls = upgrade.established(if verified {
-        Verification::Verified
-    } else {
-        Verification::Unverified
-    })?;
-
-    let mut received = Received::new();
-    let mut session = Session::<Tls>::new(tls, NAME);
-    let done = |event: &Event<'_>| matches!(event, Event::Done(_));
-    drive(&mut session.hello()?, &mut received, |_, event| Ok(done(&event)))?;
-    drive(&mut session.authenticate(&CREDENTIALS)?, &mut received, |_, event| match event {
-        Event::Rejected { .. } => Err(Error::Refused),
-        _ => Ok(done(&event)),
-    })?;
-    drive(&mut session.send(&ENVELOPE)?, &mut received, |job, event| match event {
-        Event::Rejected { .. } | Event::NoRecipients => Err(Error::Refused),
-        Event::Body(_) => {
-            let mut message = MESSAGE;
-            let mut output = [0; 64];
-            while !message.is_empty() {
-                let n = job.body(&mut message, &mut output)?;
-                send(output.get(..n).unwrap_or_default());
-            }
-            job.finish().map(|()| false)
-        }
-        _ => Ok(done(&event)),
-    })?;
-    drive(&mut session.quit()?, &mut received, |_, event| Ok(done(&event)))
+    let mut output = [0; 128];
+    let mut session = Session::new(upgrade(&mut received, &mut output)?, NAME);
+    for n in 0..4 {
+        run(library::job(&mut session, n)?, &mut received, &mut output)?;
+    }
+    Ok(())
 }
 
 #[unsafe(no_mangle)]

@@ -1,0 +1,208 @@
+use core::time::Duration;
+
+use super::dialogue::{self, Job};
+use super::{Command, Event, Fate, Session, State};
+use crate::client::MAX_FRAMES;
+use crate::smtp::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
+use crate::smtp::reply::{FIRST, Reply};
+use crate::smtp::{Dialect, Smtp};
+use crate::wire::{Framing, Writer};
+use crate::{Channel, Error, Machine, Step};
+
+/// A job of a [`Session`] that is under way.
+#[derive(Debug)]
+pub struct Exchange<'s, 'a, 'm, C, D = Smtp> {
+    pub(super) session: &'s mut Session<'a, C, D>,
+    pub(super) job: Job<'m>,
+}
+
+impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
+    /// Fills `output` from the front of `message` and says how many octets to send, after
+    /// [`Event::Body`]. What is left of `message` comes with the next call.
+    ///
+    /// # Errors
+    /// Those of [`Stuffer::push`](crate::smtp::Stuffer::push); [`Error::OutOfOrder`] if the server
+    /// does not wait for a message. After [`Error::BareLineEnd`] the connection is good for nothing
+    /// more: close it, and the server drops the mail.
+    pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        self.awaited()?;
+        self.session.stuffer.push(message, output)
+    }
+
+    /// Ends the message; what became of it comes with the next steps.
+    ///
+    /// # Errors
+    /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
+    pub fn finish(&mut self) -> Result<(), Error> {
+        self.awaited()?;
+        self.session.stuffer.end()?;
+        self.session.state = State::Ask(Command::Message);
+        Ok(())
+    }
+
+    /// Whether the server waits for the message.
+    fn awaited(&self) -> Result<(), Error> {
+        match self.session.state {
+            State::Body => Ok(()),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+}
+
+impl<C: Channel, D: Dialect> Session<'_, C, D> {
+    fn step<'i>(
+        &mut self,
+        job: Job<'_>,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        let mut out = Writer::new(output);
+        let event = match self.state {
+            // Without recipients the server gets an empty message (RFC 2920 §3.1).
+            State::Ask(_) | State::NoRecipients if self.waits_in_vain => {
+                out.put(b".\r\n");
+                let written = out.finish()?;
+                self.waits_in_vain = false;
+                self.stale = 1;
+                return Ok(Step::Write(written));
+            }
+            State::Failed(error) => return Err(error),
+            State::Body | State::Idle | State::Closed => return Err(Error::OutOfOrder),
+            State::Await(_) => return self.receive(job, input),
+            _ if self.stale > 0 => return self.receive(job, input),
+            State::Ask(Command::Auth) if self.pending > 0 => return self.respond(job, input, out),
+            // What is there before the question cannot be its answer.
+            State::Ask(_) if self.pending == 0 && !input.is_empty() => {
+                return Err(Error::Unsolicited);
+            }
+            State::Ask(command) => {
+                self.ask(command, job, &mut out);
+                return out.finish().map(Step::Write);
+            }
+            State::NoRecipients => Event::NoRecipients,
+            State::Delivered => Event::Delivered,
+        };
+        self.state = State::Idle;
+        Ok(Step::Event(event))
+    }
+
+    /// Answers the challenge in front of the input.
+    fn respond<'i>(
+        &mut self,
+        job: Job<'_>,
+        input: &mut &'i [u8],
+        mut out: Writer<'_>,
+    ) -> Result<Step<Event<'i>>, Error> {
+        let mut rest = *input;
+        let challenge = self.lines.next(&mut rest)?;
+        match (challenge, job) {
+            (Some(_), Job::Authenticate(mechanism, credentials)) if rest.is_empty() => {
+                mechanism.respond(self.round, credentials, &mut out);
+            }
+            _ => return Err(Error::Unsolicited),
+        }
+        let written = out.finish()?;
+        *input = rest;
+        self.round = self.round.wrapping_add(1);
+        self.state = State::Await(Command::Auth);
+        Ok(Step::Write(written))
+    }
+
+    fn receive<'i>(
+        &mut self,
+        job: Job<'_>,
+        input: &mut &'i [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        let mut rest = *input;
+        let Some(line) = self.lines.next(&mut rest)? else { return Ok(Step::Read) };
+        let before = self.code;
+        let reply = Reply::follow(line, &mut self.code)?;
+        let command = match self.state {
+            State::Await(command) if self.stale == 0 => Some(command),
+            _ => None,
+        };
+        if command == Some(Command::Auth) && reply.digits() == b"334" && reply.is_last() {
+            if job.is_proven(self.round) {
+                return Err(Error::UnexpectedReply);
+            }
+            // The challenge stays in the input until it is answered.
+            (self.frames, self.state) = (0, State::Ask(Command::Auth));
+            return Ok(Step::Event(Event::Received(reply)));
+        }
+        *input = rest;
+        if command == Some(Command::Hello) && before != FIRST {
+            self.extensions.read(reply.text().as_untrusted_bytes());
+        }
+        let event = if !reply.is_last() {
+            self.frames = self.frames.wrapping_add(1);
+            if self.frames >= MAX_FRAMES {
+                return Err(Error::ReplyTooLong);
+            }
+            Event::Received(reply)
+        } else {
+            self.frames = 0;
+            if reply.digits() == b"421" && command != Some(Command::Quit) {
+                if D::IS_SMTP && command == Some(Command::Message) {
+                    self.fate = Fate::NotAccepted;
+                }
+                return Err(Error::Closing);
+            }
+            match command {
+                Some(command) => self.answered(command, job, reply)?,
+                None => {
+                    self.stale = self.stale.wrapping_sub(1);
+                    self.waits_in_vain = self.stale == 0 && reply.digits() == b"354";
+                    Event::Received(reply)
+                }
+            }
+        };
+        Ok(Step::Event(event))
+    }
+}
+
+impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
+    type Event<'i> = Event<'i>;
+
+    const MAX_INPUT: usize = MAX_LINE;
+    const MAX_OUTPUT: usize = dialogue::MAX_OUTPUT;
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
+        self.session
+            .step(self.job, input, output)
+            .map_err(|error| if error.is_ours() { error } else { self.session.fail(error) })
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        match self.session.state {
+            // The server may close without an answer to QUIT; the mail is safe.
+            State::Closed | State::Await(Command::Quit) => {
+                self.session.state = State::Closed;
+                Ok(())
+            }
+            State::Failed(error) => Err(error),
+            _ => Err(self.session.fail(Error::Closed)),
+        }
+    }
+
+    fn timed_out(&mut self) -> Error {
+        match self.session.state {
+            State::Failed(error) => error,
+            _ => self.session.fail(Error::TimedOut),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self.session.state {
+            _ if self.session.stale > 0 => Some(COMMAND_WAIT),
+            State::Await(Command::Data) => Some(DATA_WAIT),
+            State::Await(Command::Message) => Some(MESSAGE_WAIT),
+            State::Await(_) => Some(COMMAND_WAIT),
+            _ => None,
+        }
+    }
+}
