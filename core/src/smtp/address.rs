@@ -146,6 +146,18 @@ const fn domain(input: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// `Atom = 1*atext`, of ASCII alone.
+pub(super) const fn is_atom(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let [octet, tail @ ..] = rest {
+        if !octet.is_ascii() || !Word::Atom.has(*octet) {
+            return false;
+        }
+        rest = tail;
+    }
+    !text.is_empty()
+}
+
 /// The rest of `address-literal = "[" … "]"`.
 const fn address_literal(mut rest: &[u8]) -> Option<&[u8]> {
     loop {

@@ -11,6 +11,7 @@ mod command;
 mod credentials;
 mod dialect;
 mod dots;
+pub mod dsn;
 mod envelope;
 mod limits;
 pub mod receiver;
