@@ -80,6 +80,9 @@ pub trait Channel: sealed::Sealed {
     /// Whether it is not encrypted.
     #[doc(hidden)]
     fn is_plaintext(&self) -> bool;
+    /// Whether it is encrypted and the peer is known.
+    #[doc(hidden)]
+    fn is_verified(&self) -> bool;
 }
 
 impl Channel for Tls {
@@ -90,6 +93,10 @@ impl Channel for Tls {
     fn is_plaintext(&self) -> bool {
         false
     }
+
+    fn is_verified(&self) -> bool {
+        self.verification == Verification::Verified
+    }
 }
 
 impl Channel for Plaintext {
@@ -99,6 +106,10 @@ impl Channel for Plaintext {
 
     fn is_plaintext(&self) -> bool {
         true
+    }
+
+    fn is_verified(&self) -> bool {
+        false
     }
 }
 

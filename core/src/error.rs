@@ -19,6 +19,8 @@ pub enum Error {
     OutOfOrder,
     /// The message has a CR or LF that stands alone, and the caller asked for strictness.
     BareLineEnd,
+    /// The message has a line that is longer than mail allows, and can be sent if it is encoded.
+    LineTooLong,
     /// The server does not offer what the caller needs; nothing changed.
     Unsupported,
     /// The message has more octets than the server takes; nothing changed.
@@ -91,6 +93,7 @@ impl Error {
             Self::OutputTooSmall { .. }
             | Self::OutOfOrder
             | Self::BareLineEnd
+            | Self::LineTooLong
             | Self::Unsupported
             | Self::MessageTooLarge => Kind::Caller,
             Self::NotOffered => Kind::NotOffered,
@@ -122,7 +125,10 @@ impl Error {
     #[must_use]
     pub const fn rule(self) -> &'static str {
         match self {
-            Self::OutputTooSmall { .. } | Self::BareLineEnd | Self::MessageTooLarge => "I12",
+            Self::OutputTooSmall { .. }
+            | Self::BareLineEnd
+            | Self::LineTooLong
+            | Self::MessageTooLarge => "I12",
             Self::OutOfOrder => "I18",
             Self::NotOffered | Self::Refused | Self::Unsupported => "I5",
             Self::Closing | Self::Closed | Self::UnexpectedReply => "I4",
@@ -145,6 +151,7 @@ impl Error {
             Self::OutputTooSmall { .. } => "the output buffer is too small",
             Self::OutOfOrder => "the method may not be called in this state",
             Self::BareLineEnd => "the message has a CR or LF that stands alone",
+            Self::LineTooLong => "the message has a line of more than 998 octets",
             Self::Unsupported => "the server does not offer what is needed",
             Self::MessageTooLarge => "the message is larger than the server takes",
             Self::NotOffered => "the peer does not offer TLS",

@@ -130,7 +130,7 @@ fn jobs<C: Channel, D: Dialect>(
                 match job.body(&mut rest, &mut output) {
                     Ok(n) => run.body(&output[..n]),
                     Err(error) => {
-                        assert_eq!(error, Error::BareLineEnd);
+                        assert!(matches!(error, Error::BareLineEnd | Error::LineTooLong));
                         lone = true;
                     }
                 }
@@ -140,7 +140,7 @@ fn jobs<C: Channel, D: Dialect>(
                 assert_unfinished(wire);
             }
         });
-        assert!(!lone || case.bit(4) && !case.bit(5));
+        assert!(!lone || case.bit(4) && !case.bit(5) || message.len() > 998);
         if lone || sent != Outcome::Ended {
             return Ok(sent);
         }

@@ -114,6 +114,61 @@ pub struct Mail {
     pub farewell: Octets,
 }
 
+/// A mail to be sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sent {
+    /// The sender; empty for none.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
+    /// The message.
+    pub message: Octets,
+    /// Lone CR and LF become CRLF.
+    #[serde(default)]
+    pub normalize: bool,
+    /// How many octets the application says that it has.
+    pub size: Option<usize>,
+    /// The application says that it is not ASCII.
+    #[serde(default)]
+    pub eight_bit: bool,
+    /// The application says that its header is not ASCII.
+    #[serde(default)]
+    pub utf8: bool,
+    /// TLS is required all the way.
+    #[serde(default)]
+    pub require_tls: bool,
+    /// The message goes in chunks, made in an output of so many octets.
+    pub chunks: Option<usize>,
+    /// What is asked of reports.
+    pub dsn: Option<Dsn>,
+}
+
+/// What is asked of the reports on a mail.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dsn {
+    /// `FULL` or `HDRS`.
+    pub ret: Option<String>,
+    /// The envelope id, as it is sent.
+    pub envid: Option<String>,
+    /// For all recipients, of `SUCCESS`, `FAILURE` and `DELAY`; empty for `NEVER`.
+    pub notify: Option<Vec<String>>,
+    /// For each recipient.
+    #[serde(default)]
+    pub each: Vec<DsnRecipient>,
+}
+
+/// What is asked of the reports on a recipient.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DsnRecipient {
+    /// As for all.
+    pub notify: Option<Vec<String>>,
+    /// The original recipient, as it is sent: kind and address.
+    pub orcpt: Option<(String, String)>,
+}
+
 /// A job of the sending side.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -125,25 +180,21 @@ pub enum Job {
         /// Who.
         user: String,
         /// Proof.
+        #[serde(default)]
         password: String,
+        /// Proof of another kind.
+        token: Option<String>,
+        /// This mechanism and no other.
+        mechanism: Option<String>,
+        /// Client: 18 octets, for SCRAM.
+        nonce: Option<Octets>,
+        /// What ties it to the TLS connection, 32 octets of keying material.
+        exporter: Option<Octets>,
+        /// What ties it to the TLS connection, the hash of the server's certificate.
+        end_point: Option<Octets>,
     },
     /// Sends a mail.
-    Send {
-        /// The sender; empty for none.
-        from: String,
-        /// The recipients.
-        to: Vec<String>,
-        /// The message.
-        message: Octets,
-        /// Lone CR and LF become CRLF.
-        #[serde(default)]
-        normalize: bool,
-        /// How many octets the application says that it has.
-        size: Option<usize>,
-        /// The application says that it is not ASCII.
-        #[serde(default)]
-        eight_bit: bool,
-    },
+    Send(Sent),
     /// Drops a mail.
     Reset,
     /// Says goodbye.

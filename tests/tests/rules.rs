@@ -75,6 +75,7 @@ fn every_error_names_a_rule() {
         Error::OutputTooSmall { needed: 1 },
         Error::OutOfOrder,
         Error::BareLineEnd,
+        Error::LineTooLong,
         Error::Unsupported,
         Error::NotOffered,
         Error::Refused,

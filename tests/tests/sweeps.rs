@@ -7,7 +7,9 @@ use starttls::{Error, Machine, Server, Step};
 use starttls_tests::octets::Octets;
 use starttls_tests::run::{Cut, Outcome, play};
 use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Handshake, Job, Mail, Over, Protocol, Role, Row, Then, Turn};
+use starttls_tests::table::{
+    Demand, Handshake, Job, Mail, Over, Protocol, Role, Row, Sent, Then, Turn,
+};
 use starttls_tests::{SERVER, shown};
 
 fn row(protocol: Protocol, policy: Demand, turns: &[&str], mail: Option<Mail>) -> Row {
@@ -151,14 +153,7 @@ fn session(protocol: Protocol, over: Over, jobs: &[Job], turns: &[&str]) -> Row 
 }
 
 fn send() -> Job {
-    Job::Send {
-        from: String::new(),
-        to: vec!["a@example.org".to_string()],
-        message: Octets::default(),
-        normalize: false,
-        size: None,
-        eight_bit: false,
-    }
+    Job::Send(Sent { to: vec!["a@example.org".to_string()], ..Sent::default() })
 }
 
 /// For commands that any 2yz answers.
@@ -203,7 +198,15 @@ fn every_code_in_a_session() {
 
 #[test]
 fn every_code_of_a_login() {
-    let login = Job::Authenticate { user: "u".to_string(), password: "p".to_string() };
+    let login = Job::Authenticate {
+        user: "u".to_string(),
+        password: "p".to_string(),
+        token: None,
+        mechanism: None,
+        nonce: None,
+        exporter: None,
+        end_point: None,
+    };
     let jobs = [Job::Hello, login, Job::Quit];
     let smtp = |turns: &[&str]| answer(&session(Protocol::Smtp, Over::Tls, &jobs, turns));
     let (plain, login) = ("250-mx\r\n250 AUTH PLAIN\r\n", "250-mx\r\n250 AUTH LOGIN\r\n");

@@ -1,6 +1,8 @@
 //! Dot-stuffing (RFC 5321 §4.5.2), streaming, in both directions.
 
+use super::limits::MAX_TEXT;
 use crate::Error;
+use crate::wire::Writer;
 
 /// What to do with a CR or LF that stands alone in a message.
 ///
@@ -24,6 +26,8 @@ enum Seen {
     Text,
     /// A lone line end in a strict message.
     Lone,
+    /// A line that is too long.
+    Long,
 }
 
 /// Turns a message, in pieces of any size, into the lines that follow `DATA`.
@@ -31,6 +35,8 @@ enum Seen {
 pub struct Stuffer {
     line_ends: LineEnds,
     seen: Seen,
+    /// Octets of the line so far.
+    length: u16,
 }
 
 impl Stuffer {
@@ -40,7 +46,7 @@ impl Stuffer {
     /// A stuffer at the start of a message.
     #[must_use]
     pub const fn new(line_ends: LineEnds) -> Self {
-        Self { line_ends, seen: Seen::LineStart }
+        Self { line_ends, seen: Seen::LineStart, length: 0 }
     }
 
     /// Changes its mind on lone line ends, and nothing else: a message may be under way.
@@ -50,74 +56,98 @@ impl Stuffer {
 
     /// Back to the start of a message.
     pub(super) const fn restart(&mut self) {
-        self.seen = Seen::LineStart;
+        (self.seen, self.length) = (Seen::LineStart, 0);
     }
 
     /// Fills `output` from the front of `body` and says how many octets to send; what is left of
     /// `body` comes with the next call.
     ///
     /// # Errors
-    /// [`Error::OutputTooSmall`] below [`MIN_OUTPUT`](Self::MIN_OUTPUT), [`Error::BareLineEnd`] when
-    /// strict, and ever after: such a message can be neither continued nor ended.
+    /// [`Error::OutputTooSmall`] below [`MIN_OUTPUT`](Self::MIN_OUTPUT); [`Error::BareLineEnd`] when
+    /// strict, and [`Error::LineTooLong`] beyond 998 octets without CRLF (RFC 5321 §4.5.3.1.6), and
+    /// ever after: such a message can be neither continued nor ended.
     pub fn push(&mut self, body: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        self.convert(body, output, true)
+    }
+
+    /// [`push`](Self::push) with or without dots in front of dots.
+    pub(super) fn convert(
+        &mut self,
+        body: &mut &[u8],
+        output: &mut [u8],
+        stuffs: bool,
+    ) -> Result<usize, Error> {
         if output.len() < Self::MIN_OUTPUT {
             return Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT });
         }
-        let room = output.len();
-        let mut out = output.iter_mut();
+        let mut out = Writer::new(output);
         while let [octet, rest @ ..] = *body {
-            if out.len() < Self::MIN_OUTPUT {
+            if out.free() < Self::MIN_OUTPUT {
                 break;
             }
-            let mut put = |octets: &[u8]| {
-                for (octet, place) in octets.iter().zip(out.by_ref()) {
-                    *place = *octet;
-                }
-            };
             match (self.seen, *octet) {
-                (Seen::Cr, b'\n') => {
-                    put(b"\r\n");
-                    self.seen = Seen::LineStart;
-                }
-                (Seen::Lone, _) => return Err(Error::BareLineEnd),
+                (Seen::Lone | Seen::Long, _) => break,
+                (Seen::Cr, b'\n') => self.end_line(&mut out),
                 (Seen::Cr, _) | (_, b'\n') if self.line_ends == LineEnds::Strict => {
                     self.seen = Seen::Lone;
-                    return Err(Error::BareLineEnd);
+                    break;
                 }
                 (Seen::Cr, _) => {
                     // The octet itself is looked at again, now at the start of a line.
-                    put(b"\r\n");
-                    self.seen = Seen::LineStart;
+                    self.end_line(&mut out);
                     continue;
                 }
-                (_, b'\n') => {
-                    put(b"\r\n");
-                    self.seen = Seen::LineStart;
-                }
+                (_, b'\n') => self.end_line(&mut out),
                 (_, b'\r') => self.seen = Seen::Cr,
-                (Seen::LineStart, b'.') => {
-                    put(b"..");
+                (seen, other) => {
+                    if self.length >= MAX_TEXT {
+                        self.seen = Seen::Long;
+                        break;
+                    }
+                    if seen == Seen::LineStart && other == b'.' && stuffs {
+                        out.push(b'.');
+                    }
+                    out.push(other);
                     self.seen = Seen::Text;
-                }
-                (_, other) => {
-                    put(&[other]);
-                    self.seen = Seen::Text;
+                    self.length = self.length.wrapping_add(1);
                 }
             }
             *body = rest;
         }
-        Ok(room.wrapping_sub(out.len()))
+        // What stands before the fault is handed out first, however the message was cut.
+        if out.is_empty() {
+            self.sound()?;
+        }
+        out.finish()
+    }
+
+    fn end_line(&mut self, out: &mut Writer<'_>) {
+        out.put(b"\r\n");
+        self.restart();
+    }
+
+    /// Whether the message can be sent so far.
+    const fn sound(&self) -> Result<(), Error> {
+        match self.seen {
+            Seen::Lone => Err(Error::BareLineEnd),
+            Seen::Long => Err(Error::LineTooLong),
+            _ => Ok(()),
+        }
     }
 
     /// What ends the message: CRLF if its last line has none, a dot, CRLF.
     ///
     /// # Errors
-    /// [`Error::BareLineEnd`] when strict and the message ends in CR, or was refused before.
+    /// [`Error::BareLineEnd`] when strict and the message ends in CR, and those of
+    /// [`push`](Self::push) if it was refused before.
     pub const fn end(&self) -> Result<&'static [u8], Error> {
         match (self.seen, self.line_ends) {
             (Seen::LineStart, _) => Ok(b".\r\n"),
-            (Seen::Cr, LineEnds::Strict) | (Seen::Lone, _) => Err(Error::BareLineEnd),
-            _ => Ok(b"\r\n.\r\n"),
+            (Seen::Cr, LineEnds::Strict) => Err(Error::BareLineEnd),
+            _ => match self.sound() {
+                Ok(()) => Ok(b"\r\n.\r\n"),
+                Err(error) => Err(error),
+            },
         }
     }
 }
@@ -277,13 +307,37 @@ mod tests {
         assert_eq!(&output[..written], b"\r\n..b");
     }
 
+    /// Pushes all of a piece, or until it is refused.
+    fn push_all(stuffer: &mut Stuffer, mut body: &[u8], stuffs: bool) -> Result<(), Error> {
+        let mut output = [0; 64];
+        while !body.is_empty() {
+            stuffer.convert(&mut body, &mut output, stuffs)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn lines_have_a_limit() {
+        for (length, expected) in [(MAX_TEXT, Ok(())), (MAX_TEXT + 1, Err(Error::LineTooLong))] {
+            for stuffs in [false, true] {
+                let mut stuffer = Stuffer::new(LineEnds::Strict);
+                let line = [b'.'; MAX_TEXT as usize + 1];
+                for _ in 0..2 {
+                    assert_eq!(push_all(&mut stuffer, b"short\r\n", stuffs), Ok(()));
+                }
+                let pushed = push_all(&mut stuffer, &line[..usize::from(length)], stuffs);
+                assert_eq!(pushed, expected, "{length} octets");
+                assert_eq!(stuffer.end().map(drop), expected);
+                assert_eq!(push_all(&mut stuffer, b"\r\n", stuffs), expected);
+            }
+        }
+    }
+
     #[test]
     fn half_a_message_cannot_be_ended() {
         let mut stuffer = Stuffer::new(LineEnds::Strict);
-        let mut output = [0; 64];
         for body in [&b"lost\nbehind"[..], b"more"] {
-            let pushed = stuffer.push(&mut &body[..], &mut output);
-            assert_eq!(pushed, Err(Error::BareLineEnd));
+            assert_eq!(push_all(&mut stuffer, body, true), Err(Error::BareLineEnd));
             assert_eq!(stuffer.end(), Err(Error::BareLineEnd));
         }
         stuffer.restart();

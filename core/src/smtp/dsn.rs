@@ -1,5 +1,11 @@
 //! What a sender asks of reports on the delivery of its mail (RFC 3461).
 
+#[cfg(feature = "extensions")]
+mod request;
+
+#[cfg(feature = "extensions")]
+pub use request::{Recipient, Request};
+
 use super::address::is_atom;
 use crate::ArgumentError;
 

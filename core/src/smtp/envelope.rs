@@ -1,5 +1,9 @@
 use super::Address;
-use super::session::Extensions;
+#[cfg(feature = "extensions")]
+use super::dsn::Request;
+#[cfg(feature = "extensions")]
+use super::session::DSN;
+use super::session::{EIGHT_BIT_MIME, Extensions, REQUIRE_TLS, SMTP_UTF8};
 use crate::wire::Writer;
 use crate::{ArgumentError, Error};
 
@@ -11,11 +15,26 @@ pub struct Envelope<'a> {
     from: Option<Address<'a>>,
     to: &'a [Address<'a>],
     size: Option<usize>,
-    eight_bit: bool,
+    /// The bits of the extensions that such a mail needs.
+    needs: u8,
+    #[cfg(feature = "extensions")]
+    dsn: Request<'a>,
 }
+
+/// What MAIL says of each extension that the mail needs.
+const PARAMETERS: &[(u8, &[u8])] = &[
+    (EIGHT_BIT_MIME, b" BODY=8BITMIME"),
+    #[cfg(feature = "extensions")]
+    (SMTP_UTF8, b" SMTPUTF8"),
+    #[cfg(feature = "extensions")]
+    (REQUIRE_TLS, b" REQUIRETLS"),
+];
 
 impl<'a> Envelope<'a> {
     /// `from` is where failures are reported; `None` is the null path of such reports.
+    ///
+    /// A mail with an [international](Address::international) address needs a server that offers
+    /// `SMTPUTF8`.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`] without recipients, [`ArgumentError::TooLong`] for more than 65,535.
@@ -29,7 +48,24 @@ impl<'a> Envelope<'a> {
         if to.len() > u16::MAX as usize {
             return Err(ArgumentError::TooLong);
         }
-        Ok(Self { from, to, size: None, eight_bit: false })
+        let mut international = match from {
+            Some(from) => from.is_international(),
+            None => false,
+        };
+        let mut rest = to;
+        while let [address, others @ ..] = rest {
+            international |= address.is_international();
+            rest = others;
+        }
+        let needs = if international { SMTP_UTF8 } else { 0 };
+        Ok(Self {
+            from,
+            to,
+            size: None,
+            needs,
+            #[cfg(feature = "extensions")]
+            dsn: Request::NOTHING,
+        })
     }
 
     /// The message has about so many octets, CRLFs counted and stuffed dots not: a server that says
@@ -43,7 +79,34 @@ impl<'a> Envelope<'a> {
     /// The message has octets above 127, which a server has to offer to take (RFC 6152).
     #[must_use]
     pub const fn with_eight_bit(mut self) -> Self {
-        self.eight_bit = true;
+        self.needs |= EIGHT_BIT_MIME;
+        self
+    }
+
+    /// The message has characters outside ASCII in its header (RFC 6532), which a server has to offer
+    /// to take (RFC 6531).
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn with_utf8(mut self) -> Self {
+        self.needs |= SMTP_UTF8;
+        self
+    }
+
+    /// Each server on the way has to pass the mail on over TLS to a server that is verified, or not
+    /// at all (RFC 8689). It goes over TLS to a verified server only.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn with_required_tls(mut self) -> Self {
+        self.needs |= REQUIRE_TLS;
+        self
+    }
+
+    /// Asks for reports on the delivery (RFC 3461).
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn with_dsn(mut self, request: Request<'a>) -> Self {
+        self.needs |= DSN;
+        self.dsn = request;
         self
     }
 
@@ -60,8 +123,11 @@ impl<'a> Envelope<'a> {
     }
 
     /// Whether the server takes such a mail at all.
-    pub(super) const fn check(&self, offered: Extensions) -> Result<(), Error> {
-        if self.eight_bit && !offered.eight_bit_mime() {
+    pub(super) const fn check(&self, offered: Extensions, is_verified: bool) -> Result<(), Error> {
+        if self.needs & REQUIRE_TLS != 0 && !is_verified {
+            return Err(Error::Unverified);
+        }
+        if !offered.has(self.needs) {
             return Err(Error::Unsupported);
         }
         match (self.size, offered.max_size()) {
@@ -70,7 +136,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// `Mail-parameters`, each with a blank in front, as far as the server offers them.
+    /// The parameters of MAIL, each with a blank in front, as far as the server offers them.
     pub(super) fn put_parameters(&self, offered: Extensions, out: &mut Writer<'_>) {
         if let Some(size) = self.size
             && offered.size()
@@ -78,8 +144,18 @@ impl<'a> Envelope<'a> {
             out.put(b" SIZE=");
             out.put_decimal(size);
         }
-        if self.eight_bit {
-            out.put(b" BODY=8BITMIME");
+        for (extension, text) in PARAMETERS {
+            if self.needs & extension != 0 {
+                out.put(text);
+            }
         }
+        #[cfg(feature = "extensions")]
+        self.dsn.put_parameters(out);
+    }
+
+    /// The parameters of RCPT for the recipient of this index.
+    #[cfg(feature = "extensions")]
+    pub(super) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
+        self.dsn.put_recipient_parameters(index, out);
     }
 }

@@ -5,6 +5,16 @@ use core::time::Duration;
 /// The longest command or reply line, with CRLF, in octets (RFC 5321 §4.5.3.1.4 and §4.5.3.1.5).
 pub const MAX_LINE: usize = 512;
 
+/// The longest line of a message, without CRLF and the dot that is put before a dot, in octets
+/// (RFC 5321 §4.5.3.1.6).
+pub(super) const MAX_TEXT: u16 = 998;
+
+/// The longest envelope id, encoded, in octets (RFC 3461 §4.4).
+pub(super) const MAX_ID: usize = 100;
+
+/// The longest original recipient, encoded and with its kind, in octets (RFC 3461 §4.2).
+pub(super) const MAX_ORIGINAL: usize = 500;
+
 /// The longest domain or address literal, in octets (RFC 5321 §4.5.3.1.2).
 pub const MAX_DOMAIN: usize = 255;
 

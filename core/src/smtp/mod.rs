@@ -23,6 +23,8 @@ mod status;
 pub use address::Address;
 pub use client::ClientGrammar;
 pub use credentials::Credentials;
+#[cfg(feature = "scram")]
+pub use credentials::{ChannelBinding, Nonce};
 pub use dialect::{Dialect, Lmtp, Smtp};
 pub use dots::{LineEnds, Stuffer};
 pub use envelope::Envelope;

@@ -56,6 +56,12 @@ impl<'o> Writer<'o> {
         self.needed == 0
     }
 
+    /// How many octets still fit.
+    #[must_use]
+    pub const fn free(&self) -> usize {
+        self.output.len().saturating_sub(self.needed)
+    }
+
     /// Whether everything so far fits.
     #[must_use]
     pub const fn fits(&self) -> bool {

@@ -228,4 +228,4 @@ fn write(
 }
 
 /// Room for everything that a machine of ours can write.
-const OUTPUT: usize = 1024;
+const OUTPUT: usize = 8192;

@@ -1,10 +1,13 @@
-use starttls::smtp::session::{Event, Exchange};
-use starttls::smtp::{Address, Credentials, Dialect, Envelope, LineEnds, Reply, Session, Stuffer};
+use starttls::smtp::session::{self, Event, Exchange};
+use starttls::smtp::{
+    Address, ChannelBinding, Credentials, Dialect, Envelope, LineEnds, Nonce, Reply, Session,
+    Stuffer, dsn,
+};
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step};
 use crate::CLIENT;
-use crate::table::{Handshake, Job, Mail};
+use crate::table::{Dsn, Handshake, Job, Mail, Sent};
 
 /// The sending side of mail, and an application that does the jobs of the row.
 #[derive(Debug)]
@@ -14,6 +17,9 @@ pub struct Sending<C, D> {
     done: usize,
     /// The job that is next has not begun.
     fresh: bool,
+    /// How many octets of the message went in chunks.
+    sent: usize,
+    failed: bool,
 }
 
 impl<C: Channel, D: Dialect> Sending<C, D> {
@@ -25,6 +31,8 @@ impl<C: Channel, D: Dialect> Sending<C, D> {
             jobs: mail.jobs.clone(),
             done: 0,
             fresh: true,
+            sent: 0,
+            failed: false,
         }
     }
 }
@@ -109,6 +117,9 @@ fn tell<M: for<'i> Machine<Event<'i> = Event<'i>>>(
             log.event(format!("delivery {index} {}", reply.code()));
             Next::On
         }
+        Event::Chunks => {
+            write_message(exchange, room, log).map_or_else(Next::Failed, |()| Next::On)
+        }
         Event::Body(reply) => {
             log.event(format!("body {}", reply.code()));
             write_message(exchange, room, log).map_or_else(Next::Failed, |()| Next::On)
@@ -163,6 +174,27 @@ fn put<C: Channel, D: Dialect>(
     exchange.finish()
 }
 
+/// Hands over what is left of the message in chunks, as many as the server lets us.
+fn put_chunks<C: Channel, D: Dialect>(
+    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    message: &[u8],
+    sent: &mut usize,
+    size: usize,
+    log: &mut Log,
+) -> Result<(), Error> {
+    let mut output = vec![0; size];
+    while *sent < message.len() {
+        let mut rest = &message[*sent..];
+        let written = exchange.chunk(&mut rest, &mut output)?;
+        if written == 0 && !rest.is_empty() {
+            return Ok(());
+        }
+        *sent = message.len() - rest.len();
+        log.out.extend(&output[..written]);
+    }
+    exchange.finish()
+}
+
 fn no_message<E>(_: &mut E, _: Room, _: &mut Log) -> Result<(), Error> {
     panic!("a message is asked for by a job that has none")
 }
@@ -174,28 +206,128 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
             Job::Hello => tell(&mut session.hello()?, ask, no_message),
             Job::Reset => tell(&mut session.reset()?, ask, no_message),
             Job::Quit => tell(&mut session.quit()?, ask, no_message),
-            Job::Authenticate { user, password } => {
-                let credentials = Credentials::new(user, password).expect("credentials");
+            Job::Authenticate { user, password, token, mechanism, nonce, exporter, end_point } => {
+                let nonce: Nonce = nonce.as_ref().map_or([0; 18], |nonce| array(&nonce.0));
+                let exporter = exporter.as_ref().map(|data| array::<32>(&data.0));
+                let mut credentials = match token {
+                    Some(token) => Credentials::bearer(user, token),
+                    None => Credentials::new(user, password),
+                }
+                .expect("credentials");
+                if nonce != [0; 18] {
+                    credentials = credentials.with_nonce(&nonce);
+                }
+                let binding = match (&exporter, end_point) {
+                    (Some(exporter), _) => Some(ChannelBinding::Exporter(exporter)),
+                    (_, Some(hash)) => Some(ChannelBinding::ServerEndPoint(&hash.0)),
+                    _ => None,
+                };
+                if let Some(binding) = binding {
+                    credentials = credentials.with_binding(binding).expect("a binding");
+                }
+                if let Some(name) = mechanism {
+                    let mut all = session::Mechanism::ALL.iter();
+                    let mechanism = all.find(|mechanism| mechanism.name() == name);
+                    credentials = credentials.by(*mechanism.expect("a mechanism"));
+                }
                 tell(&mut C::authenticate(session, &credentials)?, ask, no_message)
             }
-            Job::Send { from, to, message, normalize, size, eight_bit } => {
-                if *normalize && self.fresh {
-                    session.set_line_ends(LineEnds::Normalize);
+            Job::Send(mail) => {
+                if self.fresh {
+                    self.sent = 0;
+                    if mail.normalize {
+                        session.set_line_ends(LineEnds::Normalize);
+                    }
                 }
                 self.fresh = false;
-                let from = (!from.is_empty()).then(|| Address::new(from).expect("an address"));
-                let to: Vec<Address<'_>> =
-                    to.iter().map(|to| Address::new(to).expect("an address")).collect();
-                let mut envelope = Envelope::new(from, &to).expect("an envelope");
-                envelope = size.map_or(envelope, |size| envelope.with_size(size));
-                if *eight_bit {
-                    envelope = envelope.with_eight_bit();
+                let to: Vec<Address<'_>> = mail.to.iter().map(|to| address(to)).collect();
+                let each: Vec<dsn::Recipient<'_>> = each(mail);
+                let envelope = envelope(mail, &to, &each);
+                let message = &mail.message.0[..];
+                match mail.chunks {
+                    None => tell(&mut session.send(&envelope)?, ask, |exchange, room, log| {
+                        put(exchange, message, room, log)
+                    }),
+                    Some(size) => {
+                        let sent = &mut self.sent;
+                        tell(&mut session.send_chunks(&envelope)?, ask, |exchange, _, log| {
+                            put_chunks(exchange, message, sent, size, log)
+                        })
+                    }
                 }
-                let mut exchange = session.send(&envelope)?;
-                tell(&mut exchange, ask, |exchange, room, log| put(exchange, &message.0, room, log))
             }
         })
     }
+}
+
+fn array<const N: usize>(octets: &[u8]) -> [u8; N] {
+    octets.try_into().expect("so many octets")
+}
+
+fn address(text: &str) -> Address<'_> {
+    Address::international(text).expect("an address")
+}
+
+fn envelope<'a>(
+    mail: &'a Sent,
+    to: &'a [Address<'a>],
+    each: &'a [dsn::Recipient<'a>],
+) -> Envelope<'a> {
+    let from = (!mail.from.is_empty()).then(|| address(&mail.from));
+    let mut envelope = Envelope::new(from, to).expect("an envelope");
+    envelope = mail.size.map_or(envelope, |size| envelope.with_size(size));
+    if mail.eight_bit {
+        envelope = envelope.with_eight_bit();
+    }
+    if mail.utf8 {
+        envelope = envelope.with_utf8();
+    }
+    if mail.require_tls {
+        envelope = envelope.with_required_tls();
+    }
+    mail.dsn.as_ref().map_or(envelope, |asked| envelope.with_dsn(request(asked, each)))
+}
+
+fn request<'a>(asked: &'a Dsn, each: &'a [dsn::Recipient<'a>]) -> dsn::Request<'a> {
+    let mut request = dsn::Request::NOTHING.with_each(each);
+    request = match asked.ret.as_deref() {
+        None => request,
+        Some("FULL") => request.bring(dsn::Return::Full),
+        Some("HDRS") => request.bring(dsn::Return::Headers),
+        Some(other) => panic!("RET={other}"),
+    };
+    if let Some(id) = &asked.envid {
+        request = request.with_id(dsn::Xtext::new(id).expect("an id")).expect("short");
+    }
+    asked.notify.as_deref().map_or(request, |names| request.notify(notify(names)))
+}
+
+fn each(mail: &Sent) -> Vec<dsn::Recipient<'_>> {
+    let each = mail.dsn.iter().flat_map(|dsn| &dsn.each);
+    each.map(|asked| {
+        let mut recipient = dsn::Recipient::NOTHING;
+        if let Some(names) = &asked.notify {
+            recipient = recipient.notify(notify(names));
+        }
+        if let Some((kind, text)) = &asked.orcpt {
+            let text = dsn::Xtext::new(text).expect("an address");
+            let original = dsn::OriginalRecipient::new(kind, text).expect("a kind");
+            recipient = recipient.with_original(original).expect("short");
+        }
+        recipient
+    })
+    .collect()
+}
+
+fn notify(names: &[String]) -> dsn::Notify {
+    names.iter().fold(dsn::Notify::NEVER, |all, name| {
+        all.and(match name.as_str() {
+            "SUCCESS" => dsn::Notify::SUCCESS,
+            "FAILURE" => dsn::Notify::FAILURE,
+            "DELAY" => dsn::Notify::DELAY,
+            other => panic!("NOTIFY={other}"),
+        })
+    })
 }
 
 impl<C: Authenticates, D: Dialect> Subject for Sending<C, D> {
@@ -210,8 +342,13 @@ impl<C: Authenticates, D: Dialect> Subject for Sending<C, D> {
                 self.fresh = true;
                 if self.done == self.jobs.len() { Next::Over("done") } else { Next::On }
             }
-            Ok(Told::Next(next)) => next,
-            Err(error @ (Error::Unverified | Error::Unsupported | Error::MessageTooLarge)) => {
+            Ok(Told::Next(next)) => {
+                self.failed |= matches!(next, Next::Failed(_));
+                next
+            }
+            Err(error @ (Error::Unverified | Error::Unsupported | Error::MessageTooLarge))
+                if !self.failed =>
+            {
                 Next::Denied(error)
             }
             Err(error) => Next::Failed(error),
@@ -237,7 +374,7 @@ impl<C: Authenticates, D: Dialect> Subject for Sending<C, D> {
     fn misuse(&mut self) -> Vec<Result<(), Error>> {
         let mut results = Vec::new();
         let job = self.jobs.get(self.done);
-        if !matches!(job, Some(Job::Reset | Job::Send { .. })) {
+        if !matches!(job, Some(Job::Reset | Job::Send(_))) {
             results.push(self.session.reset().map(drop));
         }
         if !matches!(job, Some(Job::Quit)) {

@@ -1,19 +1,33 @@
 //! What each job says, and what the answers lead to.
 
 use super::{Command, Event, Extensions, Fate, Mechanism, Session, State};
-use crate::smtp::limits::{MAX_DOMAIN, MAX_LINE, MAX_PATH};
+use crate::smtp::limits::{MAX_DOMAIN, MAX_ID, MAX_LINE, MAX_ORIGINAL, MAX_PATH};
 use crate::smtp::reply::Reply;
 use crate::smtp::{Address, Credentials, Dialect, Envelope};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
-/// A response to a challenge: 512 octets in base64, CRLF. Commands are shorter.
+/// The longest of what a session says at once: a response to a challenge, or a recipient with all
+/// that may be asked for it.
 pub(super) const MAX_OUTPUT: usize = {
-    let response = 684 + b"\r\n".len();
+    let response = MAX_RESPONSE + b"\r\n".len();
     let hello = b"EHLO \r\n".len() + MAX_DOMAIN;
-    let mail = b"MAIL FROM: SIZE= BODY=8BITMIME\r\n".len() + MAX_PATH + 20;
+    let mail = b"MAIL FROM: SIZE= BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=FULL ENVID=\r\n".len()
+        + (MAX_PATH + 20 + MAX_ID);
+    let recipient =
+        b"RCPT TO: NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=\r\n".len() + (MAX_PATH + MAX_ORIGINAL);
     assert!(response > hello && response > mail && response > MAX_LINE);
-    response
+    if cfg!(feature = "extensions") && recipient > response { recipient } else { response }
+};
+
+/// The longest response to a challenge, in base64.
+const MAX_RESPONSE: usize = if cfg!(feature = "xoauth2") {
+    (b"user=\x01auth=Bearer \x01\x01".len() + 255 + 4096).div_ceil(3) * 4
+} else if cfg!(feature = "scram") {
+    // Each octet of the name may take three.
+    (b"p=tls-server-end-point,,n=,r=".len() + 3 * 255 + 24).div_ceil(3) * 4
+} else {
+    (2 + 255 + 255usize).div_ceil(3) * 4
 };
 
 /// How many commands may be unanswered. Whoever only writes while the server only writes, too, would
@@ -26,26 +40,61 @@ pub(super) enum Job<'m> {
     Hello,
     Authenticate(Mechanism, &'m Credentials<'m>),
     Send(&'m Envelope<'m>),
+    #[cfg(feature = "extensions")]
+    SendChunks(&'m Envelope<'m>),
     Reset,
     Quit,
 }
 
-impl Job<'_> {
+impl<'m> Job<'m> {
     /// The command it begins with; `dirty` if a transaction has to be ended first.
     pub(super) const fn first(self, dirty: bool) -> Option<Command> {
         match self {
             // A session begins with it, and it is not said twice.
             Self::Hello => None,
             Self::Authenticate(..) => Some(Command::Auth),
-            Self::Send(_) if !dirty => Some(Command::Mail),
-            Self::Send(_) | Self::Reset => Some(Command::Reset),
+            Self::Reset => Some(Command::Reset),
             Self::Quit => Some(Command::Quit),
+            _ if dirty => Some(Command::Reset),
+            _ => Some(Command::Mail),
+        }
+    }
+
+    /// The envelope of the mail it sends.
+    pub(super) const fn envelope(self) -> Option<&'m Envelope<'m>> {
+        match self {
+            Self::Send(envelope) => Some(envelope),
+            #[cfg(feature = "extensions")]
+            Self::SendChunks(envelope) => Some(envelope),
+            _ => None,
+        }
+    }
+
+    /// Whether the message goes in chunks.
+    const fn is_in_chunks(self) -> bool {
+        #[cfg(feature = "extensions")]
+        return matches!(self, Self::SendChunks(_));
+        #[cfg(not(feature = "extensions"))]
+        false
+    }
+
+    /// The state in which the server waits for the message.
+    pub(super) const fn message_state(self) -> State {
+        match self {
+            #[cfg(feature = "extensions")]
+            Self::SendChunks(_) => State::Await(Command::Chunk),
+            _ => State::Body,
         }
     }
 
     /// Whether everything was said that proves who the client is.
-    pub(super) const fn is_proven(self, round: u8) -> bool {
+    const fn is_proven(self, round: u8) -> bool {
         matches!(self, Self::Authenticate(mechanism, _) if round == mechanism.rounds())
+    }
+
+    /// Whether the client has something to say to another challenge.
+    pub(super) const fn responds(self, round: u8) -> bool {
+        matches!(self, Self::Authenticate(mechanism, _) if mechanism.responds(round))
     }
 
     /// Whether the command is one of this job's.
@@ -53,9 +102,12 @@ impl Job<'_> {
         match command {
             Command::Greeting | Command::Hello | Command::Helo => matches!(self, Self::Hello),
             Command::Auth => matches!(self, Self::Authenticate(..)),
-            Command::Reset => matches!(self, Self::Send(_) | Self::Reset),
+            Command::Reset => matches!(self, Self::Reset) || self.envelope().is_some(),
             Command::Quit => matches!(self, Self::Quit),
-            _ => matches!(self, Self::Send(_)),
+            #[cfg(feature = "extensions")]
+            Command::Chunk => self.is_in_chunks(),
+            Command::Data => matches!(self, Self::Send(_)),
+            _ => self.envelope().is_some(),
         }
     }
 }
@@ -79,9 +131,12 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             }
             let next = match (command, job) {
                 (Command::Mail, _) => Command::Recipient,
-                (Command::Recipient, Job::Send(envelope)) => {
+                (Command::Recipient, _) => {
                     self.asked = self.asked.wrapping_add(1);
-                    self.following(envelope)
+                    match self.following(job) {
+                        Some(next) => next,
+                        None => break,
+                    }
                 }
                 _ => break,
             };
@@ -93,12 +148,14 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         self.state = State::Await(self.unanswered(command));
     }
 
-    /// What is said behind the envelope so far.
-    fn following(&self, envelope: &Envelope<'_>) -> Command {
-        if usize::from(self.asked) < envelope.to().len() {
-            Command::Recipient
-        } else {
-            Command::Data
+    /// What is said behind the envelope so far, if anything.
+    fn following(&self, job: Job<'_>) -> Option<Command> {
+        match job.envelope() {
+            Some(envelope) if usize::from(self.asked) < envelope.to().len() => {
+                Some(Command::Recipient)
+            }
+            _ if job.is_in_chunks() => None,
+            _ => Some(Command::Data),
         }
     }
 
@@ -107,11 +164,17 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         match last {
             Command::Mail | Command::Recipient | Command::Data if !self.dirty => Command::Mail,
             Command::Data if self.answered < self.asked => Command::Recipient,
+            #[cfg(feature = "extensions")]
+            Command::Message if self.pending > 1 => Command::Chunk,
             _ => last,
         }
     }
 
     fn print(&mut self, command: Command, job: Job<'_>, out: &mut Writer<'_>) {
+        #[cfg(feature = "extensions")]
+        if let (Command::Message, Job::SendChunks(_)) = (command, job) {
+            return self.put_last_chunk(out);
+        }
         out.put(match command {
             Command::Hello => D::HELLO,
             Command::Helo => b"HELO",
@@ -132,12 +195,17 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             (_, Job::Authenticate(mechanism, credentials)) => {
                 self.round = mechanism.begin(credentials, out);
             }
-            (Command::Mail, Job::Send(envelope)) => {
+            _ => {}
+        }
+        match (command, job.envelope()) {
+            (Command::Mail, Some(envelope)) => {
                 put_path(envelope.from(), out);
                 envelope.put_parameters(self.extensions, out);
             }
-            (Command::Recipient, Job::Send(envelope)) => {
+            (Command::Recipient, Some(envelope)) => {
                 put_path(envelope.to().get(usize::from(self.asked)).copied(), out);
+                #[cfg(feature = "extensions")]
+                envelope.put_recipient_parameters(self.asked, out);
             }
             _ => {}
         }
@@ -184,7 +252,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
 
             (Command::Reset, _) if yes => {
                 self.dirty = false;
-                if let Job::Send(_) = job {
+                if job.envelope().is_some() {
                     (state, event) = (State::Ask(Command::Mail), Event::Received(reply));
                 }
             }
@@ -192,16 +260,19 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 self.dirty = true;
                 (state, event) = (self.turn(Command::Recipient), Event::Received(reply));
             }
-            (Command::Recipient, Job::Send(envelope)) => {
+            (Command::Recipient, _) => {
                 event = Event::Recipient { index: self.answered, reply };
                 self.answered = self.answered.wrapping_add(1);
                 self.accepted = self.accepted.wrapping_add(u16::from(yes));
                 state = if self.answered < self.asked {
                     State::Await(Command::Recipient)
                 } else {
-                    match self.following(envelope) {
-                        Command::Data if self.accepted == 0 => State::NoRecipients,
-                        next => self.turn(next),
+                    match self.following(job) {
+                        Some(Command::Recipient) => self.turn(Command::Recipient),
+                        _ if self.accepted == 0 => State::NoRecipients,
+                        #[cfg(feature = "extensions")]
+                        None => self.begin_chunks(),
+                        _ => self.turn(Command::Data),
                     }
                 };
             }
@@ -210,6 +281,18 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 self.fate = Fate::NotAccepted;
                 (state, event) = (State::Body, Event::Body(reply));
             }
+            #[cfg(feature = "extensions")]
+            (Command::Chunk, _) if yes => {
+                event = Event::Received(reply);
+                state = match (self.fate, self.pending) {
+                    (Fate::Unknown, 1) => State::Await(Command::Message),
+                    (Fate::NotAccepted, 0) => State::Chunks,
+                    _ => State::Await(Command::Chunk),
+                };
+            }
+            #[cfg(feature = "extensions")]
+            // Without this chunk the server has no whole message, whatever follows.
+            (Command::Chunk, _) => self.fate = Fate::NotAccepted,
             (Command::Message, _) => {
                 self.delivered = self.delivered.wrapping_add(1);
                 self.taken |= yes;
@@ -233,6 +316,14 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         }
         self.state = state;
         Ok(event)
+    }
+
+    /// The server waits for chunks.
+    #[cfg(feature = "extensions")]
+    const fn begin_chunks(&mut self) -> State {
+        self.stuffer.restart();
+        self.fate = Fate::NotAccepted;
+        State::Chunks
     }
 
     /// The server's turn if `next` is said already, else ours.

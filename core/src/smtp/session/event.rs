@@ -19,8 +19,11 @@ pub enum Command {
     Recipient,
     /// `DATA`.
     Data,
-    /// The message, with its final dot.
+    /// The message, with its final dot or its last chunk.
     Message,
+    /// `BDAT`, but for the last.
+    #[cfg(feature = "extensions")]
+    Chunk,
     /// `RSET`.
     Reset,
     /// `QUIT`.
@@ -43,6 +46,10 @@ pub enum Event<'i> {
     },
     /// The server waits for the message: call [`Exchange::body`](super::Exchange::body) and [`Exchange::finish`](super::Exchange::finish).
     Body(Reply<'i>),
+    /// The server takes chunks of the message, or more of them: call
+    /// [`Exchange::chunk`](super::Exchange::chunk) and [`Exchange::finish`](super::Exchange::finish).
+    #[cfg(feature = "extensions")]
+    Chunks,
     /// LMTP only: what became of the message for one accepted recipient; 2yz delivers it.
     Delivery {
         /// Its place among the accepted recipients.

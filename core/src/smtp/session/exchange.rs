@@ -25,7 +25,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// does not wait for a message. After [`Error::BareLineEnd`] the connection is good for nothing
     /// more: close it, and the server drops the mail.
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        self.awaited()?;
+        self.awaits(State::Body)?;
         self.session.stuffer.push(message, output)
     }
 
@@ -34,17 +34,17 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// # Errors
     /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
-        self.awaited()?;
+        self.awaits(self.job.message_state())?;
         self.session.stuffer.end()?;
         self.session.state = State::Ask(Command::Message);
         Ok(())
     }
 
-    /// Whether the server waits for the message.
-    fn awaited(&self) -> Result<(), Error> {
+    /// Whether the server waits for the message, in this way.
+    pub(super) fn awaits(&self, state: State) -> Result<(), Error> {
         match self.session.state {
-            State::Body => Ok(()),
             State::Failed(error) => Err(error),
+            now if now == state => Ok(()),
             _ => Err(Error::OutOfOrder),
         }
     }
@@ -69,6 +69,13 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             }
             State::Failed(error) => return Err(error),
             State::Body | State::Idle | State::Closed => return Err(Error::OutOfOrder),
+            #[cfg(feature = "extensions")]
+            State::Await(Command::Chunk) if self.pending == 0 => return Err(Error::OutOfOrder),
+            #[cfg(feature = "extensions")]
+            State::Chunks => {
+                self.state = State::Await(Command::Chunk);
+                return Ok(Step::Event(Event::Chunks));
+            }
             State::Await(_) => return self.receive(job, input),
             _ if self.stale > 0 => return self.receive(job, input),
             State::Ask(Command::Auth) if self.pending > 0 => return self.respond(job, input, out),
@@ -95,10 +102,11 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         mut out: Writer<'_>,
     ) -> Result<Step<Event<'i>>, Error> {
         let mut rest = *input;
-        let challenge = self.lines.next(&mut rest)?;
-        match (challenge, job) {
-            (Some(_), Job::Authenticate(mechanism, credentials)) if rest.is_empty() => {
-                mechanism.respond(self.round, credentials, &mut out);
+        let line = self.lines.next(&mut rest)?;
+        match (line, job) {
+            (Some(line), Job::Authenticate(mechanism, credentials)) if rest.is_empty() => {
+                let challenge = line.get(4..).unwrap_or_default();
+                self.put_response(mechanism, challenge, credentials, &mut out)?;
             }
             _ => return Err(Error::Unsolicited),
         }
@@ -123,7 +131,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             _ => None,
         };
         if command == Some(Command::Auth) && reply.digits() == b"334" && reply.is_last() {
-            if job.is_proven(self.round) {
+            if !job.responds(self.round) {
                 return Err(Error::UnexpectedReply);
             }
             // The challenge stays in the input until it is answered.
@@ -199,6 +207,8 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
     fn wait(&self) -> Option<Duration> {
         match self.session.state {
             _ if self.session.stale > 0 => Some(COMMAND_WAIT),
+            #[cfg(feature = "extensions")]
+            State::Await(Command::Chunk) if self.session.pending == 0 => None,
             State::Await(Command::Data) => Some(DATA_WAIT),
             State::Await(Command::Message) => Some(MESSAGE_WAIT),
             State::Await(_) => Some(COMMAND_WAIT),

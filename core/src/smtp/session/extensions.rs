@@ -11,12 +11,31 @@ pub struct Extensions {
 }
 
 /// Each keyword has the bit of its place.
-const KEYWORDS: [&[u8]; 4] = [b"SIZE", b"8BITMIME", b"PIPELINING", b"ENHANCEDSTATUSCODES"];
+const KEYWORDS: &[&[u8]] = &[
+    b"SIZE",
+    b"8BITMIME",
+    b"PIPELINING",
+    b"ENHANCEDSTATUSCODES",
+    #[cfg(feature = "extensions")]
+    b"SMTPUTF8",
+    #[cfg(feature = "extensions")]
+    b"DSN",
+    #[cfg(feature = "extensions")]
+    b"REQUIRETLS",
+    #[cfg(feature = "extensions")]
+    b"CHUNKING",
+];
 
 const SIZE: u8 = 1;
-const EIGHT_BIT_MIME: u8 = 1 << 1;
+pub(in crate::smtp) const EIGHT_BIT_MIME: u8 = 1 << 1;
 const PIPELINING: u8 = 1 << 2;
 const ENHANCED_STATUS_CODES: u8 = 1 << 3;
+pub(in crate::smtp) const SMTP_UTF8: u8 = 1 << 4;
+#[cfg(feature = "extensions")]
+pub(in crate::smtp) const DSN: u8 = 1 << 5;
+pub(in crate::smtp) const REQUIRE_TLS: u8 = 1 << 6;
+#[cfg(feature = "extensions")]
+const CHUNKING: u8 = 1 << 7;
 
 impl Extensions {
     /// Takes one line of the answer to EHLO, behind its code.
@@ -24,7 +43,7 @@ impl Extensions {
         let mut words = line.split(|octet| *octet == b' ');
         let name = words.next().unwrap_or_default();
         let mut bit = 1;
-        for keyword in &KEYWORDS {
+        for keyword in KEYWORDS {
             if name.eq_ignore_ascii_case(keyword) {
                 self.set |= bit;
             }
@@ -44,8 +63,9 @@ impl Extensions {
         }
     }
 
-    const fn has(self, extension: u8) -> bool {
-        self.set & extension != 0
+    /// Whether all of these are offered.
+    pub(in crate::smtp) const fn has(self, extensions: u8) -> bool {
+        self.set & extensions == extensions
     }
 
     /// `AUTH` by this mechanism, RFC 4954.
@@ -58,6 +78,34 @@ impl Extensions {
     #[must_use]
     pub const fn eight_bit_mime(self) -> bool {
         self.has(EIGHT_BIT_MIME)
+    }
+
+    /// `SMTPUTF8`, RFC 6531.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn smtp_utf8(self) -> bool {
+        self.has(SMTP_UTF8)
+    }
+
+    /// `DSN`, RFC 3461.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn dsn(self) -> bool {
+        self.has(DSN)
+    }
+
+    /// `REQUIRETLS`, RFC 8689.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn require_tls(self) -> bool {
+        self.has(REQUIRE_TLS)
+    }
+
+    /// `CHUNKING`, RFC 3030.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn chunking(self) -> bool {
+        self.has(CHUNKING)
     }
 
     /// `PIPELINING`, RFC 2920.

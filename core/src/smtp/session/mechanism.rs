@@ -1,5 +1,12 @@
 //! How a client proves who it is (RFC 4954).
 
+#[cfg(feature = "cram-md5")]
+mod cram_md5;
+#[cfg(feature = "scram")]
+pub(super) mod scram;
+
+use super::Session;
+use crate::Error;
 use crate::smtp::Credentials;
 use crate::smtp::base64::Encoder;
 use crate::smtp::limits::MAX_LINE;
@@ -14,11 +21,34 @@ pub enum Mechanism {
     Plain,
     /// `LOGIN`: two prompts; for servers that offer nothing else. No RFC describes it.
     Login,
+    /// `CRAM-MD5`, RFC 2195: the password is not shown, but the server has to know it.
+    #[cfg(feature = "cram-md5")]
+    CramMd5,
+    /// `XOAUTH2`: a bearer token. No RFC describes it.
+    #[cfg(feature = "xoauth2")]
+    XOAuth2,
+    /// `SCRAM-SHA-256`, RFC 7677: the password is not shown, and the server proves that it knows it.
+    #[cfg(feature = "scram")]
+    ScramSha256,
+    /// `SCRAM-SHA-256-PLUS`, tied to the TLS connection.
+    #[cfg(feature = "scram")]
+    ScramSha256Plus,
 }
 
 impl Mechanism {
     /// All that this build knows, the strongest first.
-    pub const ALL: &'static [Self] = &[Self::Plain, Self::Login];
+    pub const ALL: &'static [Self] = &[
+        #[cfg(feature = "scram")]
+        Self::ScramSha256Plus,
+        #[cfg(feature = "scram")]
+        Self::ScramSha256,
+        #[cfg(feature = "cram-md5")]
+        Self::CramMd5,
+        Self::Plain,
+        Self::Login,
+        #[cfg(feature = "xoauth2")]
+        Self::XOAuth2,
+    ];
 
     /// Its registered name.
     #[must_use]
@@ -26,6 +56,14 @@ impl Mechanism {
         match self {
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
+            #[cfg(feature = "cram-md5")]
+            Self::CramMd5 => "CRAM-MD5",
+            #[cfg(feature = "xoauth2")]
+            Self::XOAuth2 => "XOAUTH2",
+            #[cfg(feature = "scram")]
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            #[cfg(feature = "scram")]
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
         }
     }
 
@@ -34,17 +72,34 @@ impl Mechanism {
         1 << self as u8
     }
 
-    /// How many responses of the client come before the server's last word.
+    /// After how many responses of the client the server may say yes.
     pub(super) const fn rounds(self) -> u8 {
         match self {
-            Self::Plain => 1,
             Self::Login => 2,
+            #[cfg(feature = "scram")]
+            Self::ScramSha256 | Self::ScramSha256Plus => 3,
+            _ => 1,
         }
     }
 
+    /// Whether the client has a response number `round`.
+    pub(super) const fn responds(self, round: u8) -> bool {
+        // Before it says no, a server tells why, and wants an answer to that.
+        #[cfg(feature = "xoauth2")]
+        if matches!(self, Self::XOAuth2) {
+            return round <= 1;
+        }
+        round < self.rounds()
+    }
+
     /// Whether the client speaks first, so that its first response may go with `AUTH`.
-    pub(super) const fn is_client_first(self) -> bool {
-        matches!(self, Self::Plain)
+    const fn is_client_first(self) -> bool {
+        match self {
+            Self::Login => false,
+            #[cfg(feature = "cram-md5")]
+            Self::CramMd5 => false,
+            _ => true,
+        }
     }
 
     /// Prints the mechanism's name and the first response, where it may go with it; says how many
@@ -56,7 +111,7 @@ impl Mechanism {
         let before = out.len();
         if self.is_client_first() {
             out.push(b' ');
-            self.print(0, credentials, out);
+            self.print_first(credentials, out);
             if out.len() <= MAX_LINE - 2 {
                 return 1;
             }
@@ -65,27 +120,76 @@ impl Mechanism {
         0
     }
 
-    /// Prints the client's response number `round`, which answers a challenge.
-    pub(super) fn respond(self, round: u8, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
-        self.print(round, credentials, out);
-        out.put(b"\r\n");
-    }
-
-    fn print(self, round: u8, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
+    /// The first response of a mechanism that has something to say without being asked.
+    fn print_first(self, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
         let mut out = Encoder::new(out);
-        if self == Self::Plain {
+        let (user, secret) = (credentials.user.as_bytes(), credentials.secret.as_bytes());
+        match self {
             // `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).
-            out.put(b"\0");
-        }
-        if self == Self::Plain || round == 0 {
-            out.put(credentials.user.as_bytes());
-        }
-        if self == Self::Plain {
-            out.put(b"\0");
-        }
-        if self == Self::Plain || round != 0 {
-            out.put(credentials.secret.as_bytes());
+            Self::Plain => {
+                out.put(b"\0");
+                out.put(user);
+                out.put(b"\0");
+                out.put(secret);
+            }
+            #[cfg(feature = "xoauth2")]
+            Self::XOAuth2 => {
+                out.put(b"user=");
+                out.put(user);
+                out.put(b"\x01auth=Bearer ");
+                out.put(secret);
+                out.put(b"\x01\x01");
+            }
+            #[cfg(feature = "scram")]
+            Self::ScramSha256 | Self::ScramSha256Plus => {
+                scram::put_first(credentials, self, &mut out);
+            }
+            #[cfg(feature = "cram-md5")]
+            Self::CramMd5 => {}
+            Self::Login => out.put(user),
         }
         out.finish();
     }
+}
+
+impl<C, D> Session<'_, C, D> {
+    /// Prints the client's next response, which answers `challenge`, in base64.
+    pub(super) fn put_response(
+        &mut self,
+        mechanism: Mechanism,
+        challenge: &[u8],
+        credentials: &Credentials<'_>,
+        out: &mut Writer<'_>,
+    ) -> Result<(), Error> {
+        let _ = challenge;
+        match (mechanism, self.round) {
+            #[cfg(feature = "cram-md5")]
+            (Mechanism::CramMd5, _) => cram_md5::put(credentials, challenge, out)?,
+            #[cfg(feature = "scram")]
+            (Mechanism::ScramSha256 | Mechanism::ScramSha256Plus, 1) => {
+                self.expected = scram::put_final(credentials, mechanism, challenge, out)?;
+            }
+            #[cfg(feature = "scram")]
+            (Mechanism::ScramSha256 | Mechanism::ScramSha256Plus, 2) => {
+                self.expected.verify(challenge)?;
+            }
+            (_, 0) => mechanism.print_first(credentials, out),
+            (Mechanism::Login, _) => {
+                let mut out = Encoder::new(out);
+                out.put(credentials.secret.as_bytes());
+                out.finish();
+            }
+            _ => {}
+        }
+        out.put(b"\r\n");
+        Ok(())
+    }
+}
+
+/// What a challenge says.
+#[cfg(any(feature = "cram-md5", feature = "scram"))]
+fn decode<'b>(challenge: &[u8], buffer: &'b mut [u8; MAX_LINE]) -> Result<&'b [u8], Error> {
+    use base64ct::{Base64, Encoding};
+
+    Base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
 }

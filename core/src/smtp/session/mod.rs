@@ -1,5 +1,7 @@
 //! The sending side of a mail connection, after the upgrade.
 
+#[cfg(feature = "extensions")]
+mod chunks;
 mod dialogue;
 mod event;
 mod exchange;
@@ -11,7 +13,10 @@ use core::marker::PhantomData;
 use dialogue::Job;
 pub use event::{Command, Event, Fate};
 pub use exchange::Exchange;
+#[cfg(feature = "extensions")]
+pub(super) use extensions::DSN;
 pub use extensions::Extensions;
+pub(super) use extensions::{EIGHT_BIT_MIME, REQUIRE_TLS, SMTP_UTF8};
 pub use mechanism::Mechanism;
 
 use super::limits::MAX_LINE;
@@ -26,6 +31,9 @@ enum State {
     Await(Command),
     /// The server waits for the message.
     Body,
+    /// The server waits for chunks; the caller is to be told.
+    #[cfg(feature = "extensions")]
+    Chunks,
     /// A job is done and the next may begin.
     Idle,
     /// The job ended without a message; the caller is to be told.
@@ -75,6 +83,9 @@ pub struct Session<'a, C, D = Smtp> {
     dirty: bool,
     /// Responses of the client in AUTH so far.
     round: u8,
+    /// SCRAM: what the server has to say at last.
+    #[cfg(feature = "scram")]
+    expected: mechanism::scram::Expected,
     /// Commands of this job that are not answered.
     pending: u8,
     /// Commands of a job that is over that are not answered.
@@ -112,6 +123,8 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
             fate: Fate::NotSent,
             dirty: false,
             round: 0,
+            #[cfg(feature = "scram")]
+            expected: mechanism::scram::Expected::default(),
             pending: 0,
             stale: 0,
             waits_in_vain: false,
@@ -159,15 +172,36 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way or there was no [`hello`](Self::hello).
     /// [`Error::MessageTooLarge`] or [`Error::Unsupported`] if the server said that it does not take
-    /// such a mail; nothing is sent then, and the session is as it was.
+    /// such a mail, [`Error::Unverified`] if it may not be told of it; nothing is sent then, and the
+    /// session is as it was.
     pub fn send<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
     ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
         if self.state == State::Idle {
-            envelope.check(self.extensions)?;
+            envelope.check(self.extensions, self.channel.is_verified())?;
         }
         self.job(Job::Send(envelope))
+    }
+
+    /// Sends one mail like [`send`](Self::send), the message in chunks (RFC 3030), by `BDAT` instead
+    /// of `DATA`: after [`Event::Chunks`] it follows through [`Exchange::chunk`].
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send), and [`Error::Unsupported`] if the server does not offer
+    /// `CHUNKING`.
+    #[cfg(feature = "extensions")]
+    pub fn send_chunks<'m>(
+        &mut self,
+        envelope: &'m Envelope<'m>,
+    ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
+        if self.state == State::Idle {
+            if !self.extensions.chunking() {
+                return Err(Error::Unsupported);
+            }
+            envelope.check(self.extensions, self.channel.is_verified())?;
+        }
+        self.job(Job::SendChunks(envelope))
     }
 
     /// Drops a mail that was begun and not finished, or asks whether the server is still there.
@@ -190,7 +224,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         match self.state {
             State::Idle => {
                 let command = job.first(self.dirty).ok_or(Error::OutOfOrder)?;
-                if let Job::Send(_) = job {
+                if job.envelope().is_some() {
                     self.fate = Fate::NotSent;
                     self.taken = false;
                     (self.asked, self.answered, self.accepted, self.delivered) = (0, 0, 0, 0);
@@ -198,6 +232,8 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
                 self.state = State::Ask(command);
             }
             State::Ask(command) | State::Await(command) if job.owns(command) => {}
+            #[cfg(feature = "extensions")]
+            State::Chunks if job.owns(Command::Chunk) => {}
             State::Body | State::NoRecipients | State::Delivered if job.owns(Command::Message) => {}
             State::Failed(error) => return Err(error),
             _ => return Err(Error::OutOfOrder),

@@ -9,12 +9,17 @@ use core::fmt::{self, Write as _};
 use core::hint::black_box;
 use core::str;
 
+#[cfg(feature = "hashes")]
+use starttls::smtp::ChannelBinding;
+use starttls::smtp::dsn::{self, Notify, Request, Xtext};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, LineEnds};
 use starttls::{
     Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls, Verification, client,
     lmtp, server, wire,
 };
 use starttls_thumb::{opaque, receive, send};
+
+const NOTIFY: Notify = Notify::SUCCESS.and(Notify::DELAY);
 
 struct Uart;
 
@@ -129,7 +134,29 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
     let to = Address::new(text(&mut to)).map_err(|_| Error::OutOfOrder)?;
     let to = [to, to];
     let envelope = Envelope::new(from, &to).map_err(|_| Error::OutOfOrder)?;
-    let envelope = envelope.with_size(opaque(usize::MAX)).with_eight_bit();
+    let mut original = [0; 300];
+    let original = Xtext::new(text(&mut original)).map_err(|_| Error::OutOfOrder)?;
+    let id = Request::NOTHING.with_id(original).map_err(|_| Error::OutOfOrder)?;
+    let each = dsn::OriginalRecipient::new("rfc822", original)
+        .and_then(|original| dsn::Recipient::NOTHING.notify(opaque(NOTIFY)).with_original(original))
+        .map_err(|_| Error::OutOfOrder)?;
+    let each = [each];
+    let request = id.notify(opaque(NOTIFY)).bring(opaque(dsn::Return::Full)).with_each(&each);
+    let mut envelope = envelope.with_size(opaque(usize::MAX)).with_eight_bit();
+    if opaque(true) {
+        envelope = envelope.with_utf8().with_required_tls().with_dsn(request);
+    }
+    drive(&mut session.send_chunks(&envelope)?, |job, event| {
+        if matches!(event, smtp::session::Event::Chunks) {
+            let (mut message, mut output) = ([0; 64], [0; 64]);
+            let received = receive(&mut message);
+            let mut message = message.get(..received).unwrap_or_default();
+            if let Ok(written) = job.chunk(&mut message, &mut output) {
+                send(output.get(..written).unwrap_or_default());
+            }
+            black_box(job.finish()).ok();
+        }
+    })?;
     drive(&mut session.send(&envelope)?, |job, event| {
         if matches!(event, smtp::session::Event::Body(_)) {
             let (mut message, mut output) = ([0; 64], [0; 64]);
@@ -149,8 +176,24 @@ fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
     let mut session = smtp::Session::<Tls, D>::new(tls, Domain::LOCALHOST);
     drive(&mut session.hello()?, |_, _| {})?;
     let (mut user, mut password) = ([0; 300], [0; 300]);
-    let credentials =
-        Credentials::new(text(&mut user), text(&mut password)).map_err(|_| Error::OutOfOrder)?;
+    let (user, password) = (text(&mut user), text(&mut password));
+    let credentials = if opaque(true) {
+        Credentials::new(user, password)
+    } else {
+        Credentials::bearer(user, password)
+    };
+    let credentials = credentials.map_err(|_| Error::OutOfOrder)?;
+    #[cfg(feature = "hashes")]
+    let (nonce, keying, hash) = (opaque([1; 18]), opaque([1; 32]), opaque([1; 64]));
+    #[cfg(feature = "hashes")]
+    let credentials = credentials
+        .with_nonce(&nonce)
+        .with_binding(if opaque(true) {
+            ChannelBinding::Exporter(&keying)
+        } else {
+            ChannelBinding::ServerEndPoint(&hash)
+        })
+        .map_err(|_| Error::OutOfOrder)?;
     let _ = write!(Uart, "{credentials:?} {:?}", session.extensions());
     drive(&mut session.authenticate(&credentials)?, |_, _| {})
 }
