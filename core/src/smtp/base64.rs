@@ -34,16 +34,25 @@ impl<'w, 'o> Encoder<'w, 'o> {
         }
     }
 
-    /// Encodes the group as if it were full: for one length only, the library's encoder is small.
     fn flush(&mut self) {
-        let mut encoded = [0; 4];
-        if Base64::encode(&self.group, &mut encoded).is_ok() {
-            for (octet, place) in encoded.iter().zip(0..) {
-                self.out.push(if place > self.filled { b'=' } else { *octet });
-            }
+        for octet in group(self.group, self.filled) {
+            self.out.push(octet);
         }
         (self.group, self.filled) = ([0; 3], 0);
     }
+}
+
+/// The four characters of the first `filled` octets.
+pub(super) fn group(octets: [u8; 3], filled: usize) -> [u8; 4] {
+    // As if it were full: for one length only, the library's encoder is small, and never fails.
+    let mut encoded = [0; 4];
+    let _ = Base64::encode(&octets, &mut encoded);
+    for (octet, place) in encoded.iter_mut().zip(0..) {
+        if place > filled {
+            *octet = b'=';
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

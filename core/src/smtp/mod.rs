@@ -1,8 +1,8 @@
 //! SMTP (RFC 5321) with STARTTLS (RFC 3207), in both roles, and the mail that follows.
 //!
 //! [`Client`] and [`Server`] bring a connection to TLS. [`Session`] then sends mail over it,
-//! [`Receiver`] takes it. LMTP (RFC 2033) is the same protocol with another greeting, see
-//! [`lmtp`](crate::lmtp).
+//! [`Receiver`] takes it; a [`Message`] is what it says. LMTP (RFC 2033) is the same protocol with
+//! another greeting, see [`lmtp`](crate::lmtp).
 
 mod address;
 mod base64;
@@ -14,6 +14,7 @@ mod dots;
 pub mod dsn;
 mod envelope;
 mod limits;
+pub mod message;
 pub mod receiver;
 mod reply;
 mod server;
@@ -29,6 +30,7 @@ pub use dialect::{Dialect, Lmtp, Smtp};
 pub use dots::{LineEnds, Stuffer};
 pub use envelope::Envelope;
 pub use limits::{MAX_DOMAIN, MAX_LINE};
+pub use message::Message;
 pub use receiver::Receiver;
 pub use reply::Reply;
 pub use server::{Reply as ServerReply, ServerGrammar};

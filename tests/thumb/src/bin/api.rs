@@ -12,10 +12,11 @@ use core::str;
 #[cfg(feature = "hashes")]
 use starttls::smtp::ChannelBinding;
 use starttls::smtp::dsn::{self, Notify, Request, Xtext};
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, LineEnds};
+use starttls::smtp::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
+use starttls::smtp::{self, Address, Credentials, Domain, Envelope, LineEnds, Message};
 use starttls::{
-    Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls, Verification, client,
-    lmtp, server, wire,
+    ArgumentError, Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls,
+    Verification, client, lmtp, server, wire,
 };
 use starttls_thumb::{opaque, receive, send};
 
@@ -198,6 +199,51 @@ fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
     drive(&mut session.authenticate(&credentials)?, |_, _| {})
 }
 
+fn message() -> Result<(), ArgumentError> {
+    let mut texts = [[0; 64]; 9];
+    let [from, name, to, subject, id, field, value, body, file] = &mut texts;
+    let from = Mailbox::named(text(name), Address::new(text(from))?)?;
+    let to = [Mailbox::new(Address::international(text(to))?), from];
+    let headers = [Header::new(text(field), text(value))?];
+    let file = text(file);
+    let attachments = [Attachment::new(file, file)?.with_size(opaque(usize::MAX))];
+    let encoding = if opaque(true) {
+        Encoding::offered(smtp::session::Extensions::default())
+    } else {
+        Encoding::EightBit
+    };
+    let message = Message::new(from, &to)
+        .with_cc(&to)
+        .with_reply_to(&to)
+        .with_subject(text(subject))?
+        .with_date(Date::new(opaque(u64::MAX), opaque(i16::MAX))?)
+        .with_id(text(id))?
+        .with_headers(&headers)
+        .with_text(text(body))
+        .with_attachments(&attachments)
+        .with_encoding(encoding);
+    black_box((message.size(), message.is_eight_bit(), message.is_international()));
+    black_box((message.attachments(), from.name(), from.address(), attachments[0].size()));
+    let (mut composer, mut buffer, mut output) = (message.compose(), [0; 64], [0; 64]);
+    loop {
+        match composer.step(output.get_mut(opaque(0)..).unwrap_or_default()) {
+            Ok(Progress::Write(n)) => send(output.get(..n).unwrap_or_default()),
+            Ok(Progress::Attachment(index)) => {
+                black_box(index);
+                let received = receive(&mut buffer);
+                let mut piece = buffer.get(..received).unwrap_or_default();
+                let n = composer.attach(&mut piece, &mut output).unwrap_or_default();
+                send(output.get(..n).unwrap_or_default());
+                black_box(composer.end_attachment()).ok();
+            }
+            Ok(Progress::Done) => return Ok(()),
+            Err(error) => {
+                let _ = write!(Uart, "{error}");
+            }
+        }
+    }
+}
+
 fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
     let limits = smtp::receiver::Limits { size: Some(opaque(usize::MAX)), ..Default::default() };
     let mut receiver = smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, limits);
@@ -232,6 +278,9 @@ fn all() -> Result<(), Error> {
     let config =
         server::Config { policy: policy(), available: opaque(true), max_errors: opaque(10) };
     loop {
+        if let Err(error) = message() {
+            let _ = write!(Uart, "{error}");
+        }
         let outcome = match opaque(0_u8) {
             0 => client(smtp::Client::new(domain, policy())).and_then(session::<_, smtp::Smtp>),
             1 => client(lmtp::Client::new(domain, policy())).and_then(session::<_, lmtp::Lmtp>),

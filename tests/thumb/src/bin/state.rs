@@ -13,6 +13,7 @@ const CLIENT: usize = size_of::<smtp::Client<'_>>();
 const SERVER: usize = size_of::<smtp::Server<'_>>();
 const SESSION: usize = size_of::<smtp::Session<'_, Tls>>();
 const RECEIVER: usize = size_of::<smtp::Receiver<'_, Tls>>();
+const COMPOSER: usize = size_of::<smtp::message::Composer<'_>>();
 
 const _: () = assert!(CLIENT <= 32, "the state of a client's upgrade has outgrown 32 octets");
 
@@ -24,10 +25,12 @@ static SMTP_SERVER: [u8; SERVER] = [0; SERVER];
 static SMTP_SESSION: [u8; SESSION] = [0; SESSION];
 #[unsafe(no_mangle)]
 static SMTP_RECEIVER: [u8; RECEIVER] = [0; RECEIVER];
+#[unsafe(no_mangle)]
+static SMTP_COMPOSER: [u8; COMPOSER] = [0; COMPOSER];
 
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
-    black_box((&SMTP_CLIENT, &SMTP_SERVER, &SMTP_SESSION, &SMTP_RECEIVER));
+    black_box((&SMTP_CLIENT, &SMTP_SERVER, &SMTP_SESSION, &SMTP_RECEIVER, &SMTP_COMPOSER));
     loop {
         core::hint::spin_loop();
     }

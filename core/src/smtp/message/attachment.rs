@@ -1,0 +1,248 @@
+use super::sink::{LINE, Sink};
+use super::words;
+use crate::ArgumentError;
+
+/// The longest content type, in octets.
+const MAX_TYPE: usize = 127;
+
+/// The longest file name, in octets: what file systems take.
+const MAX_NAME: usize = 255;
+
+/// What is in front of a file name that is not continued.
+const EXTENDED: &[u8] = b" filename*=utf-8''";
+
+/// The longest file name in quotes, without them.
+const MAX_QUOTED: usize = 64;
+
+/// A file that goes with a message, in base64. Its octets come later, see
+/// [`Composer::attach`](super::Composer::attach).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Attachment<'a> {
+    content_type: &'a str,
+    name: &'a str,
+    size: Option<usize>,
+}
+
+impl<'a> Attachment<'a> {
+    /// `content_type` is at most 127 octets of `type/subtype` and parameters (RFC 2045 §5.1), e.g.
+    /// `image/jpeg` or `text/csv; charset=utf-8`; `name` is the file's, 1 to 255 octets of UTF-8.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`]; [`ArgumentError::Malformed`] for the
+    /// type; [`ArgumentError::Forbidden`] for a control character in the name, and for `message/…`
+    /// and `multipart/…`, which may not go in base64 (RFC 2045 §6.4).
+    pub const fn new(content_type: &'a str, name: &'a str) -> Result<Self, ArgumentError> {
+        if content_type.is_empty() || name.is_empty() {
+            return Err(ArgumentError::Empty);
+        }
+        if content_type.len() > MAX_TYPE || name.len() > MAX_NAME {
+            return Err(ArgumentError::TooLong);
+        }
+        match content(content_type.as_bytes()) {
+            Some([]) => {}
+            _ => return Err(ArgumentError::Malformed),
+        }
+        if is_of(content_type, b"message/") || is_of(content_type, b"multipart/") {
+            return Err(ArgumentError::Forbidden);
+        }
+        match words::check(name) {
+            Ok(()) => Ok(Self { content_type, name, size: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file has so many octets: then [`Message::size`](super::Message::size) is known.
+    #[must_use]
+    pub const fn with_size(mut self, octets: usize) -> Self {
+        self.size = Some(octets);
+        self
+    }
+
+    /// How many octets the file has, if that was said.
+    #[must_use]
+    pub const fn size(&self) -> Option<usize> {
+        self.size
+    }
+
+    /// The fields of the part.
+    pub(super) fn put(&self, out: &mut Sink<'_>) {
+        out.put(b"Content-Type:");
+        for word in self.content_type.as_bytes().split(|octet| *octet == b' ') {
+            out.blank(word.len());
+            out.put(word);
+        }
+        out.put(b"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n");
+        if self.name.len() <= MAX_QUOTED
+            && !self.name.bytes().any(|octet| matches!(octet, b'"' | b'\\'))
+            && words::is_plain(self.name)
+        {
+            out.put(b" filename=\"");
+            out.put(self.name.as_bytes());
+            out.put(b"\"");
+        } else {
+            put_extended(self.name.as_bytes(), out);
+        }
+        out.put(b"\r\n");
+    }
+}
+
+/// `filename*=utf-8''…`, or `filename*0*=utf-8''…;` and so on (RFC 2231 §3 and §4).
+fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
+    let mut section = 0_u8;
+    let (_, more) = words::fitting(rest, LINE.saturating_sub(EXTENDED.len()), width);
+    let one = more.is_empty();
+    while !rest.is_empty() {
+        out.put(b" filename*");
+        if !one {
+            if section > 9 {
+                out.put(&[(section / 10) | b'0']);
+            }
+            out.put(&[(section % 10) | b'0', b'*']);
+        }
+        out.put(if section == 0 { b"=utf-8''" } else { b"=" });
+        section = section.saturating_add(1);
+        // A semicolon behind it.
+        let room = LINE.saturating_sub(out.column()).saturating_sub(usize::from(!one));
+        let (fits, after) = words::fitting(rest, room, width);
+        for octet in fits {
+            if is_literal(*octet) { out.put(&[*octet]) } else { out.hexadecimal(b'%', *octet) }
+        }
+        out.put(if after.is_empty() { b"" } else { b";\r\n" });
+        rest = after;
+    }
+}
+
+/// Whether an octet may stand for itself; `attribute-char` has more.
+const fn is_literal(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
+}
+
+const fn width(octet: u8) -> usize {
+    if is_literal(octet) { 1 } else { 3 }
+}
+
+const fn is_of(content_type: &str, start: &[u8]) -> bool {
+    match content_type.as_bytes().split_at_checked(start.len()) {
+        Some((family, _)) => family.eq_ignore_ascii_case(start),
+        None => false,
+    }
+}
+
+/// `type "/" subtype *(";" [SP] attribute "=" value)`.
+const fn content(input: &[u8]) -> Option<&[u8]> {
+    let Some([b'/', subtype @ ..]) = token(input) else { return None };
+    let mut rest = token(subtype);
+    while let Some([b';', b' ', parameter @ ..] | [b';', parameter @ ..]) = rest {
+        rest = match token(parameter) {
+            Some([b'=', b'"', value @ ..]) => quoted(value),
+            Some([b'=', value @ ..]) => token(value),
+            _ => None,
+        };
+    }
+    rest
+}
+
+/// `token`, of one octet or more (RFC 2045 §5.1).
+const fn token(input: &[u8]) -> Option<&[u8]> {
+    let mut rest = input;
+    while let [octet, tail @ ..] = rest
+        && (octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'{'..=b'~'
+            ))
+    {
+        rest = tail;
+    }
+    if rest.len() < input.len() { Some(rest) } else { None }
+}
+
+/// The rest of a `quoted-string`, without escapes.
+const fn quoted(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        rest = match rest {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', ..] => return None,
+            [b' '..=b'~', tail @ ..] => tail,
+            _ => return None,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        for good in [
+            "image/jpeg",
+            "application/vnd.api+json",
+            "text/csv; charset=utf-8",
+            "text/csv;charset=\"utf-8\"; header=present",
+        ] {
+            assert!(Attachment::new(good, "a").is_ok(), "{good}");
+        }
+        for bad in [
+            "image",
+            "image/",
+            "/jpeg",
+            "image/jpeg;",
+            "image/jpeg ",
+            "image/jpeg; a",
+            "image/jpeg; a=",
+            "image/jpeg; a=\"",
+            "image/jpeg; a=\"\\\"\"",
+            "image/jpeg; a=b; ",
+            "image/jpeg\r\nBcc: a@b",
+            "image/jpeg; a=\"\r\nBcc: a@b\"",
+            "image/jpég",
+        ] {
+            assert_eq!(Attachment::new(bad, "a"), Err(ArgumentError::Malformed), "{bad}");
+        }
+        for bad in ["Message/rfc822", "MULTIPART/mixed; boundary=a"] {
+            assert_eq!(Attachment::new(bad, "a"), Err(ArgumentError::Forbidden), "{bad}");
+        }
+    }
+
+    #[test]
+    fn file_names() {
+        const CONSTANT: Result<Attachment<'_>, ArgumentError> = Attachment::new("a/b", "c");
+        assert!(CONSTANT.is_ok());
+        for (name, error) in [
+            ("", ArgumentError::Empty),
+            ("a\r\nBcc: b@c", ArgumentError::Forbidden),
+            ("a\0", ArgumentError::Forbidden),
+            ("a\x7f", ArgumentError::Forbidden),
+        ] {
+            assert_eq!(Attachment::new("a/b", name), Err(error), "{name:?}");
+        }
+        let long = [b'x'; MAX_NAME + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        assert_eq!(Attachment::new("a/b", long), Err(ArgumentError::TooLong));
+        assert!(Attachment::new("a/b", &long[1..]).is_ok());
+    }
+
+    fn named(name: &str) -> heapless::String<2048> {
+        let mut output = [0; 2048];
+        let mut out = Sink::new(&mut output);
+        Attachment::new("a/b", name).expect("valid").put(&mut out);
+        let n = out.printed();
+        let text = core::str::from_utf8(&output[..n]).expect("ASCII");
+        heapless::String::try_from(text).expect("2048 octets are enough")
+    }
+
+    #[test]
+    fn plain_extended_and_continued() {
+        assert!(named("gate 7.jpg").ends_with("attachment;\r\n filename=\"gate 7.jpg\"\r\n"));
+        assert!(named("a\"b").ends_with(" filename*=utf-8''a%22b\r\n"));
+        assert!(named("Tür.jpg").ends_with(" filename*=utf-8''T%C3%BCr.jpg\r\n"));
+        let mut long = heapless::String::<255>::new();
+        while long.push('😀').is_ok() {}
+        let all = named(&long);
+        assert!(all.lines().all(|line| line.len() <= LINE), "{all}");
+        assert!(all.contains(" filename*0*=utf-8''%F0%9F%98%80"), "{all}");
+        assert!(all.contains(" filename*12*=%F0%9F%98%80"), "{all}");
+    }
+}

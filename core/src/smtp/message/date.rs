@@ -1,0 +1,138 @@
+use super::sink::Sink;
+use crate::ArgumentError;
+
+const DAY: u32 = 24 * 60 * 60;
+
+/// The end of the year 9999, in Unix time.
+const END: u64 = 253_402_300_800;
+
+/// When a message was written (RFC 5322 §3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Date {
+    /// Seconds since 1970 by the clock on the writer's wall.
+    local: u64,
+    offset: i16,
+}
+
+impl Date {
+    /// A Unix time in seconds, in UTC.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Malformed`] behind the year 9999.
+    pub const fn utc(unix: u64) -> Result<Self, ArgumentError> {
+        Self::new(unix, 0)
+    }
+
+    /// A Unix time in seconds, and how many minutes the writer's clock is ahead of UTC.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Malformed`] for a day or more of offset, and outside of 1970 to 9999.
+    pub const fn new(unix: u64, offset: i16) -> Result<Self, ArgumentError> {
+        if offset.unsigned_abs() >= 24 * 60 {
+            return Err(ArgumentError::Malformed);
+        }
+        match unix.checked_add_signed((offset as i64).saturating_mul(60)) {
+            Some(local) if local < END => Ok(Self { local, offset }),
+            _ => Err(ArgumentError::Malformed),
+        }
+    }
+
+    /// `date-time = day-of-week "," day month year hour ":" minute ":" second zone`.
+    pub(super) fn put(self, out: &mut Sink<'_>) {
+        const DAYS: [&[u8]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
+        const MONTHS: [(&[u8], u32); 12] = [
+            (b" Jan ", 31),
+            (b" Feb ", 28),
+            (b" Mar ", 31),
+            (b" Apr ", 30),
+            (b" May ", 31),
+            (b" Jun ", 30),
+            (b" Jul ", 31),
+            (b" Aug ", 31),
+            (b" Sep ", 30),
+            (b" Oct ", 31),
+            (b" Nov ", 30),
+            (b" Dec ", 31),
+        ];
+        // Year by year: a division of 64 bits is larger than all this in small firmware.
+        let (mut year, mut weekday, mut seconds) = (1970_u32, 0_u32, self.local);
+        while let days = 365_u32.saturating_add(leap(year))
+            && let Some(less) = seconds.checked_sub(u64::from(days.saturating_mul(DAY)))
+        {
+            year = year.saturating_add(1);
+            weekday = weekday.saturating_add(days);
+            seconds = less;
+        }
+        let seconds = u32::try_from(seconds).unwrap_or_default();
+        let (mut day, time) = (seconds / DAY, seconds % DAY);
+        weekday = weekday.saturating_add(day) % 7;
+        let mut month: &[u8] = b"";
+        for (name, days) in MONTHS {
+            let days = days.saturating_add(if days == 28 { leap(year) } else { 0 });
+            month = name;
+            match day.checked_sub(days) {
+                Some(less) => day = less,
+                None => break,
+            }
+        }
+        let minutes = u32::from(self.offset.unsigned_abs());
+        // An iterator, since an index could be out of bounds for all that the compiler knows.
+        let mut names = DAYS.iter().zip(0..).filter(|(_, n)| *n == weekday);
+        out.put(names.next().map_or(b"", |(name, _)| name));
+        out.put(b", ");
+        out.two_digits(day.saturating_add(1));
+        out.put(month);
+        out.two_digits(year / 100);
+        out.two_digits(year % 100);
+        out.put(b" ");
+        out.two_digits(time / 3600);
+        out.put(b":");
+        out.two_digits(time / 60 % 60);
+        out.put(b":");
+        out.two_digits(time % 60);
+        out.put(if self.offset < 0 { b" -" } else { b" +" });
+        out.two_digits(minutes / 60);
+        out.two_digits(minutes % 60);
+    }
+}
+
+/// The days that a year of the Gregorian calendar has beyond 365.
+const fn leap(year: u32) -> u32 {
+    (year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (unix, offset, expected) in [
+            (0, 0, "Thu, 01 Jan 1970 00:00:00 +0000"),
+            (951_782_399, 0, "Mon, 28 Feb 2000 23:59:59 +0000"),
+            (951_782_400, 0, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (951_868_800, 0, "Wed, 01 Mar 2000 00:00:00 +0000"),
+            (1_795_262_400, 0, "Sat, 21 Nov 2026 12:00:00 +0000"),
+            (1_795_262_400, 330, "Sat, 21 Nov 2026 17:30:00 +0530"),
+            (1_795_262_400, -750, "Fri, 20 Nov 2026 23:30:00 -1230"),
+            (1_798_761_599, 1, "Fri, 01 Jan 2027 00:00:59 +0001"),
+            (4_107_542_400, 0, "Mon, 01 Mar 2100 00:00:00 +0000"),
+            (END - 1, 0, "Fri, 31 Dec 9999 23:59:59 +0000"),
+        ] {
+            let mut output = [0; 40];
+            let mut out = Sink::new(&mut output);
+            Date::new(unix, offset).expect("a date").put(&mut out);
+            let printed = out.printed();
+            assert_eq!(core::str::from_utf8(&output[..printed]), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn no_dates() {
+        for (unix, offset) in [(0, -1), (END, 0), (END - 1, 1), (u64::MAX, 1439), (END, 1440)] {
+            assert_eq!(Date::new(unix, offset), Err(ArgumentError::Malformed), "{unix} {offset}");
+        }
+        assert!(Date::new(END, -1).is_ok() && Date::utc(0).is_ok());
+    }
+}

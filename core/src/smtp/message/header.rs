@@ -1,0 +1,126 @@
+use super::sink::Sink;
+use super::words;
+use crate::ArgumentError;
+
+/// The longest name of a field, in octets: behind it is room for an encoded character.
+const MAX_NAME: usize = 50;
+
+/// The fields that a [`Message`](super::Message) writes itself, and the one that must not be sent.
+const WRITTEN: [&[u8]; 9] = [
+    b"Bcc",
+    b"Cc",
+    b"Date",
+    b"From",
+    b"MIME-Version",
+    b"Message-ID",
+    b"Reply-To",
+    b"Subject",
+    b"To",
+];
+
+/// A field of the header that this library does not know, e.g. `Auto-Submitted: auto-generated`
+/// (RFC 3834), which keeps machines from answering to machines.
+///
+/// The text is folded at its blanks. If it has characters outside ASCII it goes as encoded words,
+/// which only free text may be: not a list of addresses or ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Header<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Header<'a> {
+    /// `name` is 1 to 50 octets of printable ASCII without a colon (RFC 5322 §3.6.8); `text` is at
+    /// most [`MAX_TEXT`](super::MAX_TEXT) octets without control characters, and in ASCII its words
+    /// have one blank between them.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`] for the
+    /// name; [`ArgumentError::Forbidden`] for an octet, for `Bcc` and `Content-…`, and for fields
+    /// that a message writes itself; [`ArgumentError::Malformed`] for other blanks.
+    pub const fn new(name: &'a str, text: &'a str) -> Result<Self, ArgumentError> {
+        if name.is_empty() || text.is_empty() {
+            return Err(ArgumentError::Empty);
+        }
+        if name.len() > MAX_NAME {
+            return Err(ArgumentError::TooLong);
+        }
+        let mut rest = name.as_bytes();
+        while let [octet, tail @ ..] = rest {
+            match octet {
+                b'!'..=b'9' | b';'..=b'~' => rest = tail,
+                0x80.. => return Err(ArgumentError::NotAscii),
+                _ => return Err(ArgumentError::Forbidden),
+            }
+        }
+        if is_written(name.as_bytes()) {
+            return Err(ArgumentError::Forbidden);
+        }
+        match words::check(text) {
+            Ok(()) if text.is_ascii() && words::has_odd_blanks(text) => {
+                Err(ArgumentError::Malformed)
+            }
+            Ok(()) => Ok(Self { name, text }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The whole field.
+    pub(super) fn put(&self, out: &mut Sink<'_>) {
+        out.put(self.name.as_bytes());
+        out.put(b":");
+        if self.text.is_ascii() {
+            words::put_folded(self.text, out);
+        } else {
+            words::put_encoded(self.text, out);
+        }
+        out.put(b"\r\n");
+    }
+}
+
+const fn is_written(name: &[u8]) -> bool {
+    let mut fields = WRITTEN.as_slice();
+    while let [field, others @ ..] = fields {
+        if name.eq_ignore_ascii_case(field) {
+            return true;
+        }
+        fields = others;
+    }
+    match name.split_at_checked(b"Content-".len()) {
+        Some((start, _)) => start.eq_ignore_ascii_case(b"Content-"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields() {
+        const GOOD: Result<Header<'_>, ArgumentError> = Header::new("X-Sensor", "gate 7");
+        assert!(GOOD.is_ok());
+        for (name, text, error) in [
+            ("", "a", ArgumentError::Empty),
+            ("A", "", ArgumentError::Empty),
+            ("A", "b\r\nBcc: c@d", ArgumentError::Forbidden),
+            ("A", "b\tc", ArgumentError::Forbidden),
+            ("A: b\r\nBcc", "c@d", ArgumentError::Forbidden),
+            ("A:", "b", ArgumentError::Forbidden),
+            ("A b", "c", ArgumentError::Forbidden),
+            ("Ä", "b", ArgumentError::NotAscii),
+            ("bcc", "a@b", ArgumentError::Forbidden),
+            ("FROM", "a@b", ArgumentError::Forbidden),
+            ("content-Anything", "a", ArgumentError::Forbidden),
+            ("A", "b  c", ArgumentError::Malformed),
+            ("A", " ", ArgumentError::Malformed),
+        ] {
+            assert_eq!(Header::new(name, text), Err(error), "{name:?} {text:?}");
+        }
+        let long = [b'x'; MAX_NAME + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        assert_eq!(Header::new(long, "a"), Err(ArgumentError::TooLong));
+        assert!(Header::new(&long[1..], "ä  b ").is_ok());
+    }
+}

@@ -1,0 +1,302 @@
+//! What a mail says: header, text and attachments (RFC 5322, RFC 2045 to 2047, RFC 2231), printed
+//! piece by piece into a buffer of any size.
+//!
+//! Nothing that the caller gives can end or add a line of the header: everything is checked before,
+//! at compile time if it is constant. Names, subject and file names may have any characters.
+//!
+//! ```
+//! use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
+//! use starttls::smtp::{Address, Message};
+//!
+//! let from = Mailbox::named("Sensor 7 — gate", Address::new("sensor@example.org")?)?;
+//! let to = [Mailbox::new(Address::new("you@example.org")?)];
+//! let headers = [Header::new("Auto-Submitted", "auto-generated")?];
+//! let pictures = [Attachment::new("image/jpeg", "gate.jpg")?];
+//! let message = Message::new(from, &to)
+//!     .with_subject("21,5 °C")?
+//!     .with_date(Date::utc(1_795_262_400)?)
+//!     .with_id("7.1795262400@sensor.example.org")?
+//!     .with_headers(&headers)
+//!     .with_text("All is well.\n")
+//!     .with_attachments(&pictures);
+//!
+//! let camera = [&b"\xff\xd8\xff"[..], b"\xe0"];
+//! let mut output = [0; 64];
+//! let mut composer = message.compose();
+//! # let mut sent = Vec::new();
+//! # let mut send = |octets: &[u8]| sent.extend_from_slice(octets);
+//! loop {
+//!     match composer.step(&mut output)? {
+//!         // To `Exchange::body`, which makes of it what follows DATA.
+//!         Progress::Write(n) => send(&output[..n]),
+//!         Progress::Attachment(_) => {
+//!             for mut piece in camera {
+//!                 while !piece.is_empty() {
+//!                     let n = composer.attach(&mut piece, &mut output)?;
+//!                     send(&output[..n]);
+//!                 }
+//!             }
+//!             composer.end_attachment()?;
+//!         }
+//!         Progress::Done => break,
+//!     }
+//! }
+//! # assert_eq!(String::from_utf8(sent)?, "\
+//! # Date: Sat, 21 Nov 2026 12:00:00 +0000\r\n\
+//! # Message-ID: <7.1795262400@sensor.example.org>\r\n\
+//! # From: =?utf-8?q?Sensor_7_=E2=80=94_gate?= <sensor@example.org>\r\n\
+//! # To: <you@example.org>\r\n\
+//! # Subject: =?utf-8?q?21=2C5_=C2=B0C?=\r\n\
+//! # Auto-Submitted: auto-generated\r\n\
+//! # MIME-Version: 1.0\r\n\
+//! # Content-Type: multipart/mixed; boundary=\"=_\"\r\n\
+//! # \r\n\
+//! # --=_\r\n\
+//! # Content-Type: text/plain; charset=utf-8\r\n\
+//! # Content-Transfer-Encoding: 7bit\r\n\
+//! # \r\n\
+//! # All is well.\r\n\
+//! # \r\n\
+//! # --=_\r\n\
+//! # Content-Type: image/jpeg\r\n\
+//! # Content-Transfer-Encoding: base64\r\n\
+//! # Content-Disposition: attachment;\r\n\x20filename=\"gate.jpg\"\r\n\
+//! # \r\n\
+//! # /9j/4A==\r\n\
+//! # --=_--\r\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attachment;
+mod composer;
+mod date;
+mod header;
+mod mailbox;
+mod sink;
+mod text;
+mod words;
+
+pub use attachment::Attachment;
+pub use composer::{Composer, Progress};
+pub use date::Date;
+pub use header::Header;
+pub use mailbox::Mailbox;
+pub use text::Encoding;
+pub use words::MAX_TEXT;
+
+use self::sink::Sink;
+use super::Address;
+use crate::ArgumentError;
+
+/// A message to be composed. It borrows everything, and copies are cheap.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Message<'a> {
+    from: Mailbox<'a>,
+    reply_to: &'a [Mailbox<'a>],
+    to: &'a [Mailbox<'a>],
+    cc: &'a [Mailbox<'a>],
+    subject: &'a str,
+    date: Option<Date>,
+    id: Option<&'a str>,
+    headers: &'a [Header<'a>],
+    text: &'a str,
+    attachments: &'a [Attachment<'a>],
+    encoding: Encoding,
+}
+
+impl<'a> Message<'a> {
+    /// Who wrote it, and to whom. Who gets it is the [`Envelope`](super::Envelope)'s business.
+    #[must_use]
+    pub const fn new(from: Mailbox<'a>, to: &'a [Mailbox<'a>]) -> Self {
+        Self {
+            from,
+            reply_to: &[],
+            to,
+            cc: &[],
+            subject: "",
+            date: None,
+            id: None,
+            headers: &[],
+            text: "",
+            attachments: &[],
+            encoding: Encoding::SevenBit,
+        }
+    }
+
+    /// Who else sees it.
+    #[must_use]
+    pub const fn with_cc(mut self, cc: &'a [Mailbox<'a>]) -> Self {
+        self.cc = cc;
+        self
+    }
+
+    /// Where answers go, if not to the author.
+    #[must_use]
+    pub const fn with_reply_to(mut self, reply_to: &'a [Mailbox<'a>]) -> Self {
+        self.reply_to = reply_to;
+        self
+    }
+
+    /// What it is about. Without one, or with an empty one, there is no such field.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TooLong`] above [`MAX_TEXT`] octets, [`ArgumentError::Forbidden`] for
+    /// control characters.
+    pub const fn with_subject(mut self, subject: &'a str) -> Result<Self, ArgumentError> {
+        self.subject = subject;
+        match words::check(subject) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When it was written. RFC 5322 asks for it; a machine without a clock leaves it to the
+    /// submission server (RFC 6409 §8.1).
+    #[must_use]
+    pub const fn with_date(mut self, date: Date) -> Self {
+        self.date = Some(date);
+        self
+    }
+
+    /// What no other message is called: `left@right`, without angle brackets, of the form of an
+    /// [`Address`] without quotes. A submission server adds one where it is missing (RFC 6409 §8.2).
+    ///
+    /// # Errors
+    /// Those of [`Address::new`], and [`ArgumentError::Malformed`] for quotes.
+    pub const fn with_id(mut self, id: &'a str) -> Result<Self, ArgumentError> {
+        self.id = Some(id);
+        match Address::new(id) {
+            Ok(_) if matches!(id.as_bytes(), [b'"', ..]) => Err(ArgumentError::Malformed),
+            Ok(_) => Ok(self),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Other fields of the header.
+    #[must_use]
+    pub const fn with_headers(mut self, headers: &'a [Header<'a>]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The text. Its lines may end with LF, CRLF or CR and all go with CRLF, the last one too.
+    #[must_use]
+    pub const fn with_text(mut self, text: &'a str) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// Files that go with it. Their octets come later, see [`Composer::attach`].
+    #[must_use]
+    pub const fn with_attachments(mut self, attachments: &'a [Attachment<'a>]) -> Self {
+        self.attachments = attachments;
+        self
+    }
+
+    /// How the text may travel; [`Encoding::offered`] says what the server takes. Attachments go in
+    /// base64 in any case.
+    #[must_use]
+    pub const fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// The files that go with it.
+    #[must_use]
+    pub const fn attachments(&self) -> &'a [Attachment<'a>] {
+        self.attachments
+    }
+
+    /// Whether it has octets above 127: then the envelope needs
+    /// [`with_eight_bit`](super::Envelope::with_eight_bit).
+    #[must_use]
+    pub fn is_eight_bit(&self) -> bool {
+        self.text_encoding() == Encoding::EightBit || self.is_international()
+    }
+
+    /// Whether there is an address in it with characters outside ASCII, which go as they are
+    /// (RFC 6532): then the server has to offer `SMTPUTF8`. Names and subject need nothing of it.
+    #[must_use]
+    pub fn is_international(&self) -> bool {
+        let lists = [core::slice::from_ref(&self.from), self.reply_to, self.to, self.cc];
+        lists.into_iter().flatten().any(|mailbox| mailbox.address().is_international())
+    }
+
+    /// How many octets it has, for [`Envelope::with_size`](super::Envelope::with_size); `None` if
+    /// an attachment does not say its size. It prints everything but attachments to find out.
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
+        self.compose().measure()
+    }
+
+    /// Begins to print it.
+    #[must_use]
+    pub const fn compose(&self) -> Composer<'_> {
+        Composer::new(self)
+    }
+
+    fn text_encoding(&self) -> Encoding {
+        self.encoding.of(self.text, !self.attachments.is_empty())
+    }
+
+    fn put_subject(&self, out: &mut Sink<'_>) {
+        if self.subject.is_empty() {
+            return;
+        }
+        out.put(b"Subject:");
+        if words::is_plain(self.subject) {
+            words::put_folded(self.subject, out);
+        } else {
+            words::put_encoded(self.subject, out);
+        }
+        out.put(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_ends_a_line() {
+        let from = Address::new("a@b.example").expect("valid");
+        let message = Message::new(from.into(), &[]);
+        for bad in ["a\r\nBcc: c@d", "a\r", "a\n", "\0", "a\tb", "\x7f"] {
+            let error = Some(ArgumentError::Forbidden);
+            assert_eq!(message.with_subject(bad).err(), error, "{bad:?}");
+            assert_eq!(Mailbox::named(bad, from).err(), error, "{bad:?}");
+        }
+        assert_eq!(Mailbox::named("", from).err(), Some(ArgumentError::Empty));
+        let long = [b'x'; MAX_TEXT + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        let error = Some(ArgumentError::TooLong);
+        assert_eq!(message.with_subject(long).err(), error);
+        assert_eq!(Mailbox::named(long, from).err(), error);
+        for (id, error) in [
+            ("a@b>\r\nBcc: <c@d", ArgumentError::Forbidden),
+            ("a@b>", ArgumentError::Malformed),
+            ("a b@c", ArgumentError::Malformed),
+            ("\"a b\"@c", ArgumentError::Malformed),
+            ("a", ArgumentError::Malformed),
+            ("ä@b", ArgumentError::NotAscii),
+            ("", ArgumentError::Empty),
+        ] {
+            assert_eq!(message.with_id(id).err(), Some(error), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_has_to_offer() {
+        let from = Address::new("a@b.example").expect("valid");
+        let abroad = [Address::international("ä@b.example").expect("valid").into()];
+        let message =
+            Message::new(from.into(), &[]).with_text("ä").with_encoding(Encoding::EightBit);
+        assert!(message.is_eight_bit() && !message.is_international());
+        assert!(!message.with_encoding(Encoding::default()).is_eight_bit());
+        let message = message.with_text("a");
+        assert!(!message.is_eight_bit());
+        assert!(message.with_cc(&abroad).is_eight_bit());
+        assert!(message.with_reply_to(&abroad).is_international());
+    }
+}

@@ -1,0 +1,123 @@
+use core::slice::IterMut;
+
+/// Lines should have no more characters than that, without CRLF (RFC 5322 §2.1.1).
+pub(super) const LINE: usize = 78;
+
+/// The output, which takes of an item what fits.
+///
+/// An item is a pure function of a place in the message, and printed from its start whenever there
+/// is room again: the sink skips what it took before.
+#[derive(Debug)]
+pub(super) struct Sink<'o> {
+    free: IterMut<'o, u8>,
+    skip: usize,
+    printed: usize,
+    lost: usize,
+    column: usize,
+}
+
+impl<'o> Sink<'o> {
+    pub(super) fn new(output: &'o mut [u8]) -> Self {
+        Self { free: output.iter_mut(), skip: 0, printed: 0, lost: 0, column: 0 }
+    }
+
+    /// An item follows, of which so many octets were taken before.
+    pub(super) const fn begin(&mut self, taken: usize) {
+        (self.skip, self.printed, self.lost, self.column) = (taken, 0, 0, 0);
+    }
+
+    /// How many octets of the item are taken by now, if any is left.
+    pub(super) const fn taken(&self) -> Option<usize> {
+        match self.lost {
+            0 => None,
+            lost => Some(self.printed.saturating_sub(lost)),
+        }
+    }
+
+    /// How many octets the item has.
+    pub(super) const fn printed(&self) -> usize {
+        self.printed
+    }
+
+    /// How many octets are free.
+    pub(super) fn room(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many octets the item's last line has by now.
+    pub(super) const fn column(&self) -> usize {
+        self.column
+    }
+
+    pub(super) fn put(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.printed = self.printed.saturating_add(1);
+            self.column = if *octet == b'\n' { 0 } else { self.column.saturating_add(1) };
+            if self.skip > 0 {
+                self.skip = self.skip.saturating_sub(1);
+            } else if let Some(place) = self.free.next() {
+                *place = *octet;
+            } else {
+                self.lost = self.lost.saturating_add(1);
+            }
+        }
+    }
+
+    /// A blank, on a new line if the next `width` octets would be beyond the limit of this one.
+    pub(super) fn blank(&mut self, width: usize) {
+        if self.column > 0 && self.column.saturating_add(width) >= LINE {
+            self.put(b"\r\n");
+        }
+        self.put(b" ");
+    }
+
+    /// An octet as two upper-case hexadecimal digits, behind a mark.
+    pub(super) fn hexadecimal(&mut self, mark: u8, octet: u8) {
+        let digit = |nibble: u8| match nibble {
+            0..=9 => nibble | b'0',
+            _ => nibble.wrapping_add(b'A' - 10),
+        };
+        self.put(&[mark, digit(octet >> 4), digit(octet & 15)]);
+    }
+
+    /// A number below 100, in two digits.
+    pub(super) fn two_digits(&mut self, number: u32) {
+        for digit in [number / 10, number] {
+            self.put(&[(digit % 10) as u8 | b'0']);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_in_pieces() {
+        let print = |out: &mut Sink<'_>| {
+            out.put(b"Name:");
+            out.blank(4);
+            out.put(b"text");
+            out.blank(69);
+            out.hexadecimal(b'=', 0xf9);
+            out.two_digits(7);
+        };
+        let mut all = heapless::Vec::<u8, 32>::new();
+        let mut taken = 0;
+        loop {
+            let mut output = [0; 3];
+            let mut out = Sink::new(&mut output);
+            out.begin(taken);
+            print(&mut out);
+            assert_eq!((out.printed(), out.column()), (18, 6));
+            let free = out.room();
+            let left = out.taken();
+            all.extend_from_slice(&output[..3 - free]).expect("room");
+            match left {
+                Some(now) => taken = now,
+                None => break,
+            }
+        }
+        assert_eq!(all, b"Name: text\r\n =F907");
+    }
+}

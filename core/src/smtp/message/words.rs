@@ -1,0 +1,217 @@
+//! Words of a header: as they are, or encoded (RFC 2047).
+
+use super::sink::Sink;
+use crate::ArgumentError;
+use crate::smtp::base64;
+
+/// The longest subject, display name or value of a header, in octets.
+pub const MAX_TEXT: usize = 900;
+
+/// The longest word that is printed as it is, so that it fits a line with the name of its field.
+const MAX_WORD: usize = 60;
+
+/// A line with an encoded word has no more characters (RFC 2047 §2).
+const LINE: usize = 76;
+
+/// What stands around an encoded text.
+const FRAME: usize = b"=?utf-8?q??=".len();
+
+/// No control character, and not too long.
+pub(super) const fn check(text: &str) -> Result<(), ArgumentError> {
+    if text.len() > MAX_TEXT {
+        return Err(ArgumentError::TooLong);
+    }
+    let mut rest = text.as_bytes();
+    while let [octet, tail @ ..] = rest {
+        if octet.is_ascii_control() {
+            return Err(ArgumentError::Forbidden);
+        }
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// Whether there is a blank at either end or behind another, which is lost on many ways.
+pub(super) const fn has_odd_blanks(text: &str) -> bool {
+    let mut after_blank = true;
+    let mut rest = text.as_bytes();
+    while let [octet, tail @ ..] = rest {
+        if *octet == b' ' && (after_blank || tail.is_empty()) {
+            return true;
+        }
+        after_blank = *octet == b' ';
+        rest = tail;
+    }
+    false
+}
+
+/// Whether the text can go as it is: short words of ASCII with one blank between them, none of which
+/// looks as if it were encoded.
+pub(super) fn is_plain(text: &str) -> bool {
+    let (mut length, mut mark) = (0_usize, false);
+    for octet in text.bytes() {
+        length = if octet == b' ' { 0 } else { length.saturating_add(1) };
+        if !octet.is_ascii() || length > MAX_WORD || mark && octet == b'?' {
+            return false;
+        }
+        mark = octet == b'=';
+    }
+    !has_odd_blanks(text)
+}
+
+/// Words with a blank before each, on as many lines as it takes.
+pub(super) fn put_folded(text: &str, out: &mut Sink<'_>) {
+    for (n, word) in text.as_bytes().split(|octet| *octet == b' ').enumerate() {
+        // A first line without a word would confuse more readers than a long one.
+        out.blank(if n == 0 { 0 } else { word.len() });
+        out.put(word);
+    }
+}
+
+/// `encoded-word = "=?" charset "?" encoding "?" encoded-text "?="`, with a blank before each, one
+/// on a line, and no character in two of them (RFC 2047 §5).
+pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
+    let mut rest = text.as_bytes();
+    let length = rest.len();
+    // Which one to use is a matter of reading without a decoder (RFC 2047 §4).
+    let ascii = rest.iter().filter(|octet| octet.is_ascii()).count();
+    let quoted = ascii >= rest.iter().filter(|octet| **octet >= 0xc0).count();
+    while !rest.is_empty() {
+        if out.column() > 0 {
+            out.put(if rest.len() == length { b"" } else { b"\r\n" });
+        }
+        let room = LINE.saturating_sub(out.column()).saturating_sub(FRAME + 1);
+        let (word, after) = if quoted {
+            fitting(rest, room, width)
+        } else {
+            fitting(rest, (room / 4).saturating_mul(3), |_| 1)
+        };
+        if word.is_empty() {
+            // The name of the field is that long; there is room for any character on the next line.
+            out.put(b"\r\n");
+            continue;
+        }
+        out.put(if quoted { b" =?utf-8?q?" } else { b" =?utf-8?b?" });
+        if quoted {
+            for octet in word {
+                match *octet {
+                    b' ' => out.put(b"_"),
+                    octet if is_literal(octet) => out.put(&[octet]),
+                    octet => out.hexadecimal(b'=', octet),
+                }
+            }
+        } else {
+            for octets in word.chunks(3) {
+                let mut group = [0; 3];
+                for (place, octet) in group.iter_mut().zip(octets) {
+                    *place = *octet;
+                }
+                out.put(&base64::group(group, octets.len()));
+            }
+        }
+        out.put(b"?=");
+        rest = after;
+    }
+}
+
+/// As many whole characters from the front of UTF-8 as have no more than `room`, and the rest.
+pub(super) fn fitting(text: &[u8], mut room: usize, width: impl Fn(u8) -> usize) -> (&[u8], &[u8]) {
+    let (mut end, mut at) = (0_usize, 0_usize);
+    for octet in text {
+        if octet & 0xc0 != 0x80 {
+            end = at;
+        }
+        match room.checked_sub(width(*octet)) {
+            Some(less) => room = less,
+            None => return text.split_at_checked(end).unwrap_or((text, b"")),
+        }
+        at = at.saturating_add(1);
+    }
+    (text, b"")
+}
+
+/// Whether an octet may stand for itself wherever encoded words may stand (RFC 2047 §5(3)).
+const fn is_literal(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'!' | b'*' | b'+' | b'-' | b'/')
+}
+
+const fn width(octet: u8) -> usize {
+    if is_literal(octet) || octet == b' ' { 1 } else { 3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(name: &str, text: &str, print: fn(&str, &mut Sink<'_>)) -> heapless::String<1024> {
+        let mut output = [0; 1024];
+        let mut out = Sink::new(&mut output);
+        out.put(name.as_bytes());
+        print(text, &mut out);
+        let n = out.printed();
+        let text = core::str::from_utf8(&output[..n]).expect("ASCII");
+        heapless::String::try_from(text).expect("1024 octets are enough")
+    }
+
+    #[test]
+    fn plain_and_odd() {
+        let (longest, too_long) = (filled::<60>("x"), filled::<61>("x"));
+        for (text, plain) in [
+            ("", true),
+            ("21.5 C", true),
+            ("a  b", false),
+            (" a", false),
+            ("a ", false),
+            ("a=b?", true),
+            ("=?utf-8?q?a?=", false),
+            ("ä", false),
+            (&longest, true),
+            (&too_long, false),
+        ] {
+            assert_eq!(is_plain(text), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_folded() {
+        let text = filled::<99>("word ");
+        let folded = printed("Subject:", text.trim_end(), put_folded);
+        assert!(folded.lines().count() == 2 && folded.lines().all(|line| line.len() <= 78));
+    }
+
+    #[test]
+    fn encoded_words() {
+        for (text, expected) in [
+            ("21,5 °C", " =?utf-8?q?21=2C5_=C2=B0C?="),
+            ("日本", " =?utf-8?b?5pel5pys?="),
+            ("a", " =?utf-8?q?a?="),
+        ] {
+            let printed = printed("X:", text, put_encoded);
+            assert_eq!(printed.strip_prefix("X:"), Some(expected), "{text}");
+        }
+        for text in [filled::<150>("é😀"), filled::<150>("a日")] {
+            for name in
+                ["Subject:", "X:", "A-Name-That-Leaves-No-Room-For-Any-Character-Behind-It:"]
+            {
+                let all = printed(name, &text, put_encoded);
+                assert!(all.lines().all(|line| line.len() <= 76), "{all}");
+                assert!(all.lines().count() > 3, "{all}");
+            }
+        }
+    }
+
+    #[test]
+    fn whole_characters() {
+        let text = "aé😀".as_bytes();
+        for (room, end) in [(0, 0), (1, 1), (2, 1), (3, 3), (6, 3), (7, 7), (8, 7)] {
+            assert_eq!(fitting(text, room, |_| 1), text.split_at(end), "{room}");
+        }
+    }
+
+    /// The part as often as it fits.
+    fn filled<const N: usize>(part: &str) -> heapless::String<N> {
+        let mut text = heapless::String::new();
+        while text.push_str(part).is_ok() {}
+        text
+    }
+}
