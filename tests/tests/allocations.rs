@@ -4,8 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use starttls::server::{self, Config};
+use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
 use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, session};
+use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{Buffer, Machine, Policy, Step, Tls, Verification, client};
 
 thread_local! {
@@ -179,6 +180,41 @@ fn log_in() {
     }
 }
 
+/// A message with a file of a megabyte, in a buffer of 512 octets; says how long it is.
+fn compose() -> usize {
+    let from =
+        Mailbox::named("Gate \u{2014} 7", Address::new("a@example.org").expect("an address"));
+    let from = from.expect("a name");
+    let to = [from, Mailbox::new(Address::new("b@example.org").expect("an address"))];
+    let headers = [Header::new("Auto-Submitted", "auto-generated").expect("a header")];
+    let files = [Attachment::new("image/jpeg", "Tür.jpg").expect("a file").with_size(1 << 20)];
+    let message = Message::new(from, &to)
+        .with_subject("21,5 °C")
+        .expect("a subject")
+        .with_date(Date::utc(1_795_262_400).expect("a date"))
+        .with_headers(&headers)
+        .with_text("21,5 °C\n")
+        .with_attachments(&files);
+    let (mut composer, mut output, mut length) = (message.compose(), [0; 512], 0);
+    loop {
+        match composer.step(&mut output).expect("room") {
+            Progress::Write(n) => length += n,
+            Progress::Attachment(_) => {
+                for _ in 0..1 << 11 {
+                    let mut piece = &[0xff; 512][..];
+                    while !piece.is_empty() {
+                        length += composer.attach(&mut piece, &mut output).expect("asked");
+                    }
+                }
+                composer.end_attachment().expect("asked");
+            }
+            Progress::Done => break,
+        }
+    }
+    assert_eq!(message.size(), Some(length));
+    length
+}
+
 fn allocations(work: impl FnOnce()) -> usize {
     let before = COUNT.get();
     work();
@@ -195,4 +231,11 @@ fn a_whole_dialogue_allocates_nothing() {
         log_in();
     });
     assert_eq!((delivered, all), (2, 0));
+}
+
+#[test]
+fn composing_allocates_nothing() {
+    let mut length = 0;
+    assert_eq!(allocations(|| length = compose()), 0);
+    assert!(length > 1 << 20);
 }

@@ -1,0 +1,251 @@
+//! Messages are composed as others read them.
+
+mod mails;
+
+use std::fs::File;
+use std::process::Command;
+
+use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::json;
+use starttls::smtp::message::Composer;
+
+use mails::{Mail, Person, mail};
+
+/// The fields that a message may have, but for those of its caller.
+const FIELDS: [&str; 10] = [
+    "Date",
+    "Message-ID",
+    "From",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Subject",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+];
+
+/// The lines of a message without CRLF.
+fn lines(message: &[u8]) -> Vec<&str> {
+    let text = std::str::from_utf8(message).expect("UTF-8");
+    let lines: Vec<_> = text.strip_suffix("\r\n").expect("an end").split("\r\n").collect();
+    for line in &lines {
+        assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+        assert!(line.len() <= 998, "{line:?}");
+    }
+    lines
+}
+
+/// Everything that can be said of a message without reading it.
+fn check(mail: &Mail, message: &[u8]) {
+    let lines = lines(message);
+    let header = lines.iter().position(|line| line.is_empty()).expect("an end of the header");
+    let mut names: Vec<&str> = Vec::new();
+    for line in &lines[..header] {
+        assert!(!line.trim().is_empty(), "a blank line in the header: {line:?}");
+        match line.split_once(':') {
+            _ if line.starts_with(' ') => assert!(!names.is_empty()),
+            Some((name, _)) => names.push(name),
+            None => panic!("no field: {line:?}"),
+        }
+    }
+    let ours = mail.headers.iter().map(|(name, _)| name.as_str());
+    let counted = |name: &str| names.iter().filter(|other| **other == name).count();
+    for name in ours.clone() {
+        assert_eq!(counted(name), ours.clone().filter(|other| *other == name).count());
+    }
+    let present = [
+        mail.date.is_some(),
+        mail.id.is_some(),
+        true,
+        !mail.reply_to.is_empty(),
+        !mail.to.is_empty(),
+        !mail.cc.is_empty(),
+        !mail.subject.is_empty(),
+        true,
+        true,
+        mail.files.is_empty(),
+    ];
+    for (name, present) in FIELDS.iter().zip(present) {
+        assert_eq!(counted(name), usize::from(present), "{name}");
+    }
+    let known = |name: &&&str| FIELDS.contains(name) || ours.clone().any(|other| other == **name);
+    assert_eq!(names.iter().filter(known).count(), names.len(), "{names:?}");
+
+    let verbatim = mail.with(|message| message.is_eight_bit());
+    assert!(verbatim != message.is_ascii() && (!verbatim || mail.eight_bit));
+    for line in &lines[..header] {
+        // RFC 2047 section 2, RFC 5322 section 2.1.1.
+        let limit = if line.contains("=?utf-8?") { 76 } else { 78 };
+        // At a blank, but for the one behind the name or before the rest.
+        let can_be_folded = line.split(' ').count() > 2;
+        assert!(line.len() <= limit || !can_be_folded, "{line:?}");
+    }
+    let limit = if mail.eight_bit { 998 } else { 78 };
+    for line in &lines[header..] {
+        assert!(line.len() <= limit, "{line:?}");
+    }
+}
+
+fn people(address: Option<&Address<'_>>) -> Vec<(Option<String>, Option<String>)> {
+    let Some(address) = address else { return Vec::new() };
+    address
+        .iter()
+        .map(|one| (one.name().map(str::to_string), one.address().map(str::to_string)))
+        .collect()
+}
+
+fn expected(people: &[Person]) -> Vec<(Option<String>, Option<String>)> {
+    people.iter().map(|one| (one.name.clone(), Some(one.address.clone()))).collect()
+}
+
+/// What mail-parser makes of it.
+fn read_back(mail: &Mail, message: &[u8]) {
+    let parser = MessageParser::new()
+        .with_mime_headers()
+        .with_date_headers()
+        .with_address_headers()
+        .with_message_ids()
+        .default_header_text();
+    let parsed = parser.parse(message).expect("a message");
+    for (found, list) in [
+        (parsed.from(), std::slice::from_ref(&mail.from)),
+        (parsed.reply_to(), &mail.reply_to),
+        (parsed.to(), &mail.to),
+        (parsed.cc(), &mail.cc),
+    ] {
+        // It does not look for quotes in an address; Python does.
+        if !list.iter().any(|person| person.address.contains('"')) {
+            assert_eq!(people(found), expected(list));
+        }
+    }
+    assert_eq!(parsed.subject().unwrap_or_default(), mail.subject);
+    assert_eq!(parsed.message_id(), mail.id.as_deref());
+    let date = parsed.date().map(|date| date.to_timestamp());
+    assert_eq!(date, mail.date.map(|(unix, _)| unix as i64));
+    for (name, text) in &mail.headers {
+        let same = |(other, _): &&(String, String)| other == name;
+        if mail.headers.iter().filter(same).count() == 1 && !text.contains("=?") {
+            let value = parsed.header(name.as_str()).expect("the field");
+            assert_eq!(value, &HeaderValue::Text(text.as_str().into()), "{name}");
+        }
+    }
+    let text = parsed.body_text(0).expect("a text");
+    assert_eq!(text.replace("\r\n", "\n"), mail.text_lines());
+    let files: Vec<_> = parsed.attachments().collect();
+    assert_eq!(files.len(), mail.files.len());
+    for (part, file) in files.iter().zip(&mail.files) {
+        if file.content_type.starts_with("text/") {
+            // It decodes text.
+            assert_eq!(part.contents(), String::from_utf8_lossy(&file.octets).as_bytes());
+        } else {
+            assert_eq!(part.contents(), file.octets);
+        }
+        assert_eq!(part.attachment_name(), Some(file.name.as_str()));
+        let found = part.content_type().expect("a type");
+        let found = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default());
+        assert_eq!(Some(found.as_str()), file.content_type.split(';').next());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// The header is ours, lines have their limits, and mail-parser reads what was meant.
+    #[test]
+    fn composed_and_read(mail in mail()) {
+        let message = mail.composed();
+        check(&mail, &message);
+        read_back(&mail, &message);
+        prop_assert_eq!(mail.with(|message| message.size()), Some(message.len()));
+    }
+
+    /// Neither the size of outputs nor the cut of attachments makes a difference.
+    #[test]
+    fn any_output_and_any_cut(
+        mail in mail(),
+        rooms in prop::collection::vec(1_usize..100, 1..5),
+        cuts in prop::collection::vec(1_usize..9, 1..5),
+    ) {
+        let (mut rooms, mut cuts) = (rooms.into_iter().cycle(), cuts.into_iter().cycle());
+        let next = || rooms.next().expect("without end");
+        let pieces = mail.composed_with(next, || cuts.next().expect("without end"));
+        prop_assert!(pieces == mail.composed());
+    }
+}
+
+/// Python's `email`, another reading by others.
+#[test]
+#[ignore = "needs Python; `tests/interop/run` runs it"]
+fn python_reads_what_was_meant() {
+    let mut runner = TestRunner::deterministic();
+    let mut cases = Vec::new();
+    for _ in 0..1000 {
+        let mail = mail().new_tree(&mut runner).expect("a mail").current();
+        let message = mail.composed();
+        let text = mail.text_lines();
+        cases.push(json!({ "mail": mail, "text": text, "message": message }));
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("cases.json");
+    serde_json::to_writer(File::create(&path).expect("a file"), &cases).expect("written");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/composed.py");
+    let output = Command::new("python3").arg(script).arg(&path).output().expect("python3");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1000 read back");
+}
+
+/// A mail of which only the text is to be filled in.
+fn plain() -> Mail {
+    let person = Person { name: None, address: "a@b.example".into() };
+    Mail {
+        from: person.clone(),
+        reply_to: Vec::new(),
+        to: vec![person],
+        cc: Vec::new(),
+        subject: "21,5 °C".into(),
+        date: None,
+        id: None,
+        headers: Vec::new(),
+        text: "All is well.".into(),
+        files: Vec::new(),
+        eight_bit: false,
+    }
+}
+
+#[test]
+fn a_megabyte_needs_512_octets() {
+    let mut picture = vec![0; 1 << 20];
+    let mut state = 1_u32;
+    for octet in &mut picture {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *octet = (state >> 24) as u8;
+    }
+    let mut mail = plain();
+    mail.files = vec![mails::File {
+        content_type: "image/jpeg".into(),
+        name: "gate.jpg".into(),
+        octets: picture,
+    }];
+    let message = mail.composed_with(|| 512, || 512);
+    check(&mail, &message);
+    read_back(&mail, &message);
+    assert!(size_of::<Composer<'_>>() < 128);
+}
+
+/// RFC 6532: the address as it is, everything else as ever.
+#[test]
+fn international_addresses_go_as_they_are() {
+    let mut mail = plain();
+    mail.cc =
+        vec![Person { name: Some("Jürgen".into()), address: "jürgen@bücher.example".into() }];
+    assert!(mail.with(|message| message.is_international() && message.is_eight_bit()));
+    let message = mail.composed();
+    read_back(&mail, &message);
+    let text = String::from_utf8(message).expect("UTF-8");
+    assert!(text.contains("\r\nCc: =?utf-8?q?J=C3=BCrgen?= <jürgen@bücher.example>\r\n"), "{text}");
+}
