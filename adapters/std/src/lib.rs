@@ -1,6 +1,7 @@
 #![cfg_attr(feature = "native-roots", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS on blocking sockets, with rustls.")]
 
+mod compose;
 mod driver;
 mod error;
 mod mail;
@@ -11,6 +12,7 @@ mod tls;
 mod upgrade;
 mod verify;
 
+pub use compose::Composed;
 pub use driver::{Driver, Observer, Silent, Socket};
 pub use error::{Answer, Error};
 pub use mail::{Mailer, Mode, Receipt};

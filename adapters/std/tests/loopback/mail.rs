@@ -1,14 +1,15 @@
 //! Whole mails over loopback.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use crate::common::{Identity, read_to, send, send_lmtp, serve};
 use starttls::lmtp::Lmtp;
+use starttls::smtp::message::{Attachment, Mailbox};
 use starttls::smtp::session::Command;
-use starttls::smtp::{Address, Envelope, Smtp};
+use starttls::smtp::{Address, Envelope, Message, Smtp};
 use starttls::{Error as Rule, Policy, server};
-use starttls_std::{Error, Mode};
+use starttls_std::{Composed, Error, Mode};
 
 #[test]
 fn a_mail_over_starttls() {
@@ -29,6 +30,28 @@ fn a_mail_over_starttls() {
     assert_eq!(mails[0].to, ["a@b.test", "c@d.test"]);
     assert_eq!(mails[0].message, b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
     assert!(mails[0].encrypted);
+}
+
+#[test]
+fn a_composed_message() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let from = Address::new("me@example.test").expect("an address");
+    let to = [Address::new("a@b.test").expect("an address")];
+    let mailboxes = to.map(Mailbox::from);
+    let files = [Attachment::new("a/b", "c").expect("a file").with_size(3)];
+    let message =
+        Message::new(from.into(), &mailboxes).with_text(".dots\n.").with_attachments(&files);
+    let envelope = Envelope::new(Some(from), &to).expect("recipients");
+    let envelope = envelope.with_size(message.size().expect("all sizes"));
+    let compose = || Composed::new(&message, vec![Box::new(&b"abc"[..])]).expect("one file");
+    identity.mailer(port).send(&envelope, compose()).expect("delivered");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    let mut expected = Vec::new();
+    compose().read_to_end(&mut expected).expect("composed");
+    assert_eq!(mails[0].message, expected);
+    assert_eq!(Some(expected.len()), message.size());
 }
 
 #[test]

@@ -1,0 +1,135 @@
+use std::fmt;
+use std::io::{self, ErrorKind, Read};
+
+use starttls::ArgumentError;
+use starttls::smtp::Message;
+use starttls::smtp::message::{Composer, Progress};
+
+use crate::Error;
+
+/// How many octets of an attachment are read at a time.
+const PIECE: usize = 16 * 1024;
+
+/// A composed message, for [`Mailer::send`](crate::Mailer::send) or any other reader.
+pub struct Composed<'a> {
+    composer: Composer<'a>,
+    attachments: Vec<Box<dyn Read + 'a>>,
+    piece: Vec<u8>,
+    start: usize,
+}
+
+impl<'a> Composed<'a> {
+    /// `attachments` are the files of [`Message::attachments`], in its order; each is read to its
+    /// end when its turn comes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are more or fewer.
+    pub fn new(
+        message: &'a Message<'a>,
+        attachments: Vec<Box<dyn Read + 'a>>,
+    ) -> Result<Self, Error> {
+        if attachments.len() != message.attachments().len() {
+            return Err(Error::argument("the list of attachments")(ArgumentError::Malformed));
+        }
+        Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
+    }
+
+    /// Reads the next piece of an attachment; `false` at its end.
+    fn fill(&mut self, index: usize) -> io::Result<bool> {
+        self.start = 0;
+        self.piece.resize(PIECE, 0);
+        let read = loop {
+            match self.attachments[index].read(&mut self.piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.piece.truncate(*read.as_ref().unwrap_or(&0));
+        Ok(read? > 0)
+    }
+}
+
+impl Read for Composed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let mut piece = &self.piece[self.start..];
+            if !piece.is_empty() {
+                let written = self.composer.attach(&mut piece, buffer);
+                self.start = self.piece.len() - piece.len();
+                match written.map_err(io::Error::other)? {
+                    0 => continue,
+                    n => return Ok(n),
+                }
+            }
+            match self.composer.step(buffer).map_err(io::Error::other)? {
+                Progress::Write(n) => return Ok(n),
+                Progress::Attachment(index) => {
+                    if !self.fill(index)? {
+                        self.composer.end_attachment().map_err(io::Error::other)?;
+                    }
+                }
+                Progress::Done => return Ok(0),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Composed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composed").field("composer", &self.composer).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use starttls::smtp::Address;
+    use starttls::smtp::message::Attachment;
+
+    /// Gives an octet, is interrupted, and so on.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let room = buffer.len().min(1);
+            self.0.read(&mut buffer[..room])
+        }
+    }
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::PermissionDenied.into())
+        }
+    }
+
+    #[test]
+    fn attachments_come_from_readers() {
+        let files = [Attachment::new("a/b", "c").expect("valid"); 2];
+        let from = Address::new("a@b.example").expect("valid");
+        let message = Message::new(from.into(), &[]).with_text("text").with_attachments(&files);
+        let mut all = String::new();
+        let readers: Vec<Box<dyn Read>> =
+            vec![Box::new(Slow(b"slow", false)), Box::new(&[b'x'; 20_000][..])];
+        let mut composed = Composed::new(&message, readers).expect("two");
+        composed.read_to_string(&mut all).expect("composed");
+        assert!(all.contains("\r\n\r\ntext\r\n\r\n--=_"));
+        assert!(all.contains("\r\n\r\nc2xvdw==\r\n--=_"));
+        assert_eq!(all.matches("eHh4").count(), 6666);
+        assert!(all.ends_with("eHg=\r\n--=_--\r\n"));
+        assert_eq!(composed.read(&mut [0; 8]).expect("the end"), 0);
+
+        assert!(Composed::new(&message, Vec::new()).is_err());
+        let readers: Vec<Box<dyn Read>> = vec![Box::new(Broken), Box::new(Broken)];
+        let error = Composed::new(&message, readers).expect("two").read_to_string(&mut all);
+        assert_eq!(error.expect_err("not allowed").kind(), ErrorKind::PermissionDenied);
+    }
+}
