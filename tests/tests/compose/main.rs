@@ -5,12 +5,13 @@ mod mails;
 use std::fs::File;
 use std::process::Command;
 
-use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _};
+use mail_parser::{HeaderValue, MessageParser, MimeHeaders as _};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
-use starttls::smtp::message::Composer;
+use starttls::smtp::message::{Attachment, Composer, Header, Mailbox, Progress};
+use starttls::smtp::{Address, Message};
 
 use mails::{Mail, Person, mail};
 
@@ -90,7 +91,7 @@ fn check(mail: &Mail, message: &[u8]) {
     }
 }
 
-fn people(address: Option<&Address<'_>>) -> Vec<(Option<String>, Option<String>)> {
+fn people(address: Option<&mail_parser::Address<'_>>) -> Vec<(Option<String>, Option<String>)> {
     let Some(address) = address else { return Vec::new() };
     address
         .iter()
@@ -161,6 +162,44 @@ proptest! {
         check(&mail, &message);
         read_back(&mail, &message);
         prop_assert_eq!(mail.with(|message| message.size()), Some(message.len()));
+    }
+
+    /// I12: whatever is given is refused or stays in its place.
+    #[test]
+    fn arguments_cannot_carry_fields(
+        text in "(?s)[ -~\r\n\t\0\x7fé]{0,30}",
+        around in prop_oneof![Just(""), Just("a\r\nBcc: b@c"), Just("a/b"), Just("a@b"), Just("X-A")],
+    ) {
+        let text = format!("{around}{text}");
+        let ends_lines = text.contains(['\r', '\n', '\0', '\t', '\x7f']);
+        let from = Address::new("a@b.example").expect("an address");
+        let mailbox = Mailbox::named(&text, from);
+        let file = Attachment::new("a/b", &text);
+        let headers = [Header::new("X-A", &text), Header::new(&text, "a")];
+        let message = Message::new(from.into(), &[]);
+        let subject = message.with_subject(&text);
+        prop_assert_eq!(mailbox.is_err(), ends_lines || text.is_empty());
+        prop_assert_eq!(file.is_err(), ends_lines || text.is_empty());
+        prop_assert_eq!(subject.is_err(), ends_lines);
+        if ends_lines {
+            prop_assert!(headers.iter().all(Result::is_err));
+            prop_assert!(Attachment::new(&text, "a").is_err());
+            prop_assert!(message.with_id(&text).is_err());
+        }
+        // One field for each that was taken, and no other.
+        let headers: Vec<_> = headers.into_iter().flatten().collect();
+        let people: Vec<_> = mailbox.into_iter().collect();
+        let message = subject.unwrap_or(message).with_cc(&people).with_headers(&headers);
+        let message = message.with_id(&text).unwrap_or(message);
+        let (mut composer, mut output) = (message.compose(), [0; 4096]);
+        let Ok(Progress::Write(n)) = composer.step(&mut output) else { unreachable!("it is short") };
+        prop_assert_eq!(composer.step(&mut output), Ok(Progress::Done));
+        let fields = lines(&output[..n]).into_iter().take_while(|line| !line.is_empty());
+        let fields = fields.filter(|line| !line.starts_with(' ')).count();
+        let expected = 4 + headers.len() + people.len()
+            + usize::from(!ends_lines && !text.is_empty())
+            + usize::from(Message::new(from.into(), &[]).with_id(&text).is_ok());
+        prop_assert_eq!(fields, expected);
     }
 
     /// Neither the size of outputs nor the cut of attachments makes a difference.

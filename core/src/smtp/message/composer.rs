@@ -12,7 +12,7 @@ const BASE64_OCTETS: usize = 57;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
-    /// Send the first `n` octets of the output.
+    /// Send the first `n` octets of the output, one or more.
     Write(usize),
     /// The attachment that has this place in [`Message::attachments`] is next: call
     /// [`Composer::attach`] with its octets and then [`Composer::end_attachment`].
@@ -97,8 +97,8 @@ impl<'a> Composer<'a> {
     }
 
     /// Fills `output` from the front of a piece of the attachment that [`Progress::Attachment`]
-    /// asked for, and says how many octets to send; what is left of `piece` comes with the next
-    /// call. A piece may have any size; up to three octets wait for others.
+    /// asked for, and says how many octets to send, if any; what is left of `piece` comes with the
+    /// next call. A piece may have any size; up to three octets wait for others.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if no attachment was asked for, [`Error::OutputTooSmall`] for an empty
