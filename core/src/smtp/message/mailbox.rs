@@ -87,3 +87,33 @@ fn put_name(name: &str, out: &mut Sink<'_>) {
     }
     out.put(b"\"");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mailboxes() {
+        let long =
+            "a@b.example.org-with-a-domain-of-eighty-octets-that-leaves-no-room-for-a-name.example";
+        for (name, address, expected) in [
+            (None, "a@b", "To: <a@b>"),
+            (None, "\"a b\"@c", "To: <\"a b\"@c>"),
+            (Some("Sensor 7, gate"), "a@b", "To: \"Sensor 7, gate\" <a@b>"),
+            (Some("a\"b\\"), "a@b", "To: \"a\\\"b\\\\\" <a@b>"),
+            (Some("a  b"), "a@b", "To: =?utf-8?q?a__b?= <a@b>"),
+            (Some("Jürgen"), "a@b", "To: =?utf-8?q?J=C3=BCrgen?= <a@b>"),
+            (Some("a@b (c)"), long, "To: \"a@b (c)\"\r\n <a@b"),
+        ] {
+            let mut output = [0; 200];
+            let mut out = Sink::new(&mut output);
+            out.put(b"To:");
+            let address = Address::new(address).expect("valid");
+            let mailbox = name.map_or(Ok(address.into()), |name| Mailbox::named(name, address));
+            mailbox.expect("valid").put(&mut out);
+            let printed = out.printed();
+            let line = core::str::from_utf8(&output[..printed]).expect("ASCII");
+            assert!(line.starts_with(expected), "{line}");
+        }
+    }
+}
