@@ -62,6 +62,8 @@ pub enum Error {
     MixedCodes,
     /// The client made more mistakes than the server puts up with.
     TooManyErrors,
+    /// The client sent more commands than the server puts up with.
+    TooManyCommands,
     /// The client speaks another protocol, as browsers do when they are misled.
     Foreign,
 }
@@ -111,6 +113,7 @@ impl Error {
             | Self::UnexpectedReply
             | Self::MixedCodes
             | Self::TooManyErrors
+            | Self::TooManyCommands
             | Self::Foreign => Kind::Violation,
         }
     }
@@ -133,7 +136,7 @@ impl Error {
             Self::NotOffered | Self::Refused | Self::Unsupported => "I5",
             Self::Closing | Self::Closed | Self::UnexpectedReply => "I4",
             Self::TimedOut => "I17",
-            Self::Unverified | Self::Foreign | Self::TooManyErrors => "I16",
+            Self::Unverified | Self::Foreign | Self::TooManyErrors | Self::TooManyCommands => "I16",
             Self::PlaintextAfterGoAhead { .. } => "I2",
             Self::Unsolicited => "I6",
             Self::FrameTooLong
@@ -171,6 +174,7 @@ impl Error {
             Self::UnexpectedReply => "the reply does not answer what was asked",
             Self::MixedCodes => "the lines of one reply carry different codes",
             Self::TooManyErrors => "the client made too many mistakes",
+            Self::TooManyCommands => "the client sent too many commands",
             Self::Foreign => "the client speaks another protocol",
         }
     }

@@ -99,6 +99,19 @@ pub struct Mail {
     pub max_recipients: Option<u16>,
     /// Server: how many octets a message may have.
     pub max_size: Option<usize>,
+    /// Server: how many commands a client may send.
+    pub max_commands: Option<u32>,
+    /// Server: whether clients can say who they are.
+    pub authentication: Option<Demanded>,
+    /// Server: whether reports on delivery are offered.
+    #[serde(default)]
+    pub dsn: bool,
+    /// Server: whether addresses in UTF-8 are.
+    #[serde(default)]
+    pub smtp_utf8: bool,
+    /// Server: whether TLS all the way is.
+    #[serde(default)]
+    pub require_tls: bool,
     /// What is received and what is sent thereupon.
     #[serde(default)]
     pub turns: Vec<Turn>,
@@ -167,6 +180,16 @@ pub struct DsnRecipient {
     pub notify: Option<Vec<String>>,
     /// The original recipient, as it is sent: kind and address.
     pub orcpt: Option<(String, String)>,
+}
+
+/// Whether clients say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demanded {
+    /// If they like.
+    Offered,
+    /// Before anything else.
+    Required,
 }
 
 /// A job of the sending side.

@@ -137,7 +137,7 @@ proptest! {
             let (mut input, mut output) = (path.as_bytes(), [0; 512]);
             let read = loop {
                 match receiver.step(&mut input, &mut output).expect("no error") {
-                    Step::Event(receiver::Event::Mail(path)) => break Some(path.as_str()),
+                    Step::Event(receiver::Event::Mail(mail)) => break Some(mail.path.as_str()),
                     Step::Read => break None,
                     _ => {}
                 }

@@ -230,7 +230,7 @@ impl Mailbox {
         sent: &mut Vec<u8>,
     ) {
         let no = match event {
-            receiver::Event::Recipient(path) if path.as_str().starts_with("no") => {
+            receiver::Event::Recipient(path) if path.path.as_str().starts_with("no") => {
                 (550, "5.1.1 No")
             }
             receiver::Event::Message { .. } if self.body.starts_with(b"refuse") => {

@@ -43,8 +43,10 @@ fn every_rule_has_a_row() {
     let cited: BTreeSet<String> = all().into_iter().flat_map(|row| row.rules).collect();
     let promises = (1..=18).map(|n| format!("I{n}"));
     let standards = (1..=20).map(|n| format!("SM{n}"));
+    let received = (1..=8).map(|n| format!("MR{n}"));
     let classes = [1, 2, 3, 4].into_iter().chain(8..=16).chain(18..=25).map(|n| format!("N{n}"));
-    let expected: BTreeSet<String> = promises.chain(standards).chain(classes).collect();
+    let expected: BTreeSet<String> =
+        promises.chain(standards).chain(received).chain(classes).collect();
     assert_eq!(cited, expected);
     assert_eq!(listed().into_keys().collect::<BTreeSet<_>>(), expected);
 }
@@ -94,6 +96,7 @@ fn every_error_names_a_rule() {
         Error::UnexpectedReply,
         Error::MixedCodes,
         Error::TooManyErrors,
+        Error::TooManyCommands,
         Error::Foreign,
     ];
     for error in errors {

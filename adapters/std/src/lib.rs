@@ -16,7 +16,7 @@ pub use compose::Composed;
 pub use driver::{Driver, Observer, Silent, Socket};
 pub use error::{Answer, Error};
 pub use mail::{Mailer, Mode, Receipt};
-pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail};
+pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
 pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;

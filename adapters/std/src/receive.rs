@@ -3,7 +3,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::smtp::receiver::{self, Event, Limits};
+use starttls::smtp::dsn::{Notify, Return};
+use starttls::smtp::receiver::{self, Config, Event, Login};
 use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
 use starttls::{Channel, Machine, Server, Tls, server};
 
@@ -14,6 +15,13 @@ use crate::{Answer, Error, Mode};
 
 /// Who judges and takes the mail that [`Inbox`] receives.
 pub trait Deliver {
+    /// Whether this is the password of `user`; asked only over TLS, and only where
+    /// [`Inbox::receiver`] offers it. By default nobody has one.
+    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+        let _ = (user, password);
+        bad_credentials()
+    }
+
     /// Whether a mail from `path` is welcome; empty for reports about failures.
     fn sender(&mut self, path: &str) -> Answer {
         let _ = path;
@@ -32,18 +40,60 @@ pub trait Deliver {
 
 /// A mail that was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mail {
     /// The reverse path; empty for reports about failures.
     pub from: String,
     /// The accepted recipients.
-    pub to: Vec<String>,
-    /// The message, its lines ended by CRLF.
+    pub to: Vec<Recipient>,
+    /// The message, its lines ended by CRLF; the last one may have no end.
     pub message: Vec<u8>,
     /// Whether it came over TLS.
     pub encrypted: bool,
+    /// Whether it came in chunks (`BDAT`).
+    pub chunked: bool,
+    /// Who sent it, if the client logged in.
+    pub user: Option<String>,
+    /// Whether it needs servers that take UTF-8 (`SMTPUTF8`).
+    pub international: bool,
+    /// Whether it may go nowhere without verified TLS (`REQUIRETLS`).
+    pub require_tls: bool,
+    /// What a report of failure is to bring back.
+    pub returns: Option<Return>,
+    /// What a report is to call the mail, encoded as it came (xtext).
+    pub envelope_id: Option<String>,
 }
 
-/// The largest message, in octets, where [`Limits::size`] does not say.
+/// A recipient of a mail that was received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recipient {
+    /// The forward path.
+    pub path: String,
+    /// Which reports the sender wants.
+    pub notify: Option<Notify>,
+    /// How the sender called the recipient: a kind of address, `;`, and the address, encoded as it
+    /// came (xtext).
+    pub original: Option<String>,
+}
+
+impl From<receiver::Recipient<'_>> for Recipient {
+    fn from(recipient: receiver::Recipient<'_>) -> Self {
+        Self {
+            path: recipient.path.as_str().to_owned(),
+            notify: recipient.notify,
+            original: recipient.original.map(|original| {
+                format!("{};{}", original.address_type(), original.address().as_str())
+            }),
+        }
+    }
+}
+
+fn bad_credentials() -> Answer {
+    Answer::new(535, "5.7.8 Authentication credentials invalid")
+}
+
+/// The largest message, in octets, where [`Limits::size`](receiver::Limits::size) does not say.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// A server that takes mail, one connection at a time.
@@ -57,9 +107,9 @@ pub struct Inbox {
     pub config: server::Config,
     /// The certificate and its key.
     pub tls: Arc<ServerConfig>,
-    /// How much a client may ask for. A message is held in memory as a whole: the default allows
-    /// [`MAX_MESSAGE`] octets.
-    pub limits: Limits,
+    /// What clients are offered, and how much they may ask for. A message is held in memory as a
+    /// whole: the default allows [`MAX_MESSAGE`] octets.
+    pub receiver: Config,
     /// How long to wait.
     pub timeouts: Timeouts,
 }
@@ -87,20 +137,21 @@ impl Inbox {
                 accept_or_plaintext(driver, server, &self.tls)?
             }
         };
-        let limits = Limits { size: Some(self.max_message()), ..self.limits };
+        let mut config = self.receiver;
+        config.limits.size = Some(self.max_message());
         match accepted {
             Accepted::Tls(driver, tls) => {
-                self.take(driver, Receiver::<_, D>::new(tls, domain, limits), deliver)
+                self.take(driver, Receiver::<_, D>::new(tls, domain, config), deliver)
             }
             Accepted::Plaintext(driver, plaintext) => {
-                self.take(driver, Receiver::<_, D>::new(plaintext, domain, limits), deliver)
+                self.take(driver, Receiver::<_, D>::new(plaintext, domain, config), deliver)
             }
             Accepted::Quit => Ok(()),
         }
     }
 
     fn max_message(&self) -> usize {
-        self.limits.size.unwrap_or(MAX_MESSAGE)
+        self.receiver.limits.size.unwrap_or(MAX_MESSAGE)
     }
 
     fn take<S: Socket, C: Channel, D: Dialect>(
@@ -111,16 +162,35 @@ impl Inbox {
     ) -> Result<(), Error> {
         let encrypted = S::ENCRYPTED;
         let mut mail = Mail::default();
+        let (mut named, mut user) = (None, None);
         let end = driver.run(&mut receiver, |receiver, event, out| {
             let answer = match event {
-                Event::Mail(path) => {
-                    mail = Mail { from: path.as_str().to_owned(), encrypted, ..Mail::default() };
-                    deliver.sender(path.as_str())
+                Event::User(name) => {
+                    named = name.decode(&mut [0; Login::MAX]).ok().map(str::to_owned);
+                    return Ok(ControlFlow::Continue(()));
                 }
-                Event::Recipient(path) => {
-                    let answer = deliver.recipient(path.as_str());
+                Event::Login(login) => {
+                    let (name, answer) = authenticate(login, named.take(), deliver);
+                    user = answer.is_yes().then_some(name);
+                    answer
+                }
+                Event::Mail(event) => {
+                    mail = Mail {
+                        from: event.path.as_str().to_owned(),
+                        encrypted,
+                        user: user.clone(),
+                        international: event.international,
+                        require_tls: event.require_tls,
+                        returns: event.returns,
+                        envelope_id: event.envelope_id.map(|id| id.as_str().to_owned()),
+                        ..Mail::default()
+                    };
+                    deliver.sender(&mail.from)
+                }
+                Event::Recipient(recipient) => {
+                    let answer = deliver.recipient(recipient.path.as_str());
                     if answer.is_yes() {
-                        mail.to.push(path.as_str().to_owned());
+                        mail.to.push(recipient.into());
                     }
                     answer
                 }
@@ -130,6 +200,7 @@ impl Inbox {
                     return Ok(ControlFlow::Continue(()));
                 }
                 Event::Message { index } => {
+                    mail.chunked = receiver.is_chunked();
                     let one = D::PROTOCOL == starttls::Protocol::LMTP;
                     let to = if one { mail.to.get(usize::from(index)).cloned() } else { None };
                     match to {
@@ -161,4 +232,25 @@ impl Inbox {
         }
         driver.close()
     }
+}
+
+/// Asks about a login, and who it is.
+fn authenticate(
+    login: Login<'_>,
+    named: Option<String>,
+    deliver: &mut dyn Deliver,
+) -> (String, Answer) {
+    let mut buffer = [0; Login::MAX];
+    let Ok(claim) = login.decode(&mut buffer) else {
+        return (String::new(), bad_credentials());
+    };
+    let Some(user) = claim.user.map(str::to_owned).or(named) else {
+        return (String::new(), bad_credentials());
+    };
+    // Nobody acts for others here.
+    if !["", &user].contains(&claim.authorization) {
+        return (user, bad_credentials());
+    }
+    let answer = deliver.authenticate(&user, claim.password);
+    (user, answer)
 }

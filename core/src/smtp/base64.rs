@@ -1,5 +1,6 @@
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Base64Unpadded, Encoding};
 
+use crate::ArgumentError;
 use crate::wire::Writer;
 
 /// Writes octets in base64 (RFC 4648 §4) as they come.
@@ -55,6 +56,54 @@ pub(super) fn group(octets: [u8; 3], filled: usize) -> [u8; 4] {
     encoded
 }
 
+/// Groups of four characters, decoded in a time that does not tell what they are.
+struct Groups<'i>(&'i [u8]);
+
+impl Iterator for Groups<'_> {
+    /// How many octets, and the octets.
+    type Item = Option<(usize, [u8; 3])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut group, length, rest) = match self.0 {
+            [] => return None,
+            // Padding stands for bits that are zero, as the letter A does.
+            [a, b, b'=', b'='] => ([*a, *b, b'A', b'A'], 1, &[][..]),
+            [a, b, c, b'='] => ([*a, *b, *c, b'A'], 2, &[][..]),
+            [a, b, c, d, rest @ ..] => ([*a, *b, *c, *d], 3, rest),
+            _ => ([b'='; 4], 0, &[][..]),
+        };
+        self.0 = rest;
+        // One call, with a length that the compiler knows: it leaves no way to a panic.
+        let decoded = Base64Unpadded::decode_in_place(&mut group).is_ok();
+        let [a, b, c, _] = group;
+        let octets = [a, b, c];
+        let zero = octets.iter().skip(length).all(|octet| *octet == 0);
+        Some((decoded && zero).then_some((length, octets)))
+    }
+}
+
+/// Whether text is base64, padded and with no bits left over.
+pub(super) fn is_base64(text: &[u8]) -> bool {
+    Groups(text).all(|group| group.is_some())
+}
+
+/// Decodes text into the front of `buffer`.
+///
+/// # Errors
+/// [`ArgumentError::TooLong`] for the buffer, [`ArgumentError::Malformed`] for what is no base64.
+pub(super) fn decode<'b>(base64: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], ArgumentError> {
+    let mut places = buffer.iter_mut();
+    let mut written: usize = 0;
+    for group in Groups(base64) {
+        let (length, octets) = group.ok_or(ArgumentError::Malformed)?;
+        for octet in octets.iter().take(length) {
+            *places.next().ok_or(ArgumentError::TooLong)? = *octet;
+            written = written.wrapping_add(1);
+        }
+    }
+    Ok(buffer.get(..written).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +129,18 @@ mod tests {
                 assert_eq!(out.finish(), Ok(expected.len()));
                 assert_eq!(&output[..expected.len()], expected.as_bytes());
             }
+        }
+    }
+
+    #[test]
+    fn only_base64_is_base64() {
+        for good in ["", "AA==", "AAA=", "AAAA", "AAAAAA==", "+/+/"] {
+            assert!(is_base64(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["A", "AA", "AAA", "A===", "====", "AA=A", "AA==AAAA", "AB==", "AAB=", "-_-_", "AA A"]
+        {
+            assert!(!is_base64(bad.as_bytes()), "{bad}");
         }
     }
 }

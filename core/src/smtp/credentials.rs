@@ -4,7 +4,7 @@ use super::session::{Extensions, Mechanism};
 use crate::ArgumentError;
 
 /// The longest user name or password, in octets (RFC 4616 §2).
-const MAX_SECRET: usize = 255;
+pub(super) const MAX_SECRET: usize = 255;
 
 /// The longest token, in octets.
 #[cfg(feature = "xoauth2")]

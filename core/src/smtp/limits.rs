@@ -15,6 +15,17 @@ pub(super) const MAX_ID: usize = 100;
 /// The longest original recipient, encoded and with its kind, in octets (RFC 3461 §4.2).
 pub(super) const MAX_ORIGINAL: usize = 500;
 
+/// The longest command that a [`Receiver`](super::Receiver) reads, with CRLF, in octets: `MAIL` with
+/// all its parameters. 512 (RFC 5321 §4.5.3.1.4), and 26 for `SIZE` (RFC 1870 §3), 17 for `BODY`
+/// (RFC 6152 §2), 116 for `RET` and `ENVID` (RFC 3461 §4.3 and §4.4), 500 for `AUTH` (RFC 4954 §3),
+/// 10 for `SMTPUTF8` (RFC 6531 §3.1) and 11 for `REQUIRETLS` (RFC 8689 §2).
+///
+/// That is enough for `RCPT` with `NOTIFY` and `ORCPT`, of 512 + 536 (RFC 3461 §4.1 and §4.2), and for
+/// the largest message of PLAIN behind its `AUTH`, 11 + 1024 + 2 (RFC 4616 §2: three texts of 255 and
+/// two NULs, in base64): what a line of an authentication may need is what its mechanisms need
+/// (RFC 4954 §4).
+pub const MAX_COMMAND: usize = 512 + 26 + 17 + 116 + 500 + 10 + 11;
+
 /// The longest domain or address literal, in octets (RFC 5321 §4.5.3.1.2).
 pub const MAX_DOMAIN: usize = 255;
 

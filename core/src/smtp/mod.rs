@@ -29,7 +29,7 @@ pub use credentials::{ChannelBinding, Nonce};
 pub use dialect::{Dialect, Lmtp, Smtp};
 pub use dots::{LineEnds, Stuffer};
 pub use envelope::Envelope;
-pub use limits::{MAX_DOMAIN, MAX_LINE};
+pub use limits::{MAX_COMMAND, MAX_DOMAIN, MAX_LINE};
 pub use message::Message;
 pub use receiver::Receiver;
 pub use reply::Reply;

@@ -117,6 +117,12 @@ pub(crate) struct Serve {
     /// must not)
     #[arg(long)]
     pub(crate) require_tls: bool,
+    /// Take mail only from this user, who logs in over TLS; needs --password-file
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub(crate) user: Option<String>,
+    /// File with the user's password in its first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
     /// Put each mail into a file in this directory; without it, mails go to standard output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,

@@ -179,7 +179,7 @@ pub(crate) fn trust(ca: Option<&Path>) -> Result<ClientTls, Error> {
     }
 }
 
-fn first_line(path: &Path) -> Result<String, Failure> {
+pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?;
     match text.lines().next() {
@@ -251,7 +251,8 @@ fn show(mail: &Mail, sent: &[u8]) {
     } else {
         "NOT what was sent"
     };
-    let (from, to) = (&mail.from, mail.to.join(">, <"));
+    let to: Vec<&str> = mail.to.iter().map(|to| to.path.as_str()).collect();
+    let (from, to) = (&mail.from, to.join(">, <"));
     out!("\n  what arrived from <{from}> for <{to}>: {verdict}\n");
     for line in String::from_utf8_lossy(&mail.message).lines() {
         let shown: String =

@@ -1,10 +1,10 @@
-use starttls::smtp::receiver::{Answer, Event, Limits};
+use starttls::smtp::receiver::{Answer, Authentication, Config, Event, Limits, Login};
 use starttls::smtp::{Dialect, Receiver};
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step, write};
 use crate::SERVER;
-use crate::table::{Handshake, Mail, Row};
+use crate::table::{Demanded, Handshake, Mail, Row};
 
 /// The receiving side of mail, and an application that judges as the row says.
 #[derive(Debug)]
@@ -21,10 +21,44 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
         limits.errors = row.max_errors.unwrap_or(limits.errors);
         limits.size = mail.max_size;
         limits.recipients = mail.max_recipients.unwrap_or(limits.recipients);
+        limits.commands = mail.max_commands.unwrap_or(limits.commands);
+        let mut config = Config::from(limits);
+        config.authentication = match mail.authentication {
+            None => Authentication::None,
+            Some(Demanded::Offered) => Authentication::Offered,
+            Some(Demanded::Required) => Authentication::Required,
+        };
+        config.dsn = mail.dsn;
+        config.smtp_utf8 = mail.smtp_utf8;
+        config.require_tls = mail.require_tls;
         Self {
-            receiver: Receiver::new(channel, SERVER, limits),
+            receiver: Receiver::new(channel, SERVER, config),
             decide: mail.decide.clone().into_iter(),
         }
+    }
+
+    /// Judges a login; one that cannot be read is refused, whatever the row says.
+    fn judge_login(&mut self, login: Login<'_>, room: Room, log: &mut Log) {
+        assert_eq!(format!("{login:?}"), "Login(..)", "a password is shown");
+        let mut buffer = [0; Login::MAX];
+        match login.decode(&mut buffer) {
+            Ok(claim) => {
+                let user = claim.user.map(|user| format!(" <{}> <{user}>", claim.authorization));
+                log.event(format!("login{} <{}>", user.unwrap_or_default(), claim.password));
+                self.judge(room, log);
+            }
+            Err(error) => {
+                log.event(format!("login {error:?}"));
+                self.answer(Answer::BAD_CREDENTIALS, room, log);
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: Answer<'_>, room: Room, log: &mut Log) {
+        let mut output = [0; OUTPUT];
+        let answer = |output: &mut [u8]| self.receiver.answer(answer, output);
+        let n = write(room, &mut output, answer).expect("asked and not heard");
+        log.out.extend(&output[..n]);
     }
 
     fn judge(&mut self, room: Room, log: &mut Log) {
@@ -35,11 +69,7 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
             Some(line) => {
                 let (code, text) = line.split_once(' ').expect("a code and a text");
                 let code = code.parse().expect("a code");
-                let answer = Answer::new(code, text).expect("an answer");
-                let mut output = [0; OUTPUT];
-                let answer = |output: &mut [u8]| self.receiver.answer(answer, output);
-                let n = write(room, &mut output, answer).expect("asked and not heard");
-                log.out.extend(&output[..n]);
+                self.answer(Answer::new(code, text).expect("an answer"), room, log);
             }
         }
     }
@@ -67,12 +97,24 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
             Event::Body(piece) => log.body(piece),
             Event::Reset => log.event("reset"),
             Event::Refused { index } => log.event(format!("refused {index}")),
-            Event::Mail(path) => {
-                log.event(format!("mail <{}>", path.as_str()));
+            Event::User(user) => {
+                assert_eq!(format!("{event:?}"), "User(UserName(..))", "a name is shown");
+                match user.decode(&mut [0; Login::MAX]) {
+                    Ok(name) => log.event(format!("user <{name}>")),
+                    Err(error) => log.event(format!("user {error:?}")),
+                }
+            }
+            Event::Login(login) => self.judge_login(login, room, log),
+            Event::Discarded => log.event("discarded"),
+            Event::Mail(mail) => {
+                let said = format!("mail <{}> {}", mail.path.as_str(), mail.parameters);
+                log.event(said.trim_end());
                 self.judge(room, log);
             }
-            Event::Recipient(path) => {
-                log.event(format!("recipient <{}>", path.as_str()));
+            Event::Recipient(recipient) => {
+                let path = recipient.path.as_str();
+                let said = format!("recipient <{path}> {}", recipient.parameters);
+                log.event(said.trim_end());
                 self.judge(room, log);
             }
             Event::Message { index } => {

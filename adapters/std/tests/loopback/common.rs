@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
-use starttls::smtp::receiver::Limits;
+use starttls::smtp::receiver;
 use starttls::smtp::{Address, Dialect, Envelope};
 use starttls::{lmtp, server, smtp};
 use starttls_std::{
@@ -60,7 +60,7 @@ impl Identity {
             mode: Mode::StartTls,
             config: server::Config::default(),
             tls: Arc::clone(&self.server),
-            limits: Limits::default(),
+            receiver: receiver::Config::default(),
             timeouts: quick(),
         }
     }

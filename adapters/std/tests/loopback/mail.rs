@@ -9,7 +9,11 @@ use starttls::smtp::message::{Attachment, Mailbox};
 use starttls::smtp::session::Command;
 use starttls::smtp::{Address, Envelope, Message, Smtp};
 use starttls::{Error as Rule, Policy, server};
-use starttls_std::{Composed, Error, Mode};
+use starttls_std::{Composed, Error, Mail, Mode};
+
+fn paths(mail: &Mail) -> Vec<&str> {
+    mail.to.iter().map(|to| to.path.as_str()).collect()
+}
 
 #[test]
 fn a_mail_over_starttls() {
@@ -27,7 +31,7 @@ fn a_mail_over_starttls() {
     end.expect("a clean end");
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].from, "me@example.test");
-    assert_eq!(mails[0].to, ["a@b.test", "c@d.test"]);
+    assert_eq!(paths(&mails[0]), ["a@b.test", "c@d.test"]);
     assert_eq!(mails[0].message, b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
     assert!(mails[0].encrypted);
 }
@@ -64,7 +68,7 @@ fn lmtp_answers_for_each_recipient() {
     assert_eq!(said, ["2.0.0 Mail 1", "5.1.1 No such user", "2.0.0 Mail 2"]);
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
-    let to: Vec<_> = mails.iter().map(|mail| mail.to.clone()).collect();
+    let to: Vec<_> = mails.iter().map(paths).collect();
     assert_eq!(to, [["a@b.test"], ["c@d.test"]]);
 }
 
@@ -93,7 +97,7 @@ fn a_large_message_arrives_or_is_refused() {
     assert!(mails[0].message == message);
 
     let mut inbox = identity.inbox();
-    inbox.limits.size = Some(message.len() - 1);
+    inbox.receiver.limits.size = Some(message.len() - 1);
     let (port, server) = serve::<Smtp>(inbox);
     let refused = send(&identity.mailer(port), &["a@b.test"], &message);
     assert!(matches!(
@@ -107,7 +111,7 @@ fn a_large_message_arrives_or_is_refused() {
 fn a_message_that_says_it_is_too_large_is_not_sent() {
     let identity = Identity::new();
     let mut inbox = identity.inbox();
-    inbox.limits.size = Some(10);
+    inbox.receiver.limits.size = Some(10);
     let (port, server) = serve::<Smtp>(inbox);
     let to = [Address::new("a@b.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients").with_size(11);

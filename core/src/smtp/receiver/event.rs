@@ -1,5 +1,6 @@
-use super::Path;
+use super::{Login, Path, UserName};
 use crate::smtp::MAX_LINE;
+use crate::smtp::dsn::{Notify, OriginalRecipient, Return, Xtext};
 use crate::wire::{Line, Writer};
 use crate::{ArgumentError, Untrusted};
 
@@ -8,24 +9,37 @@ use crate::{ArgumentError, Untrusted};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// A command that the machine answers on its own; of `AUTH` only the verb, never credentials.
+    /// A command that the machine answers on its own. Of `AUTH` only the verb, and nothing of a line
+    /// that is no command: it may be a password out of place.
     Received(Untrusted<'i>),
     /// The client's name for itself; any mail begun before is dropped.
     Hello(Untrusted<'i>),
-    /// *Judge:* a mail begins, from this path.
-    Mail(Path<'i>),
-    /// *Judge:* the mail is for this path, too.
-    Recipient(Path<'i>),
-    /// A piece of the message, dot-unstuffed. More may come than [`Limits::size`] allows: an
-    /// application need not keep it, the message is refused at its end.
+    /// The client logs in by LOGIN, as this user. Keep the name: the password comes alone, with the
+    /// next [`Login`](Self::Login).
+    User(UserName<'i>),
+    /// *Judge:* a client logs in, once a connection. Whatever says yes is sent as 235; a no counts
+    /// as a mistake, see [`Answer::BAD_CREDENTIALS`].
+    Login(Login<'i>),
+    /// *Judge:* a mail begins.
+    Mail(Mail<'i>),
+    /// *Judge:* the mail is for this recipient, too.
+    Recipient(Recipient<'i>),
+    /// A piece of the message: of `DATA` dot-unstuffed and in lines, of `BDAT` as it is, of which
+    /// only the last line may have no CRLF. There is no other CR or LF in it. More may come than
+    /// [`Limits::size`](super::Limits::size) allows: an application need not keep it, the message is
+    /// refused at its end.
     Body(&'i [u8]),
-    /// *Judge:* the message is whole, and not larger than [`Limits::size`]. SMTP asks once; LMTP once for each accepted recipient.
+    /// A chunk of a message was read and dropped: it is out of order, or the message will be refused.
+    Discarded,
+    /// *Judge:* the message is whole, and not larger than [`Limits::size`](super::Limits::size). SMTP
+    /// asks once; LMTP once for each accepted recipient.
     Message {
         /// Its place among the accepted recipients; 0 for SMTP.
         index: u16,
     },
-    /// The message is whole and larger than [`Limits::size`]; the machine refuses it. SMTP says so
-    /// once; LMTP once for each accepted recipient.
+    /// The message is whole, and the machine refuses it: it is larger than
+    /// [`Limits::size`](super::Limits::size), or its chunks have a CR or LF that stands alone. SMTP
+    /// says so once; LMTP once for each accepted recipient.
     Refused {
         /// Its place among the accepted recipients; 0 for SMTP.
         index: u16,
@@ -36,22 +50,42 @@ pub enum Event<'i> {
     Quit,
 }
 
-/// How much a client may ask for.
+/// Whom a mail is from, and what was said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Limits {
-    /// Octets of one message, CRLFs counted and stuffed dots not (RFC 1870); `None` for no limit.
+#[non_exhaustive]
+pub struct Mail<'i> {
+    /// Where failures are reported.
+    pub path: Path<'i>,
+    /// All parameters as they came, of which the fields below have the meaning.
+    pub parameters: &'i str,
+    /// How many octets the message has, by the client's word (`SIZE`, RFC 1870).
     pub size: Option<usize>,
-    /// Recipients of one mail; at least 100 (RFC 5321 §4.5.3.1.8).
-    pub recipients: u16,
-    /// Mistakes on one connection.
-    pub errors: u8,
+    /// Whether the message may have octets above 127 (`BODY=8BITMIME`, RFC 6152).
+    pub eight_bit: bool,
+    /// Whether paths and headers may be in UTF-8 (`SMTPUTF8`, RFC 6531).
+    pub international: bool,
+    /// Whether the mail may go nowhere without verified TLS (`REQUIRETLS`, RFC 8689).
+    pub require_tls: bool,
+    /// What a report of failure is to bring back (`RET`, RFC 3461).
+    pub returns: Option<Return>,
+    /// What a report is to call the mail (`ENVID`, RFC 3461): at most 100 octets as encoded.
+    pub envelope_id: Option<Xtext<'i>>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { size: None, recipients: 1000, errors: 20 }
-    }
+/// Whom a mail is for, and what was said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Recipient<'i> {
+    /// Where it goes; never the null path.
+    pub path: Path<'i>,
+    /// All parameters as they came, of which the fields below have the meaning.
+    pub parameters: &'i str,
+    /// Which reports the sender wants (`NOTIFY`, RFC 3461).
+    pub notify: Option<Notify>,
+    /// How the sender called the recipient (`ORCPT`, RFC 3461): at most 500 octets.
+    pub original: Option<OriginalRecipient<'i>>,
 }
 
 /// What is left of a reply line besides its code, blank and CRLF, in octets.
@@ -62,7 +96,13 @@ const MAX_TEXT: usize = MAX_LINE - 6;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer<'a> {
     digits: [u8; 3],
-    text: Line<'a>,
+    text: &'a str,
+}
+
+impl Answer<'static> {
+    /// No to a [`Login`] (RFC 4954 §6), whatever is wrong with it.
+    pub const BAD_CREDENTIALS: Self =
+        Self { digits: *b"535", text: "5.7.8 Authentication credentials invalid" };
 }
 
 impl<'a> Answer<'a> {
@@ -82,9 +122,14 @@ impl<'a> Answer<'a> {
             return Err(ArgumentError::TooLong);
         }
         match Line::new(text) {
-            Ok(text) => Ok(Self { digits, text }),
+            Ok(text) => Ok(Self { digits, text: text.as_str() }),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same with another code.
+    pub(super) const fn with_digits(self, digits: [u8; 3]) -> Self {
+        Self { digits, ..self }
     }
 
     pub(super) const fn is_yes(&self) -> bool {
@@ -94,7 +139,7 @@ impl<'a> Answer<'a> {
     pub(super) fn print(&self, out: &mut Writer<'_>) {
         out.put(&self.digits);
         out.put(b" ");
-        out.put(self.text.as_str().as_bytes());
+        out.put(self.text.as_bytes());
         out.put(b"\r\n");
     }
 }
@@ -122,5 +167,7 @@ mod tests {
         let long = core::str::from_utf8(&long).expect("ASCII");
         assert_eq!(Answer::new(250, long), Err(ArgumentError::TooLong));
         assert!(Answer::new(250, &long[1..]).is_ok());
+        let text = "5.7.8 Authentication credentials invalid";
+        assert_eq!(Answer::new(535, text), Ok(Answer::BAD_CREDENTIALS));
     }
 }

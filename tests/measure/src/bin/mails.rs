@@ -16,7 +16,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use starttls::server;
-use starttls::smtp::receiver::Limits;
+use starttls::smtp::receiver;
 use starttls::smtp::{Address, Envelope, Smtp};
 use starttls_std::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Silent, Timeouts};
 
@@ -70,7 +70,7 @@ fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
         mode: Mode::StartTls,
         config: server::Config::default(),
         tls,
-        limits: Limits::default(),
+        receiver: receiver::Config::default(),
         timeouts: Timeouts::default(),
     };
     for stream in listener.incoming().flatten() {

@@ -45,7 +45,7 @@ fn drive<M: Machine>(
     machine: &mut M,
     mut event: impl FnMut(&mut M, M::Event<'_>),
 ) -> Result<(), Error> {
-    let mut buffer = Buffer::<512>::new();
+    let mut buffer = Buffer::<{ smtp::MAX_COMMAND }>::new();
     let mut output = [0; 768];
     for _ in 0..opaque(100_u8) {
         let mut input = buffer.filled();
@@ -245,31 +245,98 @@ fn message() -> Result<(), ArgumentError> {
 }
 
 fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
-    let limits = smtp::receiver::Limits { size: Some(opaque(usize::MAX)), ..Default::default() };
-    let mut receiver = smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, limits);
-    let outcome = drive(&mut receiver, |receiver, event| {
-        use smtp::receiver::Event;
-        let (mut output, mut line) = ([0; 64], [0; 32]);
-        match event {
-            Event::Mail(path) | Event::Recipient(path) => {
-                send(path.as_str().as_bytes());
-                black_box(receiver.accept()).ok();
-            }
-            Event::Message { .. } => {
-                if let Ok(answer) = smtp::receiver::Answer::new(opaque(250), text(&mut line))
-                    && let Ok(written) = receiver.answer(answer, &mut output)
-                {
-                    send(output.get(..written).unwrap_or_default());
-                }
-            }
-            Event::Body(piece) => send(piece),
-            _ => {}
-        }
-    });
+    use smtp::receiver::{Authentication, Config, Limits};
+    let mut config = Config::from(Limits::default());
+    config.limits.size = Some(opaque(usize::MAX));
+    config.limits.commands = opaque(100);
+    config.authentication =
+        if opaque(true) { Authentication::Required } else { Authentication::Offered };
+    (config.dsn, config.smtp_utf8, config.require_tls) = (opaque(true), opaque(true), opaque(true));
+    let mut receiver = smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, config);
+    let outcome = drive(&mut receiver, judge);
+    black_box(receiver.is_authenticated());
     let mut output = [0; 64];
     let written = receiver.farewell(&mut output)?;
     send(output.get(..written).unwrap_or_default());
     outcome
+}
+
+fn judge<C: starttls::Channel, D: smtp::Dialect>(
+    receiver: &mut smtp::Receiver<'_, C, D>,
+    event: smtp::receiver::Event<'_>,
+) {
+    use smtp::receiver::{Answer, Event, Login};
+    let (mut output, mut line) = ([0; 64], [0; 32]);
+    let answer = match event {
+        Event::User(user) => {
+            let mut buffer = [0; 300];
+            if let Ok(name) = user.decode(&mut buffer) {
+                send(name.as_bytes());
+            }
+            return;
+        }
+        Event::Login(login) => {
+            let mut buffer = [0; Login::MAX];
+            match login.decode(&mut buffer) {
+                Ok(claim) => {
+                    for text in [claim.authorization, claim.user.unwrap_or(""), claim.password] {
+                        send(text.as_bytes());
+                    }
+                    let _ = write!(Uart, "{claim:?} {login:?}");
+                    black_box(receiver.accept()).ok();
+                    return;
+                }
+                Err(_) => Ok(Answer::BAD_CREDENTIALS),
+            }
+        }
+        Event::Mail(mail) => {
+            let _ = write!(Uart, "{:?} {:?} {:?}", mail.size, mail.returns, mail.parameters.len());
+            send(mail.path.as_str().as_bytes());
+            if let Some(id) = mail.envelope_id {
+                id.octets().for_each(|octet| send(&[octet]));
+            }
+            black_box((mail.path.is_null(), mail.path.is_international()));
+            black_box(receiver.accept()).ok();
+            return;
+        }
+        Event::Recipient(recipient) => {
+            send(recipient.path.as_str().as_bytes());
+            if let Some(notify) = recipient.notify {
+                black_box(notify.success() || notify.failure() || notify.delay());
+            }
+            if let Some(original) = recipient.original {
+                send(original.address_type().as_bytes());
+                send(original.address().as_str().as_bytes());
+            }
+            black_box(receiver.accept()).ok();
+            return;
+        }
+        Event::Message { .. } => Answer::new(opaque(250), text(&mut line)),
+        Event::Body(piece) => {
+            send(piece);
+            return;
+        }
+        _ => return,
+    };
+    if let Ok(answer) = answer
+        && let Ok(written) = receiver.answer(answer, &mut output)
+    {
+        send(output.get(..written).unwrap_or_default());
+    }
+}
+
+/// What a sender asks of reports, from octets that nobody knows.
+fn reports() {
+    use smtp::dsn::{Notify, OriginalRecipient, Xtext};
+    let (mut kind, mut address) = ([0; 32], [0; 64]);
+    let address = text(&mut address);
+    if let Ok(address) = Xtext::new(address).or(Xtext::international(address))
+        && let Ok(original) = OriginalRecipient::new(text(&mut kind), address)
+    {
+        black_box(original);
+    }
+    let notify = if opaque(true) { Notify::SUCCESS } else { Notify::DELAY };
+    black_box(notify.and(Notify::FAILURE).is_never());
 }
 
 fn all() -> Result<(), Error> {
@@ -277,6 +344,7 @@ fn all() -> Result<(), Error> {
     let domain = Domain::new(text(&mut name)).unwrap_or(Domain::LOCALHOST);
     let config =
         server::Config { policy: policy(), available: opaque(true), max_errors: opaque(10) };
+    reports();
     loop {
         if let Err(error) = message() {
             let _ = write!(Uart, "{error}");
