@@ -215,6 +215,51 @@ fn compose() -> usize {
     length
 }
 
+/// Everything that a receiver offers, asked of it at once; says how much of it came to an event.
+fn receive() -> usize {
+    use receiver::{Answer, Authentication, Config, Event};
+    let wire = "EHLO a\r\nAUTH LOGIN\r\ndGlt\r\nAAAA\r\nAUTH PLAIN AHUAcA==\r\n\
+        MAIL FROM:<\u{e4}@b> SMTPUTF8 RET=HDRS ENVID=a+2Bb REQUIRETLS\r\n\
+        RCPT TO:<c@d> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c@d\r\n\
+        BDAT 3\r\na\r\nBDAT 1 LAST\r\nbBDAT 1\r\nx";
+    let mut config = Config::default();
+    config.authentication = Authentication::Required;
+    (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
+    let tls = Tls::implicit_server();
+    let mut receiver = smtp::Receiver::<Tls>::new(tls, NAME, config);
+    let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
+    send(&mut to_server, wire.as_bytes());
+    let mut events = 0;
+    drive(&mut receiver, (&mut to_server, &mut to_client), |receiver, event, to| {
+        let mut buffer = [0; receiver::Login::MAX];
+        events += match event {
+            Event::User(user) => usize::from(user.decode(&mut buffer) == Ok("tim")),
+            Event::Login(login) => {
+                if login.decode(&mut buffer).is_ok() {
+                    receiver.accept().expect("asked");
+                } else {
+                    let mut line = [0; 64];
+                    let n = receiver.answer(Answer::BAD_CREDENTIALS, &mut line).expect("asked");
+                    send(to, &line[..n]);
+                }
+                1
+            }
+            Event::Mail(mail) => {
+                receiver.accept().expect("asked");
+                mail.envelope_id.map_or(0, |id| usize::from(id.octets().eq(*b"a+b")))
+            }
+            Event::Recipient(_) | Event::Message { .. } => {
+                receiver.accept().expect("asked");
+                1
+            }
+            Event::Body(_) | Event::Discarded => 1,
+            _ => 0,
+        };
+        false
+    });
+    events
+}
+
 fn allocations(work: impl FnOnce()) -> usize {
     let before = COUNT.get();
     work();
@@ -224,13 +269,14 @@ fn allocations(work: impl FnOnce()) -> usize {
 #[test]
 fn a_whole_dialogue_allocates_nothing() {
     assert_ne!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 0, "it does not count");
-    let mut delivered = 0;
+    let (mut delivered, mut events) = (0, 0);
     let all = allocations(|| {
         let (client, server) = upgrade();
         delivered = mail(client, server);
         log_in();
+        events = receive();
     });
-    assert_eq!((delivered, all), (2, 0));
+    assert_eq!((delivered, events, all), (2, 9, 0));
 }
 
 #[test]

@@ -33,12 +33,17 @@ fn stuffed(body: &[u8], ends: LineEnds, cut: usize, room: usize) -> Result<Vec<u
     Ok(wire)
 }
 
-/// What a receiver gets out of `wire`, cut into pieces, and what it leaves.
+/// What a receiver gets out of `wire` behind DATA, cut into pieces, and what it leaves.
 fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
+    message(b"DATA\r\n", wire, cut)
+}
+
+/// The same behind any command; a message that the machine refuses is none.
+fn message(command: &[u8], wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
     let mut receiver =
         smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
-    let begin = b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n";
-    let (mut unread, mut output, mut body) = (begin.to_vec(), [0; 512], Vec::new());
+    let begin = [b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n", command].concat();
+    let (mut unread, mut output, mut body) = (begin, [0; 512], Vec::new());
     let mut pieces = wire.chunks(cut);
     let mut begun = false;
     loop {
@@ -50,6 +55,7 @@ fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> 
             Step::Event(receiver::Event::Message { .. }) => {
                 return Ok(Some((body, left + pieces.map(<[u8]>::len).sum::<usize>())));
             }
+            Step::Event(receiver::Event::Refused { .. }) => return Ok(None),
             Step::Event(receiver::Event::Mail(_) | receiver::Event::Recipient(_)) => {
                 receiver.accept().expect("asked");
             }
@@ -66,6 +72,27 @@ fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> 
         }
         assert!(begun || body.is_empty());
     }
+}
+
+/// A message in chunks of these sizes, the last of which takes the rest.
+fn chunked(body: &[u8], sizes: &[usize]) -> Vec<u8> {
+    let (mut wire, mut rest) = (Vec::new(), body);
+    for size in sizes {
+        let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+        wire.extend(format!("BDAT {}\r\n", chunk.len()).into_bytes());
+        wire.extend(chunk);
+        rest = behind;
+    }
+    wire.extend(format!("BDAT {} LAST\r\n", rest.len()).into_bytes());
+    [wire, rest.to_vec()].concat()
+}
+
+fn has_lone_line_ends(body: &[u8]) -> bool {
+    body.iter().enumerate().any(|(at, octet)| match octet {
+        b'\r' => body.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || body[at - 1] != b'\r',
+        _ => false,
+    })
 }
 
 proptest! {
@@ -93,12 +120,7 @@ proptest! {
             }
             Err(error) => {
                 prop_assert_eq!(error, Error::BareLineEnd);
-                let lone = body.iter().enumerate().any(|(at, octet)| match octet {
-                    b'\r' => body.get(at + 1) != Some(&b'\n'),
-                    b'\n' => at == 0 || body[at - 1] != b'\r',
-                    _ => false,
-                });
-                prop_assert!(lone, "refused without a reason");
+                prop_assert!(has_lone_line_ends(&body), "refused without a reason");
             }
         }
     }
@@ -113,6 +135,102 @@ proptest! {
             let taken = &wire[..wire.len() - left];
             prop_assert!(taken == b".\r\n" || taken.ends_with(b"\r\n.\r\n"));
         }
+    }
+
+    /// MR2, MR3, MR4: what is sent in chunks comes out as it went in, however it was cut into chunks
+    /// and they into pieces; unless a CR or LF stands alone, and then it is no message.
+    #[test]
+    fn chunks_there_and_back(
+        body in prop_oneof![
+            text(),
+            text().prop_map(|body| stuffed(&body, LineEnds::Normalize, 99, 99).expect("mended")),
+        ],
+        sizes in prop::collection::vec(0_usize..7, 0..9),
+        cut in prop_oneof![1_usize..9, Just(usize::MAX)],
+    ) {
+        let mut wire = chunked(&body, &sizes);
+        wire.extend(b"MAIL FROM:<>\r\n");
+        let back = message(b"", &wire, cut).expect("the connection stays in step");
+        match back {
+            Some((back, left)) => {
+                prop_assert!(!has_lone_line_ends(&body));
+                prop_assert_eq!(left, 14, "the end is where it should be");
+                prop_assert_eq!(back, body);
+            }
+            None => prop_assert!(has_lone_line_ends(&body), "refused without a reason"),
+        }
+    }
+
+    /// MR1: what a client says to log in is what the application hears, and is not shown.
+    #[test]
+    fn logins_there_and_back(
+        user in "[^\0]{1,40}",
+        password in "[^\0]{1,40}",
+        login: bool,
+    ) {
+        let credentials = Credentials::new(&user, &password).expect("short, without NUL");
+        let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
+        let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+        let mut config = receiver::Config::default();
+        config.authentication = receiver::Authentication::Required;
+        let mut receiver = smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
+        let (mut to_server, mut to_client) = (Vec::<u8>::new(), Vec::<u8>::new());
+        let (mut heard, mut buffer) = ((String::new(), String::new()), [0; receiver::Login::MAX]);
+        for job in 0..2 {
+            let mut done = false;
+            while !done {
+                let mut output = [0; 2048];
+                let mut input = &to_server[..];
+                loop {
+                    match receiver.step(&mut input, &mut output).expect("well-formed") {
+                        Step::Read => break,
+                        // The client takes LOGIN where it does not hear of PLAIN.
+                        Step::Write(n) => {
+                            let reply = String::from_utf8_lossy(&output[..n]);
+                            let offer = if login { "AUTH LOGIN" } else { "AUTH PLAIN" };
+                            to_client.extend(reply.replace("AUTH PLAIN LOGIN", offer).into_bytes());
+                        }
+                        Step::Event(event @ receiver::Event::User(name)) => {
+                            prop_assert_eq!(format!("{event:?}"), "User(UserName(..))");
+                            heard.0 = name.decode(&mut buffer).expect("a name").to_string();
+                        }
+                        Step::Event(event @ receiver::Event::Login(claimed)) => {
+                            prop_assert_eq!(format!("{event:?}"), "Login(Login(..))");
+                            let claim = claimed.decode(&mut buffer).expect("a claim");
+                            prop_assert_eq!((claim.authorization, claim.user.is_some()), ("", !login));
+                            heard.0 = claim.user.map_or(heard.0, str::to_string);
+                            heard.1 = claim.password.to_string();
+                            receiver.accept().expect("asked");
+                        }
+                        Step::Event(receiver::Event::Received(said)) => {
+                            let said = said.to_string();
+                            prop_assert!(["AUTH", "EHLO"].contains(&&said[..4]) && said.len() < 40);
+                        }
+                        Step::Event(_) => {}
+                    }
+                }
+                to_server.clear();
+                let mut input = &to_client[..];
+                loop {
+                    let step = match job {
+                        0 => session.hello().expect("first").step(&mut input, &mut output),
+                        _ => session.authenticate(&credentials).expect("offered").step(&mut input, &mut output),
+                    };
+                    match step.expect("well-formed") {
+                        Step::Read => break,
+                        Step::Write(n) => to_server.extend(&output[..n]),
+                        Step::Event(smtp::session::Event::Done(_)) => {
+                            done = true;
+                            break;
+                        }
+                        Step::Event(_) => {}
+                    }
+                }
+                to_client.clear();
+            }
+        }
+        prop_assert!(receiver.is_authenticated());
+        prop_assert_eq!(heard, (user, password));
     }
 
     /// I12: what a caller gives is refused or cannot end a line.

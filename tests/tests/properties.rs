@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use starttls::client::Event;
-use starttls::smtp::receiver::{self, Limits};
+use starttls::smtp::receiver::{self, Authentication, Config};
 use starttls::smtp::{self, Address, Envelope};
 use starttls::wire::{Framing, Line, Lines};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, server};
@@ -17,7 +17,7 @@ use starttls_tests::table::{Row, rows};
 
 /// Octets of which parts of a dialogue are likely.
 fn dialogue() -> impl Strategy<Value = Vec<u8>> {
-    let parts: [&[u8]; 26] = [
+    let parts: [&[u8]; 38] = [
         b"220 a\r\n",
         b"220-a\r\n",
         b"250 a\r\n",
@@ -39,6 +39,18 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
         b"MAIL FROM:<>\r\n",
         b"RCPT TO:<a@b>\r\n",
         b"DATA\r\n",
+        b"BDAT 3\r\n",
+        b"BDAT 0 LAST\r\n",
+        b"BDAT 9 LAST\r\n",
+        b"BDAT x\r\n",
+        b"AUTH PLAIN AHUAcA==\r\n",
+        b"AUTH PLAIN\r\n",
+        b"AUTH LOGIN\r\n",
+        b"dQ==\r\n",
+        b"*\r\n",
+        b"MAIL FROM:<> SMTPUTF8 RET=HDRS REQUIRETLS\r\n",
+        "RCPT TO:<\u{e4}@b> NOTIFY=NEVER ORCPT=rfc822;a\r\n".as_bytes(),
+        b"\r",
         b".\r\n",
         b"\r\n",
         b"GET /\r\n",
@@ -68,6 +80,10 @@ static TEMPLATES: LazyLock<Vec<Row>> = LazyLock::new(|| {
         template("smtp-receiver.toml", "smtp-receiver-mail"),
         template("lmtp-receiver.toml", "lmtp-receiver-two-deliveries"),
         template("smtp-receiver.toml", "smtp-receiver-plaintext"),
+        template("smtp-receiver.toml", "smtp-receiver-auth-required-and-given"),
+        template("smtp-receiver.toml", "smtp-receiver-all-parameters"),
+        template("smtp-receiver.toml", "smtp-receiver-bdat"),
+        template("lmtp-receiver.toml", "lmtp-receiver-bdat-two-recipients-refused"),
     ];
     for row in &mut rows {
         row.decide.clear();
@@ -283,7 +299,10 @@ proptest! {
         let (mut client_ready, mut server_ready) = (false, false);
         let mut client = smtp::Client::new(CLIENT, policy);
         let mut server = smtp::Server::new(CLIENT, config);
-        let mut receiver = smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
+        let mut config = Config::default();
+        config.authentication = Authentication::Offered;
+        (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
+        let mut receiver = smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
         let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
         let address = [Address::new("a@b").expect("an address")];
