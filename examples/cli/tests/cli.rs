@@ -136,6 +136,37 @@ fn mail_to_a_file() {
 }
 
 #[test]
+fn mail_from_a_user() {
+    let secrets = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| {
+        let path = secrets.path().join(name);
+        fs::write(&path, format!("{name}\n")).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (right, wrong) = (file("right"), file("wrong"));
+    let mut server = Server::start(&["smtp", "--user", "me", "--password-file", &right]);
+    let url = server.url("smtp");
+    let send = |login: &[&str]| {
+        let arguments = ["send", "--server", &url, "--ca", &server.ca, "--to", "c@d.test"];
+        starttls(&[&arguments[..], login].concat(), b"x\r\n")
+    };
+    for (login, code, complaint) in [
+        (&["--user", "me", "--password-file", &wrong][..], 6, "535 5.7.8"),
+        (&["--user", "you", "--password-file", &right], 6, "535 5.7.8"),
+        (&[], 6, "530 5.7.0"),
+        (&["--user", "me", "--password-file", &right], 0, ""),
+    ] {
+        let output = send(login);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{login:?}: {error}");
+        assert!(error.contains(complaint), "{login:?}: {error}");
+    }
+    let mut line = String::new();
+    server.output.read_line(&mut line).expect("a line");
+    assert!(line.contains(" channel=tls user=\"me\" in="), "{line}");
+}
+
+#[test]
 fn a_subject_makes_a_message() {
     let mut server = Server::start(&["smtp"]);
     let url = server.url("smtp");
@@ -247,6 +278,8 @@ fn mistakes_are_told_at_once() {
         (&["send", "/no/such/file"], "/no/such/file"),
         (&["serve", "gopher"], "gopher"),
         (&["serve", "smtp", "--cert", "x"], "--key"),
+        (&["serve", "smtp", "--user", "x"], "--password-file"),
+        (&["serve", "smtp", "--user", "x", "--password-file", "/no/such/file"], "/no/such/file"),
         (&["probe", "smtp://127.0.0.1:1"], "Check the host"),
         (&["probe", "smtp://localhost", "--timeout", "0"], "at least 1"),
     ] {

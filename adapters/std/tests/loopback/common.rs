@@ -25,6 +25,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: ClientTls,
+    pub(crate) roots: RootCertStore,
 }
 
 impl Identity {
@@ -50,7 +51,8 @@ impl Identity {
             .expect("a certificate");
         Self {
             server: Arc::new(server),
-            client: ClientTls::trusting(roots, provider()).expect("roots"),
+            client: ClientTls::trusting(roots.clone(), provider()).expect("roots"),
+            roots,
         }
     }
 
@@ -78,11 +80,19 @@ pub(crate) fn quick() -> Timeouts {
     Timeouts { wait: Some(Duration::from_secs(20)), ..Timeouts::default() }
 }
 
-/// Keeps what it gets, and refuses recipients whose name begins with "no".
+/// Keeps what it gets, and refuses recipients whose name begins with "no". Its one user is `user`, and
+/// the password `secret`.
 #[derive(Default)]
 pub(crate) struct Kept(pub(crate) Vec<Mail>);
 
 impl Deliver for Kept {
+    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+        match (user, password) {
+            ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
+            _ => Answer::new(535, "5.7.8 Wrong"),
+        }
+    }
+
     fn recipient(&mut self, path: &str) -> Answer {
         if path.starts_with("no") {
             Answer::new(550, "5.1.1 No such user")

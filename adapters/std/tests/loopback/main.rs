@@ -3,3 +3,4 @@
 mod boundary;
 mod common;
 mod mail;
+mod submission;
