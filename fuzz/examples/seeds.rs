@@ -21,7 +21,7 @@ const SERVER: [&str; 2] = ["server_engine", "smtp_grammar"];
 const SESSION: [&str; 2] = ["session", "smtp_grammar"];
 const RECEIVER: [&str; 1] = ["receiver"];
 
-const DIALOGUES: [(&[&str], &str); 6] = [
+const DIALOGUES: [(&[&str], &str); 9] = [
     (&CLIENT, "220 a ESMTP\r\n250-a\r\n250-SIZE 1000\r\n250 STARTTLS\r\n220 2.0.0 go\r\n"),
     (&CLIENT, "220 a\r\n502 5.5.1 what\r\n250 a\r\n"),
     (
@@ -39,6 +39,22 @@ const DIALOGUES: [(&[&str], &str); 6] = [
         &RECEIVER,
         "EHLO a\r\nMAIL FROM:<a@b> BODY=8BITMIME\r\nRCPT TO:<@c,@d:e@f>\r\nRCPT TO:<Postmaster>\r\n\
          DATA\r\na\r\n..b\r\n.\r\nRSET\r\nQUIT\r\n",
+    ),
+    (
+        &RECEIVER,
+        "EHLO a\r\nAUTH LOGIN\r\ndGlt\r\nc2VjcmV0\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n\
+         BDAT 3\r\na\r\nBDAT 0\r\nBDAT 2 LAST\r\n\r\nBDAT 1 LAST\r\nxQUIT\r\n",
+    ),
+    (
+        &RECEIVER,
+        "EHLO a\r\nAUTH PLAIN\r\nAHRpbQBzZWNyZXQ=\r\nMAIL FROM:<\u{e4}@b> SMTPUTF8 RET=HDRS ENVID=a+2Bb \
+         SIZE=20 AUTH=<> REQUIRETLS\r\nRCPT TO:<c@d> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;\u{e4}@d\r\n\
+         BDAT 2\r\na\nBDAT 1 LAST\r\nxQUIT\r\n",
+    ),
+    (
+        &RECEIVER,
+        "EHLO a\r\nAUTH PLAIN AHRpbQBzZWNyZXQ=\r\nMAIL FROM:<>\r\nRCPT TO:<\"a b\"@[IPv6:::1]>\r\n\
+         BDAT 21\r\naaaaaaaaaaaaaaaaaaaaaBDAT 0 LAST\r\nAUTH LOGIN =\r\n*\r\nBDAT x\r\n",
     ),
 ];
 

@@ -1,11 +1,14 @@
-//! The receiving side of the mail: every cutting is the same, every order of calls is safe.
+//! The receiving side of the mail: it does what a second and simpler reading of the RFCs does, every
+//! cutting is the same, every order of calls is safe.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::receiver::{Answer, Event, Limits};
-use starttls::smtp::{Address, Dialect, Domain, Receiver, Smtp};
+use starttls::smtp::receiver::{Answer, Authentication, Config, Event, Limits, Login};
+use starttls::smtp::{Dialect, Domain, Receiver, Smtp};
 use starttls::{Channel, Error, Machine, Step, Tls, lmtp};
+use starttls_fuzz::model::parameters::Offer;
+use starttls_fuzz::model::receiver::Receiver as Model;
 use starttls_fuzz::{
     Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, observed_step, plaintext,
 };
@@ -18,27 +21,123 @@ fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
 });
 
 fn all<C: Channel + core::fmt::Debug, D: Dialect>(case: &Case<'_>, channel: fn() -> C) {
-    let new = || {
-        let limits = Limits { size: limit(case), recipients: 3, errors: case.settings >> 4 };
-        Receiver::<C, D>::new(channel(), Domain::LOCALHOST, limits)
-    };
+    let new = || Receiver::<C, D>::new(channel(), Domain::LOCALHOST, config(case));
     let (slow, end) = run(new(), case, &mut || 1);
     let mut choices = case.choices();
     let (cut, cut_end) = run(new(), case, &mut || choices.next().map_or(1, usize::from));
     let (whole, whole_end) = run(new(), case, &mut || usize::MAX);
     assert_eq!((&slow.trace, slow.consumed, end), (&cut.trace, cut.consumed, cut_end));
     assert_eq!((&slow.trace, slow.consumed, end), (&whole.trace, whole.consumed, whole_end));
+
+    let mut choices = case.choices();
+    let model = model(case).read(case.octets, &mut || is_yes(choices.next().unwrap_or_default()));
+    assert_eq!(seen(&slow, end, !case.bit(1)), model);
     any_order(new(), case);
 }
 
-/// How many octets a message may have.
-fn limit(case: &Case<'_>) -> Option<usize> {
-    case.bit(2).then_some(20)
+/// The settings besides the dialect and the channel: the first of the bytes that choose, too.
+fn config(case: &Case<'_>) -> Config {
+    let mut limits = Limits::default();
+    limits.size = case.bit(2).then_some(20);
+    limits.recipients = 3;
+    limits.errors = case.settings >> 4;
+    limits.commands = 30;
+    let mut config = Config::from(limits);
+    let more = case.calls[0];
+    config.authentication = match more & 3 {
+        0 => Authentication::None,
+        1 => Authentication::Required,
+        _ => Authentication::Offered,
+    };
+    (config.dsn, config.smtp_utf8, config.require_tls) =
+        (more & 4 != 0, more & 8 != 0, more & 16 != 0);
+    config
+}
+
+/// The same for the second reading.
+fn model(case: &Case<'_>) -> Model {
+    let config = config(case);
+    let tls = !case.bit(1);
+    Model {
+        lmtp: case.bit(0),
+        tls,
+        login: match config.authentication {
+            Authentication::None => None,
+            authentication => Some(authentication == Authentication::Required),
+        },
+        offer: Offer {
+            size: config.limits.size,
+            auth: tls && config.authentication != Authentication::None,
+            dsn: config.dsn,
+            utf8: config.smtp_utf8,
+            require_tls: tls && config.require_tls,
+        },
+        recipients: config.limits.recipients,
+        errors: config.limits.errors,
+        commands: config.limits.commands,
+    }
+}
+
+fn is_yes(choice: u8) -> bool {
+    choice & 2 == 0 || choice & 1 == 0
 }
 
 fn answer(yes: bool) -> Answer<'static> {
     let (code, text) = if yes { (250, "2.0.0 Yes") } else { (550, "5.7.1 No") };
     Answer::new(code, text).expect("a code and a line")
+}
+
+/// What is to be seen of a run from outside, as the model tells it.
+fn seen(run: &Run, end: End, greets: bool) -> Vec<String> {
+    let mut seen: Vec<String> = run
+        .trace
+        .iter()
+        .skip(usize::from(greets))
+        .map(|entry| match entry {
+            Entry::Wrote(reply) => String::from_utf8_lossy(&reply[..3]).into_owned(),
+            Entry::Told(told) => told.clone(),
+            Entry::Body(body) => format!("body {}", body.escape_ascii()),
+            Entry::Failed(_) => "error".to_string(),
+        })
+        .collect();
+    if end == End::Silence {
+        seen.push("waiting".to_string());
+    }
+    seen
+}
+
+/// An event as the model tells it.
+fn told(event: Event<'_>) -> String {
+    let mut buffer = [0; Login::MAX];
+    match event {
+        Event::Received(line) => format!("said {line}"),
+        Event::Hello(name) => format!("hello {name}"),
+        Event::User(name) => {
+            assert_eq!(format!("{event:?}"), "User(UserName(..))");
+            let name = name.decode(&mut buffer);
+            format!("user {}", name.map_or("malformed".into(), |name| format!("<{name}>")))
+        }
+        Event::Login(login) => {
+            assert_eq!(format!("{event:?}"), "Login(Login(..))");
+            match login.decode(&mut buffer).map(|c| (c.authorization, c.user, c.password)) {
+                Ok((act_as, Some(user), password)) => {
+                    format!("login <{act_as}> <{user}> <{password}>")
+                }
+                Ok((_, None, password)) => format!("login <{password}>"),
+                Err(_) => "login malformed".to_string(),
+            }
+        }
+        Event::Mail(mail) => format!("mail <{}> {}", mail.path.as_str(), mail.parameters),
+        Event::Recipient(recipient) => {
+            format!("recipient <{}> {}", recipient.path.as_str(), recipient.parameters)
+        }
+        Event::Message { index } => format!("message {index}"),
+        Event::Refused { index } => format!("refused {index}"),
+        Event::Discarded => "discarded".to_string(),
+        Event::Reset => "reset".to_string(),
+        Event::Quit => "quit".to_string(),
+        event => panic!("a new event: {event:?}"),
+    }
 }
 
 fn run<C: Channel, D: Dialect>(
@@ -48,29 +147,24 @@ fn run<C: Channel, D: Dialect>(
 ) -> (Run, End) {
     let mut choices = case.choices();
     let mut run = Run::default();
-    let mut rules = Rules { limit: limit(case), ..Rules::default() };
     let end = run.over(&mut receiver, case.octets, None, chunk, |receiver, event, run| {
         match event {
-            Event::Body(piece) => run.body(piece),
-            _ => run.told(event),
+            Event::Body(piece) => {
+                assert!(!piece.is_empty());
+                run.body(piece);
+            }
+            _ => run.trace.push(Entry::Told(told(event))),
         }
-        let last_reply = run.trace.iter().rev().find_map(|entry| match entry {
-            Entry::Wrote(reply) => Some(reply.as_slice()),
-            _ => None,
-        });
-        rules.hold(event, case.bit(0), last_reply);
         match event {
-            Event::Mail(_) | Event::Recipient(_) | Event::Message { .. } => {
+            Event::Login(_) | Event::Mail(_) | Event::Recipient(_) | Event::Message { .. } => {
                 let choice = choices.next().unwrap_or_default();
                 if choice & 2 == 0 {
                     receiver.accept().expect("asked");
-                    rules.judged(true);
                 } else {
                     let mut output = [0; 64];
-                    let written = receiver.answer(answer(choice & 1 == 0), &mut output);
+                    let written = receiver.answer(answer(is_yes(choice)), &mut output);
                     let written = &output[..written.expect("64 octets are enough")];
                     run.trace.push(Entry::Wrote(written.to_vec()));
-                    rules.judged(choice & 1 == 0);
                 }
                 Go::On
             }
@@ -84,82 +178,6 @@ fn run<C: Channel, D: Dialect>(
         assert!(!error.is_ours() && !output[..said].starts_with(b"2"));
     }
     (run, end)
-}
-
-/// The order of a mail transaction (RFC 5321 §3.3), as a person would keep it on paper.
-#[derive(Default)]
-struct Rules {
-    begun: bool,
-    recipients: usize,
-    asked: Option<&'static str>,
-    in_body: bool,
-    limit: Option<usize>,
-    octets: usize,
-    /// Judgements of the message that are still to come, after this one.
-    more: usize,
-}
-
-impl Rules {
-    fn hold(&mut self, event: Event<'_>, lmtp: bool, last_reply: Option<&[u8]>) {
-        assert_eq!(self.asked, None, "an event before the answer");
-        match event {
-            Event::Hello(_) | Event::Reset => {
-                (self.begun, self.recipients, self.octets) = (false, 0, 0);
-            }
-            Event::Mail(path) => {
-                assert!(!self.begun);
-                assert!(path.is_null() || is_mailbox(path.as_str()));
-                self.asked = Some("mail");
-            }
-            Event::Recipient(path) => {
-                assert!(self.begun && self.recipients < 3);
-                assert!(is_mailbox(path.as_str()));
-                self.asked = Some("recipient");
-            }
-            Event::Body(piece) => {
-                assert!(self.recipients > 0 && !piece.is_empty());
-                assert!(self.in_body || last_reply.is_some_and(|reply| reply.starts_with(b"354")));
-                self.in_body = true;
-                self.octets += piece.len();
-            }
-            Event::Refused { index } => {
-                let index = usize::from(index);
-                assert!(self.limit.is_some_and(|limit| self.octets > limit));
-                assert!(index < self.recipients && (lmtp || index == 0));
-                if !lmtp || index + 1 == self.recipients {
-                    *self = Self { limit: self.limit, ..Self::default() };
-                }
-            }
-            Event::Message { index } => {
-                let index = usize::from(index);
-                assert!(self.limit.is_none_or(|limit| self.octets <= limit));
-                assert!(index < self.recipients && (lmtp || index == 0));
-                self.more = if lmtp { self.recipients - index - 1 } else { 0 };
-                self.asked = Some("message");
-            }
-            _ => {}
-        }
-    }
-
-    fn judged(&mut self, yes: bool) {
-        match self.asked.take() {
-            Some("mail") => self.begun = yes,
-            Some("recipient") => self.recipients += usize::from(yes),
-            Some("message") => {
-                self.in_body = false;
-                if self.more == 0 {
-                    (self.begun, self.recipients, self.octets) = (false, 0, 0);
-                }
-            }
-            _ => panic!("nothing was asked"),
-        }
-    }
-}
-
-fn is_mailbox(path: &str) -> bool {
-    Address::new(path).is_ok()
-        || path.eq_ignore_ascii_case("postmaster")
-        || path.rsplit_once('@').is_some_and(|(local, _)| local.len() > 64)
 }
 
 fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
@@ -199,7 +217,10 @@ fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
                         Ok(Step::Event(event)) => {
                             asked = matches!(
                                 event,
-                                Event::Mail(_) | Event::Recipient(_) | Event::Message { .. }
+                                Event::Login(_)
+                                    | Event::Mail(_)
+                                    | Event::Recipient(_)
+                                    | Event::Message { .. }
                             );
                         }
                         Ok(Step::Read) => break,

@@ -255,8 +255,10 @@ impl<D: Dialect> Peer<'_, D> {
                 half(receiver, &mut received, &mut self.wire.to_client, |receiver, event| {
                     match event {
                         receiver::Event::Hello(name) => *hello = name.as_untrusted_bytes().to_vec(),
-                        receiver::Event::Mail(path) => *from = Some(path.as_str().to_owned()),
-                        receiver::Event::Recipient(path) => to.push(path.as_str().to_owned()),
+                        receiver::Event::Mail(mail) => *from = Some(mail.path.as_str().to_owned()),
+                        receiver::Event::Recipient(recipient) => {
+                            to.push(recipient.path.as_str().to_owned());
+                        }
                         receiver::Event::Body(piece) => whole.extend_from_slice(piece),
                         receiver::Event::Message { .. } => *messages += 1,
                         event => return event == receiver::Event::Quit,

@@ -75,7 +75,7 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
             };
             match event {
                 server::Event::Received(said) => {
-                    let line = model::line(&mut rest).expect("a command");
+                    let line = model::line(&mut rest, model::MAX_LINE).expect("a command");
                     let verb = line.split(|octet| *octet == b' ').next().unwrap_or_default();
                     // Credentials are for nobody's log.
                     let shown = if verb.eq_ignore_ascii_case(b"AUTH") { b"" } else { line };
@@ -87,7 +87,10 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
                     }
                 }
                 server::Event::Command(said) => {
-                    assert_eq!(model::line(&mut rest), Ok(said.as_untrusted_bytes()));
+                    assert_eq!(
+                        model::line(&mut rest, model::MAX_LINE),
+                        Ok(said.as_untrusted_bytes())
+                    );
                     assert_eq!(model.judge(said.as_untrusted_bytes()), Verdict::Unknown);
                     server.unknown().expect("unanswered");
                     mistake(500);
@@ -101,7 +104,7 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
                     mistake(454);
                 }
                 server::Event::Plaintext => {
-                    let line = model::line(&mut rest).expect("a command");
+                    let line = model::line(&mut rest, model::MAX_LINE).expect("a command");
                     assert_eq!(model.judge(line), Verdict::Business);
                     return Go::Stop;
                 }
@@ -116,12 +119,14 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
     });
     assert!(codes.eq(expected.iter().copied()), "{expected:?} {:?}", run.trace);
     match (end, run.trace.last()) {
-        (End::Silence, _) => assert_eq!(model::line(&mut rest), Err(Outcome::Waiting)),
+        (End::Silence, _) => {
+            assert_eq!(model::line(&mut rest, model::MAX_LINE), Err(Outcome::Waiting))
+        }
         (End::Failure, Some(Entry::Failed(starttls::Error::TooManyErrors))) => {
             assert_eq!(expected.last(), Some(&421));
         }
         (End::Failure, _) => {
-            if let Ok(line) = model::line(&mut rest) {
+            if let Ok(line) = model::line(&mut rest, model::MAX_LINE) {
                 assert_eq!(model.judge(line), Verdict::Foreign);
             }
         }

@@ -2,9 +2,13 @@
 //!
 //! It looks at everything the peer said at once and knows nothing of buffers, chunks or states.
 
+pub mod parameters;
+pub mod receiver;
+
 use starttls::{Kind, Policy, Reason};
 
-const MAX_LINE: usize = 512;
+/// The longest line but where another is named.
+pub const MAX_LINE: usize = 512;
 const MAX_LINES: usize = 128;
 
 /// Where a dialogue stands when the peer has said all it says.
@@ -24,13 +28,13 @@ use Outcome::{Failed, Plaintext, Upgrade, Waiting};
 
 const VIOLATION: Outcome = Failed(Kind::Violation);
 
-/// Takes a line off the octets.
+/// Takes a line of at most `max` octets off the octets.
 ///
 /// # Errors
 /// [`Waiting`] for an incomplete one, a violation for one that cannot become a line.
-pub fn line<'i>(octets: &mut &'i [u8]) -> Result<&'i [u8], Outcome> {
+pub fn line<'i>(octets: &mut &'i [u8], max: usize) -> Result<&'i [u8], Outcome> {
     let clean = |line: &[u8]| !line.contains(&b'\r') && !line.contains(&0);
-    match octets.iter().take(MAX_LINE).position(|octet| *octet == b'\n') {
+    match octets.iter().take(max).position(|octet| *octet == b'\n') {
         Some(end) => {
             let line = octets[..end].strip_suffix(b"\r").ok_or(VIOLATION)?;
             *octets = &octets[end + 1..];
@@ -38,7 +42,7 @@ pub fn line<'i>(octets: &mut &'i [u8]) -> Result<&'i [u8], Outcome> {
         }
         None => {
             let begun = octets.strip_suffix(b"\r").unwrap_or(octets);
-            Err(if octets.len() < MAX_LINE && clean(begun) { Waiting } else { VIOLATION })
+            Err(if octets.len() < max && clean(begun) { Waiting } else { VIOLATION })
         }
     }
 }
@@ -47,7 +51,7 @@ pub fn line<'i>(octets: &mut &'i [u8]) -> Result<&'i [u8], Outcome> {
 fn reply<'i>(octets: &mut &'i [u8]) -> Result<(u16, Vec<&'i [u8]>), Outcome> {
     let (mut code, mut texts) = (None, Vec::new());
     loop {
-        let line = line(octets)?;
+        let line = line(octets, MAX_LINE)?;
         let digits = line.get(..3).ok_or(VIOLATION)?;
         let number = core::str::from_utf8(digits).map_err(|_| VIOLATION)?;
         let number: u16 = number.parse().map_err(|_| VIOLATION)?;
