@@ -4,6 +4,7 @@
     mails.py make DIR            write the mails
     mails.py arrived FILE DIR    wait for one mail in DIR and compare it, octet for octet
     mails.py send PORT CA FILE   send one with smtplib over STARTTLS
+    mails.py submit PORT CA FILE log in by LOGIN and send one in chunks
     mails.py refused PORT        nothing but the upgrade is allowed in plaintext
     mails.py absent TEXT FILE    TEXT is not in FILE
 """
@@ -80,6 +81,28 @@ def send(port, ca, path):
         sys.exit(f"refused: {refused}")
 
 
+def submit(port, ca, path):
+    context = ssl.create_default_context(cafile=ca)
+    with smtplib.SMTP("localhost", int(port), timeout=30) as smtp:
+        smtp.starttls(context=context)
+        smtp.ehlo()
+        if not smtp.has_extn("chunking"):
+            sys.exit("no CHUNKING")
+        smtp.user, smtp.password = "test", "secret"
+        smtp.auth("LOGIN", smtp.auth_login)
+        smtp.mail("sender@example.test")
+        smtp.rcpt("you@example.test")
+        with open(path, "rb") as file:
+            message = file.read()
+        chunks = [message[at:at + 7] for at in range(0, len(message), 7)] + [b""]
+        for chunk in chunks:
+            last = b"" if chunk else b" LAST"
+            smtp.send(b"BDAT %d%s\r\n" % (len(chunk), last) + chunk)
+            code, text = smtp.getreply()
+            if code != 250:
+                sys.exit(f"{code} {text!r}")
+
+
 def refused(port):
     with smtplib.SMTP("localhost", int(port), timeout=30) as smtp:
         smtp.ehlo()
@@ -96,5 +119,5 @@ def absent(text, path):
 
 
 if __name__ == "__main__":
-    {"make": make, "arrived": arrived, "send": send, "refused": refused, "absent": absent}[
-        sys.argv[1]](*sys.argv[2:])
+    {"make": make, "arrived": arrived, "send": send, "submit": submit, "refused": refused,
+     "absent": absent}[sys.argv[1]](*sys.argv[2:])
