@@ -92,7 +92,13 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
             Err(error) => return Next::Failed(error),
         };
         match event {
-            Event::Received(line) => log.lines.push(line.to_string()),
+            Event::Received(line) => {
+                let asked = log.out.trim_ascii_end().rsplit(|octet| *octet == b'\n').next();
+                if asked.is_some_and(|reply| reply.starts_with(b"334")) {
+                    assert_eq!(line.to_string(), "AUTH", "what was said to a challenge is shown");
+                }
+                log.lines.push(line.to_string());
+            }
             Event::Hello(name) => log.event(format!("hello {name}")),
             Event::Body(piece) => log.body(piece),
             Event::Reset => log.event("reset"),
