@@ -250,7 +250,7 @@ fn is_xtext(text: &[u8], wide: bool) -> bool {
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bare = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let (mut octets, mut bits, mut number) = (Vec::new(), 0, 0_u32);
