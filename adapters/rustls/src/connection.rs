@@ -1,0 +1,385 @@
+use core::fmt;
+use core::time::Duration;
+
+use rustls::CommonState;
+use starttls::{Machine, Plaintext, Tls};
+
+use crate::buffer::{Incoming, Marks, Outgoing};
+use crate::drive::{Output, Step, Turn, drive};
+use crate::engine::Engine;
+use crate::records::{Opened, Records};
+use crate::{Error, HANDSHAKE_WAIT, MAX_FRAME, MAX_OUTPUT, MIN_ROOM, RECEIVE, SEND, SEND_WAIT};
+
+/// What happens on the way to TLS.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<E> {
+    /// What the plaintext machine has to tell. The connection itself sees to what has to be done at
+    /// `UpgradeReady`: the handshake begins with the next step.
+    Before(E),
+    /// TLS is up: go on with [`Connection::step_with`] and a machine made from this.
+    Established(Tls),
+    /// There is no TLS, and the policy lets the connection go on without: close, or go on with
+    /// [`Connection::step_with`] and a machine made from this.
+    Plaintext(Plaintext),
+}
+
+/// A connection from its first octet to its last: the plaintext machine `E`, the TLS handshake, and
+/// whatever machine runs inside.
+///
+/// It does no I/O. In this order, again and again:
+///
+/// 1. what was received goes into [`receive_buffer`](Self::receive_buffer), which
+///    [`received`](Self::received) or [`end_of_input`](Self::end_of_input) tells;
+/// 2. [`step`](Self::step) until [`Event::Established`], [`step_with`](Self::step_with) from there,
+///    or [`read`](Self::read) without a machine; at [`Step::Event`] act and step again;
+/// 3. at [`Step::Write`] and [`Step::Read`] what is [`to_send`](Self::to_send) is sent, which
+///    [`sent`](Self::sent) tells;
+/// 4. [`wait`](Self::wait) says how long that may take, [`timed_out`](Self::timed_out) that it took
+///    longer.
+///
+/// After an error what is [`to_send`](Self::to_send) are the last words, the alert that says why for
+/// example. Send them and close; a connection that failed fails ever after in the same way. The
+/// caller's mistakes ([`starttls::Error::is_ours`]) change nothing.
+pub struct Connection<E: Engine> {
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) stage: Stage<E>,
+    wait: Option<Duration>,
+    /// Nothing more will be received.
+    pub(crate) ended: bool,
+    pub(crate) failed: Option<Error>,
+}
+
+pub(crate) enum Stage<E: Engine> {
+    Opening(E, E::Setup),
+    Beginning(E::Pledge, E::Setup),
+    Shaking(E::Pledge, E::Setup, Records<E::Side>),
+    Tunnel(Records<E::Side>),
+    /// The upgrade did not happen.
+    Plain,
+    Over,
+}
+
+impl<E: Engine> Connection<E> {
+    pub(crate) fn opening(engine: E, setup: E::Setup) -> Self {
+        Self::at(Stage::Opening(engine, setup))
+    }
+
+    pub(crate) fn shaking(pledge: E::Pledge, setup: E::Setup) -> Self {
+        Self::at(Stage::Beginning(pledge, setup))
+    }
+
+    fn at(stage: Stage<E>) -> Self {
+        const { assert!(E::MAX_INPUT <= RECEIVE && E::MAX_OUTPUT <= SEND) }
+        Self {
+            incoming: Incoming::new(),
+            outgoing: Outgoing::new(),
+            stage,
+            wait: None,
+            ended: false,
+            failed: None,
+        }
+    }
+
+    /// Where to put what is received next. Empty while [`RECEIVE`] octets wait to be consumed:
+    /// receive nothing then.
+    pub fn receive_buffer(&mut self) -> &mut [u8] {
+        self.incoming.free_mut()
+    }
+
+    /// The first `n` octets of [`receive_buffer`](Self::receive_buffer) were received.
+    pub fn received(&mut self, n: usize) {
+        let encrypted = match &mut self.stage {
+            Stage::Shaking(_, _, records) | Stage::Tunnel(records) => {
+                records.received();
+                true
+            }
+            Stage::Beginning(..) => true,
+            Stage::Opening(..) | Stage::Plain | Stage::Over => false,
+        };
+        self.incoming.received(n, encrypted);
+    }
+
+    /// The peer will send no more; what that means comes with the next steps.
+    pub const fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    /// What is to be sent, in this order, at most [`SEND`] octets. Nothing more is made while it
+    /// does not leave.
+    #[must_use]
+    pub fn to_send(&self) -> &[u8] {
+        self.outgoing.filled()
+    }
+
+    /// The first `n` octets of [`to_send`](Self::to_send) were sent.
+    pub fn sent(&mut self, n: usize) {
+        self.outgoing.sent(n);
+    }
+
+    /// How long waiting for the peer is reasonable now: for what it says, or for it to read what is
+    /// sent to it. `None` when it is not the peer's turn.
+    ///
+    /// Let the timer start anew at each [`Step::Event`] and whenever [`write`](Self::write) took
+    /// something, and run on through everything else: a handshake, or a line that comes octet by
+    /// octet, is one wait.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        let wait = match &self.stage {
+            Stage::Opening(engine, _) => engine.wait(),
+            Stage::Beginning(..) | Stage::Shaking(..) => Some(HANDSHAKE_WAIT),
+            Stage::Tunnel(_) | Stage::Plain => self.wait,
+            Stage::Over => None,
+        };
+        wait.or((!self.outgoing.is_empty()).then_some(SEND_WAIT))
+    }
+
+    /// The time of [`wait`](Self::wait) is over. A machine inside TLS has to be told by the caller;
+    /// it may have last words.
+    pub fn timed_out(&mut self) -> Error {
+        let error = match &mut self.stage {
+            Stage::Opening(engine, _) => {
+                let error = engine.timed_out();
+                let written = engine.farewell(self.outgoing.free_mut());
+                self.outgoing.filled_more(written);
+                error
+            }
+            Stage::Beginning(..) | Stage::Shaking(..) => starttls::Error::TimedOut,
+            Stage::Tunnel(_) | Stage::Plain | Stage::Over => {
+                return starttls::Error::TimedOut.into();
+            }
+        };
+        self.fail(error.into())
+    }
+
+    /// Goes on towards TLS.
+    ///
+    /// # Errors
+    /// Those of the protocol and of TLS, [`starttls::Error::Unverified`] if the policy requires a
+    /// verified peer, [`starttls::Error::OutOfOrder`] behind [`Event::Established`] or
+    /// [`Event::Plaintext`].
+    pub fn step(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
+        match (&self.failed, &self.stage) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Stage::Opening(..)) => self.step_before(),
+            (None, Stage::Beginning(..) | Stage::Shaking(..)) => self.step_handshake(),
+            (None, _) => Err(starttls::Error::OutOfOrder.into()),
+        }
+    }
+
+    /// Runs a machine inside TLS, or in the plaintext that [`Event::Plaintext`] allowed: a job of a
+    /// session, a receiver, or any other.
+    ///
+    /// # Errors
+    /// Those of the machine and of TLS, [`starttls::Error::OutOfOrder`] before
+    /// [`Event::Established`].
+    pub fn step_with<M: Machine>(&mut self, machine: &mut M) -> Result<Step<M::Event<'_>>, Error> {
+        const { assert!(M::MAX_INPUT <= MAX_FRAME && M::MAX_OUTPUT <= MAX_OUTPUT) }
+        if self.open_records()? == Opened::NoRoom {
+            return Ok(Step::Write);
+        }
+        let Self { incoming: Incoming { octets, marks }, outgoing, stage, .. } = self;
+        let (plaintext, rest) = octets.split_at_mut(marks.plain);
+        let received = rest.get_mut(marks.cipher - marks.plain..marks.end - marks.plain);
+        let output = match stage {
+            Stage::Tunnel(records) => {
+                Output::Sealed(outgoing, records, received.unwrap_or_default())
+            }
+            _ => Output::Plain(outgoing),
+        };
+        let turn = drive(machine, plaintext, &mut marks.start, output);
+        self.wait = machine.wait();
+        match turn? {
+            Turn::Event(event) => return Ok(Step::Event(event)),
+            Turn::NoRoom => return Ok(Step::Write),
+            Turn::Read => {}
+        }
+        let step = idle(stage, *marks, outgoing, self.ended)?;
+        if matches!(step, Step::End) {
+            machine.end_of_input()?;
+        }
+        Ok(step)
+    }
+
+    /// What was received inside TLS, for a caller that wants nothing but the tunnel; it is consumed.
+    ///
+    /// # Errors
+    /// Those of TLS, [`Error::Truncated`] if the end came without TLS's goodbye,
+    /// [`starttls::Error::OutOfOrder`] before [`Event::Established`].
+    pub fn read(&mut self) -> Result<Step<&[u8]>, Error> {
+        if self.open_records()? == Opened::NoRoom {
+            return Ok(Step::Write);
+        }
+        let Marks { start, plain, .. } = self.incoming.marks;
+        if start < plain {
+            self.incoming.marks.start = plain;
+            return Ok(Step::Event(self.incoming.octets.get(start..plain).unwrap_or_default()));
+        }
+        let step = idle(&self.stage, self.incoming.marks, &self.outgoing, self.ended)?;
+        match (step, &self.stage) {
+            (Step::End, Stage::Tunnel(records)) if !records.peer_closed => Err(Error::Truncated),
+            (step, _) => Ok(step),
+        }
+    }
+
+    /// How many octets [`write_with`](Self::write_with) lets be written now: 0 when something has to
+    /// be sent first, or else at least [`MIN_ROOM`], as there always is at an event of a machine
+    /// inside.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let room = match &self.stage {
+            Stage::Tunnel(records) if records.needs_room(&self.outgoing) => 0,
+            Stage::Tunnel(records) => records.room(&self.outgoing),
+            Stage::Plain => self.outgoing.room(),
+            _ => 0,
+        };
+        if room < MIN_ROOM { 0 } else { room }
+    }
+
+    /// Sends octets that are no machine's, as many as there is room for, and says how many. When it
+    /// is 0, something has to be sent first.
+    ///
+    /// # Errors
+    /// Those of TLS, [`starttls::Error::OutOfOrder`] before [`Event::Established`] and behind
+    /// [`close`](Self::close).
+    pub fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
+        let blocked = self.open_records()? == Opened::NoRoom;
+        let Self { incoming, outgoing, stage, .. } = self;
+        let (taken, written) = match stage {
+            _ if blocked => (0, 0),
+            Stage::Tunnel(records) => {
+                records.may_write()?;
+                let taken = octets.len().min(records.room_for_sealed(outgoing));
+                let octets = octets.get(..taken).unwrap_or_default();
+                (taken, records.seal(incoming.sealed_mut(), octets, outgoing.free_mut())?)
+            }
+            _ => {
+                let free = outgoing.free_mut();
+                let taken = octets.len().min(free.len());
+                free.iter_mut().zip(octets).for_each(|(place, octet)| *place = *octet);
+                (taken, taken)
+            }
+        };
+        outgoing.filled_more(written);
+        Ok(taken)
+    }
+
+    /// Sends what `write` puts into the [`room`](Self::room) it is given, of which it says how many
+    /// octets: a piece of a message
+    /// ([`Exchange::body`](https://docs.rs/starttls)), a receiver's answer. Returns that number.
+    ///
+    /// # Errors
+    /// Those of `write`, which is told that its output is too small where something has to be sent
+    /// first, and those of [`write`](Self::write).
+    pub fn write_with(
+        &mut self,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, starttls::Error>,
+    ) -> Result<usize, Error> {
+        self.open_records()?;
+        let room = self.room();
+        let Self { incoming, outgoing, stage, .. } = self;
+        let output = match stage {
+            Stage::Tunnel(records) => {
+                records.may_write()?;
+                Output::Sealed(outgoing, records, incoming.sealed_mut())
+            }
+            _ => Output::Plain(outgoing),
+        };
+        if room == 0 {
+            return Ok(write(&mut [])?);
+        }
+        Ok(output.write(|free| match write(free) {
+            Ok(written) => (written, Ok(written)),
+            Err(error) => (0, Err(error)),
+        })??)
+    }
+
+    /// Says TLS's goodbye: behind what is to be sent then, the connection can be closed. It may still
+    /// be read.
+    ///
+    /// # Errors
+    /// Those of TLS, [`starttls::Error::OutputTooSmall`] if something has to be sent first.
+    pub fn close(&mut self) -> Result<(), Error> {
+        match &mut self.stage {
+            Stage::Tunnel(records) => records.close(&mut self.incoming, &mut self.outgoing),
+            _ => Ok(()),
+        }
+    }
+
+    /// What TLS agreed on, behind [`Event::Established`].
+    #[must_use]
+    pub fn tls(&self) -> Option<&CommonState> {
+        match &self.stage {
+            Stage::Tunnel(records) => Some(records.common()),
+            _ => None,
+        }
+    }
+
+    /// Opens what was received, where there is anything but plaintext.
+    fn open_records(&mut self) -> Result<Opened, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match &mut self.stage {
+            Stage::Tunnel(records) => Ok(records.open(&mut self.incoming, &mut self.outgoing)),
+            Stage::Plain => Ok(Opened::All),
+            _ => Err(starttls::Error::OutOfOrder.into()),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: Error) -> Error {
+        failed(&mut self.stage, &mut self.failed, error)
+    }
+}
+
+/// What to do when all that was received is consumed.
+fn idle<E: Engine, N>(
+    stage: &Stage<E>,
+    marks: Marks,
+    outgoing: &Outgoing,
+    mut ended: bool,
+) -> Result<Step<N>, Error> {
+    if let Stage::Tunnel(records) = stage {
+        if let Some(error) = &records.failed {
+            return Err(error.clone());
+        }
+        ended |= records.peer_closed;
+    }
+    if ended {
+        Ok(Step::End)
+    } else if !outgoing.is_empty() {
+        Ok(Step::Write)
+    } else if marks.room() == 0 {
+        Err(Error::MessageTooLong)
+    } else {
+        Ok(Step::Read)
+    }
+}
+
+pub(crate) fn failed<E: Engine>(
+    stage: &mut Stage<E>,
+    slot: &mut Option<Error>,
+    error: Error,
+) -> Error {
+    *stage = Stage::Over;
+    *slot = Some(error.clone());
+    error
+}
+
+impl<E: Engine> fmt::Debug for Connection<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Opening(..) => "Opening",
+            Stage::Beginning(..) | Stage::Shaking(..) => "Handshake",
+            Stage::Tunnel(_) => "Tls",
+            Stage::Plain => "Plaintext",
+            Stage::Over => "Over",
+        };
+        f.debug_struct("Connection")
+            .field("stage", &stage)
+            .field("to_send", &self.to_send().len())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

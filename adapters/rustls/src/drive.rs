@@ -1,0 +1,88 @@
+//! One machine over the two buffers, with or without TLS between.
+
+use starttls::Machine;
+
+use crate::buffer::Outgoing;
+use crate::{Error, MAX_OUTPUT};
+
+use crate::records::{Records, Side};
+
+/// What a connection wants next. Exhaustive: a loop that does these four things does everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<E> {
+    /// Receive more.
+    Read,
+    /// Send what is to be sent; go on when it has left.
+    Write,
+    /// Something to act on.
+    Event(E),
+    /// The peer ended the connection, where the protocol lets it: close.
+    End,
+}
+
+/// Where a machine stopped.
+pub(crate) enum Turn<E> {
+    Read,
+    NoRoom,
+    Event(E),
+}
+
+/// Where a machine's octets go.
+pub(crate) enum Output<'o, S: Side> {
+    Plain(&'o mut Outgoing),
+    /// Through these records; those that were received wait at their end.
+    Sealed(&'o mut Outgoing, &'o mut Records<S>, &'o mut [u8]),
+}
+
+impl<S: Side> Output<'_, S> {
+    /// Lets `write` fill free space and sends what it says it wrote.
+    pub(crate) fn write<T>(self, write: impl FnOnce(&mut [u8]) -> (usize, T)) -> Result<T, Error> {
+        match self {
+            Self::Plain(outgoing) => {
+                let (written, value) = write(outgoing.free_mut());
+                outgoing.filled_more(written);
+                Ok(value)
+            }
+            Self::Sealed(outgoing, records, received) => {
+                let room = records.room(outgoing);
+                let free = outgoing.free_mut();
+                let (front, plaintext) = free.split_at_mut(free.len() - room);
+                let (written, value) = write(plaintext);
+                let plaintext = plaintext.get(..written).unwrap_or_default();
+                let written = records.seal(received, plaintext, front)?;
+                outgoing.filled_more(written);
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// Runs a machine until it needs more, or something to be sent, or has something to tell. What it
+/// writes on the way leaves together.
+pub(crate) fn drive<'i, M: Machine, S: Side>(
+    machine: &mut M,
+    plaintext: &'i [u8],
+    start: &mut usize,
+    output: Output<'_, S>,
+) -> Result<Turn<M::Event<'i>>, Error> {
+    output.write(|free| {
+        let mut written = 0;
+        loop {
+            let free = free.get_mut(written..).unwrap_or_default();
+            // And so there is room for an answer to an event.
+            if free.len() < M::MAX_OUTPUT.max(MAX_OUTPUT) {
+                return (written, Ok(Turn::NoRoom));
+            }
+            let unread = plaintext.get(*start..).unwrap_or_default();
+            let mut input = unread;
+            let step = machine.step(&mut input, free);
+            *start += unread.len() - input.len();
+            match step {
+                Ok(starttls::Step::Write(n)) => written += n,
+                Ok(starttls::Step::Read) => return (written, Ok(Turn::Read)),
+                Ok(starttls::Step::Event(event)) => return (written, Ok(Turn::Event(event))),
+                Err(error) => return (written, Err(error.into())),
+            }
+        }
+    })?
+}

@@ -1,0 +1,45 @@
+use starttls::{Machine, Plaintext, Tls};
+
+use crate::records::Side;
+
+/// What comes before TLS: [`starttls::Client`] or [`starttls::Server`], of any protocol.
+pub trait Engine: Machine + sealed::Engine {}
+
+impl<E: sealed::Engine> Engine for E {}
+
+/// What an event of an engine means for the connection.
+#[derive(Debug)]
+pub enum Meaning {
+    Nothing,
+    Upgrade,
+    Plaintext,
+}
+
+pub(crate) mod sealed {
+    use super::{Machine, Meaning, Plaintext, Side, Tls};
+
+    pub(crate) type Begun<S> = (<S as Side>::Connection, Option<usize>);
+
+    pub trait Engine: Machine + Sized {
+        type Side: Side;
+
+        /// What TLS begins with.
+        type Setup;
+
+        /// What becomes [`Tls`] when the handshake succeeds.
+        type Pledge;
+
+        fn meaning(event: &Self::Event<'_>) -> Meaning;
+
+        fn into_upgrade(self, unread: &[u8]) -> Result<Self::Pledge, starttls::Error>;
+
+        fn into_plaintext(self, unread: &[u8]) -> Result<Plaintext, starttls::Error>;
+
+        fn farewell(&self, output: &mut [u8]) -> usize;
+
+        /// The connection, and the size of its fragments where it is configured.
+        fn begin(setup: &Self::Setup) -> Result<Begun<Self::Side>, rustls::Error>;
+
+        fn established(pledge: Self::Pledge, setup: &Self::Setup) -> Result<Tls, starttls::Error>;
+    }
+}

@@ -1,0 +1,98 @@
+use alloc::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::UnbufferedServerConnection;
+use starttls::server::{Event, Grammar};
+use starttls::wire::Line;
+use starttls::{Plaintext, Tls};
+
+use crate::engine::Meaning;
+use crate::engine::sealed::{self, Begun};
+use crate::records::ServerSide;
+use crate::{Connection, Error};
+
+/// A server's connection.
+pub type Server<G> = Connection<starttls::Server<G>>;
+
+impl<G: Grammar> Server<G> {
+    /// A connection that begins in plaintext, with `server`.
+    #[must_use]
+    pub fn new(server: starttls::Server<G>, tls: Arc<ServerConfig>) -> Self {
+        Self::opening(server, tls)
+    }
+
+    /// A connection that begins with TLS, on a port of its own (RFC 8314 §3).
+    #[must_use]
+    pub fn implicit(tls: Arc<ServerConfig>) -> Self {
+        Self::shaking(Tls::implicit_server(), tls)
+    }
+
+    /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
+    ///
+    /// # Errors
+    /// [`starttls::Error::OutOfOrder`] if nobody asked.
+    pub fn accept(&mut self) -> Result<(), Error> {
+        Ok(self.engine()?.accept()?)
+    }
+
+    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`].
+    ///
+    /// # Errors
+    /// [`starttls::Error::OutOfOrder`] if nobody asked.
+    pub fn refuse(&mut self) -> Result<(), Error> {
+        Ok(self.engine()?.refuse()?)
+    }
+
+    /// Answers an [`Event::Command`] with lines of the application's own.
+    ///
+    /// # Errors
+    /// [`starttls::Error::OutOfOrder`] if no command is unanswered or there is no line,
+    /// [`starttls::Error::OutputTooSmall`] if something has to be sent first.
+    pub fn answer(&mut self, lines: &[Line<'_>]) -> Result<(), Error> {
+        self.with_engine(|server, free| server.answer(lines, free))
+    }
+
+    /// Says that the application does not know an [`Event::Command`] either.
+    ///
+    /// # Errors
+    /// [`starttls::Error::OutOfOrder`] if no command is unanswered.
+    pub fn unknown(&mut self) -> Result<(), Error> {
+        Ok(self.engine()?.unknown()?)
+    }
+}
+
+impl<G: Grammar> sealed::Engine for starttls::Server<G> {
+    type Side = ServerSide;
+    type Setup = Arc<ServerConfig>;
+    type Pledge = Tls;
+
+    fn meaning(event: &Event<'_>) -> Meaning {
+        match event {
+            Event::UpgradeReady => Meaning::Upgrade,
+            Event::Plaintext => Meaning::Plaintext,
+            _ => Meaning::Nothing,
+        }
+    }
+
+    /// The early octets stay where they are: the connection opens them next.
+    fn into_upgrade(self, unread: &[u8]) -> Result<Tls, starttls::Error> {
+        self.into_upgrade(unread).map(|upgrade| upgrade.established())
+    }
+
+    fn into_plaintext(self, _: &[u8]) -> Result<Plaintext, starttls::Error> {
+        self.into_plaintext()
+    }
+
+    fn farewell(&self, output: &mut [u8]) -> usize {
+        self.farewell(output).unwrap_or_default()
+    }
+
+    fn begin(setup: &Arc<ServerConfig>) -> Result<Begun<ServerSide>, rustls::Error> {
+        let connection = UnbufferedServerConnection::new(Arc::clone(setup))?;
+        Ok((connection, setup.max_fragment_size))
+    }
+
+    fn established(pledge: Tls, _: &Arc<ServerConfig>) -> Result<Tls, starttls::Error> {
+        Ok(pledge)
+    }
+}

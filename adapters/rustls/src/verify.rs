@@ -1,0 +1,84 @@
+//! A verifier that lets the handshake end, so that the caller's policy can judge.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use starttls::Verification;
+
+/// Remembers what the real verifier said of the certificate. The proof that the server owns it is
+/// demanded as ever.
+#[derive(Debug)]
+pub(crate) struct Judging {
+    verifier: Arc<dyn ServerCertVerifier>,
+    verified: AtomicBool,
+}
+
+impl Judging {
+    pub(crate) fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        Self { verifier, verified: AtomicBool::new(false) }
+    }
+
+    /// Whether the verifier was asked and said yes.
+    pub(crate) fn verdict(&self) -> Verification {
+        if self.verified.load(Ordering::Acquire) {
+            Verification::Verified
+        } else {
+            Verification::Unverified
+        }
+    }
+}
+
+impl ServerCertVerifier for Judging {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        self.verified.store(verdict.is_ok(), Ordering::Release);
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.verifier.requires_raw_public_keys()
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        self.verifier.root_hint_subjects()
+    }
+}

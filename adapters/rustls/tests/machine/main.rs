@@ -1,0 +1,7 @@
+//! Both roles in memory: against each other, against rustls' own connections, against attackers.
+
+mod attacks;
+mod common;
+mod limits;
+mod pair;
+mod peers;

@@ -1,0 +1,112 @@
+//! Our two ends against each other, the octets cut in every way.
+
+use std::sync::Arc;
+
+use rustls::{HandshakeKind, SupportedProtocolVersion};
+use starttls::{Policy, server};
+use starttls_rustls::{Client, ClientTls, Server};
+
+use crate::common::{
+    IDENTITY, Sender, SmtpClient, SmtpServer, Taker, VERSIONS, Want, client, localhost, receive,
+    send, server, strict,
+};
+
+const MESSAGE: &[u8] = b"Subject: cut\r\n\r\n.dots\r\n..\r\nand more\r\n";
+
+/// Plays a mail, both directions cut into pieces of `chunk` octets.
+fn play(client: SmtpClient, server: SmtpServer, message: &[u8], chunk: usize) -> (Sender, Taker) {
+    let (mut sender, mut taker) = (Sender::new(client, message), Taker::new(server));
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    loop {
+        let wants = [sender.turn().expect("no error"), taker.turn().expect("no error")];
+        let moved = [
+            send(&mut sender.connection, &mut to_server, chunk),
+            send(&mut taker.connection, &mut to_client, chunk),
+            receive(&mut sender.connection, &mut to_client, chunk),
+            receive(&mut taker.connection, &mut to_server, chunk),
+        ];
+        if moved == [false; 4] {
+            assert_eq!(wants, [Want::Over; 2], "{chunk}: {:?} {:?}", sender.log, taker.log);
+            return (sender, taker);
+        }
+    }
+}
+
+fn ends(version: &'static SupportedProtocolVersion) -> (SmtpClient, SmtpServer) {
+    let server = server(server::Config::default(), IDENTITY.server(version));
+    (client(Policy::Required, &strict(version)), server)
+}
+
+#[test]
+fn a_mail_is_the_same_in_pieces_of_every_size() {
+    for version in VERSIONS {
+        let (client, server) = ends(version);
+        let (whole_sender, whole_taker) = play(client, server, MESSAGE, usize::MAX);
+        assert_eq!(whole_taker.message, MESSAGE);
+        assert!(whole_sender.log.contains(&"TLS".to_owned()));
+        for chunk in (1..300).chain([511, 512, 1000, 1500, 4095, 4096]) {
+            let (client, server) = ends(version);
+            let (sender, taker) = play(client, server, MESSAGE, chunk);
+            assert_eq!(sender.log, whole_sender.log, "pieces of {chunk}");
+            assert_eq!(taker.log, whole_taker.log, "pieces of {chunk}");
+            assert_eq!(taker.message, MESSAGE);
+        }
+    }
+}
+
+#[test]
+fn tls_may_come_first() {
+    for version in VERSIONS {
+        for chunk in [1, 7, 100, usize::MAX] {
+            let client = Client::implicit(Policy::Required, &strict(version), localhost());
+            let server = Server::implicit(Arc::new(IDENTITY.server(version)));
+            let (sender, taker) = play(client, server, MESSAGE, chunk);
+            assert_eq!(taker.message, MESSAGE);
+            assert_eq!(sender.log[0], "TLS");
+            assert!(sender.log[1].contains("ESMTP"), "a greeting inside: {:?}", sender.log);
+        }
+    }
+}
+
+#[test]
+fn a_large_message() {
+    let message: Vec<u8> = b"..0123456789abcdef\r\n".repeat(20_000);
+    for version in VERSIONS {
+        for chunk in [1000, 16_384, 70_000, usize::MAX] {
+            let (client, server) = ends(version);
+            let (_, taker) = play(client, server, &message, chunk);
+            assert!(taker.message == message, "pieces of {chunk}");
+        }
+    }
+}
+
+#[test]
+fn the_smallest_fragments() {
+    for version in VERSIONS {
+        let mut client_config = IDENTITY.client(version);
+        client_config.max_fragment_size = Some(32);
+        let tls = ClientTls::new(Arc::new(client_config));
+        let mut server_config = IDENTITY.server(version);
+        server_config.max_fragment_size = Some(32);
+        let server = server(server::Config::default(), server_config);
+        let message = MESSAGE.repeat(1000);
+        let (_, taker) = play(client(Policy::Required, &tls), server, &message, 5000);
+        assert!(taker.message == message);
+    }
+}
+
+#[test]
+fn a_session_is_resumed() {
+    for version in VERSIONS {
+        let (tls, config) = (strict(version), IDENTITY.server(version));
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let server = server(server::Config::default(), config.clone());
+            let (sender, taker) = play(client(Policy::Required, &tls), server, MESSAGE, 1000);
+            for agreed in [sender.connection.tls(), taker.connection.tls()] {
+                let agreed = agreed.expect("TLS is up");
+                assert_eq!(agreed.handshake_kind(), Some(kind));
+                assert_eq!(agreed.protocol_version(), Some(version.version));
+            }
+        }
+    }
+}
