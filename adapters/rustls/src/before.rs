@@ -49,6 +49,7 @@ impl<E: Engine> Connection<E> {
         match next {
             Ok((next, event)) => {
                 *stage = next;
+                self.progress += 1;
                 Ok(Step::Event(event))
             }
             Err(error) => Err(failed(stage, &mut self.failed, error.into())),
@@ -98,6 +99,7 @@ impl<E: Engine> Connection<E> {
         match E::established(pledge, &setup) {
             Ok(tls) => {
                 self.stage = Stage::Tunnel(records);
+                self.progress += 1;
                 Ok(Step::Event(Event::Established(tls)))
             }
             Err(error) => {

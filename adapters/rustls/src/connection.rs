@@ -46,6 +46,7 @@ pub struct Connection<E: Engine> {
     pub(crate) outgoing: Outgoing,
     pub(crate) stage: Stage<E>,
     wait: Option<Duration>,
+    pub(crate) progress: u64,
     /// Nothing more will be received.
     pub(crate) ended: bool,
     pub(crate) failed: Option<Error>,
@@ -77,6 +78,7 @@ impl<E: Engine> Connection<E> {
             outgoing: Outgoing::new(),
             stage,
             wait: None,
+            progress: 0,
             ended: false,
             failed: None,
         }
@@ -121,9 +123,8 @@ impl<E: Engine> Connection<E> {
     /// How long waiting for the peer is reasonable now: for what it says, or for it to read what is
     /// sent to it. `None` when it is not the peer's turn.
     ///
-    /// Let the timer start anew at each [`Step::Event`] and whenever [`write`](Self::write) took
-    /// something, and run on through everything else: a handshake, or a line that comes octet by
-    /// octet, is one wait.
+    /// Let the timer start anew whenever [`progress`](Self::progress) changed, and run on through
+    /// everything else: a handshake, or a line that comes octet by octet, is one wait.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let wait = match &self.stage {
@@ -133,6 +134,13 @@ impl<E: Engine> Connection<E> {
             Stage::Over => None,
         };
         wait.or((!self.outgoing.is_empty()).then_some(SEND_WAIT))
+    }
+
+    /// Changes with each event and whenever something more is to be sent for the caller: the wait
+    /// before is over then.
+    #[must_use]
+    pub const fn progress(&self) -> u64 {
+        self.progress
     }
 
     /// The time of [`wait`](Self::wait) is over. A machine inside TLS has to be told by the caller;
@@ -191,7 +199,10 @@ impl<E: Engine> Connection<E> {
         let turn = drive(machine, plaintext, &mut marks.start, output);
         self.wait = machine.wait();
         match turn? {
-            Turn::Event(event) => return Ok(Step::Event(event)),
+            Turn::Event(event) => {
+                self.progress += 1;
+                return Ok(Step::Event(event));
+            }
             Turn::NoRoom => return Ok(Step::Write),
             Turn::Read => {}
         }
@@ -214,6 +225,7 @@ impl<E: Engine> Connection<E> {
         let Marks { start, plain, .. } = self.incoming.marks;
         if start < plain {
             self.incoming.marks.start = plain;
+            self.progress += 1;
             return Ok(Step::Event(self.incoming.octets.get(start..plain).unwrap_or_default()));
         }
         let step = idle(&self.stage, self.incoming.marks, &self.outgoing, self.ended)?;
@@ -262,6 +274,7 @@ impl<E: Engine> Connection<E> {
             }
         };
         outgoing.filled_more(written);
+        self.progress += u64::from(taken > 0);
         Ok(taken)
     }
 
@@ -289,10 +302,12 @@ impl<E: Engine> Connection<E> {
         if room == 0 {
             return Ok(write(&mut [])?);
         }
-        Ok(output.write(|free| match write(free) {
+        let written = output.write(|free| match write(free) {
             Ok(written) => (written, Ok(written)),
             Err(error) => (0, Err(error)),
-        })??)
+        })??;
+        self.progress += u64::from(written > 0);
+        Ok(written)
     }
 
     /// Says TLS's goodbye: behind what is to be sent then, the connection can be closed. It may still

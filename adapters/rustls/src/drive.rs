@@ -20,6 +20,22 @@ pub enum Step<E> {
     End,
 }
 
+impl<E> Step<E> {
+    /// The event, or what is wanted in its stead: `let event = match step.event() { … }` keeps the
+    /// rest of a loop to the events.
+    ///
+    /// # Errors
+    /// The step, if it is no event.
+    pub fn event<N>(self) -> Result<E, Step<N>> {
+        match self {
+            Self::Event(event) => Ok(event),
+            Self::Read => Err(Step::Read),
+            Self::Write => Err(Step::Write),
+            Self::End => Err(Step::End),
+        }
+    }
+}
+
 /// Where a machine stopped.
 pub(crate) enum Turn<E> {
     Read,

@@ -216,6 +216,28 @@ fn every_wait_has_an_end() {
 }
 
 #[test]
+fn a_handshake_is_one_wait() {
+    let mut ours = client(Policy::Required, &strict(VERSIONS[1]));
+    let mut peer = ServerConnection::new(Arc::new(IDENTITY.server(VERSIONS[1]))).expect("a server");
+    go_ahead(&mut ours);
+    let begun = ours.progress();
+    let (mut to_peer, mut from_peer) = (Vec::new(), Vec::new());
+    while !matches!(ours.step().expect("TLS"), Step::Event(_)) {
+        assert_eq!(ours.progress(), begun, "octets are no progress");
+        send(&mut ours, &mut to_peer, usize::MAX);
+        peer.read_tls(&mut &to_peer[..]).expect("memory");
+        to_peer.clear();
+        peer.process_new_packets().expect("no error");
+        peer.write_tls(&mut from_peer).expect("memory");
+        receive(&mut ours, &mut from_peer, 1);
+    }
+    let up = ours.progress();
+    assert_ne!(up, begun);
+    assert_eq!(ours.write(b"x"), Ok(1));
+    assert_ne!(ours.progress(), up);
+}
+
+#[test]
 fn an_end_in_the_handshake_is_an_error() {
     let mut ours = client(Policy::Required, &strict(VERSIONS[1]));
     go_ahead(&mut ours);
