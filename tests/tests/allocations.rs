@@ -103,22 +103,39 @@ fn over(event: session::Event<'_>) -> bool {
     matches!(event, session::Event::Done(_))
 }
 
-fn mail(client: Tls, server: Tls) -> usize {
+/// Mails of a session.
+const MAILS: usize = 10;
+
+fn mails(client: Tls, server: Tls) -> usize {
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
     let mut session = smtp::Session::<Tls>::new(client, NAME);
     let mut receiver = smtp::Receiver::<Tls>::new(server, NAME, Limits::default());
     let to = [Address::new("b@example.org").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("an envelope");
     let mut delivered = 0;
-    for job in 0..4 {
+    for job in 0..=MAILS + 1 {
         loop {
             let pipes = (&mut to_client, &mut to_server);
             let done = match job {
                 0 => {
                     drive(&mut session.hello().expect("in order"), pipes, |_, event, _| over(event))
                 }
-                3 => {
+                job if job > MAILS => {
                     drive(&mut session.quit().expect("in order"), pipes, |_, event, _| over(event))
+                }
+                job if job % 2 == 0 => {
+                    let mut exchange = session.send_chunks(&envelope).expect("in order");
+                    drive(&mut exchange, pipes, |exchange, event, to| {
+                        if event == session::Event::Chunks {
+                            let (mut message, mut output) = (&b".\r\nbody\r\n"[..], [0; 40]);
+                            while !message.is_empty() {
+                                let n = exchange.chunk(&mut message, &mut output).expect("strict");
+                                send(to, &output[..n]);
+                            }
+                            exchange.finish().expect("strict");
+                        }
+                        over(event)
+                    })
                 }
                 _ => {
                     let mut exchange = session.send(&envelope).expect("in order");
@@ -272,11 +289,11 @@ fn a_whole_dialogue_allocates_nothing() {
     let (mut delivered, mut events) = (0, 0);
     let all = allocations(|| {
         let (client, server) = upgrade();
-        delivered = mail(client, server);
+        delivered = mails(client, server);
         log_in();
         events = receive();
     });
-    assert_eq!((delivered, events, all), (2, 9, 0));
+    assert_eq!((delivered, events, all), (MAILS, 9, 0));
 }
 
 #[test]
