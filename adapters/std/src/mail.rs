@@ -6,7 +6,8 @@ use starttls::smtp::session::{Event, Exchange};
 use starttls::smtp::{Credentials, Dialect, Domain, Envelope, LineEnds, Session, Smtp};
 use starttls::{Channel, Client, Error as Rule, Policy, Tls};
 
-use crate::driver::{Driver, Observer, Silent, Socket};
+use crate::driver::{Driver, Observer, Silent};
+use crate::socket::Socket;
 use crate::timeouts::{Deadlines, Timeouts};
 use crate::upgrade::{Upgraded, connect_within, handshake, upgrade_or_plaintext};
 use crate::{Answer, ClientTls, Error};

@@ -8,8 +8,9 @@ use starttls::smtp::receiver::{self, Config, Event, Login};
 use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
 use starttls::{Channel, Machine, Server, Tls, server};
 
-use crate::driver::{Driver, Observer, Socket};
+use crate::driver::{Driver, Observer};
 use crate::server::{Accepted, accept_or_plaintext, handshake};
+use crate::socket::Socket;
 use crate::timeouts::Timeouts;
 use crate::{Answer, Error, Mode};
 

@@ -8,7 +8,8 @@ use rustls::{ClientConnection, StreamOwned};
 use starttls::client::{Event, Grammar};
 use starttls::{Client, Plaintext, Policy, Tls, Verification};
 
-use crate::driver::{Driver, Silent, Socket as _, is_timeout};
+use crate::driver::{Driver, Silent};
+use crate::socket::{Socket as _, is_timeout};
 use crate::timeouts::{Deadlines, Timeouts};
 use crate::verify::Judging;
 use crate::{ClientTls, Error};
