@@ -126,6 +126,11 @@ impl<'o, S: Socket> Driver<'o, S> {
         self.quotes = false;
     }
 
+    /// Counts the total time from now on.
+    pub(crate) fn restart_total(&mut self) {
+        self.deadlines.restart();
+    }
+
     /// From now on, whether what is sent carries a credential.
     pub(crate) const fn set_secret(&mut self, secret: bool) {
         self.secret = secret;

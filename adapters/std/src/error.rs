@@ -1,6 +1,6 @@
 use std::{fmt, io};
 
-use starttls::smtp::session::Command;
+use starttls::smtp::session::{Command, Fate};
 use starttls::smtp::{Reply, Status};
 use starttls::{ArgumentError, Kind};
 
@@ -31,6 +31,13 @@ pub enum Error {
         /// What it said.
         answer: Answer,
     },
+    /// Something else went wrong after the message had begun.
+    Unfinished {
+        /// What became of the mail.
+        fate: Fate,
+        /// What went wrong.
+        error: Box<Self>,
+    },
     /// An argument cannot be used.
     Argument {
         /// Which.
@@ -46,7 +53,44 @@ impl Error {
     pub const fn protocol(&self) -> Option<starttls::Error> {
         match self {
             Self::Protocol { error, .. } => Some(*error),
+            Self::Unfinished { error, .. } => error.protocol(),
             _ => None,
+        }
+    }
+
+    /// What became of the mail that was to be sent; what has nothing to do with a mail sent none.
+    ///
+    /// A mail that is sent again after [`NotSent`](Fate::NotSent) or
+    /// [`NotAccepted`](Fate::NotAccepted) cannot arrive twice; after [`Unknown`](Fate::Unknown) it
+    /// can. [`Fate::is_safe_to_retry`] tells them apart. Whether it makes sense is another question:
+    /// a [`Rejected`](Self::Rejected) mail will fare better only if the answer's code is below 500.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        match self {
+            Self::Unfinished { fate, .. } => *fate,
+            Self::Rejected {
+                command:
+                    Command::Greeting
+                    | Command::Hello
+                    | Command::Helo
+                    | Command::Auth
+                    | Command::Mail
+                    | Command::Recipient
+                    | Command::Data
+                    | Command::Reset
+                    | Command::Quit,
+                ..
+            } => Fate::NotSent,
+            // The message, or a piece of it.
+            Self::Rejected { .. } => Fate::NotAccepted,
+            _ => Fate::NotSent,
+        }
+    }
+
+    pub(crate) fn with_fate(self, fate: Fate) -> Self {
+        match fate {
+            Fate::NotSent => self,
+            fate => Self::Unfinished { fate, error: Box::new(self) },
         }
     }
 
@@ -86,6 +130,14 @@ impl fmt::Display for Error {
             Self::Rejected { command, answer } => {
                 write!(f, "the server refused {}: {answer}", name(*command))
             }
+            Self::Unfinished { fate, error } => {
+                let fate = match fate {
+                    Fate::NotSent | Fate::NotAccepted => "nobody got the mail",
+                    Fate::Accepted => "the mail is delivered",
+                    Fate::Unknown => "the server may have the mail",
+                };
+                write!(f, "{error}; {fate}")
+            }
             Self::Argument { what, why } => write!(f, "{what} {why}"),
         }
     }
@@ -106,6 +158,7 @@ impl std::error::Error for Error {
             Self::Io { error, .. } => Some(error),
             Self::Protocol { error, .. } => Some(error),
             Self::Tls(error) => Some(error),
+            Self::Unfinished { error, .. } => Some(error),
             Self::Rejected { .. } | Self::Argument { .. } => None,
         }
     }

@@ -16,7 +16,7 @@ mod verify;
 pub use compose::Composed;
 pub use driver::{Driver, Observer, Silent};
 pub use error::{Answer, Error};
-pub use mail::{Mailer, Mode, Receipt};
+pub use mail::{Connection, Mailer, Mode, Receipt};
 pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
 pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};
 pub use socket::Socket;

@@ -10,7 +10,8 @@ pub struct Timeouts {
     /// For each answer; `None` for what the protocol's standard calls reasonable, 2 to 10 minutes
     /// for SMTP (RFC 5321 §4.5.3.2). A shorter one of the two counts.
     pub wait: Option<Duration>,
-    /// For everything from the start of the connection to its end; `None` for no limit.
+    /// For everything from the start of the connection to its end; where several mails share it, to
+    /// the end of the first, and for each other mail anew. `None` for no limit.
     pub total: Option<Duration>,
 }
 
@@ -36,6 +37,10 @@ impl Deadlines {
     pub(crate) fn start(timeouts: Timeouts) -> Self {
         let end = timeouts.total.and_then(|total| Instant::now().checked_add(total));
         Self { timeouts, end }
+    }
+
+    pub(crate) fn restart(&mut self) {
+        *self = Self::start(self.timeouts);
     }
 
     /// For a wait that the machine calls reasonable; `None` when the time is over.

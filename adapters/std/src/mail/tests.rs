@@ -1,13 +1,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use starttls::client;
 use starttls::smtp::{self, Address};
 
+use super::connection::mail;
 use super::*;
+use crate::socket::Socket;
 
 /// Answers each write with the next of its lines, and remembers the writes.
 #[derive(Clone, Default)]

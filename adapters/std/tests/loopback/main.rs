@@ -2,5 +2,6 @@
 
 mod boundary;
 mod common;
+mod connection;
 mod mail;
 mod submission;

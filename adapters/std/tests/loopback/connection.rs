@@ -1,0 +1,174 @@
+//! Several mails on one connection, and what becomes of them.
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::common::{Identity, listen, read_to, serve};
+use starttls::smtp::session::{Command, Fate};
+use starttls::smtp::{Address, Domain, Envelope, Smtp};
+use starttls::{Error as Rule, server, smtp};
+use starttls_std::{Error, Observer, ServerStream, accept};
+
+/// Counts how often the client spoke after it had listened.
+#[derive(Default)]
+struct Flights {
+    count: Rc<Cell<usize>>,
+    speaking: bool,
+}
+
+impl Observer for Flights {
+    fn sent(&mut self, _: &[u8]) {
+        if !std::mem::replace(&mut self.speaking, true) {
+            self.count.set(self.count.get() + 1);
+        }
+    }
+
+    fn received(&mut self, _: &[u8]) {
+        self.speaking = false;
+    }
+}
+
+#[test]
+fn a_mail_takes_two_round_trips() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let mailer = identity.mailer(port);
+    let to = ["a@b.test", "no@b.test", "c@d.test"].map(|to| Address::new(to).expect("an address"));
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let mut flights = Flights::default();
+    let count = Rc::clone(&flights.count);
+    let mut connection = mailer.connect_as::<Smtp>(&mut flights).expect("connected");
+    for lines in [0, 1, 100, 10_000] {
+        let before = count.get();
+        let message = b"0123456789\r\n".repeat(lines);
+        let receipt = connection.send(&envelope, message.as_slice()).expect("delivered");
+        assert!(receipt.recipients[0].is_yes() && !receipt.recipients[1].is_yes());
+        assert_eq!(count.get() - before, 2, "round trips for {lines} lines");
+    }
+    connection.quit().expect("a goodbye");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    assert_eq!(mails.len(), 4);
+}
+
+#[test]
+fn a_refused_mail_ends_nothing() {
+    let identity = Identity::new();
+    let mut inbox = identity.inbox();
+    inbox.receiver.limits.size = Some(10);
+    let (port, server) = serve::<Smtp>(inbox);
+    let mailer = identity.mailer(port);
+    let good = [Address::new("a@b.test").expect("an address")];
+    let good = Envelope::new(None, &good).expect("recipients");
+    let bad = [Address::new("no@b.test").expect("an address")];
+    let bad = Envelope::new(None, &bad).expect("recipients");
+    let mut connection = mailer.connect().expect("connected");
+
+    let refused = connection.send(&bad, &b"x"[..]).expect_err("nobody takes it");
+    assert!(matches!(refused, Error::Rejected { command: Command::Recipient, .. }), "{refused}");
+    assert_eq!(refused.fate(), Fate::NotSent);
+    let refused = connection.send(&good, &b"far too much"[..]).expect_err("too large");
+    assert!(matches!(refused, Error::Rejected { command: Command::Message, .. }), "{refused}");
+    assert_eq!(refused.fate(), Fate::NotAccepted);
+    let refused = connection.send(&good.with_size(11), &b""[..]).expect_err("too large");
+    assert_eq!(refused.protocol(), Some(Rule::MessageTooLarge));
+    assert_eq!(refused.fate(), Fate::NotSent);
+
+    assert!(connection.is_open());
+    connection.send(&good, &b"x"[..]).expect("delivered");
+    connection.quit().expect("a goodbye");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    assert_eq!(mails.len(), 1);
+}
+
+/// A server that answers each line with the next of its answers, or what ends with a dot alone, and
+/// leaves without one.
+fn scripted(identity: &Identity, answers: &'static [&'static str]) -> (u16, JoinHandle<Vec<u8>>) {
+    let tls = Arc::clone(&identity.server);
+    listen(move |stream| {
+        let server = smtp::Server::new(Domain::LOCALHOST, server::Config::default());
+        let mut stream: ServerStream = accept(stream, server, &tls).expect("upgraded");
+        let mut end = &b"\r\n"[..];
+        let mut last = Vec::new();
+        for answer in ["250 localhost\r\n"].iter().chain(answers) {
+            last = read_to(&mut stream, end).expect("a line");
+            stream.write_all(answer.as_bytes()).expect("written");
+            end = if answer.starts_with("354") { b"\r\n.\r\n" } else { b"\r\n" };
+        }
+        if !answers.is_empty() {
+            last = read_to(&mut stream, end).unwrap_or(last);
+        }
+        last
+    })
+}
+
+/// Says a line and breaks.
+struct Torn(bool);
+
+impl Read for Torn {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !std::mem::replace(&mut self.0, true) {
+            buffer[..3].copy_from_slice(b"x\r\n");
+            return Ok(3);
+        }
+        Err(io::Error::other("torn"))
+    }
+}
+
+#[test]
+fn what_ends_a_connection_says_what_became_of_the_mail() {
+    const TO_DATA: [&str; 3] = ["250 ok\r\n", "250 ok\r\n", "354 go\r\n"];
+    let identity = Identity::new();
+    let to = [Address::new("a@b.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    for (answers, fate, error) in [
+        (&["250 ok\r\n"][..], Fate::NotSent, Rule::Closed),
+        (&["250 ok\r\n", "421 leaving\r\n"], Fate::NotSent, Rule::Closing),
+        (&TO_DATA, Fate::Unknown, Rule::Closed),
+        (
+            &["250 ok\r\n", "250 ok\r\n", "354 go\r\n", "421 no\r\n"],
+            Fate::NotAccepted,
+            Rule::Closing,
+        ),
+        (&["250 ok\r\n", "250 ok\r\n", "354 go\r\n", "nonsense\r\n"], Fate::Unknown, Rule::Syntax),
+    ] {
+        let (port, server) = scripted(&identity, answers);
+        let mailer = identity.mailer(port);
+        let mut connection = mailer.connect().expect("connected");
+        let failed = connection.send(&envelope, &b"x"[..]).expect_err("it ends");
+        assert_eq!((failed.fate(), failed.protocol()), (fate, Some(error)), "{answers:?}");
+        assert_eq!(failed.fate().is_safe_to_retry(), fate != Fate::Unknown);
+        let told = failed.to_string().ends_with("; the server may have the mail");
+        assert_eq!(told, fate == Fate::Unknown, "{failed}");
+
+        // Nothing more is said, and the next mail's fate is its own.
+        assert!(!connection.is_open());
+        let failed = connection.send(&envelope, &b"x"[..]).expect_err("it has ended");
+        assert_eq!((failed.fate(), failed.protocol()), (Fate::NotSent, Some(Rule::Closed)));
+        assert_eq!(connection.quit().expect_err("ended").protocol(), Some(Rule::Closed));
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_message_that_breaks_off_is_nobody_s() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let mailer = identity.mailer(port);
+    let to = [Address::new("a@b.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let mut connection = mailer.connect().expect("connected");
+    connection.send(&envelope, &b"whole"[..]).expect("delivered");
+    let failed = connection.send(&envelope, Torn(false)).expect_err("torn");
+    assert_eq!(failed.fate(), Fate::NotAccepted);
+    assert_eq!(failed.to_string(), "reading the message: torn; nobody got the mail");
+    assert!(!connection.is_open());
+    drop(connection);
+    let (mails, end) = server.join().expect("no panic");
+    assert_eq!(end.expect_err("no goodbye").protocol(), Some(Rule::Closed));
+    assert_eq!(mails.len(), 1);
+}
