@@ -16,7 +16,7 @@ Exit codes:
   3  refused
   4  protocol violation; the message names the rule
   5  TLS failed; the message says why
-  6  the mail was rejected";
+  6  a mail was rejected";
 
 const URL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
 
@@ -43,7 +43,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Group)]
 pub(crate) struct Send {
-    #[arg(long, value_name = "URL", requires = "to", help = URL_FORMS)]
+    #[arg(long, value_name = "URL", help = URL_FORMS)]
     pub(crate) server: Option<Url>,
     /// Whether the mail may go without TLS, or to a server that nobody vouches for
     #[arg(long, value_enum, default_value_t = Tls::Required)]
@@ -57,22 +57,23 @@ pub(crate) struct Send {
     /// File with the password in its first line
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Who sends, and is told of failures
-    #[arg(long, value_name = "ADDRESS", default_value = "sender@localhost")]
-    pub(crate) from: String,
-    /// Who receives; may be given several times
+    /// Who sends, and is told of failures; otherwise sender@localhost, or what each of many mails says
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: Option<String>,
+    /// Who receives, may be given several times; otherwise what each of many mails says
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to: Vec<String>,
     /// Write a header with this subject, and take FILE as plain text
     #[arg(long)]
     pub(crate) subject: Option<String>,
-    /// Give up after so many seconds
+    /// Give up after so many seconds, each of many mails on its own
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// Print one JSON object instead of the exchange
+    /// Print one JSON object, for each of many mails, instead of the exchange
     #[arg(long)]
     pub(crate) json: bool,
-    /// The message; - or nothing for standard input
+    /// The message, - or nothing for standard input; or many over one connection: an mbox file, a
+    /// Maildir, or a directory of .eml files
     pub(crate) file: Option<PathBuf>,
 }
 

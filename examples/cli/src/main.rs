@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod bulk;
 mod certificate;
 mod identity;
 mod ladder;
+mod mailbox;
 mod out;
 mod outcome;
 mod probe;

@@ -28,6 +28,7 @@ impl Failure {
 /// The exit code that stands for an error.
 pub(crate) fn code(error: &Error) -> u8 {
     match error {
+        Error::Unfinished { error, .. } => code(error),
         Error::Tls(_) => 5,
         Error::Rejected { .. } | Error::Protocol { error: Rule::MessageTooLarge, .. } => 6,
         Error::Protocol { error, .. } => match error.kind() {
@@ -56,6 +57,8 @@ fn advice(error: &Error) -> &'static str {
         UnknownIssuer,
     };
     match error {
+        Error::Unfinished { fate, .. } if fate.is_safe_to_retry() => "It is safe to send it again.",
+        Error::Unfinished { .. } => "Sent again it may arrive twice.",
         Error::Io { doing: "connecting" | "looking up the host", .. } => {
             "Check the host, the port, and that the server runs."
         }

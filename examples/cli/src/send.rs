@@ -14,8 +14,10 @@ use starttls::smtp::{Address, Envelope, Smtp};
 use starttls_std::{Answer, ClientTls, Deliver, Error, Mail, Mailer, Receipt, Silent, Timeouts};
 
 use crate::args::{Send, Tls};
+use crate::bulk;
 use crate::identity::Made;
 use crate::ladder::Ladder;
+use crate::mailbox::Mailbox;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::probe;
@@ -27,21 +29,38 @@ const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
     and nobody on the way could read or change a word.\n";
 
 pub(crate) fn run(args: &Send) -> Result<(), Failure> {
-    match &args.server {
-        Some(url) => to_server(args, url),
-        None => to_ourselves(args),
+    let mailbox = args.file.as_deref().map(Mailbox::find).transpose()?.flatten();
+    match (&args.server, mailbox) {
+        (Some(url), Some(mailbox)) => bulk::run(args, url, &mailbox),
+        (Some(_), None) if args.to.is_empty() => {
+            Err(Failure::local("nobody to send it to; say who receives it with --to"))
+        }
+        (Some(url), None) => to_server(args, url),
+        (None, Some(_)) => {
+            Err(Failure::local("many mails need a server to go to; name it with --server"))
+        }
+        (None, None) => to_ourselves(args),
     }
 }
 
-fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
-    let password = match (&args.user, &args.password_file) {
-        (Some(user), Some(file)) => Some((user.clone(), first_line(file)?)),
-        _ => None,
-    };
-    let mut mailer = Mailer::new(&url.host, trust(args.ca.as_deref())?);
+/// The way to `url`, as far as the options pave it.
+pub(crate) fn mailer(args: &Send, url: &Url, tls: ClientTls) -> Result<Mailer, Failure> {
+    let mut mailer = Mailer::new(&url.host, tls.inspecting());
     mailer.port = url.port;
     mailer.mode = url.scheme.mode();
-    mailer.credentials = password;
+    mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
+    mailer.policy = match args.tls {
+        Tls::Required => Policy::Required,
+        Tls::Opportunistic => Policy::Opportunistic,
+    };
+    if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
+        mailer.credentials = Some((user.clone(), first_line(file)?));
+    }
+    Ok(mailer)
+}
+
+fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
+    let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
     let title = format!("a mail to {}://{}:{}", url.scheme.name(), url.host, url.port);
     let message = message(args, &args.to)?;
     let (outcome, ladder) = exchange(args, mailer, url, &args.to, &message, &title);
@@ -64,8 +83,7 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     });
     // The certificate is for 127.0.0.1, too: no name service has a say in this.
     let url = Url { scheme: Scheme::Smtp, host: Ipv4Addr::LOCALHOST.to_string(), port };
-    let mut mailer = Mailer::new(&url.host, ClientTls::with_ca_pem(made.ca.as_bytes())?);
-    mailer.port = port;
+    let mailer = mailer(args, &url, ClientTls::with_ca_pem(made.ca.as_bytes())?)?;
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
     let (outcome, ladder) = exchange(args, mailer, &url, &to, &message, &title);
@@ -83,26 +101,15 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
 
 fn exchange(
     args: &Send,
-    mut mailer: Mailer,
+    mailer: Mailer,
     url: &Url,
     to: &[String],
     message: &[u8],
     title: &str,
 ) -> (Result<Receipt, Error>, Ladder) {
-    mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
-    mailer.policy = match args.tls {
-        Tls::Required => Policy::Required,
-        Tls::Opportunistic => Policy::Opportunistic,
-    };
-    mailer.tls = mailer.tls.inspecting();
     let mut ladder = Ladder::new(!args.json, &url.host);
-    let outcome = parse(&args.from, to).and_then(|(from, to)| {
-        let mut envelope = Envelope::new(Some(from), &to)
-            .map_err(bad("the list of recipients"))?
-            .with_size(size(message));
-        if !message.is_ascii() {
-            envelope = envelope.with_eight_bit();
-        }
+    let outcome = parse(sender(args), to).and_then(|(from, to)| {
+        let envelope = envelope(from, &to, message)?;
         ladder.open(title);
         let outcome = match url.scheme {
             Scheme::Smtp | Scheme::Smtps => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
@@ -114,7 +121,26 @@ fn exchange(
     (outcome, ladder)
 }
 
-fn parse<'a>(from: &'a str, to: &'a [String]) -> Result<(Address<'a>, Vec<Address<'a>>), Error> {
+fn sender(args: &Send) -> &str {
+    args.from.as_deref().unwrap_or("sender@localhost")
+}
+
+/// What the server has to know of a message beforehand.
+pub(crate) fn envelope<'a>(
+    from: Address<'a>,
+    to: &'a [Address<'a>],
+    message: &[u8],
+) -> Result<Envelope<'a>, Error> {
+    let envelope = Envelope::new(Some(from), to)
+        .map_err(bad("the list of recipients"))?
+        .with_size(size(message));
+    Ok(if message.is_ascii() { envelope } else { envelope.with_eight_bit() })
+}
+
+pub(crate) fn parse<'a>(
+    from: &'a str,
+    to: &'a [String],
+) -> Result<(Address<'a>, Vec<Address<'a>>), Error> {
     let from = Address::new(from).map_err(bad("the sender's address"))?;
     let to = to
         .iter()
@@ -214,10 +240,10 @@ fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
     let text = String::from_utf8(text).map_err(|_| {
         Failure::local("the text is not UTF-8; send a whole message without --subject")
     })?;
-    let domain = args.from.rsplit('@').next().unwrap_or("localhost");
+    let domain = sender(args).rsplit('@').next().unwrap_or("localhost");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     MessageBuilder::new()
-        .from(args.from.as_str())
+        .from(sender(args))
         .to(to.iter().map(String::as_str).collect::<Vec<_>>())
         .message_id(format!("{now}.{}@{domain}", std::process::id()))
         .subject(subject)

@@ -1,0 +1,218 @@
+//! Many mails over one connection.
+
+use std::fs;
+use std::io::{BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::Value;
+use starttls::smtp::{self, Domain};
+
+use crate::common::{Server, starttls, text};
+
+fn mail(to: &str, bcc: &str, subject: &str) -> String {
+    format!("From: me@a.test\nTo: {to}\nBcc: {bcc}\nSubject: {subject}\n\n.\n")
+}
+
+fn lines(output: &[u8]) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).expect("JSON");
+    text(output).lines().map(parse).collect()
+}
+
+#[test]
+fn directories_maildirs_and_mbox_files() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| place.path().join(name);
+    for directory in ["eml", "maildir/new", "maildir/cur", "maildir/tmp"] {
+        fs::create_dir_all(path(directory)).expect("a directory");
+    }
+    for (name, subject) in [
+        ("eml/1.eml", "one"),
+        ("eml/2.EML", "two"),
+        ("eml/3.txt", "no mail"),
+        ("maildir/new/2.host", "two"),
+        ("maildir/cur/1.host:2,S", "one"),
+        ("maildir/tmp/3.host", "unfinished"),
+    ] {
+        fs::write(path(name), mail("you@b.test", "them@c.test", subject)).expect("written");
+    }
+    let mails = ["one", "two"].map(|subject| {
+        format!("From x Thu Jan  1 00:00:00 1970\n{}\n", mail("you@b.test", "them@c.test", subject))
+    });
+    fs::write(path("mbox"), mails.concat()).expect("written");
+
+    for source in ["eml", "maildir", "mbox"] {
+        let inbox = path(&format!("{source}-inbox"));
+        let deliver = inbox.to_str().expect("UTF-8");
+        let server = Server::start(&["smtp", "--require-tls", "--deliver", deliver]);
+        let (url, source) = (server.url("smtp"), path(source));
+        let source = source.to_str().expect("UTF-8");
+        let arguments = ["send", "--server", &url, "--ca", &server.ca, source];
+        let output = starttls(&arguments, b"");
+        let shown = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{shown}{}", text(&output.stderr));
+        assert_eq!(shown.matches("  sent ").count(), 2, "{shown}");
+        assert!(shown.ends_with("  2 sent, 0 refused, 0 failed\n"), "{shown}");
+        let mut arrived: Vec<_> = fs::read_dir(&inbox)
+            .expect("a directory")
+            .map(|entry| text(&fs::read(entry.expect("an entry").path()).expect("a mail")))
+            .collect();
+        arrived.sort();
+        let expected = ["one", "two"].map(|subject| {
+            let whole = mail("you@b.test", "", subject);
+            whole.replace("Bcc: \n", "").replace('\n', "\r\n")
+        });
+        assert_eq!(arrived, expected);
+
+        let to_others = [&arguments[..], &["--json", "--from", "x@y.test", "--to", "z@y.test"]];
+        let output = starttls(&to_others.concat(), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        for report in lines(&output.stdout) {
+            assert_eq!(report["from"], "x@y.test");
+            assert_eq!(report["recipients"].as_array().map(Vec::len), Some(1));
+            assert_eq!(report["recipients"][0]["address"], "z@y.test");
+            assert_eq!(report["recipients"][0]["accepted"], true);
+            assert_eq!((&report["fate"], &report["error"]), (&"accepted".into(), &Value::Null));
+        }
+    }
+}
+
+/// A TLS server whose connections each follow a script: an answer for each line of the client, or
+/// for each message where the answer before began with 354. Without an answer left it hangs up.
+fn scripted(scripts: &'static [&'static [&'static str]]) -> (String, tempfile::NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+    let mut ca = tempfile::NamedTempFile::new().expect("a file");
+    ca.write_all(made.cert.pem().as_bytes()).expect("written");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a certificate");
+    let tls = Arc::new(config);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for script in scripts {
+            let (stream, _) = listener.accept().expect("a connection");
+            let server = smtp::Server::new(Domain::LOCALHOST, starttls::server::Config::default());
+            let stream = starttls_std::accept(stream, server, &tls).expect("upgraded");
+            let mut stream = BufReader::new(stream);
+            let mut seen = Vec::new();
+            let mut next = |stream: &mut BufReader<_>, end: &[u8]| {
+                seen.clear();
+                let mut octet = [0];
+                while !seen.ends_with(end) && matches!(stream.read(&mut octet), Ok(1..)) {
+                    seen.push(octet[0]);
+                }
+            };
+            let mut end = &b"\r\n"[..];
+            for answer in [&["250 localhost\r\n"], *script].concat() {
+                next(&mut stream, end);
+                stream.get_mut().write_all(answer.as_bytes()).expect("written");
+                end = if answer.starts_with("354") { b"\r\n.\r\n" } else { b"\r\n" };
+            }
+            next(&mut stream, end);
+        }
+    });
+    (format!("smtp://localhost:{port}"), ca)
+}
+
+#[test]
+fn each_mail_says_what_became_of_it() {
+    const OK: &str = "250 ok\r\n";
+    const GO: &str = "354 go\r\n";
+    let place = tempfile::tempdir().expect("a directory");
+    let mails: [(&str, &str); 7] = [
+        ("1.eml", "To: a@b.test\n"),
+        ("2.eml", "To: a@b.test, no@b.test\n"),
+        ("3.eml", "To: no@b.test\n"),
+        ("4.eml", "Subject: nobody\n"),
+        ("5.eml", "To: a@b.test\n"),
+        ("6.eml", "To: a@b.test\n"),
+        ("7.eml", "To: a@b.test\n"),
+    ];
+    for (name, header) in mails {
+        fs::write(place.path().join(name), format!("From: me@a.test\n{header}\nx\n"))
+            .expect("written");
+    }
+    let (url, ca) = scripted(&[
+        &[
+            OK,
+            OK,
+            GO,
+            OK, // 1: sent
+            OK,
+            OK,
+            "550 no\r\n",
+            GO,
+            OK, // 2: to one of two
+            OK,
+            "450 later\r\n", // 3: refused
+            OK,              // RSET, and the server leaves where 5 would begin
+        ],
+        &[OK, OK, GO], // 5: again, and the server leaves behind its end
+        &[OK, OK, GO, "452 full\r\n", OK], // 6: refused; it leaves before 7 is sent
+        &[OK, OK, GO, OK, "221 bye\r\n"], // 7: again, sent
+    ]);
+    let ca = ca.path().to_str().expect("UTF-8");
+    let source = place.path().to_str().expect("UTF-8");
+    let output = starttls(&["send", "--server", &url, "--ca", ca, "--json", source], b"");
+    let reports = lines(&output.stdout);
+    let found: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            let fate = report["fate"].as_str().expect("a word");
+            let mail = report["mail"].as_str().expect("a name");
+            (&mail[mail.len() - 5..], fate, report["safe_to_retry"] == true)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("1.eml", "accepted", false),
+            ("2.eml", "accepted", false),
+            ("3.eml", "not sent", true),
+            ("4.eml", "not sent", true),
+            ("5.eml", "unknown", false),
+            ("6.eml", "not accepted", true),
+            ("7.eml", "accepted", false),
+        ],
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(reports[1]["recipients"][0]["accepted"], true);
+    assert_eq!(reports[1]["recipients"][1]["accepted"], false);
+    assert_eq!(reports[1]["recipients"][1]["answer"], "550 no");
+    assert_eq!(output.status.code(), Some(6));
+    let error = text(&output.stderr);
+    assert_eq!(error, "starttls: 5 mails were not sent to everybody\n");
+}
+
+#[test]
+fn nobody_there_ends_it_at_once() {
+    let place = tempfile::tempdir().expect("a directory");
+    for name in ["1.eml", "2.eml"] {
+        fs::write(place.path().join(name), "From: a@b\nTo: c@d\n\n").expect("written");
+    }
+    let source = place.path().to_str().expect("UTF-8");
+    let output = starttls(&["send", "--server", "smtp://127.0.0.1:1", source], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stdout);
+    assert_eq!(shown.matches("NOT SENT").count(), 1, "{shown}");
+    assert!(shown.contains("(safe to send again)"), "{shown}");
+    let error = text(&output.stderr);
+    assert!(error.contains("1.eml; what follows was not sent"), "{error}");
+
+    fs::create_dir(place.path().join("empty")).expect("a directory");
+    let empty = place.path().join("empty");
+    let output = starttls(&["send", "--server", "smtp://x", empty.to_str().expect("UTF-8")], b"");
+    assert!(text(&output.stderr).contains("no .eml file"), "{}", text(&output.stderr));
+    let output = starttls(&["send", source], b"");
+    assert!(text(&output.stderr).contains("--server"), "{}", text(&output.stderr));
+}
