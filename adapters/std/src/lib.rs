@@ -4,6 +4,7 @@
 mod compose;
 mod driver;
 mod error;
+mod halves;
 mod mail;
 mod receive;
 mod server;
@@ -16,6 +17,7 @@ mod verify;
 pub use compose::Composed;
 pub use driver::{Driver, Observer, Silent};
 pub use error::{Answer, Error};
+pub use halves::{ReadHalf, WriteHalf, split};
 pub use mail::{Connection, Mailer, Mode, Receipt};
 pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
 pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};

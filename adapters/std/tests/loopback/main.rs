@@ -3,5 +3,6 @@
 mod boundary;
 mod common;
 mod connection;
+mod halves;
 mod mail;
 mod submission;
