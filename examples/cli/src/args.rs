@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Upgrade to TLS, show what was said and by whom, and leave.
     #[command(after_help = EXIT_CODES)]
     Probe(Probe),
+    /// Upgrade to TLS, then connect standard input and output, or local connections, to the server.
+    #[command(after_help = EXIT_CODES)]
+    Connect(Connect),
     /// Take mail.
     Serve(Serve),
 }
@@ -100,6 +103,25 @@ pub(crate) struct Probe {
     pub(crate) json: bool,
 }
 
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Connect {
+    #[arg(help = URL_FORMS)]
+    pub(crate) url: Url,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Take connections in plaintext here, each for one of its own to the server; port 0 for any
+    /// free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// When the input ends, close after the server was silent for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = linger)]
+    pub(crate) linger: Duration,
+    /// Give up after so many seconds without TLS
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
     /// smtp, lmtp, or smtps for TLS from the start
@@ -134,4 +156,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
         _ => Err("a whole number of seconds, at least 1".to_owned()),
     }
+}
+
+fn linger(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "a whole number of seconds".to_owned())
 }

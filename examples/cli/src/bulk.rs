@@ -13,7 +13,8 @@ use crate::args::Send;
 use crate::mailbox::{Letter, Mailbox};
 use crate::out::out;
 use crate::outcome::{self, Failure};
-use crate::send::{envelope, mailer, parse, trust};
+use crate::reach::trust;
+use crate::send::{envelope, mailer, parse};
 use crate::url::{Scheme, Url};
 
 /// So many mails in a row that end their connection are enough.

@@ -3,12 +3,16 @@
 mod args;
 mod bulk;
 mod certificate;
+mod connect;
 mod identity;
 mod ladder;
+mod listen;
 mod mailbox;
 mod out;
 mod outcome;
 mod probe;
+mod reach;
+mod relay;
 mod send;
 mod serve;
 mod url;
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Send(args) => send::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::Serve(args) => serve::run(&args),
     };
     // What failed comes before what could not be printed about it.

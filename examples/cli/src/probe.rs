@@ -2,29 +2,24 @@
 
 use std::ops::ControlFlow;
 
+use starttls::Tls;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Event;
-use starttls::smtp::{ClientGrammar, Dialect, Domain, Session, Smtp};
-use starttls::{Policy, Tls};
-use starttls_std::{
-    Driver, Error, Mode, Socket, Timeouts, Upgraded, connect, handshake, upgrade_or_plaintext,
-};
+use starttls::smtp::{Dialect, Domain, Session, Smtp};
+use starttls_std::{Driver, Error, Mode, Socket, Timeouts};
 
 use crate::args::Probe;
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{Failure, Report, Violation};
-use crate::send::trust;
+use crate::reach::{trust, upgrade};
 use crate::url::{Scheme, Url};
 
 pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
     let url = &args.url;
     let mut ladder = Ladder::new(!args.json, &url.host);
     ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
-    let outcome = match url.scheme {
-        Scheme::Smtp | Scheme::Smtps => dialogue::<Smtp>(args, &mut ladder),
-        Scheme::Lmtp => dialogue::<Lmtp>(args, &mut ladder),
-    };
+    let outcome = dialogue(args, &mut ladder);
     ladder.close();
     if args.json {
         print(url, &ladder, outcome.as_ref().err());
@@ -58,29 +53,14 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
     }
 }
 
-fn dialogue<D: Dialect>(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
-    let url = &args.url;
+fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
     let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
-    let tls = trust(args.ca.as_deref())?.inspecting();
-    let stream = connect((url.host.as_str(), url.port), &timeouts)?;
-    let driver = Driver::new(stream, timeouts, ladder);
-    let (driver, tls) = match url.scheme.mode() {
-        Mode::Implicit => {
-            let alpn = D::PROTOCOL.alpn;
-            let (driver, verification) =
-                handshake(driver, &tls, &url.host, alpn, Policy::Required)?;
-            (driver, Tls::implicit(Policy::Required, verification)?)
-        }
-        Mode::StartTls => {
-            let client =
-                starttls::Client::<ClientGrammar<'_, D>>::new(Domain::LOCALHOST, Policy::Required);
-            match upgrade_or_plaintext(driver, client, &tls, &url.host)? {
-                Upgraded::Tls(driver, tls) => (driver, tls),
-                Upgraded::Plaintext(..) => return Err(starttls::Error::NotOffered.into()),
-            }
-        }
-    };
-    leave::<D, _>(driver, tls)
+    let trusted = trust(args.ca.as_deref())?.inspecting();
+    let (driver, tls) = upgrade(&args.url, &trusted, timeouts, ladder)?;
+    match args.url.scheme {
+        Scheme::Smtp | Scheme::Smtps => leave::<Smtp, _>(driver, tls),
+        Scheme::Lmtp => leave::<Lmtp, _>(driver, tls),
+    }
 }
 
 /// Looks once at what the server says inside TLS, and says goodbye.

@@ -21,6 +21,7 @@ use crate::mailbox::Mailbox;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::probe;
+use crate::reach::trust;
 use crate::serve::inbox;
 use crate::url::{Scheme, Url};
 
@@ -191,18 +192,6 @@ fn finish(
     }
     let message = format!("the server refused some recipients: {}", refused.join("; "));
     Err(Failure { message, code: 6 })
-}
-
-/// Whom to trust: a CA file, or the system.
-pub(crate) fn trust(ca: Option<&Path>) -> Result<ClientTls, Error> {
-    match ca {
-        None => ClientTls::system(),
-        Some(path) => {
-            let pem = fs::read(path)
-                .map_err(|error| Error::Io { doing: "reading the CA file", error })?;
-            ClientTls::with_ca_pem(&pem)
-        }
-    }
 }
 
 pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {

@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use starttls::Policy;
@@ -18,13 +17,11 @@ use starttls_std::{Answer, Deliver, Inbox, Mail, Silent, Timeouts};
 
 use crate::args::Serve;
 use crate::identity::{self, Made};
+use crate::listen;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::send::first_line;
 use crate::url::Scheme;
-
-/// Connections served at the same time; more wait in the listener's queue.
-const CONNECTIONS: usize = 256;
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
@@ -81,32 +78,16 @@ fn names(address: SocketAddr) -> Vec<String> {
 }
 
 fn serve(listener: &TcpListener, protocol: Scheme, inbox: Inbox, place: &Place) {
-    let inbox = Arc::new(inbox);
-    let open = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming() {
-        while open.load(Ordering::Acquire) >= CONNECTIONS {
-            thread::sleep(Duration::from_millis(20));
-        }
-        let stream = match stream {
-            Ok(stream) => stream,
-            Err(error) => {
-                eprintln!("starttls: accepting: {error}");
-                thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-        };
-        let (inbox, mut place) = (Arc::clone(&inbox), place.clone());
-        open.fetch_add(1, Ordering::AcqRel);
-        let closed = Arc::clone(&open);
-        thread::spawn(move || {
-            connection(protocol, &inbox, stream, &mut place);
-            closed.fetch_sub(1, Ordering::AcqRel);
-        });
-    }
+    let place = place.clone();
+    listen::each(listener, move |stream| connection(protocol, &inbox, stream, &mut place.clone()));
+}
+
+fn name(stream: &TcpStream) -> String {
+    stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string())
 }
 
 fn connection(protocol: Scheme, inbox: &Inbox, stream: TcpStream, place: &mut Place) {
-    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
+    let peer = name(&stream);
     let end = match protocol {
         Scheme::Smtp | Scheme::Smtps => inbox.receive::<Smtp>(stream, place, &mut Silent),
         Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, &mut Silent),

@@ -1,17 +1,10 @@
 //! Many mails over one connection.
 
 use std::fs;
-use std::io::{BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::thread;
 
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
-use starttls::smtp::{self, Domain};
 
-use crate::common::{Server, starttls, text};
+use crate::common::{Server, starttls, text, tls_scripted};
 
 fn mail(to: &str, bcc: &str, subject: &str) -> String {
     format!("From: me@a.test\nTo: {to}\nBcc: {bcc}\nSubject: {subject}\n\n.\n")
@@ -80,49 +73,6 @@ fn directories_maildirs_and_mbox_files() {
     }
 }
 
-/// A TLS server whose connections each follow a script: an answer for each line of the client, or
-/// for each message where the answer before began with 354. Without an answer left it hangs up.
-fn scripted(scripts: &'static [&'static [&'static str]]) -> (String, tempfile::NamedTempFile) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
-    let mut ca = tempfile::NamedTempFile::new().expect("a file");
-    ca.write_all(made.cert.pem().as_bytes()).expect("written");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("a certificate");
-    let tls = Arc::new(config);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    thread::spawn(move || {
-        for script in scripts {
-            let (stream, _) = listener.accept().expect("a connection");
-            let server = smtp::Server::new(Domain::LOCALHOST, starttls::server::Config::default());
-            let stream = starttls_std::accept(stream, server, &tls).expect("upgraded");
-            let mut stream = BufReader::new(stream);
-            let mut seen = Vec::new();
-            let mut next = |stream: &mut BufReader<_>, end: &[u8]| {
-                seen.clear();
-                let mut octet = [0];
-                while !seen.ends_with(end) && matches!(stream.read(&mut octet), Ok(1..)) {
-                    seen.push(octet[0]);
-                }
-            };
-            let mut end = &b"\r\n"[..];
-            for answer in [&["250 localhost\r\n"], *script].concat() {
-                next(&mut stream, end);
-                stream.get_mut().write_all(answer.as_bytes()).expect("written");
-                end = if answer.starts_with("354") { b"\r\n.\r\n" } else { b"\r\n" };
-            }
-            next(&mut stream, end);
-        }
-    });
-    (format!("smtp://localhost:{port}"), ca)
-}
-
 #[test]
 fn each_mail_says_what_became_of_it() {
     const OK: &str = "250 ok\r\n";
@@ -141,7 +91,7 @@ fn each_mail_says_what_became_of_it() {
         fs::write(place.path().join(name), format!("From: me@a.test\n{header}\nx\n"))
             .expect("written");
     }
-    let (url, ca) = scripted(&[
+    let (url, ca) = tls_scripted(&[
         &[
             OK,
             OK,

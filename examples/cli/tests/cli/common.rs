@@ -5,7 +5,13 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use starttls::smtp::{self, Domain};
+use tempfile::NamedTempFile;
 
 pub(crate) fn starttls(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
@@ -87,4 +93,47 @@ pub(crate) fn scripted(lines: &'static [&'static str]) -> (String, JoinHandle<Ve
         seen
     });
     (url, server)
+}
+
+/// A TLS server whose connections each follow a script: an answer for each line of the client, or
+/// for each message where the answer before began with 354. Without an answer left it hangs up.
+pub(crate) fn tls_scripted(scripts: &'static [&'static [&'static str]]) -> (String, NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+    let mut ca = NamedTempFile::new().expect("a file");
+    ca.write_all(made.cert.pem().as_bytes()).expect("written");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a certificate");
+    let tls = Arc::new(config);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for script in scripts {
+            let (stream, _) = listener.accept().expect("a connection");
+            let server = smtp::Server::new(Domain::LOCALHOST, starttls::server::Config::default());
+            let stream = starttls_std::accept(stream, server, &tls).expect("upgraded");
+            let mut stream = BufReader::new(stream);
+            let mut seen = Vec::new();
+            let mut next = |stream: &mut BufReader<_>, end: &[u8]| {
+                seen.clear();
+                let mut octet = [0];
+                while !seen.ends_with(end) && matches!(stream.read(&mut octet), Ok(1..)) {
+                    seen.push(octet[0]);
+                }
+            };
+            let mut end = &b"\r\n"[..];
+            for answer in [&["250 localhost\r\n"], *script].concat() {
+                next(&mut stream, end);
+                stream.get_mut().write_all(answer.as_bytes()).expect("written");
+                end = if answer.starts_with("354") { b"\r\n.\r\n" } else { b"\r\n" };
+            }
+            next(&mut stream, end);
+        }
+    });
+    (format!("smtp://localhost:{port}"), ca)
 }

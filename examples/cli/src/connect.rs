@@ -1,0 +1,95 @@
+//! `starttls connect`.
+
+use std::io::{self, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use starttls_std::{ClientTls, Error, Mode, Silent, Timeouts, split};
+
+use crate::args::Connect;
+use crate::listen;
+use crate::out::out;
+use crate::outcome::Failure;
+use crate::reach::{trust, upgrade};
+use crate::relay::{Pulse, copy, relay};
+
+pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
+    let tls = trust(args.ca.as_deref())?;
+    match args.listen {
+        None => pipe(args, &tls),
+        Some(address) => {
+            let failed =
+                |error: io::Error| Failure::local(format!("listening on {address}: {error}"));
+            let listener = TcpListener::bind(address).map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            out!("listening {} {} {}", args.url.scheme.name(), address.ip(), address.port());
+            crate::out::result()?;
+            let args = args.clone();
+            listen::each(&listener, move |local| {
+                if let Err(error) = forward(&args, &tls, &local) {
+                    eprintln!("starttls: {}", error.message);
+                }
+            });
+            Ok(())
+        }
+    }
+}
+
+fn timeouts(args: &Connect) -> Timeouts {
+    Timeouts { total: Some(args.timeout), ..Timeouts::default() }
+}
+
+/// Standard input and output. The end of the server ends it, whatever the input still has to say.
+fn pipe(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
+    let mut silent = Silent;
+    let (driver, _) = upgrade(&args.url, tls, timeouts(args), &mut silent)?;
+    let (mut read, mut write) = split(driver.into_stream()).map_err(Failure::from_io)?;
+    let pulse = Arc::new(Pulse::new());
+    let beat = Arc::clone(&pulse);
+    let linger = args.linger;
+    thread::spawn(move || {
+        // If the server is gone, the other direction knows and says so.
+        if copy(&mut io::stdin().lock(), &mut write, || {}).is_ok() {
+            pulse.wait(linger);
+            let _ = write.finish();
+        }
+    });
+    let mut output = io::stdout().lock();
+    let ended = copy(&mut read, &mut output, || beat.beat());
+    judged(beat.judge(ended))
+}
+
+fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(), Failure> {
+    let mut silent = Silent;
+    local.set_nodelay(true).map_err(Failure::from_io)?;
+    // Whoever connects waits for a greeting; the server's was plaintext and is gone.
+    match upgrade(&args.url, tls, timeouts(args), &mut silent) {
+        Ok((driver, _)) => {
+            if args.url.scheme.mode() == Mode::StartTls {
+                local
+                    .write_all(b"220 localhost is through to TLS\r\n")
+                    .map_err(Failure::from_io)?;
+            }
+            judged(relay(local, &[], driver.into_stream(), args.linger))
+        }
+        Err(error) => {
+            // The reason is for our user, who reads it on standard error.
+            let _ = local.write_all(b"421 4.4.1 No TLS to the server, closing\r\n");
+            Err(error.into())
+        }
+    }
+}
+
+/// A reader that has seen enough is no mistake.
+fn judged(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Failure::local(
+            "the server ended the connection without TLS's goodbye; what it said may be incomplete",
+        )),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { doing: "forwarding", error }.into())
+        }
+        _ => Ok(()),
+    }
+}

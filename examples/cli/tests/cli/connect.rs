@@ -1,0 +1,115 @@
+//! A pipe to a server, through TLS.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use crate::common::{Server, scripted, starttls, text, tls_scripted};
+
+#[test]
+fn standard_input_and_output() {
+    for (protocol, scheme, hello) in
+        [("smtp", "smtp", "EHLO"), ("smtps", "smtps", "EHLO"), ("lmtp", "lmtp", "LHLO")]
+    {
+        let server = Server::start(&[protocol, "--require-tls"]);
+        let url = server.url(scheme);
+        // Standard input ends at once. Without a QUIT it is we who leave.
+        for (quit, linger) in [("QUIT\r\n", "60"), ("", "0")] {
+            let input = format!("{hello} me.test\r\nNOOP\r\n{quit}");
+            let output = starttls(
+                &["connect", &url, "--ca", &server.ca, "--linger", linger],
+                input.as_bytes(),
+            );
+            let said = text(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+            assert_eq!(said.starts_with("220 "), protocol == "smtps", "{said}");
+            assert!(said.contains("250-localhost\r\n"), "{said}");
+            assert!(said.contains("250 2.0.0 Ok\r\n"), "{said}");
+            assert_eq!(said.ends_with("221 2.0.0 Goodbye\r\n"), !quit.is_empty(), "{said}");
+        }
+    }
+}
+
+/// `starttls connect --listen`, ended with its test.
+struct Pipe(Child, u16);
+
+impl Pipe {
+    fn start(url: &str, ca: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
+            .args(["connect", url, "--ca", ca, "--listen", "127.0.0.1:0", "--linger", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let port = line.trim_end().rsplit(' ').next().and_then(|port| port.parse().ok());
+        Self(child, port.expect("a port"))
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn local_connections() {
+    let mut server = Server::start(&["smtp", "--require-tls"]);
+    let pipe = Pipe::start(&server.url("smtp"), &server.ca);
+    let mut local: Vec<_> =
+        (0..3).map(|_| TcpStream::connect(("127.0.0.1", pipe.1)).expect("connected")).collect();
+    for stream in &mut local {
+        stream.write_all(b"EHLO me.test\r\nNOOP\r\n").expect("written");
+        // What is on its way arrives, though nothing more will be asked.
+        stream.shutdown(Shutdown::Write).expect("closed");
+        let mut said = String::new();
+        stream.read_to_string(&mut said).expect("text");
+        assert!(said.starts_with("220 localhost is through to TLS\r\n250-"), "{said}");
+        assert!(said.ends_with("250 2.0.0 Ok\r\n"), "{said}");
+    }
+    // A client that has no TLS gets some.
+    let url = format!("smtp://127.0.0.1:{}", pipe.1);
+    let arguments = ["send", "--server", &url, "--tls", "opportunistic", "--to", "c@d.test"];
+    let output = starttls(&arguments, b"x\r\n");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut line = String::new();
+    server.output.read_line(&mut line).expect("a line");
+    assert!(line.contains("channel=tls"), "{line}");
+}
+
+#[test]
+fn a_server_that_cannot_be_had() {
+    let stranger = Server::start(&["smtp"]);
+    let server = Server::start(&["smtp"]);
+    let output = starttls(&["connect", &server.url("smtp"), "--ca", &stranger.ca], b"");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(text(&output.stderr).contains("pass it with --ca"), "{}", text(&output.stderr));
+
+    let (url, thread) = scripted(&["220 x\r\n", "250 x\r\n"]);
+    let output = starttls(&["connect", &url], b"secret\r\n");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(output.stdout, b"");
+    let seen = text(&thread.join().expect("no panic"));
+    assert!(!seen.contains("secret"), "{seen}");
+
+    let pipe = Pipe::start(&server.url("smtp"), &stranger.ca);
+    let mut local = TcpStream::connect(("127.0.0.1", pipe.1)).expect("connected");
+    let mut said = String::new();
+    local.read_to_string(&mut said).expect("text");
+    assert_eq!(said, "421 4.4.1 No TLS to the server, closing\r\n");
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_an_error() {
+    let (url, ca) = tls_scripted(&[&["250 half of"]]);
+    let ca = ca.path().to_str().expect("UTF-8");
+    let output =
+        starttls(&["connect", &url, "--ca", ca, "--linger", "60"], b"EHLO x\r\na\r\nb\r\n");
+    assert!(text(&output.stdout).ends_with("250 half of"), "{}", text(&output.stdout));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("without TLS's goodbye"), "{}", text(&output.stderr));
+}
