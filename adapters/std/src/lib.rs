@@ -20,7 +20,7 @@ pub use error::{Answer, Error};
 pub use halves::{ReadHalf, WriteHalf, split};
 pub use mail::{Connection, Mailer, Mode, Receipt};
 pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
-pub use server::{Accepted, ServerStream, accept, accept_or_plaintext};
+pub use server::{Accepted, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::Socket;
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;

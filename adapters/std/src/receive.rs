@@ -6,10 +6,10 @@ use rustls::ServerConfig;
 use starttls::smtp::dsn::{Notify, Return};
 use starttls::smtp::receiver::{self, Config, Event, Login};
 use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
-use starttls::{Channel, Machine, Server, Tls, server};
+use starttls::{Channel, Machine, Server, server};
 
 use crate::driver::{Driver, Observer};
-use crate::server::{Accepted, accept_or_plaintext, handshake};
+use crate::server::{Accepted, accept_implicit, accept_or_plaintext};
 use crate::socket::Socket;
 use crate::timeouts::Timeouts;
 use crate::{Answer, Error, Mode};
@@ -131,7 +131,8 @@ impl Inbox {
         let driver = Driver::new(stream, self.timeouts, observer);
         let accepted = match self.mode {
             Mode::Implicit => {
-                Accepted::Tls(handshake(driver, &self.tls, &[])?, Tls::implicit_server())
+                let (driver, tls) = accept_implicit(driver, &self.tls)?;
+                Accepted::Tls(driver, tls)
             }
             Mode::StartTls => {
                 let server = Server::<ServerGrammar<'_, D>>::new(domain, self.config);

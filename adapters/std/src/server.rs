@@ -95,6 +95,17 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
     }
 }
 
+/// Starts TLS as a server on a port where TLS comes first (RFC 8314 §3).
+///
+/// # Errors
+/// [`Error::Tls`] if the handshake fails; those of the network.
+pub fn accept_implicit<'o>(
+    driver: Driver<'o, TcpStream>,
+    tls: &Arc<ServerConfig>,
+) -> Result<(Driver<'o, ServerStream>, Tls), Error> {
+    Ok((handshake(driver, tls, &[])?, Tls::implicit_server()))
+}
+
 /// Starts TLS as a server, `early` octets first.
 pub(crate) fn handshake<'o>(
     driver: Driver<'o, TcpStream>,

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Upgrade to TLS, then connect standard input and output, or local connections, to the server.
     #[command(after_help = EXIT_CODES)]
     Connect(Connect),
-    /// Take mail.
+    /// Take mail, or be the TLS in front of a server that has none.
     Serve(Serve),
 }
 
@@ -146,6 +146,9 @@ pub(crate) struct Serve {
     /// File with the user's password in its first line
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Forward what clients say, decrypted, to this server in plaintext, and its answers back
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
+    pub(crate) backend: Option<String>,
     /// Put each mail into a file in this directory; without it, mails go to standard output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,

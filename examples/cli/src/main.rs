@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod backend;
 mod bulk;
 mod certificate;
 mod connect;

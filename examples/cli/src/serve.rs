@@ -16,6 +16,7 @@ use starttls::smtp::receiver::{self, Authentication};
 use starttls_std::{Answer, Deliver, Inbox, Mail, Silent, Timeouts};
 
 use crate::args::Serve;
+use crate::backend;
 use crate::identity::{self, Made};
 use crate::listen;
 use crate::out::out;
@@ -44,6 +45,16 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     crate::out::result()?;
     let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
     let mut inbox = inbox(args.protocol, tls, policy);
+    if let Some(backend) = &args.backend {
+        let (protocol, backend) = (args.protocol, backend.clone());
+        listen::each(&listener, move |stream| {
+            let peer = name(&stream);
+            if let Err(error) = backend::connection(protocol, &inbox, &backend, stream) {
+                eprintln!("starttls: {peer}: {error}");
+            }
+        });
+        return Ok(());
+    }
     let mut place = Place { directory: args.deliver.clone(), login: None };
     if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
         inbox.receiver.authentication = Authentication::Required;

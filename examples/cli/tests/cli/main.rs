@@ -1,5 +1,6 @@
 //! The binary as a user runs it.
 
+mod backend;
 mod bulk;
 mod commands;
 mod common;

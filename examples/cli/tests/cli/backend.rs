@@ -1,0 +1,118 @@
+//! TLS in front of a server that has none.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+
+use crate::common::{Server, starttls, text};
+
+/// A plaintext server for one connection: says `greeting`, then `ok` to each line, until it said
+/// goodbye to QUIT or its client left; what it heard.
+fn plaintext(greeting: &'static str, ok: &'static str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.write_all(greeting.as_bytes()).expect("written");
+        let mut heard = Vec::new();
+        let mut octet = [0];
+        while !heard.ends_with(b"QUIT\r\n") && matches!(stream.read(&mut octet), Ok(1..)) {
+            heard.push(octet[0]);
+            if heard.ends_with(b"\r\n") {
+                let _ = stream.write_all(ok.as_bytes());
+            }
+        }
+        text(&heard)
+    });
+    (address, server)
+}
+
+const GREETING: &str = "220-mx.behind.test\r\n220-is not there\r\n220 for everybody\r\n";
+
+#[test]
+fn the_client_sees_one_greeting() {
+    for (protocol, answers) in [
+        // After STARTTLS a server does not greet again.
+        ("smtp", "250-a\r\n250 b\r\n".repeat(2)),
+        ("lmtp", "250-a\r\n250 b\r\n".repeat(2)),
+        ("smtps", format!("{GREETING}{}", "250-a\r\n250 b\r\n".repeat(2))),
+    ] {
+        let (address, backend) = plaintext(GREETING, "250-a\r\n250 b\r\n");
+        let server = Server::start(&[protocol, "--backend", &address, "--require-tls"]);
+        let url = server.url(protocol);
+        let arguments = ["connect", &url, "--ca", &server.ca, "--linger", "60"];
+        let output = starttls(&arguments, b"EHLO me.test\r\nQUIT\r\n");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), answers, "{protocol}");
+        // Nothing of the plaintext phase went behind.
+        assert_eq!(backend.join().expect("no panic"), "EHLO me.test\r\nQUIT\r\n");
+    }
+}
+
+#[test]
+fn a_mail_to_the_server_behind() {
+    let inbox = tempfile::tempdir().expect("a directory");
+    let deliver = inbox.path().to_str().expect("UTF-8");
+    let mut behind = Server::start(&["smtp", "--deliver", deliver]);
+    let address = format!("127.0.0.1:{}", behind.port);
+    let front = Server::start(&["smtp", "--backend", &address, "--require-tls"]);
+    let url = front.url("smtp");
+    let message = "x\r\n".repeat(1 << 20);
+    let arguments = ["send", "--server", &url, "--ca", &front.ca, "--to", "c@d.test"];
+    let output = starttls(&arguments, message.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut line = String::new();
+    behind.output.read_line(&mut line).expect("a line");
+    assert!(line.contains(&format!("octets={} channel=plaintext", message.len())), "{line}");
+}
+
+fn said_to(port: &str, input: &[u8]) -> String {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("connected");
+    stream.write_all(input).expect("written");
+    stream.shutdown(Shutdown::Write).expect("closed");
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    text(&said)
+}
+
+#[test]
+fn nobody_behind() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = free.local_addr().expect("an address").to_string();
+    drop(free);
+    const DOWN: &str = "421 4.3.2 The server behind is not available, closing\r\n";
+    let server = Server::start(&["smtp", "--backend", &address]);
+    assert_eq!(said_to(&server.port, b""), DOWN);
+    let server = Server::start(&["smtps", "--backend", &address]);
+    let output = starttls(&["connect", &server.url("smtps"), "--ca", &server.ca], b"");
+    assert_eq!(text(&output.stdout), DOWN);
+
+    for (greeting, expected) in [
+        ("554-no\r\n554 never\r\n", "554-no\r\n554 never\r\n"),
+        ("421 later\r\n", "421 later\r\n"),
+        ("nonsense\r\n", DOWN),
+        ("220-never\r\nended\r\n", DOWN),
+    ] {
+        let (address, backend) = plaintext(greeting, "");
+        let server = Server::start(&["smtp", "--backend", &address]);
+        assert_eq!(said_to(&server.port, b""), expected, "{greeting}");
+        assert_eq!(backend.join().expect("no panic"), "");
+    }
+}
+
+#[test]
+fn the_policy_is_the_front_s() {
+    const MAIL: &[u8] = b"EHLO me.test\r\nMAIL FROM:<a@b>\r\nQUIT\r\n";
+    let (address, backend) = plaintext("220 behind\r\n", "250 behind\r\n");
+    let server = Server::start(&["smtp", "--backend", &address, "--require-tls"]);
+    let said = said_to(&server.port, MAIL);
+    assert!(said.contains("530 5.7.0") && said.ends_with("221 2.0.0 Goodbye\r\n"), "{said}");
+    assert_eq!(backend.join().expect("no panic"), "QUIT\r\n");
+
+    let (address, backend) = plaintext("220 behind\r\n", "250 behind\r\n");
+    let server = Server::start(&["smtp", "--backend", &address]);
+    let said = said_to(&server.port, MAIL);
+    assert!(said.ends_with("250 ENHANCEDSTATUSCODES\r\n250 behind\r\n250 behind\r\n"), "{said}");
+    let heard = backend.join().expect("no panic");
+    assert_eq!(heard, "EHLO localhost\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
+}
