@@ -72,6 +72,9 @@ pub(crate) struct Send {
     /// Give up after so many seconds, each of many mails on its own
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Draw the exchange into this file, as an SVG picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ladder_svg: Option<PathBuf>,
     /// Print one JSON object, for each of many mails, instead of the exchange
     #[arg(long)]
     pub(crate) json: bool,
@@ -98,6 +101,9 @@ pub(crate) struct Probe {
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Draw the exchange into this file, as an SVG picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ladder_svg: Option<PathBuf>,
     /// Print one JSON object instead of the exchange
     #[arg(long)]
     pub(crate) json: bool,
@@ -114,6 +120,9 @@ pub(crate) struct Connect {
     /// free one
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Draw what was said up to TLS into this file, as an SVG picture
+    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
+    pub(crate) ladder_svg: Option<PathBuf>,
     /// When the input ends, close after the server was silent for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = linger)]
     pub(crate) linger: Duration,

@@ -24,6 +24,9 @@ pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failu
     if args.subject.is_some() {
         return Err(Failure::local("--subject is for a text; these mails have headers"));
     }
+    if args.ladder_svg.is_some() {
+        return Err(Failure::local("--ladder-svg draws the exchange of one mail, not of many"));
+    }
     let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
     match url.scheme {
         Scheme::Smtp | Scheme::Smtps => all::<Smtp>(args, &mailer, mailbox),

@@ -8,9 +8,11 @@ use std::thread;
 use starttls_std::{ClientTls, Error, Mode, Silent, Timeouts, split};
 
 use crate::args::Connect;
+use crate::ladder::Ladder;
 use crate::listen;
 use crate::out::out;
 use crate::outcome::Failure;
+use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
 use crate::relay::{Pulse, copy, relay};
 
@@ -42,9 +44,19 @@ fn timeouts(args: &Connect) -> Timeouts {
 
 /// Standard input and output. The end of the server ends it, whatever the input still has to say.
 fn pipe(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
-    let mut silent = Silent;
-    let (driver, _) = upgrade(&args.url, tls, timeouts(args), &mut silent)?;
-    let (mut read, mut write) = split(driver.into_stream()).map_err(Failure::from_io)?;
+    let url = &args.url;
+    let mut ladder = Ladder::new(false, &url.host);
+    ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
+    let upgraded =
+        upgrade(url, tls, timeouts(args), &mut ladder).map(|(driver, _)| driver.into_stream());
+    let verdict = match &upgraded {
+        Ok(_) => ("upgraded and verified".to_owned(), Tone::Good),
+        Err(error) => (format!("not safe to use: {error}"), Tone::Bad),
+    };
+    let saved = ladder.save(args.ladder_svg.as_deref(), [verdict]);
+    let stream = upgraded?;
+    saved?;
+    let (mut read, mut write) = split(stream).map_err(Failure::from_io)?;
     let pulse = Arc::new(Pulse::new());
     let beat = Arc::clone(&pulse);
     let linger = args.linger;

@@ -1,6 +1,7 @@
 //! An exchange, drawn as a ladder while it happens.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use rustls::ProtocolVersion;
@@ -9,6 +10,8 @@ use starttls_std::Observer;
 
 use crate::certificate::Certificate;
 use crate::out::out;
+use crate::outcome::Failure;
+use crate::picture::{Picture, Tone};
 
 /// Between the two rails, in columns.
 const WIDTH: usize = 66;
@@ -50,6 +53,7 @@ pub(crate) struct Ladder {
     pub(crate) security: Option<Security>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) problem: Option<rustls::Error>,
+    picture: Picture,
 }
 
 impl Ladder {
@@ -64,7 +68,22 @@ impl Ladder {
             security: None,
             certificate: None,
             problem: None,
+            picture: Picture::default(),
         }
+    }
+
+    /// Says how it ended, and writes the picture, if it is wanted.
+    pub(crate) fn save(
+        &mut self,
+        file: Option<&Path>,
+        verdicts: impl IntoIterator<Item = (String, Tone)>,
+    ) -> Result<(), Failure> {
+        let Some(file) = file else { return Ok(()) };
+        for (text, tone) in verdicts {
+            self.picture.verdict(&text, tone);
+        }
+        std::fs::write(file, self.picture.draw())
+            .map_err(|error| Failure::local(format!("{}: {error}", file.display())))
     }
 
     /// Whether TLS was reached with a certificate that verifies.
@@ -72,7 +91,8 @@ impl Ladder {
         self.security.is_some() && self.problem.is_none()
     }
 
-    pub(crate) fn open(&self, title: &str) {
+    pub(crate) fn open(&mut self, title: &str) {
+        self.picture.title(title);
         if !self.draw {
             return;
         }
@@ -96,7 +116,14 @@ impl Ladder {
         out!("      │{:WIDTH$}│", "");
     }
 
-    fn fact(&self, name: &str, value: &str, style: Style) {
+    fn fact(&mut self, name: &str, value: &str, tone: Tone) {
+        self.picture.fact(name, value, tone);
+        let style = match tone {
+            _ if name == "forgotten" => QUIET,
+            Tone::Neutral => Style::new(),
+            Tone::Good => GOOD,
+            Tone::Bad => BAD,
+        };
         if self.draw {
             out!("      {QUIET}{name:>11}{QUIET:#}  {style}{value}{style:#}");
         }
@@ -109,7 +136,8 @@ impl Ladder {
     }
 
     /// One rung: an arrow with text on it, drawn double once it is encrypted.
-    fn rung(&self, text: &str, from_client: bool) {
+    fn rung(&mut self, text: &str, from_client: bool) {
+        self.picture.line(text, from_client);
         if !self.draw {
             return;
         }
@@ -133,7 +161,7 @@ impl Ladder {
     }
 
     /// Shows how a message begins; the rest is only counted.
-    fn begin(&self, message: &mut Message, octets: &[u8]) {
+    fn begin(&mut self, message: &mut Message, octets: &[u8]) {
         for line in octets.split_inclusive(|octet| *octet == b'\n') {
             if message.lines < SHOWN {
                 self.rung(&escaped(line), true);
@@ -144,7 +172,7 @@ impl Ladder {
     }
 
     /// Shows how much of a message was only counted, and its final dot.
-    fn end(&self, message: &Message) {
+    fn end(&mut self, message: &Message) {
         let more = message.lines.saturating_sub(SHOWN + 1);
         if more > 0 {
             self.rung(&format!("… {more} more lines, {} octets in all …", message.octets), true);
@@ -191,15 +219,16 @@ impl Observer for Ladder {
         self.problem = problem.cloned();
         self.certificate =
             tls.peer_certificates().and_then(|chain| chain.first()).and_then(Certificate::read);
+        self.picture.tls();
         if self.draw {
             self.gap();
             self.rule("plaintext ends here");
-            let forgotten = match self.lines {
-                0 => "nothing: not a word was said in plaintext".to_owned(),
-                n => format!("all {n} lines the server said, and what it said it can do"),
-            };
-            self.fact("forgotten", &forgotten, QUIET);
         }
+        let forgotten = match self.lines {
+            0 => "nothing: not a word was said in plaintext".to_owned(),
+            n => format!("all {n} lines the server said, and what it said it can do"),
+        };
+        self.fact("forgotten", &forgotten, Tone::Neutral);
         let security = Security {
             version: match tls.protocol_version() {
                 Some(ProtocolVersion::TLSv1_3) => "1.3",
@@ -218,17 +247,18 @@ impl Observer for Ladder {
         if let Some(group) = &security.key_exchange {
             let _ = write!(agreed, ", {group}");
         }
-        self.fact("TLS", &agreed, Style::new());
-        if let Some(certificate) = &self.certificate {
-            self.fact("certificate", &certificate.subject, Style::new());
-            self.fact("for", &certificate.names.join(", "), Style::new());
-            self.fact("issued by", &certificate.issuer, Style::new());
+        self.fact("TLS", &agreed, Tone::Neutral);
+        if let Some(certificate) = self.certificate.take() {
+            self.fact("certificate", &certificate.subject, Tone::Neutral);
+            self.fact("for", &certificate.names.join(", "), Tone::Neutral);
+            self.fact("issued by", &certificate.issuer, Tone::Neutral);
             let until = format!("{} ({} days)", certificate.not_after, certificate.days_left);
-            self.fact("valid until", &until, Style::new());
+            self.fact("valid until", &until, Tone::Neutral);
+            self.certificate = Some(certificate);
         }
         match problem {
-            None => self.fact("verified", &format!("yes, as {}", self.asked), GOOD),
-            Some(problem) => self.fact("verified", &format!("NO: {problem}"), BAD),
+            None => self.fact("verified", &format!("yes, as {}", self.asked), Tone::Good),
+            Some(problem) => self.fact("verified", &format!("NO: {problem}"), Tone::Bad),
         }
         self.security = Some(security);
         if self.draw {

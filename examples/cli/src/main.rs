@@ -11,6 +11,7 @@ mod listen;
 mod mailbox;
 mod out;
 mod outcome;
+mod picture;
 mod probe;
 mod reach;
 mod relay;

@@ -12,6 +12,7 @@ use crate::args::Probe;
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{Failure, Report, Violation};
+use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
 use crate::url::{Scheme, Url};
 
@@ -21,15 +22,18 @@ pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
     ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
     let outcome = dialogue(args, &mut ladder);
     ladder.close();
+    let verdict = match &outcome {
+        Ok(()) => ("upgraded and verified".to_owned(), Tone::Good),
+        Err(error) => (format!("not safe to use: {error}"), Tone::Bad),
+    };
     if args.json {
         print(url, &ladder, outcome.as_ref().err());
     } else {
-        match &outcome {
-            Ok(()) => out!("  verdict: upgraded and verified\n"),
-            Err(error) => out!("  verdict: not safe to use: {error}\n"),
-        }
+        out!("  verdict: {}\n", verdict.0);
     }
-    Ok(outcome?)
+    let saved = ladder.save(args.ladder_svg.as_deref(), [verdict]);
+    outcome?;
+    saved
 }
 
 /// Prints the JSON object.

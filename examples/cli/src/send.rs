@@ -20,6 +20,7 @@ use crate::ladder::Ladder;
 use crate::mailbox::Mailbox;
 use crate::out::out;
 use crate::outcome::Failure;
+use crate::picture::Tone;
 use crate::probe;
 use crate::reach::trust;
 use crate::serve::inbox;
@@ -64,8 +65,8 @@ fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
     let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
     let title = format!("a mail to {}://{}:{}", url.scheme.name(), url.host, url.port);
     let message = message(args, &args.to)?;
-    let (outcome, ladder) = exchange(args, mailer, url, &args.to, &message, &title);
-    finish(args, url, &ladder, outcome, &args.to)
+    let (outcome, mut ladder) = exchange(args, mailer, url, &args.to, &message, &title);
+    finish(args, url, &mut ladder, outcome, &args.to)
 }
 
 /// Starts a server of our own, which ends with its one connection.
@@ -87,9 +88,9 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     let mailer = mailer(args, &url, ClientTls::with_ca_pem(made.ca.as_bytes())?)?;
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
-    let (outcome, ladder) = exchange(args, mailer, &url, &to, &message, &title);
+    let (outcome, mut ladder) = exchange(args, mailer, &url, &to, &message, &title);
     let failed = outcome.is_err();
-    finish(args, &url, &ladder, outcome, &to)?;
+    finish(args, &url, &mut ladder, outcome, &to)?;
     let arrived = server.join().map_err(|_| Failure::local("the server broke"))?;
     if failed || args.json {
         return Ok(());
@@ -169,29 +170,46 @@ fn bad(what: &'static str) -> impl Fn(starttls::ArgumentError) -> Error {
 fn finish(
     args: &Send,
     url: &Url,
-    ladder: &Ladder,
+    ladder: &mut Ladder,
     outcome: Result<Receipt, Error>,
     to: &[String],
 ) -> Result<(), Failure> {
     if args.json {
         probe::print(url, ladder, outcome.as_ref().err());
     }
+    let verdicts = match &outcome {
+        Err(error) => vec![(format!("NOT sent: {error}"), Tone::Bad)],
+        Ok(receipt) => verdicts(receipt, to),
+    };
+    let saved = ladder.save(args.ladder_svg.as_deref(), verdicts.iter().cloned());
     let receipt = outcome?;
-    let mut refused = Vec::new();
-    for (to, answer) in to.iter().zip(&receipt.recipients) {
-        if !answer.is_yes() {
-            refused.push(format!("<{to}>: {answer}"));
-        }
-        if !args.json {
-            let verdict = if answer.is_yes() { "sent to" } else { "NOT sent to" };
-            out!("  {verdict} <{to}>: {answer}");
+    if !args.json {
+        for (verdict, _) in &verdicts {
+            out!("  {verdict}");
         }
     }
+    saved?;
+    let refused: Vec<String> = to
+        .iter()
+        .zip(&receipt.recipients)
+        .filter(|(_, answer)| !answer.is_yes())
+        .map(|(to, answer)| format!("<{to}>: {answer}"))
+        .collect();
     if refused.is_empty() {
         return Ok(());
     }
     let message = format!("the server refused some recipients: {}", refused.join("; "));
     Err(Failure { message, code: 6 })
+}
+
+fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> {
+    to.iter()
+        .zip(&receipt.recipients)
+        .map(|(to, answer)| match answer.is_yes() {
+            true => (format!("sent to <{to}>: {answer}"), Tone::Good),
+            false => (format!("NOT sent to <{to}>: {answer}"), Tone::Bad),
+        })
+        .collect()
 }
 
 pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {

@@ -91,24 +91,18 @@ fn each_mail_says_what_became_of_it() {
         fs::write(place.path().join(name), format!("From: me@a.test\n{header}\nx\n"))
             .expect("written");
     }
+    #[rustfmt::skip]
     let (url, ca) = tls_scripted(&[
         &[
-            OK,
-            OK,
-            GO,
-            OK, // 1: sent
-            OK,
-            OK,
-            "550 no\r\n",
-            GO,
-            OK, // 2: to one of two
-            OK,
-            "450 later\r\n", // 3: refused
-            OK,              // RSET, and the server leaves where 5 would begin
+            OK, // EHLO
+            OK, OK, GO, OK, // 1: sent
+            OK, OK, "550 no\r\n", GO, OK, // 2: to one of two
+            OK, "450 later\r\n", // 3: refused
+            OK, // RSET, and the server leaves where 5 would begin
         ],
-        &[OK, OK, GO], // 5: again, and the server leaves behind its end
-        &[OK, OK, GO, "452 full\r\n", OK], // 6: refused; it leaves before 7 is sent
-        &[OK, OK, GO, OK, "221 bye\r\n"], // 7: again, sent
+        &[OK, OK, OK, GO], // 5: again, and the server leaves behind its end
+        &[OK, OK, OK, GO, "452 full\r\n", OK], // 6: refused; it leaves before 7 is sent
+        &[OK, OK, OK, GO, OK, "221 bye\r\n"], // 7: again, sent
     ]);
     let ca = ca.path().to_str().expect("UTF-8");
     let source = place.path().to_str().expect("UTF-8");

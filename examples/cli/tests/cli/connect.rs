@@ -105,7 +105,7 @@ fn a_server_that_cannot_be_had() {
 
 #[test]
 fn an_answer_that_is_cut_off_is_an_error() {
-    let (url, ca) = tls_scripted(&[&["250 half of"]]);
+    let (url, ca) = tls_scripted(&[&["250 ok\r\n", "250 half of"]]);
     let ca = ca.path().to_str().expect("UTF-8");
     let output =
         starttls(&["connect", &url, "--ca", ca, "--linger", "60"], b"EHLO x\r\na\r\nb\r\n");

@@ -5,3 +5,4 @@ mod bulk;
 mod commands;
 mod common;
 mod connect;
+mod picture;
