@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::common::{Identity, listen, read_to, serve};
+use starttls::lmtp::Lmtp;
 use starttls::smtp::session::{Command, Fate};
 use starttls::smtp::{Address, Domain, Envelope, Smtp};
-use starttls::{Error as Rule, server, smtp};
-use starttls_std::{Error, Observer, ServerStream, accept};
+use starttls::{Error as Rule, Policy, server, smtp};
+use starttls_std::{Error, Observer, ServerStream, Silent, accept};
 
 /// Counts how often the client spoke after it had listened.
 #[derive(Default)]
@@ -83,6 +84,39 @@ fn a_refused_mail_ends_nothing() {
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
     assert_eq!(mails.len(), 1);
+}
+
+#[test]
+fn lmtp_and_plaintext_have_connections_too() {
+    let identity = Identity::new();
+    let to = ["a@b.test", "no@b.test", "c@d.test"].map(|to| Address::new(to).expect("an address"));
+    let envelope = Envelope::new(None, &to).expect("recipients");
+
+    let (port, server) = serve::<Lmtp>(identity.inbox());
+    let mailer = identity.mailer(port);
+    let mut silent = Silent;
+    let mut connection = mailer.connect_as::<Lmtp>(&mut silent).expect("connected");
+    for n in [1, 3] {
+        let receipt = connection.send(&envelope, &b"x"[..]).expect("delivered");
+        let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
+        let [first, last] = [n, n + 1].map(|n| format!("2.0.0 Mail {n}"));
+        assert_eq!(said, [&first, "5.1.1 No such user", &last]);
+    }
+    connection.quit().expect("a goodbye");
+    assert_eq!(server.join().expect("no panic").0.len(), 4);
+
+    let mut inbox = identity.inbox();
+    inbox.config.policy = Policy::Opportunistic;
+    inbox.config.available = false;
+    let (port, server) = serve::<Smtp>(inbox);
+    let mut mailer = identity.mailer(port);
+    mailer.policy = Policy::Opportunistic;
+    let mut connection = mailer.connect().expect("connected");
+    for _ in 0..2 {
+        connection.send(&envelope, &b"x"[..]).expect("delivered");
+    }
+    connection.quit().expect("a goodbye");
+    assert!(server.join().expect("no panic").0.iter().all(|mail| !mail.encrypted));
 }
 
 /// A server that answers each line with the next of its answers, or what ends with a dot alone, and
