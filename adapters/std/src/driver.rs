@@ -112,6 +112,11 @@ impl<'o, S: Socket> Driver<'o, S> {
         self.observer
     }
 
+    #[must_use]
+    pub(crate) const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Ends the driver; anything unread is lost.
     pub fn into_stream(self) -> S {
         self.stream

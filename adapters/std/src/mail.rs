@@ -4,15 +4,16 @@ use std::io::Read;
 use std::net::TcpStream;
 
 pub use connection::{Connection, Receipt};
-use starttls::smtp::{Credentials, Dialect, Domain, Envelope, LineEnds, Session, Smtp};
+use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
 use starttls::{Client, Error as Rule, Policy, Tls};
 
 use connection::{Link, job, leave_if_rejected};
 
 use crate::driver::{Driver, Observer, Silent};
+use crate::login::Connected;
 use crate::timeouts::{Deadlines, Timeouts};
-use crate::upgrade::{Upgraded, connect_within, handshake, upgrade_or_plaintext};
-use crate::{ClientTls, Error};
+use crate::upgrade::{ClientStream, Upgraded, connect_within, handshake, upgrade_or_plaintext};
+use crate::{ClientTls, Error, Login};
 
 /// When TLS begins. Exhaustive: there is no third moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct Mailer {
     pub policy: Policy,
     /// Whom to trust.
     pub tls: ClientTls,
-    /// User name and password, 1 to 255 octets each.
-    pub credentials: Option<(String, String)>,
+    /// Who sends, if the server wants to know.
+    pub credentials: Option<Login>,
     /// How the client introduces itself.
     pub domain: String,
     /// What to do with lone CR or LF in messages.
@@ -111,12 +112,7 @@ impl Mailer {
         observer: &'m mut dyn Observer,
     ) -> Result<Connection<'m, D>, Error> {
         let domain = Domain::new(&self.domain).map_err(Error::argument("the client's name"))?;
-        let credentials = self
-            .credentials
-            .as_ref()
-            .map(|(user, password)| Credentials::new(user, password))
-            .transpose()
-            .map_err(Error::argument("the user name or password"))?;
+        self.credentials.as_ref().map_or(Ok(()), Login::check)?;
         let deadlines = Deadlines::start(self.timeouts);
         let stream = connect_within((self.host.as_str(), self.port), &deadlines)?;
         let driver = Driver::starting(stream, deadlines, observer);
@@ -124,20 +120,15 @@ impl Mailer {
             Upgraded::Tls(mut driver, tls) => {
                 let mut session = Session::<_, D>::new(tls, domain);
                 job(&mut driver, &mut session.hello()?)?;
-                if let Some(credentials) = &credentials {
-                    driver.set_secret(true);
-                    let outcome = match session.authenticate(credentials) {
-                        Ok(mut authenticate) => job(&mut driver, &mut authenticate),
-                        Err(error) => Err(error.into()),
-                    };
-                    driver.set_secret(false);
+                if let Some(login) = &self.credentials {
+                    let outcome = log_in(&mut driver, &mut session, login, &self.tls);
                     leave_if_rejected(&mut driver, &mut session, outcome)?;
                 }
                 session.set_line_ends(self.line_ends);
                 Link::Tls(driver, session)
             }
             // A password without TLS would be anyone's.
-            Upgraded::Plaintext(..) if credentials.is_some() => {
+            Upgraded::Plaintext(..) if self.credentials.is_some() => {
                 return Err(Rule::NotOffered.into());
             }
             Upgraded::Plaintext(mut driver, plaintext) => {
@@ -169,6 +160,23 @@ impl Mailer {
             }
         }
     }
+}
+
+fn log_in<D: Dialect>(
+    driver: &mut Driver<'_, ClientStream>,
+    session: &mut Session<'_, Tls, D>,
+    login: &Login,
+    tls: &ClientTls,
+) -> Result<(), Error> {
+    let connected = Connected::over(driver.stream(), tls)?;
+    let credentials = login.credentials(&connected)?;
+    driver.set_secret(true);
+    let outcome = match session.authenticate(&credentials) {
+        Ok(mut authenticate) => job(driver, &mut authenticate),
+        Err(error) => Err(error.into()),
+    };
+    driver.set_secret(false);
+    outcome
 }
 
 #[cfg(test)]

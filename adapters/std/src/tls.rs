@@ -86,6 +86,16 @@ impl ClientTls {
         Arc::clone(&self.config)
     }
 
+    /// Fills `octets` with what nobody can predict.
+    #[cfg(feature = "scram")]
+    pub(crate) fn fill_random(&self, octets: &mut [u8]) -> Result<(), Error> {
+        let random = self.config.crypto_provider().secure_random;
+        random.fill(octets).map_err(|_| Error::Argument {
+            what: "the cryptography provider",
+            why: "has no random numbers".to_owned(),
+        })
+    }
+
     /// Lets the handshake end with a certificate that does not verify, so that an
     /// [`Observer`](crate::Observer) sees it. Where the policy requires TLS it fails all the same,
     /// before anything is sent.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use starttls::smtp::session::Mechanism;
 
 use crate::url::{Scheme, Url};
 
@@ -57,9 +58,13 @@ pub(crate) struct Send {
     /// User name; needs --password-file
     #[arg(long, requires_all = ["password_file", "server"])]
     pub(crate) user: Option<String>,
-    /// File with the password in its first line
+    /// File with the password in its first line; for XOAUTH2 with the token
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Prove who you are by this mechanism only, instead of the strongest that the server offers:
+    /// SCRAM-SHA-256-PLUS, SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN or XOAUTH2
+    #[arg(long, value_name = "MECHANISM", requires = "user", value_parser = mechanism)]
+    pub(crate) auth: Option<Mechanism>,
     /// Who sends, and is told of failures; otherwise sender@localhost, or what each of many mails says
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) from: Option<String>,
@@ -69,6 +74,9 @@ pub(crate) struct Send {
     /// Write a header with this subject, and take FILE as plain text
     #[arg(long)]
     pub(crate) subject: Option<String>,
+    /// Attach this file, may be given several times; needs --subject
+    #[arg(long, value_name = "FILE", requires = "subject")]
+    pub(crate) attach: Vec<PathBuf>,
     /// Give up after so many seconds, each of many mails on its own
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
@@ -161,6 +169,14 @@ pub(crate) struct Serve {
     /// Put each mail into a file in this directory; without it, mails go to standard output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,
+}
+
+fn mechanism(text: &str) -> Result<Mechanism, String> {
+    let mut all = Mechanism::ALL.iter().copied();
+    all.find(|mechanism| mechanism.name().eq_ignore_ascii_case(text)).ok_or_else(|| {
+        let names: Vec<_> = Mechanism::ALL.iter().map(|mechanism| mechanism.name()).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -4,6 +4,7 @@ mod args;
 mod backend;
 mod bulk;
 mod certificate;
+mod compose;
 mod connect;
 mod identity;
 mod ladder;

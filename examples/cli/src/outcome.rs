@@ -66,8 +66,8 @@ fn advice(error: &Error) -> &'static str {
             "The server was too slow; raise --timeout or try again later."
         }
         Error::Protocol { error: Rule::Unsupported, .. } => {
-            "It takes no password here (leave --user out, or use its submission port), or nothing \
-             but ASCII (use --subject, which encodes the text)."
+            "It takes no password here, or not by that mechanism (leave --user or --auth out, or use \
+             its submission port), or nothing but ASCII (use --subject, which encodes the text)."
         }
         Error::Protocol { error: Rule::MessageTooLarge, .. } => {
             "Nothing was sent; make it smaller."

@@ -5,16 +5,18 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail_builder::MessageBuilder;
 use starttls::Policy;
 use starttls::lmtp::Lmtp;
+use starttls::smtp::session::Mechanism;
 use starttls::smtp::{Address, Envelope, Smtp};
-use starttls_std::{Answer, ClientTls, Deliver, Error, Mail, Mailer, Receipt, Silent, Timeouts};
+use starttls_std::{
+    Answer, ClientTls, Deliver, Error, Login, Mail, Mailer, Receipt, Silent, Timeouts,
+};
 
 use crate::args::{Send, Tls};
 use crate::bulk;
+use crate::compose;
 use crate::identity::Made;
 use crate::ladder::Ladder;
 use crate::mailbox::Mailbox;
@@ -56,7 +58,13 @@ pub(crate) fn mailer(args: &Send, url: &Url, tls: ClientTls) -> Result<Mailer, F
         Tls::Opportunistic => Policy::Opportunistic,
     };
     if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
-        mailer.credentials = Some((user.clone(), first_line(file)?));
+        let secret = first_line(file)?;
+        let login = match args.auth {
+            Some(mechanism @ Mechanism::XOAuth2) => Login::bearer(user, secret).by(mechanism),
+            Some(mechanism) => Login::new(user, secret).by(mechanism),
+            None => Login::new(user, secret),
+        };
+        mailer.credentials = Some(login);
     }
     Ok(mailer)
 }
@@ -143,10 +151,10 @@ pub(crate) fn parse<'a>(
     from: &'a str,
     to: &'a [String],
 ) -> Result<(Address<'a>, Vec<Address<'a>>), Error> {
-    let from = Address::new(from).map_err(bad("the sender's address"))?;
+    let from = Address::international(from).map_err(bad("the sender's address"))?;
     let to = to
         .iter()
-        .map(|to| Address::new(to).map_err(bad("a recipient's address")))
+        .map(|to| Address::international(to).map_err(bad("a recipient's address")))
         .collect::<Result<_, _>>()?;
     Ok((from, to))
 }
@@ -247,16 +255,7 @@ fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
     let text = String::from_utf8(text).map_err(|_| {
         Failure::local("the text is not UTF-8; send a whole message without --subject")
     })?;
-    let domain = sender(args).rsplit('@').next().unwrap_or("localhost");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    MessageBuilder::new()
-        .from(sender(args))
-        .to(to.iter().map(String::as_str).collect::<Vec<_>>())
-        .message_id(format!("{now}.{}@{domain}", std::process::id()))
-        .subject(subject)
-        .text_body(text)
-        .write_to_vec()
-        .map_err(|error| Failure::local(format!("composing the message: {error}")))
+    compose::message(sender(args), to, subject, &text, &args.attach)
 }
 
 /// Keeps what the demonstration's server receives.

@@ -156,7 +156,7 @@ fn without_tls_only_if_the_policy_says_so() {
 
     let (port, server) = serve::<Smtp>(inbox);
     mailer.port = port;
-    mailer.credentials = Some(("user".into(), "secret".into()));
+    mailer.credentials = Some(("user", "secret").into());
     let failed = send(&mailer, &["a@b.test"], b"x\r\n");
     assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::NotOffered));
     assert!(server.join().expect("no panic").0.is_empty());
@@ -180,7 +180,7 @@ fn a_stranger_gets_no_mail_and_never_a_password() {
     let (port, server) = serve::<Smtp>(stranger.inbox());
     mailer.port = port;
     mailer.policy = Policy::Opportunistic;
-    mailer.credentials = Some(("user".into(), "secret".into()));
+    mailer.credentials = Some(("user", "secret").into());
     let failed = send(&mailer, &["a@b.test"], b"x\r\n");
     assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::Unverified));
     assert!(server.join().expect("no panic").0.is_empty());

@@ -24,7 +24,7 @@ fn mail_from_a_user() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(submission(&identity));
     let mut mailer = identity.mailer(port);
-    mailer.credentials = Some(("user".into(), "secret".into()));
+    mailer.credentials = Some(("user", "secret").into());
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
@@ -35,10 +35,9 @@ fn mail_from_a_user() {
 #[test]
 fn no_mail_from_anybody_else() {
     let identity = Identity::new();
-    for (credentials, expected) in [
-        (Some(("user".into(), "wrong".into())), (Command::Auth, 535)),
-        (None, (Command::Mail, 530)),
-    ] {
+    for (credentials, expected) in
+        [(Some(("user", "wrong").into()), (Command::Auth, 535)), (None, (Command::Mail, 530))]
+    {
         let (port, server) = serve::<Smtp>(submission(&identity));
         let mut mailer = identity.mailer(port);
         mailer.credentials = credentials;

@@ -4,5 +4,6 @@ mod backend;
 mod bulk;
 mod commands;
 mod common;
+mod compose;
 mod connect;
 mod picture;

@@ -1,0 +1,80 @@
+//! A message of text and files, with a header.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use starttls::ArgumentError;
+use starttls::smtp::message::{Attachment, Date, Mailbox};
+use starttls::smtp::{Address, Message};
+use starttls_std::Composed;
+
+use crate::outcome::Failure;
+
+/// The whole message, as it is sent.
+pub(crate) fn message(
+    from: &str,
+    to: &[String],
+    subject: &str,
+    text: &str,
+    files: &[PathBuf],
+) -> Result<Vec<u8>, Failure> {
+    let from_mailbox = mailbox(from, "the sender's address")?;
+    let to =
+        to.iter().map(|to| mailbox(to, "a recipient's address")).collect::<Result<Vec<_>, _>>()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let domain = from.rsplit('@').next().unwrap_or("localhost");
+    let id = format!("{}.{}@{domain}", now.as_nanos(), std::process::id());
+    let attached = files.iter().map(|path| attachment(path)).collect::<Result<Vec<_>, _>>()?;
+    let attachments = attached
+        .iter()
+        .zip(files)
+        .map(|((content_type, name, octets), path)| {
+            let attachment = Attachment::new(content_type, name).map_err(bad(&path.display()))?;
+            Ok(attachment.with_size(octets.len()))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let message = Message::new(from_mailbox, &to)
+        .with_subject(subject)
+        .map_err(bad(&"the subject"))?
+        .with_date(Date::utc(now.as_secs()).map_err(bad(&"the clock"))?)
+        .with_id(&id)
+        .map_err(bad(&"the sender's domain"))?
+        .with_text(text)
+        .with_attachments(&attachments);
+    let contents: Vec<Box<dyn Read + '_>> =
+        attached.iter().map(|(_, _, octets)| Box::new(&octets[..]) as _).collect();
+    let mut composed = Vec::new();
+    Composed::new(&message, contents)?
+        .read_to_end(&mut composed)
+        .map_err(|error| Failure::local(format!("composing the message: {error}")))?;
+    Ok(composed)
+}
+
+fn mailbox<'a>(address: &'a str, what: &str) -> Result<Mailbox<'a>, Failure> {
+    Address::international(address).map(Mailbox::new).map_err(bad(&what))
+}
+
+/// What a file is, what it is called, and what is in it.
+fn attachment(path: &Path) -> Result<(String, String, Vec<u8>), Failure> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+        Failure::local(format!("{}: the name of a file has to be UTF-8", path.display()))
+    })?;
+    let mut octets = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut octets))
+        .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?;
+    let guess = mime_guess::from_path(path).first_or_octet_stream();
+    // Whole messages would be read as such; as a file they are octets.
+    let content_type = match guess.type_().as_str() {
+        "message" | "multipart" => "application/octet-stream".to_owned(),
+        _ => guess.essence_str().to_owned(),
+    };
+    Ok((content_type, name.to_owned(), octets))
+}
+
+fn bad(what: &dyn std::fmt::Display) -> impl FnOnce(ArgumentError) -> Failure {
+    let what = what.to_string();
+    move |why| Failure::local(format!("{what} {why}"))
+}
