@@ -8,7 +8,8 @@ use core::fmt::Debug;
 use libfuzzer_sys::fuzz_target;
 use starttls::smtp::session::{Event, Exchange};
 use starttls::smtp::{
-    Address, Credentials, Dialect, Domain, Envelope, LineEnds, Session, Smtp, Stuffer,
+    Address, ChannelBinding, Credentials, Dialect, Domain, Envelope, LineEnds, Nonce, Session,
+    Smtp, Stuffer,
 };
 use starttls::{Channel, Error, Machine, Plaintext, Policy, Step, Tls, Verification, lmtp};
 use starttls_fuzz::{
@@ -19,9 +20,12 @@ use starttls_fuzz::{
 fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
     (false, false) => all::<_, Smtp>(&case, tls, log_in),
     (true, false) => all::<_, lmtp::Lmtp>(&case, tls, log_in),
-    (false, true) => all::<_, Smtp>(&case, |_| plaintext(), |_, _| None),
-    (true, true) => all::<_, lmtp::Lmtp>(&case, |_| plaintext(), |_, _| None),
+    (false, true) => all::<_, Smtp>(&case, |_| plaintext(), |_, _, _| None),
+    (true, true) => all::<_, lmtp::Lmtp>(&case, |_| plaintext(), |_, _, _| None),
 });
+
+/// What the rows of the tables have for SCRAM.
+const NONCE: Nonce = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 
 fn tls(case: &Case<'_>) -> Tls {
     let verification = if case.bit(2) { Verification::Unverified } else { Verification::Verified };
@@ -32,13 +36,23 @@ fn tls(case: &Case<'_>) -> Tls {
     }
 }
 
-type Login<C, D> = fn(&mut Session<'static, C, D>, &mut Talk<'_, '_>) -> Option<Outcome>;
+type Login<C, D> = fn(&mut Session<'static, C, D>, &Case<'_>, &mut Talk<'_, '_>) -> Option<Outcome>;
 
 fn log_in<D: Dialect + Debug>(
     session: &mut Session<'static, Tls, D>,
+    case: &Case<'_>,
     talk: &mut Talk<'_, '_>,
 ) -> Option<Outcome> {
-    let credentials = Credentials::new("tim", "tanstaaf").expect("valid");
+    let password = Credentials::new("tim", "secret").expect("valid");
+    let credentials = match (case.bit(6), case.bit(7)) {
+        (false, false) => password,
+        (true, false) => password.with_nonce(&NONCE),
+        (true, true) => password
+            .with_nonce(&NONCE)
+            .with_binding(ChannelBinding::Exporter(&[7; 32]))
+            .expect("valid"),
+        (false, true) => Credentials::bearer("tim", "token").expect("valid"),
+    };
     let verified = session.channel().verification() == Verification::Verified;
     match session.authenticate(&credentials) {
         Ok(mut job) => {
@@ -83,7 +97,7 @@ impl Talk<'_, '_> {
                     | Event::Rejected { .. }
                     | Event::NoRecipients
                     | Event::Delivered => Go::Stop,
-                    Event::Body(_) => {
+                    Event::Body(_) | Event::Chunks => {
                         body(job, run);
                         Go::On
                     }
@@ -112,22 +126,33 @@ fn jobs<C: Channel, D: Dialect>(
     if hello != Outcome::Ended {
         return Ok(hello);
     }
-    if let Some(outcome @ Outcome::Over(_)) = log_in(session, talk) {
+    if let Some(outcome @ Outcome::Over(_)) = log_in(session, case, talk) {
         return Ok(outcome);
     }
     let to = ["a@example.org", "\"b >\"@[192.0.2.1]", "c@d"];
     let to = to.map(|to| Address::new(to).expect("valid"));
     let envelope = Envelope::new(None, &to).expect("recipients");
     let message = message(case);
-    for _ in 0..2 {
+    for mail in 0..2 {
+        let in_chunks = mail == 1 && session.extensions().chunking();
         let mut lone = false;
-        let sent = talk.over(&mut session.send(&envelope)?, |job, run| {
-            let mut rooms = case.choices().map(|n| usize::from(n).max(Stuffer::MIN_OUTPUT));
-            let mut rest = &message[..];
+        let mut rest = &message[..];
+        let job =
+            if in_chunks { session.send_chunks(&envelope)? } else { session.send(&envelope)? };
+        let sent = talk.over(&mut { job }, |job, run| {
+            let mut rooms = case.choices().map(usize::from);
             let wire = run.trace.len();
             while !rest.is_empty() && !lone {
-                let mut output = vec![0; rooms.next().unwrap_or(2)];
-                match job.body(&mut rest, &mut output) {
+                let least = if in_chunks { 40 } else { Stuffer::MIN_OUTPUT };
+                let mut output = vec![0; rooms.next().unwrap_or_default().max(least)];
+                let written = if in_chunks {
+                    job.chunk(&mut rest, &mut output)
+                } else {
+                    job.body(&mut rest, &mut output)
+                };
+                match written {
+                    // The server has to answer first.
+                    Ok(0) if in_chunks && !rest.is_empty() => return,
                     Ok(n) => run.body(&output[..n]),
                     Err(error) => {
                         assert!(matches!(error, Error::BareLineEnd | Error::LineTooLong));
@@ -136,7 +161,7 @@ fn jobs<C: Channel, D: Dialect>(
                 }
             }
             lone |= job.finish().is_err();
-            if let Some(Entry::Body(wire)) = run.trace.get(wire) {
+            if let (Some(Entry::Body(wire)), false) = (run.trace.get(wire), in_chunks) {
                 assert_unfinished(wire);
             }
         });
@@ -216,6 +241,10 @@ fn any_order<C: Channel + Debug, D: Dialect>(case: &Case<'_>, mut session: Sessi
             0 | 1 => session.hello().map(|mut job| place.drive(&mut job, choice)),
             2 => session.reset().map(|mut job| place.drive(&mut job, choice)),
             3 => session.quit().map(|mut job| place.drive(&mut job, choice)),
+            4 if choice & 0x40 != 0 => session
+                .send_chunks(&envelope)
+                .map(|mut job| place.drive(&mut job, choice))
+                .or_else(|error| if error == Error::Unsupported { Ok(()) } else { Err(error) }),
             4 => session.send(&envelope).map(|mut job| {
                 let ours = job.finish().err().is_none_or(Error::is_ours);
                 assert!(ours || place.failed.is_some());

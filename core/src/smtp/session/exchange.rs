@@ -103,12 +103,13 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     ) -> Result<Step<Event<'i>>, Error> {
         let mut rest = *input;
         let line = self.lines.next(&mut rest)?;
-        match (line, job) {
-            (Some(line), Job::Authenticate(mechanism, credentials)) if rest.is_empty() => {
-                let challenge = line.get(4..).unwrap_or_default();
-                self.put_response(mechanism, challenge, credentials, &mut out)?;
-            }
-            _ => return Err(Error::Unsolicited),
+        let (Some(line), Job::Authenticate(mechanism, credentials)) = (line, job) else {
+            return Err(Error::OutOfOrder);
+        };
+        let challenge = line.get(4..).unwrap_or_default();
+        self.put_response(mechanism, challenge, credentials, &mut out)?;
+        if !rest.is_empty() {
+            return Err(Error::Unsolicited);
         }
         let written = out.finish()?;
         *input = rest;
