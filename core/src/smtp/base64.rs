@@ -7,53 +7,66 @@ use crate::wire::Writer;
 #[derive(Debug)]
 pub(super) struct Encoder<'w, 'o> {
     out: &'w mut Writer<'o>,
-    group: [u8; 3],
-    filled: usize,
+    /// The octets so far, of which the last `waiting` bits are not written.
+    bits: u32,
+    waiting: u32,
 }
 
 impl<'w, 'o> Encoder<'w, 'o> {
     pub(super) fn new(out: &'w mut Writer<'o>) -> Self {
-        Self { out, group: [0; 3], filled: 0 }
+        Self { out, bits: 0, waiting: 0 }
     }
 
     pub(super) fn put(&mut self, octets: &[u8]) {
         for octet in octets {
-            if let Some(place) = self.group.get_mut(self.filled) {
-                *place = *octet;
-            }
-            self.filled = self.filled.wrapping_add(1);
-            if self.filled >= 3 {
-                self.flush();
+            self.bits = self.bits << 8 | u32::from(*octet);
+            self.waiting = self.waiting.wrapping_add(8);
+            while self.waiting >= 6 {
+                self.put_character();
+                self.waiting = self.waiting.wrapping_sub(6);
             }
         }
     }
 
-    /// Writes what is left, padded.
+    /// Writes what is left, padded: each `=` stands for two bits.
     pub(super) fn finish(mut self) {
-        if self.filled > 0 {
-            self.flush();
+        if self.waiting > 0 {
+            self.put_character();
+            while self.waiting < 6 {
+                self.out.push(b'=');
+                self.waiting = self.waiting.wrapping_add(2);
+            }
         }
     }
 
-    fn flush(&mut self) {
-        for octet in group(self.group, self.filled) {
-            self.out.push(octet);
-        }
-        (self.group, self.filled) = ([0; 3], 0);
+    /// Writes the first six bits that wait, zeros behind them.
+    fn put_character(&mut self) {
+        let [.., first] = (self.bits << 8).wrapping_shr(self.waiting).to_be_bytes();
+        self.out.push(character(first));
     }
 }
 
 /// The four characters of the first `filled` octets.
-pub(super) fn group(octets: [u8; 3], filled: usize) -> [u8; 4] {
-    // As if it were full: for one length only, the library's encoder is small, and never fails.
-    let mut encoded = [0; 4];
-    let _ = Base64::encode(&octets, &mut encoded);
-    for (octet, place) in encoded.iter_mut().zip(0..) {
-        if place > filled {
-            *octet = b'=';
-        }
+pub(super) fn group([a, b, c]: [u8; 3], filled: usize) -> [u8; 4] {
+    let mut bits = u32::from_be_bytes([a, b, c, 0]);
+    let mut encoded = [b'='; 4];
+    for place in encoded.iter_mut().take(filled.saturating_add(1)) {
+        let [first, ..] = bits.to_be_bytes();
+        *place = character(first);
+        bits <<= 6;
     }
     encoded
+}
+
+/// The character of the first six bits.
+///
+/// One by one: the library's encoder takes a time that tells nothing of the octets, and is small
+/// where only the first character of a group is used.
+fn character(octet: u8) -> u8 {
+    let mut encoded = [0; 4];
+    let _ = Base64::encode(&[octet], &mut encoded);
+    let [first, ..] = encoded;
+    first
 }
 
 /// Groups of four characters, decoded in a time that does not tell what they are.

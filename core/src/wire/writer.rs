@@ -18,7 +18,7 @@ impl<'o> Writer<'o> {
         if let Some(place) = self.output.get_mut(self.needed) {
             *place = octet;
         }
-        self.needed = self.needed.saturating_add(1);
+        self.needed = self.needed.wrapping_add(1);
     }
 
     /// Appends `octets`, as far as they fit.
