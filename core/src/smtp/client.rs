@@ -12,7 +12,7 @@ use crate::{Error, Policy, Protocol};
 #[derive(Debug)]
 pub struct ClientGrammar<'a, D> {
     domain: Domain<'a>,
-    code: [u8; 3],
+    code: u16,
     offered: bool,
     dialect: PhantomData<D>,
 }
@@ -43,12 +43,12 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
         if !reply.is_last() {
             return Ok(client::Reply::More);
         }
-        match (phase, reply.digits()) {
-            (Phase::Greeting | Phase::Upgrade, b"220")
-            | (Phase::Capabilities | Phase::Fallback, b"250") => Ok(client::Reply::Yes),
-            (_, b"421") => Ok(client::Reply::Closing),
-            (_, [b'4', ..]) => Ok(client::Reply::NotNow),
-            (_, [b'5', ..]) => Ok(client::Reply::No),
+        match (phase, reply.code()) {
+            (Phase::Greeting | Phase::Upgrade, 220)
+            | (Phase::Capabilities | Phase::Fallback, 250) => Ok(client::Reply::Yes),
+            (_, 421) => Ok(client::Reply::Closing),
+            (_, 400..=499) => Ok(client::Reply::NotNow),
+            (_, 500..) => Ok(client::Reply::No),
             _ => Err(Error::UnexpectedReply),
         }
     }

@@ -16,18 +16,18 @@ pub struct Envelope<'a> {
     to: &'a [Address<'a>],
     size: Option<usize>,
     /// The bits of the extensions that such a mail needs.
-    needs: u8,
+    needs: u16,
     #[cfg(feature = "extensions")]
     dsn: Request<'a>,
 }
 
 /// What MAIL says of each extension that the mail needs.
-const PARAMETERS: &[(u8, &[u8])] = &[
-    (EIGHT_BIT_MIME, b" BODY=8BITMIME"),
+const PARAMETERS: &[(u16, &str)] = &[
+    (EIGHT_BIT_MIME, " BODY=8BITMIME"),
     #[cfg(feature = "extensions")]
-    (SMTP_UTF8, b" SMTPUTF8"),
+    (SMTP_UTF8, " SMTPUTF8"),
     #[cfg(feature = "extensions")]
-    (REQUIRE_TLS, b" REQUIRETLS"),
+    (REQUIRE_TLS, " REQUIRETLS"),
 ];
 
 impl<'a> Envelope<'a> {
@@ -146,7 +146,7 @@ impl<'a> Envelope<'a> {
         }
         for (extension, text) in PARAMETERS {
             if self.needs & extension != 0 {
-                out.put(text);
+                out.put(text.as_bytes());
             }
         }
         #[cfg(feature = "extensions")]

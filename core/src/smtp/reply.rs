@@ -5,27 +5,27 @@ use crate::{Error, Untrusted};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reply<'i> {
-    code: [u8; 3],
+    code: u16,
     last: bool,
     text: Untrusted<'i>,
 }
 
 impl<'i> Reply<'i> {
     pub(crate) fn parse(line: &'i [u8]) -> Result<Self, Error> {
-        let [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line else {
-            return Err(Error::Syntax);
-        };
-        let (last, text) = match rest {
-            [] => (true, rest),
-            [b' ', text @ ..] => (true, text),
-            [b'-', text @ ..] => (false, text),
-            _ => return Err(Error::Syntax),
-        };
-        Ok(Self { code: [*a, *b, *c], last, text: Untrusted(text) })
+        let (digits, rest) = line.split_at_checked(3).unwrap_or_default();
+        match (decimal(digits), rest) {
+            (Some(code @ 200..=599), [] | [b' ' | b'-', ..]) => Ok(Self {
+                #[expect(clippy::cast_possible_truncation, reason = "three digits")]
+                code: code as u16,
+                last: !matches!(rest, [b'-', ..]),
+                text: Untrusted(rest.get(1..).unwrap_or_default()),
+            }),
+            _ => Err(Error::Syntax),
+        }
     }
 
     /// Parses the line and holds it against the lines before it: all have one code.
-    pub(crate) fn follow(line: &'i [u8], code: &mut [u8; 3]) -> Result<Self, Error> {
+    pub(crate) fn follow(line: &'i [u8], code: &mut u16) -> Result<Self, Error> {
         let reply = Self::parse(line)?;
         if *code != FIRST && *code != reply.code {
             return Err(Error::MixedCodes);
@@ -36,14 +36,8 @@ impl<'i> Reply<'i> {
 
     /// The three digits, 200 to 599.
     #[must_use]
-    pub fn code(&self) -> u16 {
+    pub const fn code(&self) -> u16 {
         self.code
-            .iter()
-            .fold(0, |code: u16, digit| code.wrapping_mul(10).wrapping_add(u16::from(digit & 0xf)))
-    }
-
-    pub(crate) const fn digits(&self) -> &[u8; 3] {
-        &self.code
     }
 
     /// Whether the reply ends with this line.
@@ -61,14 +55,13 @@ impl<'i> Reply<'i> {
     /// The enhanced status code in front of the text, where the server puts one (RFC 2034).
     #[must_use]
     pub fn status(&self) -> Option<Status> {
-        let [class, ..] = self.code;
-        Status::read(class, self.text.0)
+        Status::read(self.code / 100, self.text.0)
     }
 
     /// Whether it is worth trying again later: 4yz.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self.code, [b'4', ..])
+        matches!(self.code, 400..=499)
     }
 }
 
@@ -90,7 +83,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// No line of the reply has been read.
-pub(crate) const FIRST: [u8; 3] = [0; 3];
+pub(crate) const FIRST: u16 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -12,15 +12,16 @@ pub struct Status {
 impl Status {
     /// Reads the code in front of a reply's text; it has to be of the reply's own class (RFC 2034
     /// §4).
-    pub(super) fn read(class: u8, text: &[u8]) -> Option<Self> {
+    pub(super) fn read(class: u16, text: &[u8]) -> Option<Self> {
         let [first @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text else { return None };
-        if *first != class {
+        let own = *first & 0xf;
+        if u16::from(own) != class {
             return None;
         }
         let (subject, rest) = number(rest)?;
         let [b'.', rest @ ..] = rest else { return None };
         let (detail, rest) = number(rest)?;
-        matches!(rest, [] | [b' ', ..]).then_some(Self { class: class & 0xf, subject, detail })
+        matches!(rest, [] | [b' ', ..]).then_some(Self { class: own, subject, detail })
     }
 
     /// 2 for success, 4 for a failure that may pass, 5 for one that stays.
@@ -87,13 +88,13 @@ mod tests {
             ("", None),
         ] {
             let mut shown = heapless::String::<16>::new();
-            let status = Status::read(b'2', text.as_bytes());
+            let status = Status::read(2, text.as_bytes());
             if let Some(status) = status {
                 write!(shown, "{status}").expect("16 octets are enough");
             }
             assert_eq!(status.map(|_| shown.as_str()), expected, "{text:?}");
         }
-        let status = Status::read(b'5', b"5.7.8 Wrong password").expect("a code");
+        let status = Status::read(5, b"5.7.8 Wrong password").expect("a code");
         assert_eq!((status.class(), status.subject(), status.detail()), (5, 7, 8));
     }
 }

@@ -219,18 +219,21 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         job: Job<'_>,
         reply: Reply<'i>,
     ) -> Result<Event<'i>, Error> {
-        let digits = reply.digits();
-        let [class, ..] = *digits;
-        let yes = match command {
-            Command::Greeting => digits == b"220",
-            Command::Hello | Command::Helo => digits == b"250",
-            Command::Auth => digits == b"235" && job.is_proven(self.round),
-            Command::Data => digits == b"354",
-            // Whatever the server says to that, it was the last word.
-            Command::Quit => true,
-            _ => class == b'2',
+        let expected = match command {
+            Command::Greeting => 220,
+            Command::Hello | Command::Helo => 250,
+            Command::Auth => 235,
+            Command::Data => 354,
+            _ => 0,
         };
-        if !yes && !matches!(class, b'4' | b'5') {
+        let yes = match reply.code() {
+            // Whatever the server says to QUIT, it was the last word.
+            _ if command == Command::Quit => true,
+            235 if command == Command::Auth => job.is_proven(self.round),
+            200..=299 if expected == 0 => true,
+            code => code == expected,
+        };
+        if !yes && reply.code() < 400 {
             return Err(Error::UnexpectedReply);
         }
         self.pending = self.pending.saturating_sub(1);
@@ -242,7 +245,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             (Command::Greeting, _) if yes => {
                 (state, event) = (State::Ask(Command::Hello), Event::Received(reply));
             }
-            (Command::Hello, _) if class == b'5' && D::IS_SMTP && self.channel.is_plaintext() => {
+            (Command::Hello, _) if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() => {
                 self.extensions = Extensions::default();
                 (state, event) = (State::Ask(Command::Helo), Event::Received(reply));
             }

@@ -131,7 +131,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             State::Await(command) if self.stale == 0 => Some(command),
             _ => None,
         };
-        if command == Some(Command::Auth) && reply.digits() == b"334" && reply.is_last() {
+        if command == Some(Command::Auth) && reply.code() == 334 && reply.is_last() {
             if !job.responds(self.round) {
                 return Err(Error::UnexpectedReply);
             }
@@ -151,7 +151,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             Event::Received(reply)
         } else {
             self.frames = 0;
-            if reply.digits() == b"421" && command != Some(Command::Quit) {
+            if reply.code() == 421 && command != Some(Command::Quit) {
                 if D::IS_SMTP && command == Some(Command::Message) {
                     self.fate = Fate::NotAccepted;
                 }
@@ -161,7 +161,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 Some(command) => self.answered(command, job, reply)?,
                 None => {
                     self.stale = self.stale.wrapping_sub(1);
-                    self.waits_in_vain = self.stale == 0 && reply.digits() == b"354";
+                    self.waits_in_vain = self.stale == 0 && reply.code() == 354;
                     Event::Received(reply)
                 }
             }

@@ -5,66 +5,69 @@ use crate::smtp::reply::decimal;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extensions {
-    set: u8,
-    mechanisms: u8,
+    set: u16,
+    mechanisms: u16,
     max_size: usize,
 }
 
 /// Each keyword has the bit of its place.
-const KEYWORDS: &[&[u8]] = &[
-    b"SIZE",
-    b"8BITMIME",
-    b"PIPELINING",
-    b"ENHANCEDSTATUSCODES",
+const KEYWORDS: &[&str] = &[
+    "SIZE",
+    "AUTH",
+    "8BITMIME",
+    "PIPELINING",
+    "ENHANCEDSTATUSCODES",
     #[cfg(feature = "extensions")]
-    b"SMTPUTF8",
+    "SMTPUTF8",
     #[cfg(feature = "extensions")]
-    b"DSN",
+    "DSN",
     #[cfg(feature = "extensions")]
-    b"REQUIRETLS",
+    "REQUIRETLS",
     #[cfg(feature = "extensions")]
-    b"CHUNKING",
+    "CHUNKING",
 ];
 
-const SIZE: u8 = 1;
-pub(in crate::smtp) const EIGHT_BIT_MIME: u8 = 1 << 1;
-const PIPELINING: u8 = 1 << 2;
-const ENHANCED_STATUS_CODES: u8 = 1 << 3;
-pub(in crate::smtp) const SMTP_UTF8: u8 = 1 << 4;
+/// The bit of the word's place in the table; 0 if it is not there.
+fn bit(table: &[&str], word: &[u8]) -> u16 {
+    let mut bit = 1;
+    for name in table {
+        if name.as_bytes().eq_ignore_ascii_case(word) {
+            return bit;
+        }
+        bit <<= 1;
+    }
+    0
+}
+
+const SIZE: u16 = 1;
+const AUTH: u16 = 1 << 1;
+pub(in crate::smtp) const EIGHT_BIT_MIME: u16 = 1 << 2;
+const PIPELINING: u16 = 1 << 3;
+const ENHANCED_STATUS_CODES: u16 = 1 << 4;
+pub(in crate::smtp) const SMTP_UTF8: u16 = 1 << 5;
 #[cfg(feature = "extensions")]
-pub(in crate::smtp) const DSN: u8 = 1 << 5;
-pub(in crate::smtp) const REQUIRE_TLS: u8 = 1 << 6;
+pub(in crate::smtp) const DSN: u16 = 1 << 6;
+pub(in crate::smtp) const REQUIRE_TLS: u16 = 1 << 7;
 #[cfg(feature = "extensions")]
-const CHUNKING: u8 = 1 << 7;
+const CHUNKING: u16 = 1 << 8;
 
 impl Extensions {
     /// Takes one line of the answer to EHLO, behind its code.
     pub(super) fn read(&mut self, line: &[u8]) {
         let mut words = line.split(|octet| *octet == b' ');
-        let name = words.next().unwrap_or_default();
-        let mut bit = 1;
-        for keyword in KEYWORDS {
-            if name.eq_ignore_ascii_case(keyword) {
-                self.set |= bit;
-            }
-            bit <<= 1;
-        }
-        let is_auth = name.eq_ignore_ascii_case(b"AUTH");
-        let is_size = name.eq_ignore_ascii_case(b"SIZE");
+        let keyword = bit(KEYWORDS, words.next().unwrap_or_default());
+        self.set |= keyword;
         for word in words {
-            if is_size && !word.is_empty() {
-                self.max_size = decimal(word).unwrap_or_default();
-            }
-            for mechanism in Mechanism::ALL {
-                if is_auth && word.eq_ignore_ascii_case(mechanism.name().as_bytes()) {
-                    self.mechanisms |= mechanism.bit();
-                }
+            match keyword {
+                AUTH => self.mechanisms |= bit(Mechanism::NAMES, word),
+                SIZE => self.max_size = decimal(word).unwrap_or(self.max_size),
+                _ => {}
             }
         }
     }
 
     /// Whether all of these are offered.
-    pub(in crate::smtp) const fn has(self, extensions: u8) -> bool {
+    pub(in crate::smtp) const fn has(self, extensions: u16) -> bool {
         self.set & extensions == extensions
     }
 

@@ -67,9 +67,22 @@ impl Mechanism {
         }
     }
 
-    /// Its bit in a set of mechanisms.
-    pub(super) const fn bit(self) -> u8 {
-        1 << self as u8
+    /// Each has the bit of its name's place in a set of mechanisms.
+    pub(super) const NAMES: &'static [&'static str] = &[
+        Self::Plain.name(),
+        Self::Login.name(),
+        #[cfg(feature = "cram-md5")]
+        Self::CramMd5.name(),
+        #[cfg(feature = "xoauth2")]
+        Self::XOAuth2.name(),
+        #[cfg(feature = "scram")]
+        Self::ScramSha256.name(),
+        #[cfg(feature = "scram")]
+        Self::ScramSha256Plus.name(),
+    ];
+
+    pub(super) const fn bit(self) -> u16 {
+        1 << self as u16
     }
 
     /// After how many responses of the client the server may say yes.

@@ -73,7 +73,7 @@ pub struct Session<'a, C, D = Smtp> {
     channel: C,
     dialect: PhantomData<D>,
     lines: Lines<MAX_LINE>,
-    code: [u8; 3],
+    code: u16,
     frames: u8,
     state: State,
     extensions: Extensions,
