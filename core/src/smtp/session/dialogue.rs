@@ -1,6 +1,6 @@
 //! What each job says, and what the answers lead to.
 
-use super::{Command, Event, Extensions, Fate, Mechanism, Session, State};
+use super::{Command, Event, Extensions, Fate, Session, State};
 use crate::smtp::limits::{MAX_DOMAIN, MAX_ID, MAX_LINE, MAX_ORIGINAL, MAX_PATH};
 use crate::smtp::reply::Reply;
 use crate::smtp::{Address, Credentials, Dialect, Envelope};
@@ -38,7 +38,7 @@ const MAX_PENDING: u8 = 128;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Job<'m> {
     Hello,
-    Authenticate(Mechanism, &'m Credentials<'m>),
+    Authenticate(&'m Credentials<'m>),
     Send(&'m Envelope<'m>),
     #[cfg(feature = "extensions")]
     SendChunks(&'m Envelope<'m>),
@@ -46,17 +46,28 @@ pub(super) enum Job<'m> {
     Quit,
 }
 
+/// What an [`Exchange`](super::Exchange) does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Hello,
+    Authenticate,
+    Send,
+    #[cfg(feature = "extensions")]
+    SendChunks,
+    Reset,
+    Quit,
+}
+
 impl<'m> Job<'m> {
-    /// The command it begins with; `dirty` if a transaction has to be ended first.
-    pub(super) const fn first(self, dirty: bool) -> Option<Command> {
+    pub(super) const fn kind(self) -> Kind {
         match self {
-            // A session begins with it, and it is not said twice.
-            Self::Hello => None,
-            Self::Authenticate(..) => Some(Command::Auth),
-            Self::Reset => Some(Command::Reset),
-            Self::Quit => Some(Command::Quit),
-            _ if dirty => Some(Command::Reset),
-            _ => Some(Command::Mail),
+            Self::Hello => Kind::Hello,
+            Self::Authenticate(_) => Kind::Authenticate,
+            Self::Send(_) => Kind::Send,
+            #[cfg(feature = "extensions")]
+            Self::SendChunks(_) => Kind::SendChunks,
+            Self::Reset => Kind::Reset,
+            Self::Quit => Kind::Quit,
         }
     }
 
@@ -76,39 +87,6 @@ impl<'m> Job<'m> {
         return matches!(self, Self::SendChunks(_));
         #[cfg(not(feature = "extensions"))]
         false
-    }
-
-    /// The state in which the server waits for the message.
-    pub(super) const fn message_state(self) -> State {
-        match self {
-            #[cfg(feature = "extensions")]
-            Self::SendChunks(_) => State::Await(Command::Chunk),
-            _ => State::Body,
-        }
-    }
-
-    /// Whether everything was said that proves who the client is.
-    const fn is_proven(self, round: u8) -> bool {
-        matches!(self, Self::Authenticate(mechanism, _) if round == mechanism.rounds())
-    }
-
-    /// Whether the client has something to say to another challenge.
-    pub(super) const fn responds(self, round: u8) -> bool {
-        matches!(self, Self::Authenticate(mechanism, _) if mechanism.responds(round))
-    }
-
-    /// Whether the command is one of this job's.
-    pub(super) const fn owns(self, command: Command) -> bool {
-        match command {
-            Command::Greeting | Command::Hello | Command::Helo => matches!(self, Self::Hello),
-            Command::Auth => matches!(self, Self::Authenticate(..)),
-            Command::Reset => matches!(self, Self::Reset) || self.envelope().is_some(),
-            Command::Quit => matches!(self, Self::Quit),
-            #[cfg(feature = "extensions")]
-            Command::Chunk => self.is_in_chunks(),
-            Command::Data => matches!(self, Self::Send(_)),
-            _ => self.envelope().is_some(),
-        }
     }
 }
 
@@ -192,8 +170,8 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 out.push(b' ');
                 out.put(self.domain.as_str().as_bytes());
             }
-            (_, Job::Authenticate(mechanism, credentials)) => {
-                self.round = mechanism.begin(credentials, out);
+            (_, Job::Authenticate(credentials)) => {
+                self.round = self.mechanism.begin(credentials, out);
             }
             _ => {}
         }
@@ -229,7 +207,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         let yes = match reply.code() {
             // Whatever the server says to QUIT, it was the last word.
             _ if command == Command::Quit => true,
-            235 if command == Command::Auth => job.is_proven(self.round),
+            235 if command == Command::Auth => self.round == self.mechanism.rounds(),
             200..=299 if expected == 0 => true,
             code => code == expected,
         };

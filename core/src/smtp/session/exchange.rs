@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::dialogue::{self, Job};
+use super::dialogue::{self, Job, Kind};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
 use crate::smtp::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
@@ -34,7 +34,11 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// # Errors
     /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
-        self.awaits(self.job.message_state())?;
+        match self.session.job {
+            #[cfg(feature = "extensions")]
+            Kind::SendChunks => self.awaits(State::Await(Command::Chunk))?,
+            _ => self.awaits(State::Body)?,
+        }
         self.session.stuffer.end()?;
         self.session.state = State::Ask(Command::Message);
         Ok(())
@@ -103,11 +107,11 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     ) -> Result<Step<Event<'i>>, Error> {
         let mut rest = *input;
         let line = self.lines.next(&mut rest)?;
-        let (Some(line), Job::Authenticate(mechanism, credentials)) = (line, job) else {
+        let (Some(line), Job::Authenticate(credentials)) = (line, job) else {
             return Err(Error::OutOfOrder);
         };
         let challenge = line.get(4..).unwrap_or_default();
-        self.put_response(mechanism, challenge, credentials, &mut out)?;
+        self.put_response(challenge, credentials, &mut out)?;
         if !rest.is_empty() {
             return Err(Error::Unsolicited);
         }
@@ -132,7 +136,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             _ => None,
         };
         if command == Some(Command::Auth) && reply.code() == 334 && reply.is_last() {
-            if !job.responds(self.round) {
+            if !self.mechanism.responds(self.round) {
                 return Err(Error::UnexpectedReply);
             }
             // The challenge stays in the input until it is answered.

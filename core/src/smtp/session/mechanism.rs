@@ -169,12 +169,12 @@ impl<C, D> Session<'_, C, D> {
     /// Prints the client's next response, which answers `challenge`, in base64.
     pub(super) fn put_response(
         &mut self,
-        mechanism: Mechanism,
         challenge: &[u8],
         credentials: &Credentials<'_>,
         out: &mut Writer<'_>,
     ) -> Result<(), Error> {
         let _ = challenge;
+        let mechanism = self.mechanism;
         match (mechanism, self.round) {
             #[cfg(feature = "cram-md5")]
             (Mechanism::CramMd5, _) => cram_md5::put(credentials, challenge, out)?,

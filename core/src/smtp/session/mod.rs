@@ -10,7 +10,7 @@ mod mechanism;
 
 use core::marker::PhantomData;
 
-use dialogue::Job;
+use dialogue::{Job, Kind};
 pub use event::{Command, Event, Fate};
 pub use exchange::Exchange;
 #[cfg(feature = "extensions")]
@@ -76,11 +76,15 @@ pub struct Session<'a, C, D = Smtp> {
     code: u16,
     frames: u8,
     state: State,
+    /// The job under way, or the last one.
+    job: Kind,
     extensions: Extensions,
     stuffer: Stuffer,
     fate: Fate,
     /// A transaction is open on the server that RSET has to end.
     dirty: bool,
+    /// The mechanism of AUTH, once it is chosen.
+    mechanism: Mechanism,
     /// Responses of the client in AUTH so far.
     round: u8,
     /// SCRAM: what the server has to say at last.
@@ -118,10 +122,12 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
             code: FIRST,
             frames: 0,
             state,
+            job: Kind::Hello,
             extensions: Extensions::default(),
             stuffer: Stuffer::new(LineEnds::Strict),
             fate: Fate::NotSent,
             dirty: false,
+            mechanism: Mechanism::Plain,
             round: 0,
             #[cfg(feature = "scram")]
             expected: mechanism::scram::Expected::default(),
@@ -178,9 +184,6 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         &mut self,
         envelope: &'m Envelope<'m>,
     ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
-        if self.state == State::Idle {
-            envelope.check(self.extensions, self.channel.is_verified())?;
-        }
         self.job(Job::Send(envelope))
     }
 
@@ -195,12 +198,6 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         &mut self,
         envelope: &'m Envelope<'m>,
     ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
-        if self.state == State::Idle {
-            if !self.extensions.chunking() {
-                return Err(Error::Unsupported);
-            }
-            envelope.check(self.extensions, self.channel.is_verified())?;
-        }
         self.job(Job::SendChunks(envelope))
     }
 
@@ -222,23 +219,40 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
 
     fn job<'m>(&mut self, job: Job<'m>) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
         match self.state {
-            State::Idle => {
-                let command = job.first(self.dirty).ok_or(Error::OutOfOrder)?;
-                if job.envelope().is_some() {
-                    self.fate = Fate::NotSent;
-                    self.taken = false;
-                    (self.asked, self.answered, self.accepted, self.delivered) = (0, 0, 0, 0);
-                }
-                self.state = State::Ask(command);
-            }
-            State::Ask(command) | State::Await(command) if job.owns(command) => {}
-            #[cfg(feature = "extensions")]
-            State::Chunks if job.owns(Command::Chunk) => {}
-            State::Body | State::NoRecipients | State::Delivered if job.owns(Command::Message) => {}
+            State::Idle => self.begin(job)?,
             State::Failed(error) => return Err(error),
-            _ => return Err(Error::OutOfOrder),
+            State::Closed => return Err(Error::OutOfOrder),
+            _ if self.job != job.kind() => return Err(Error::OutOfOrder),
+            _ => {}
         }
         Ok(Exchange { session: self, job })
+    }
+
+    fn begin(&mut self, job: Job<'_>) -> Result<(), Error> {
+        let command = match job {
+            // A session begins with it, and it is not said twice.
+            Job::Hello => return Err(Error::OutOfOrder),
+            Job::Authenticate(credentials) => {
+                let mechanism = credentials.mechanism(self.extensions);
+                self.mechanism = mechanism.ok_or(Error::Unsupported)?;
+                Command::Auth
+            }
+            #[cfg(feature = "extensions")]
+            Job::SendChunks(_) if !self.extensions.chunking() => return Err(Error::Unsupported),
+            Job::Reset => Command::Reset,
+            Job::Quit => Command::Quit,
+            _ if self.dirty => Command::Reset,
+            _ => Command::Mail,
+        };
+        if let Some(envelope) = job.envelope() {
+            envelope.check(self.extensions, self.channel.is_verified())?;
+            self.fate = Fate::NotSent;
+            self.taken = false;
+            (self.asked, self.answered, self.accepted, self.delivered) = (0, 0, 0, 0);
+        }
+        self.job = job.kind();
+        self.state = State::Ask(command);
+        Ok(())
     }
 
     fn fail(&mut self, error: Error) -> Error {
@@ -271,11 +285,6 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
         if self.channel.verification() != Verification::Verified {
             return Err(Error::Unverified);
         }
-        let mechanism = credentials.mechanism(self.extensions).ok_or(match self.state {
-            State::Failed(error) => error,
-            State::Idle => Error::Unsupported,
-            _ => Error::OutOfOrder,
-        })?;
-        self.job(Job::Authenticate(mechanism, credentials))
+        self.job(Job::Authenticate(credentials))
     }
 }
