@@ -58,16 +58,11 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {
-        let verb: &[u8] = match phase {
-            Phase::Upgrade => b"STARTTLS",
-            Phase::Fallback => b"HELO",
-            _ => D::HELLO,
-        };
-        out.put(verb);
-        if phase != Phase::Upgrade {
-            out.put(b" ");
-            out.put(self.domain.as_str().as_bytes());
+        if phase == Phase::Upgrade {
+            return out.put(b"STARTTLS\r\n");
         }
+        out.put(if phase == Phase::Fallback { b"HELO " } else { D::HELLO });
+        out.put(self.domain.as_str().as_bytes());
         out.put(b"\r\n");
     }
 

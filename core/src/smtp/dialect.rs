@@ -6,7 +6,7 @@ use crate::Protocol;
 pub trait Dialect: sealed::Sealed + Copy + Default + fmt::Debug + 'static {
     /// Names and numbers.
     const PROTOCOL: Protocol;
-    /// The command that introduces a client.
+    /// The command that introduces a client, with the blank in front of its name.
     #[doc(hidden)]
     const HELLO: &'static [u8];
     /// Whether `HELO` exists, and one reply answers a mail for all its recipients.
@@ -20,7 +20,7 @@ pub struct Smtp;
 
 impl Dialect for Smtp {
     const PROTOCOL: Protocol = Protocol::SMTP;
-    const HELLO: &'static [u8] = b"EHLO";
+    const HELLO: &'static [u8] = b"EHLO ";
     const IS_SMTP: bool = true;
 }
 
@@ -30,7 +30,7 @@ pub struct Lmtp;
 
 impl Dialect for Lmtp {
     const PROTOCOL: Protocol = Protocol::LMTP;
-    const HELLO: &'static [u8] = b"LHLO";
+    const HELLO: &'static [u8] = b"LHLO ";
     const IS_SMTP: bool = false;
 }
 

@@ -21,15 +21,6 @@ pub struct Envelope<'a> {
     dsn: Request<'a>,
 }
 
-/// What MAIL says of each extension that the mail needs.
-const PARAMETERS: &[(u16, &str)] = &[
-    (EIGHT_BIT_MIME, " BODY=8BITMIME"),
-    #[cfg(feature = "extensions")]
-    (SMTP_UTF8, " SMTPUTF8"),
-    #[cfg(feature = "extensions")]
-    (REQUIRE_TLS, " REQUIRETLS"),
-];
-
 impl<'a> Envelope<'a> {
     /// `from` is where failures are reported; `None` is the null path of such reports.
     ///
@@ -122,6 +113,11 @@ impl<'a> Envelope<'a> {
         self.to
     }
 
+    /// Whether there is a recipient of this index.
+    pub(super) fn has(&self, index: u16) -> bool {
+        usize::from(index) < self.to.len()
+    }
+
     /// Whether the server takes such a mail at all.
     pub(super) const fn check(&self, offered: Extensions, is_verified: bool) -> Result<(), Error> {
         if self.needs & REQUIRE_TLS != 0 && !is_verified {
@@ -144,11 +140,16 @@ impl<'a> Envelope<'a> {
             out.put(b" SIZE=");
             out.put_decimal(size);
         }
-        for (extension, text) in PARAMETERS {
+        let mut put = |extension, text| {
             if self.needs & extension != 0 {
-                out.put(text.as_bytes());
+                out.put(text);
             }
-        }
+        };
+        put(EIGHT_BIT_MIME, &b" BODY=8BITMIME"[..]);
+        #[cfg(feature = "extensions")]
+        put(SMTP_UTF8, b" SMTPUTF8");
+        #[cfg(feature = "extensions")]
+        put(REQUIRE_TLS, b" REQUIRETLS");
         #[cfg(feature = "extensions")]
         self.dsn.put_parameters(out);
     }

@@ -33,15 +33,11 @@ impl<'o> Writer<'o> {
 
     /// Appends a number in decimal.
     pub fn put_decimal(&mut self, number: usize) {
-        let mut unit: usize = 1;
-        while number / 10 >= unit {
-            unit = unit.wrapping_mul(10);
+        if number >= 10 {
+            self.put_decimal(number / 10);
         }
-        while let Some(digit) = number.checked_div(unit) {
-            #[expect(clippy::cast_possible_truncation, reason = "below 10")]
-            self.push((digit % 10) as u8 | b'0');
-            unit /= 10;
-        }
+        #[expect(clippy::cast_possible_truncation, reason = "below 10")]
+        self.push((number % 10) as u8 | b'0');
     }
 
     /// How many octets were appended, whether they fit or not.

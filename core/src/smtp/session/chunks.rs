@@ -27,7 +27,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// server does not wait for a chunk. After [`Error::BareLineEnd`] and [`Error::LineTooLong`] the
     /// connection is good for nothing more: close it, and the server drops the mail.
     pub fn chunk(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        self.awaits(State::Await(Command::Chunk))?;
+        self.session.in_order(self.session.takes_chunks())?;
         if output.len() < Self::MIN_CHUNK {
             return Err(Error::OutputTooSmall { needed: Self::MIN_CHUNK });
         }

@@ -80,111 +80,76 @@ impl<'m> Job<'m> {
             _ => None,
         }
     }
-
-    /// Whether the message goes in chunks.
-    const fn is_in_chunks(self) -> bool {
-        #[cfg(feature = "extensions")]
-        return matches!(self, Self::SendChunks(_));
-        #[cfg(not(feature = "extensions"))]
-        false
-    }
 }
 
 impl<C: Channel, D: Dialect> Session<'_, C, D> {
-    /// Prints commands from `command` on, as many as may go together and fit.
-    pub(super) fn ask(&mut self, mut command: Command, job: Job<'_>, out: &mut Writer<'_>) {
-        loop {
+    /// Prints commands, as many as may go together and fit.
+    pub(super) fn ask(&mut self, job: Job<'_>, out: &mut Writer<'_>) {
+        while let State::Ask(command) = self.state {
             let before = out.len();
             self.print(command, job, out);
             if !out.fits() {
                 if before > 0 {
                     out.truncate(before);
-                    self.state = State::Ask(command);
                 }
                 return;
             }
+            if self.pending == 0 {
+                self.awaited = command;
+            }
             self.pending = self.pending.wrapping_add(1);
-            if command == Command::Message {
-                self.fate = Fate::Unknown;
+            match command {
+                Command::Message => self.fate = Fate::Unknown,
+                Command::Recipient => self.asked = self.asked.wrapping_add(1),
+                _ => {}
             }
-            let next = match (command, job) {
-                (Command::Mail, _) => Command::Recipient,
-                (Command::Recipient, _) => {
-                    self.asked = self.asked.wrapping_add(1);
-                    match self.following(job) {
-                        Some(next) => next,
-                        None => break,
-                    }
+            self.state = match (command, job.envelope()) {
+                _ if !self.extensions.pipelining() || self.pending >= MAX_PENDING => State::Await,
+                (Command::Mail, _) => State::Ask(Command::Recipient),
+                (Command::Recipient, Some(envelope)) if envelope.has(self.asked) => {
+                    State::Ask(Command::Recipient)
                 }
-                _ => break,
+                (Command::Recipient, _) if !self.is_in_chunks() => State::Ask(Command::Data),
+                _ => State::Await,
             };
-            if !self.extensions.pipelining() || self.pending >= MAX_PENDING {
-                break;
-            }
-            command = next;
-        }
-        self.state = State::Await(self.unanswered(command));
-    }
-
-    /// What is said behind the envelope so far, if anything.
-    fn following(&self, job: Job<'_>) -> Option<Command> {
-        match job.envelope() {
-            Some(envelope) if usize::from(self.asked) < envelope.to().len() => {
-                Some(Command::Recipient)
-            }
-            _ if job.is_in_chunks() => None,
-            _ => Some(Command::Data),
         }
     }
 
-    /// What the next reply answers, when `last` was said last.
-    const fn unanswered(&self, last: Command) -> Command {
-        match last {
-            Command::Mail | Command::Recipient | Command::Data if !self.dirty => Command::Mail,
-            Command::Data if self.answered < self.asked => Command::Recipient,
-            #[cfg(feature = "extensions")]
-            Command::Message if self.pending > 1 => Command::Chunk,
-            _ => last,
-        }
-    }
-
+    /// Prints one command: what stands in front of its argument, the argument, and what follows.
+    #[inline(never)]
     fn print(&mut self, command: Command, job: Job<'_>, out: &mut Writer<'_>) {
-        #[cfg(feature = "extensions")]
-        if let (Command::Message, Job::SendChunks(_)) = (command, job) {
-            return self.put_last_chunk(out);
-        }
-        out.put(match command {
-            Command::Hello => D::HELLO,
-            Command::Helo => b"HELO",
-            Command::Auth => b"AUTH ",
-            Command::Mail => b"MAIL FROM:<",
-            Command::Recipient => b"RCPT TO:<",
-            Command::Data => b"DATA",
-            Command::Message => self.stuffer.end().unwrap_or_default(),
-            Command::Reset => b"RSET",
-            _ => b"QUIT",
-        });
-        match (command, job) {
-            (Command::Message, _) => return,
-            (_, Job::Hello) => {
-                out.push(b' ');
-                out.put(self.domain.as_str().as_bytes());
+        let (verb, argument) = match (command, job.envelope()) {
+            (Command::Hello, _) => (D::HELLO, self.domain.as_str()),
+            (Command::Helo, _) => (&b"HELO "[..], self.domain.as_str()),
+            (Command::Auth, _) => (&b"AUTH "[..], self.mechanism.name()),
+            (Command::Mail, Some(envelope)) => (&b"MAIL FROM:<"[..], path(envelope.from())),
+            (Command::Recipient, Some(envelope)) => {
+                (&b"RCPT TO:<"[..], path(envelope.to().get(usize::from(self.asked)).copied()))
             }
-            (_, Job::Authenticate(credentials)) => {
-                self.round = self.mechanism.begin(credentials, out);
-            }
-            _ => {}
+            (Command::Data, _) => (&b"DATA"[..], ""),
+            #[cfg(feature = "extensions")]
+            (Command::Message, _) if self.is_in_chunks() => return self.put_last_chunk(out),
+            (Command::Message, _) => (self.stuffer.end().unwrap_or_default(), ""),
+            (Command::Reset, _) => (&b"RSET"[..], ""),
+            _ => (&b"QUIT"[..], ""),
+        };
+        out.put(verb);
+        out.put(argument.as_bytes());
+        if let Job::Authenticate(credentials) = job {
+            self.round = self.mechanism.begin(credentials, out);
         }
         match (command, job.envelope()) {
+            (Command::Message, _) => return,
             (Command::Mail, Some(envelope)) => {
-                put_path(envelope.from(), out);
+                out.put(b">");
                 envelope.put_parameters(self.extensions, out);
             }
+            #[cfg(feature = "extensions")]
             (Command::Recipient, Some(envelope)) => {
-                put_path(envelope.to().get(usize::from(self.asked)).copied(), out);
-                #[cfg(feature = "extensions")]
+                out.put(b">");
                 envelope.put_recipient_parameters(self.asked, out);
             }
+            (Command::Recipient, _) => out.put(b">"),
             _ => {}
         }
         out.put(b"\r\n");
@@ -197,84 +162,86 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         job: Job<'_>,
         reply: Reply<'i>,
     ) -> Result<Event<'i>, Error> {
-        let expected = match command {
-            Command::Greeting => 220,
-            Command::Hello | Command::Helo => 250,
-            Command::Auth => 235,
-            Command::Data => 354,
-            _ => 0,
+        let yes = match (command, reply.code()) {
+            // Whatever the server says to that, it was the last word.
+            (Command::Quit, _)
+            | (Command::Greeting, 220)
+            | (Command::Hello | Command::Helo, 250)
+            | (Command::Data, 354) => true,
+            (Command::Auth, 235) if self.round == self.mechanism.rounds() => true,
+            (_, 400..) => false,
+            (
+                Command::Greeting
+                | Command::Hello
+                | Command::Helo
+                | Command::Auth
+                | Command::Data,
+                _,
+            )
+            | (_, 300..) => return Err(Error::UnexpectedReply),
+            _ => true,
         };
-        let yes = match reply.code() {
-            // Whatever the server says to QUIT, it was the last word.
-            _ if command == Command::Quit => true,
-            235 if command == Command::Auth => self.round == self.mechanism.rounds(),
-            200..=299 if expected == 0 => true,
-            code => code == expected,
-        };
-        if !yes && reply.code() < 400 {
-            return Err(Error::UnexpectedReply);
-        }
         self.pending = self.pending.saturating_sub(1);
         let mut event = if yes { Event::Done(reply) } else { Event::Rejected { command, reply } };
         let mut state = State::Idle;
-        match (command, job) {
-            (Command::Quit, _) => state = State::Closed,
+        match command {
+            Command::Quit => state = State::Closed,
 
-            (Command::Greeting, _) if yes => {
+            Command::Greeting if yes => {
                 (state, event) = (State::Ask(Command::Hello), Event::Received(reply));
             }
-            (Command::Hello, _) if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() => {
+            Command::Hello
+                if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() =>
+            {
                 self.extensions = Extensions::default();
                 (state, event) = (State::Ask(Command::Helo), Event::Received(reply));
             }
-            (Command::Greeting | Command::Hello | Command::Helo, _) if !yes => {
+            Command::Greeting | Command::Hello | Command::Helo if !yes => {
                 return Err(Error::Refused);
             }
 
-            (Command::Reset, _) if yes => {
+            Command::Reset if yes => {
                 self.dirty = false;
                 if job.envelope().is_some() {
                     (state, event) = (State::Ask(Command::Mail), Event::Received(reply));
                 }
             }
-            (Command::Mail, _) if yes => {
+            Command::Mail if yes => {
                 self.dirty = true;
-                (state, event) = (self.turn(Command::Recipient), Event::Received(reply));
+                (state, event) = (State::Ask(Command::Recipient), Event::Received(reply));
             }
-            (Command::Recipient, _) => {
+            Command::Recipient => {
                 event = Event::Recipient { index: self.answered, reply };
                 self.answered = self.answered.wrapping_add(1);
                 self.accepted = self.accepted.wrapping_add(u16::from(yes));
-                state = if self.answered < self.asked {
-                    State::Await(Command::Recipient)
-                } else {
-                    match self.following(job) {
-                        Some(Command::Recipient) => self.turn(Command::Recipient),
-                        _ if self.accepted == 0 => State::NoRecipients,
-                        #[cfg(feature = "extensions")]
-                        None => self.begin_chunks(),
-                        _ => self.turn(Command::Data),
+                state = match job.envelope() {
+                    Some(envelope) if envelope.has(self.answered) => {
+                        State::Ask(Command::Recipient)
                     }
+                    _ if self.accepted == 0 => State::NoRecipients,
+                    #[cfg(feature = "extensions")]
+                    _ if self.is_in_chunks() => self.begin_chunks(),
+                    _ => State::Ask(Command::Data),
                 };
             }
-            (Command::Data, _) if yes => {
+            Command::Data if yes => {
                 self.stuffer.restart();
                 self.fate = Fate::NotAccepted;
                 (state, event) = (State::Body, Event::Body(reply));
             }
             #[cfg(feature = "extensions")]
-            (Command::Chunk, _) if yes => {
+            Command::Chunk if yes => {
                 event = Event::Received(reply);
                 state = match (self.fate, self.pending) {
-                    (Fate::Unknown, 1) => State::Await(Command::Message),
+                    (Fate::Unknown, 1) => State::Ask(Command::Message),
                     (Fate::NotAccepted, 0) => State::Chunks,
-                    _ => State::Await(Command::Chunk),
+                    _ => State::Ask(Command::Chunk),
                 };
             }
             #[cfg(feature = "extensions")]
             // Without this chunk the server has no whole message, whatever follows.
-            (Command::Chunk, _) => self.fate = Fate::NotAccepted,
-            (Command::Message, _) => {
+            Command::Chunk => self.fate = Fate::NotAccepted,
+            Command::Message => {
                 self.delivered = self.delivered.wrapping_add(1);
                 self.taken |= yes;
                 // Refused or not, the transaction is over (RFC 5321 §4.1.1.4), for LMTP with the
@@ -286,14 +253,22 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 }
                 if !D::IS_SMTP {
                     event = Event::Delivery { index: self.delivered.wrapping_sub(1), reply };
-                    state = if over { State::Delivered } else { self.state };
+                    state = if over { State::Delivered } else { State::Await };
                 }
             }
             _ => {}
         }
-        if matches!(state, State::Idle | State::NoRecipients) {
-            // What was said too much is answered, too.
-            (self.stale, self.pending) = (self.pending, 0);
+        match state {
+            State::Ask(next) if self.pending > 0 => {
+                // It is said already.
+                self.awaited = next;
+                state = State::Await;
+            }
+            State::Idle | State::NoRecipients => {
+                // What was said too much is answered, too.
+                (self.stale, self.pending) = (self.pending, 0);
+            }
+            _ => {}
         }
         self.state = state;
         Ok(event)
@@ -304,16 +279,29 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     const fn begin_chunks(&mut self) -> State {
         self.stuffer.restart();
         self.fate = Fate::NotAccepted;
+        self.awaited = Command::Chunk;
         State::Chunks
     }
 
-    /// The server's turn if `next` is said already, else ours.
-    const fn turn(&self, next: Command) -> State {
-        if self.pending > 0 { State::Await(next) } else { State::Ask(next) }
+    /// Whether the message goes in chunks.
+    fn is_in_chunks(&self) -> bool {
+        #[cfg(feature = "extensions")]
+        return self.job == Kind::SendChunks;
+        #[cfg(not(feature = "extensions"))]
+        false
+    }
+
+    /// Whether the server waits for a chunk.
+    pub(super) fn takes_chunks(&self) -> bool {
+        #[cfg(feature = "extensions")]
+        return self.state == State::Await
+            && self.awaited == Command::Chunk
+            && self.fate == Fate::NotAccepted;
+        #[cfg(not(feature = "extensions"))]
+        false
     }
 }
 
-fn put_path(address: Option<Address<'_>>, out: &mut Writer<'_>) {
-    out.put(address.map(|address| address.as_str()).unwrap_or_default().as_bytes());
-    out.push(b'>');
+fn path(address: Option<Address<'_>>) -> &str {
+    address.map(|address| address.as_str()).unwrap_or_default()
 }

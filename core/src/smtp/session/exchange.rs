@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::dialogue::{self, Job, Kind};
+use super::dialogue::{self, Job};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
 use crate::smtp::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
@@ -25,7 +25,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// does not wait for a message. After [`Error::BareLineEnd`] the connection is good for nothing
     /// more: close it, and the server drops the mail.
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        self.awaits(State::Body)?;
+        self.session.in_order(self.session.state == State::Body)?;
         self.session.stuffer.push(message, output)
     }
 
@@ -34,27 +34,23 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// # Errors
     /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
-        match self.session.job {
-            #[cfg(feature = "extensions")]
-            Kind::SendChunks => self.awaits(State::Await(Command::Chunk))?,
-            _ => self.awaits(State::Body)?,
-        }
+        self.session.in_order(self.session.state == State::Body || self.session.takes_chunks())?;
         self.session.stuffer.end()?;
         self.session.state = State::Ask(Command::Message);
         Ok(())
     }
-
-    /// Whether the server waits for the message, in this way.
-    pub(super) fn awaits(&self, state: State) -> Result<(), Error> {
-        match self.session.state {
-            State::Failed(error) => Err(error),
-            now if now == state => Ok(()),
-            _ => Err(Error::OutOfOrder),
-        }
-    }
 }
 
 impl<C: Channel, D: Dialect> Session<'_, C, D> {
+    /// Whether the caller may do what it does.
+    pub(super) const fn in_order(&self, allowed: bool) -> Result<(), Error> {
+        match self.state {
+            State::Failed(error) => Err(error),
+            _ if allowed => Ok(()),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+
     fn step<'i>(
         &mut self,
         job: Job<'_>,
@@ -62,64 +58,68 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
         let mut out = Writer::new(output);
-        let event = match self.state {
+        match self.state {
             // Without recipients the server gets an empty message (RFC 2920 §3.1).
             State::Ask(_) | State::NoRecipients if self.waits_in_vain => {
                 out.put(b".\r\n");
-                let written = out.finish()?;
-                self.waits_in_vain = false;
-                self.stale = 1;
-                return Ok(Step::Write(written));
+                if out.fits() {
+                    self.waits_in_vain = false;
+                    self.stale = 1;
+                }
             }
             State::Failed(error) => return Err(error),
             State::Body | State::Idle | State::Closed => return Err(Error::OutOfOrder),
             #[cfg(feature = "extensions")]
-            State::Await(Command::Chunk) if self.pending == 0 => return Err(Error::OutOfOrder),
+            State::Await if self.takes_chunks() && self.pending == 0 => {
+                return Err(Error::OutOfOrder);
+            }
             #[cfg(feature = "extensions")]
             State::Chunks => {
-                self.state = State::Await(Command::Chunk);
+                self.state = State::Await;
                 return Ok(Step::Event(Event::Chunks));
             }
-            State::Await(_) => return self.receive(job, input),
+            State::Await => return self.receive(job, input),
             _ if self.stale > 0 => return self.receive(job, input),
-            State::Ask(Command::Auth) if self.pending > 0 => return self.respond(job, input, out),
+            State::Challenged => self.respond(job, input, &mut out)?,
             // What is there before the question cannot be its answer.
             State::Ask(_) if self.pending == 0 && !input.is_empty() => {
                 return Err(Error::Unsolicited);
             }
-            State::Ask(command) => {
-                self.ask(command, job, &mut out);
-                return out.finish().map(Step::Write);
+            State::Ask(_) => self.ask(job, &mut out),
+            State::NoRecipients => {
+                self.state = State::Idle;
+                return Ok(Step::Event(Event::NoRecipients));
             }
-            State::NoRecipients => Event::NoRecipients,
-            State::Delivered => Event::Delivered,
-        };
-        self.state = State::Idle;
-        Ok(Step::Event(event))
+            State::Delivered => {
+                self.state = State::Idle;
+                return Ok(Step::Event(Event::Delivered));
+            }
+        }
+        out.finish().map(Step::Write)
     }
 
     /// Answers the challenge in front of the input.
-    fn respond<'i>(
+    fn respond(
         &mut self,
         job: Job<'_>,
-        input: &mut &'i [u8],
-        mut out: Writer<'_>,
-    ) -> Result<Step<Event<'i>>, Error> {
+        input: &mut &[u8],
+        out: &mut Writer<'_>,
+    ) -> Result<(), Error> {
         let mut rest = *input;
         let line = self.lines.next(&mut rest)?;
         let (Some(line), Job::Authenticate(credentials)) = (line, job) else {
             return Err(Error::OutOfOrder);
         };
-        let challenge = line.get(4..).unwrap_or_default();
-        self.put_response(challenge, credentials, &mut out)?;
+        self.put_response(line.get(4..).unwrap_or_default(), credentials, out)?;
         if !rest.is_empty() {
             return Err(Error::Unsolicited);
         }
-        let written = out.finish()?;
-        *input = rest;
-        self.round = self.round.wrapping_add(1);
-        self.state = State::Await(Command::Auth);
-        Ok(Step::Write(written))
+        if out.fits() {
+            *input = rest;
+            self.round = self.round.wrapping_add(1);
+            self.state = State::Await;
+        }
+        Ok(())
     }
 
     fn receive<'i>(
@@ -129,47 +129,38 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     ) -> Result<Step<Event<'i>>, Error> {
         let mut rest = *input;
         let Some(line) = self.lines.next(&mut rest)? else { return Ok(Step::Read) };
-        let before = self.code;
+        let is_first = self.code == FIRST;
         let reply = Reply::follow(line, &mut self.code)?;
-        let command = match self.state {
-            State::Await(command) if self.stale == 0 => Some(command),
-            _ => None,
-        };
-        if command == Some(Command::Auth) && reply.code() == 334 && reply.is_last() {
-            if !self.mechanism.responds(self.round) {
-                return Err(Error::UnexpectedReply);
-            }
-            // The challenge stays in the input until it is answered.
-            (self.frames, self.state) = (0, State::Ask(Command::Auth));
-            return Ok(Step::Event(Event::Received(reply)));
-        }
-        *input = rest;
-        if command == Some(Command::Hello) && before != FIRST {
+        let command = (self.stale == 0).then_some(self.awaited);
+        if command == Some(Command::Hello) && !is_first {
             self.extensions.read(reply.text().as_untrusted_bytes());
         }
-        let event = if !reply.is_last() {
-            self.frames = self.frames.wrapping_add(1);
-            if self.frames >= MAX_FRAMES {
-                return Err(Error::ReplyTooLong);
+        self.frames = if reply.is_last() { 0 } else { self.frames.wrapping_add(1) };
+        let event = match (command, reply.code()) {
+            _ if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
+            _ if !reply.is_last() => Event::Received(reply),
+            (Some(Command::Auth), 334) => {
+                if !self.mechanism.responds(self.round) {
+                    return Err(Error::UnexpectedReply);
+                }
+                self.state = State::Challenged;
+                // The challenge stays in the input until it is answered.
+                return Ok(Step::Event(Event::Received(reply)));
             }
-            Event::Received(reply)
-        } else {
-            self.frames = 0;
-            if reply.code() == 421 && command != Some(Command::Quit) {
+            (command, 421) if command != Some(Command::Quit) => {
                 if D::IS_SMTP && command == Some(Command::Message) {
                     self.fate = Fate::NotAccepted;
                 }
                 return Err(Error::Closing);
             }
-            match command {
-                Some(command) => self.answered(command, job, reply)?,
-                None => {
-                    self.stale = self.stale.wrapping_sub(1);
-                    self.waits_in_vain = self.stale == 0 && reply.code() == 354;
-                    Event::Received(reply)
-                }
+            (Some(command), _) => self.answered(command, job, reply)?,
+            (None, code) => {
+                self.stale = self.stale.wrapping_sub(1);
+                self.waits_in_vain = self.stale == 0 && code == 354;
+                Event::Received(reply)
             }
         };
+        *input = rest;
         Ok(Step::Event(event))
     }
 }
@@ -193,7 +184,7 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
     fn end_of_input(&mut self) -> Result<(), Error> {
         match self.session.state {
             // The server may close without an answer to QUIT; the mail is safe.
-            State::Closed | State::Await(Command::Quit) => {
+            State::Closed | State::Await if self.session.awaited == Command::Quit => {
                 self.session.state = State::Closed;
                 Ok(())
             }
@@ -210,13 +201,13 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
     }
 
     fn wait(&self) -> Option<Duration> {
-        match self.session.state {
+        match (self.session.state, self.session.awaited) {
             _ if self.session.stale > 0 => Some(COMMAND_WAIT),
             #[cfg(feature = "extensions")]
-            State::Await(Command::Chunk) if self.session.pending == 0 => None,
-            State::Await(Command::Data) => Some(DATA_WAIT),
-            State::Await(Command::Message) => Some(MESSAGE_WAIT),
-            State::Await(_) => Some(COMMAND_WAIT),
+            (State::Await, Command::Chunk) if self.session.pending == 0 => None,
+            (State::Await, Command::Data) => Some(DATA_WAIT),
+            (State::Await, Command::Message) => Some(MESSAGE_WAIT),
+            (State::Await, _) => Some(COMMAND_WAIT),
             _ => None,
         }
     }

@@ -115,12 +115,11 @@ impl Mechanism {
         }
     }
 
-    /// Prints the mechanism's name and the first response, where it may go with it; says how many
-    /// responses that makes.
+    /// Prints the first response, where it may go with the mechanism's name; says how many responses
+    /// that makes.
     ///
     /// It may as long as the command is no longer than a line (RFC 4954 §4).
     pub(super) fn begin(self, credentials: &Credentials<'_>, out: &mut Writer<'_>) -> u8 {
-        out.put(self.name().as_bytes());
         let before = out.len();
         if self.is_client_first() {
             out.push(b' ');

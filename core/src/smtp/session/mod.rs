@@ -27,8 +27,12 @@ use crate::{Channel, Error, Tls, Verification};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Our turn, from this command on.
     Ask(Command),
-    Await(Command),
+    /// The server's turn.
+    Await,
+    /// The server wants a response to the challenge in front of the input.
+    Challenged,
     /// The server waits for the message.
     Body,
     /// The server waits for chunks; the caller is to be told.
@@ -78,6 +82,8 @@ pub struct Session<'a, C, D = Smtp> {
     state: State,
     /// The job under way, or the last one.
     job: Kind,
+    /// The command that the next reply answers.
+    awaited: Command,
     extensions: Extensions,
     stuffer: Stuffer,
     fate: Fate,
@@ -110,7 +116,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     #[must_use]
     pub fn new(channel: C, domain: Domain<'a>) -> Self {
         let state = if channel.greets() {
-            State::Await(Command::Greeting)
+            State::Await
         } else {
             State::Ask(Command::Hello)
         };
@@ -123,6 +129,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
             frames: 0,
             state,
             job: Kind::Hello,
+            awaited: Command::Greeting,
             extensions: Extensions::default(),
             stuffer: Stuffer::new(LineEnds::Strict),
             fate: Fate::NotSent,
