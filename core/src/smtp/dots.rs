@@ -141,13 +141,25 @@ impl Stuffer {
     /// [`Error::BareLineEnd`] when strict and the message ends in CR, and those of
     /// [`push`](Self::push) if it was refused before.
     pub const fn end(&self) -> Result<&'static [u8], Error> {
+        match self.check_end() {
+            Ok(()) => Ok(self.last()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the message may end here.
+    pub(super) const fn check_end(&self) -> Result<(), Error> {
         match (self.seen, self.line_ends) {
-            (Seen::LineStart, _) => Ok(b".\r\n"),
             (Seen::Cr, LineEnds::Strict) => Err(Error::BareLineEnd),
-            _ => match self.sound() {
-                Ok(()) => Ok(b"\r\n.\r\n"),
-                Err(error) => Err(error),
-            },
+            _ => self.sound(),
+        }
+    }
+
+    /// What ends a message that may end here.
+    pub(super) const fn last(&self) -> &'static [u8] {
+        match self.seen {
+            Seen::LineStart => b".\r\n",
+            _ => b"\r\n.\r\n",
         }
     }
 }

@@ -120,6 +120,7 @@ impl<'a> Envelope<'a> {
 
     /// Whether the server takes such a mail at all.
     pub(super) const fn check(&self, offered: Extensions, is_verified: bool) -> Result<(), Error> {
+        #[cfg(feature = "extensions")]
         if self.needs & REQUIRE_TLS != 0 && !is_verified {
             return Err(Error::Unverified);
         }

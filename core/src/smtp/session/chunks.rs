@@ -61,8 +61,8 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
 impl<C: Channel, D: Dialect> Session<'_, C, D> {
     /// The last chunk: the line end that the message lacks, or nothing.
     pub(super) fn put_last_chunk(&self, out: &mut Writer<'_>) {
-        out.put(match self.stuffer.end() {
-            Ok(b".\r\n") => b"BDAT 0 LAST\r\n",
+        out.put(match self.stuffer.last() {
+            b".\r\n" => b"BDAT 0 LAST\r\n",
             _ => b"BDAT 2 LAST\r\n\r\n",
         });
     }

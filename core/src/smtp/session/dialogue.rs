@@ -129,7 +129,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             (Command::Data, _) => (&b"DATA"[..], ""),
             #[cfg(feature = "extensions")]
             (Command::Message, _) if self.is_in_chunks() => return self.put_last_chunk(out),
-            (Command::Message, _) => (self.stuffer.end().unwrap_or_default(), ""),
+            (Command::Message, _) => (self.stuffer.last(), ""),
             (Command::Reset, _) => (&b"RSET"[..], ""),
             _ => (&b"QUIT"[..], ""),
         };
@@ -162,25 +162,25 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         job: Job<'_>,
         reply: Reply<'i>,
     ) -> Result<Event<'i>, Error> {
-        let yes = match (command, reply.code()) {
-            // Whatever the server says to that, it was the last word.
-            (Command::Quit, _)
-            | (Command::Greeting, 220)
-            | (Command::Hello | Command::Helo, 250)
-            | (Command::Data, 354) => true,
-            (Command::Auth, 235) if self.round == self.mechanism.rounds() => true,
-            (_, 400..) => false,
-            (
-                Command::Greeting
-                | Command::Hello
-                | Command::Helo
-                | Command::Auth
-                | Command::Data,
-                _,
-            )
-            | (_, 300..) => return Err(Error::UnexpectedReply),
-            _ => true,
+        // The one code that says yes, where there is one.
+        let token = match command {
+            Command::Greeting => 220,
+            Command::Hello | Command::Helo => 250,
+            Command::Auth => 235,
+            Command::Data => 354,
+            _ => 0,
         };
+        let yes = match reply.code() {
+            // Whatever the server says to that, it was the last word.
+            _ if command == Command::Quit => true,
+            235 if command == Command::Auth && self.round != self.mechanism.rounds() => false,
+            code if code == token => true,
+            200..=299 => token == 0,
+            _ => false,
+        };
+        if !yes && reply.code() < 400 {
+            return Err(Error::UnexpectedReply);
+        }
         self.pending = self.pending.saturating_sub(1);
         let mut event = if yes { Event::Done(reply) } else { Event::Rejected { command, reply } };
         let mut state = State::Idle;

@@ -35,7 +35,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
         self.session.in_order(self.session.state == State::Body || self.session.takes_chunks())?;
-        self.session.stuffer.end()?;
+        self.session.stuffer.check_end()?;
         self.session.state = State::Ask(Command::Message);
         Ok(())
     }

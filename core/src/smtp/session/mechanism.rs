@@ -123,7 +123,7 @@ impl Mechanism {
         let before = out.len();
         if self.is_client_first() {
             out.push(b' ');
-            self.print_first(credentials, out);
+            self.put(0, credentials, out);
             if out.len() <= MAX_LINE - 2 {
                 return 1;
             }
@@ -132,8 +132,8 @@ impl Mechanism {
         0
     }
 
-    /// The first response of a mechanism that has something to say without being asked.
-    fn print_first(self, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
+    /// Prints response number `round`, where it does not depend on the challenge, in base64.
+    fn put(self, round: u8, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
         let mut out = Encoder::new(out);
         let (user, secret) = (credentials.user.as_bytes(), credentials.secret.as_bytes());
         match self {
@@ -158,7 +158,7 @@ impl Mechanism {
             }
             #[cfg(feature = "cram-md5")]
             Self::CramMd5 => {}
-            Self::Login => out.put(user),
+            Self::Login => out.put(if round == 0 { user } else { secret }),
         }
         out.finish();
     }
@@ -185,13 +185,9 @@ impl<C, D> Session<'_, C, D> {
             (Mechanism::ScramSha256 | Mechanism::ScramSha256Plus, 2) => {
                 self.expected.verify(challenge)?;
             }
-            (_, 0) => mechanism.print_first(credentials, out),
-            (Mechanism::Login, _) => {
-                let mut out = Encoder::new(out);
-                out.put(credentials.secret.as_bytes());
-                out.finish();
-            }
-            _ => {}
+            #[cfg(feature = "xoauth2")]
+            (Mechanism::XOAuth2, 1) => {}
+            (_, round) => mechanism.put(round, credentials, out),
         }
         out.put(b"\r\n");
         Ok(())
