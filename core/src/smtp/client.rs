@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use super::limits::{COMMAND_WAIT, MAX_DOMAIN, MAX_LINE};
-use super::reply::{FIRST, Reply, keyword};
+use super::reply::{FIRST, Reply, bit, keyword};
 use super::{Dialect, Domain};
 use crate::client::{self, Grammar, Phase};
 use crate::wire::{Lines, Writer};
@@ -38,7 +38,7 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
         let reply = Reply::follow(line, &mut self.code)?;
         // The first line of the answer to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1).
         if phase == Phase::Capabilities && !first {
-            self.offered |= keyword(reply.text().0).eq_ignore_ascii_case(b"STARTTLS");
+            self.offered |= bit(&["STARTTLS"], keyword(reply.text().0)) != 0;
         }
         if !reply.is_last() {
             return Ok(client::Reply::More);
@@ -58,11 +58,14 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {
-        if phase == Phase::Upgrade {
-            return out.put(b"STARTTLS\r\n");
+        out.put(match phase {
+            Phase::Upgrade => b"STARTTLS",
+            Phase::Fallback => b"HELO ",
+            _ => D::HELLO,
+        });
+        if phase != Phase::Upgrade {
+            out.put(self.domain.as_str().as_bytes());
         }
-        out.put(if phase == Phase::Fallback { b"HELO " } else { D::HELLO });
-        out.put(self.domain.as_str().as_bytes());
         out.put(b"\r\n");
     }
 

@@ -118,7 +118,7 @@ impl Stuffer {
         if out.is_empty() {
             self.sound()?;
         }
-        out.finish()
+        Ok(out.len())
     }
 
     fn end_line(&mut self, out: &mut Writer<'_>) {

@@ -2,8 +2,8 @@ use super::Address;
 #[cfg(feature = "extensions")]
 use super::dsn::Request;
 #[cfg(feature = "extensions")]
-use super::session::DSN;
-use super::session::{EIGHT_BIT_MIME, Extensions, REQUIRE_TLS, SMTP_UTF8};
+use super::session::{DSN, REQUIRE_TLS};
+use super::session::{EIGHT_BIT_MIME, Extensions, SMTP_UTF8};
 use crate::wire::Writer;
 use crate::{ArgumentError, Error};
 
@@ -118,12 +118,14 @@ impl<'a> Envelope<'a> {
         usize::from(index) < self.to.len()
     }
 
+    /// Whether only a verified server may be told of it.
+    #[cfg(feature = "extensions")]
+    pub(super) const fn requires_tls(&self) -> bool {
+        self.needs & REQUIRE_TLS != 0
+    }
+
     /// Whether the server takes such a mail at all.
-    pub(super) const fn check(&self, offered: Extensions, is_verified: bool) -> Result<(), Error> {
-        #[cfg(feature = "extensions")]
-        if self.needs & REQUIRE_TLS != 0 && !is_verified {
-            return Err(Error::Unverified);
-        }
+    pub(super) const fn check(&self, offered: Extensions) -> Result<(), Error> {
         if !offered.has(self.needs) {
             return Err(Error::Unsupported);
         }

@@ -12,14 +12,19 @@ pub struct Reply<'i> {
 
 impl<'i> Reply<'i> {
     pub(crate) fn parse(line: &'i [u8]) -> Result<Self, Error> {
-        let (digits, rest) = line.split_at_checked(3).unwrap_or_default();
-        match (decimal(digits), rest) {
-            (Some(code @ 200..=599), [] | [b' ' | b'-', ..]) => Ok(Self {
-                #[expect(clippy::cast_possible_truncation, reason = "three digits")]
-                code: code as u16,
-                last: !matches!(rest, [b'-', ..]),
-                text: Untrusted(rest.get(1..).unwrap_or_default()),
-            }),
+        let (code, rest) = match line.split_at_checked(3) {
+            Some((digits, rest)) => (decimal(digits), rest),
+            None => return Err(Error::Syntax),
+        };
+        let (last, text) = match rest {
+            [] => (true, rest),
+            [b' ', text @ ..] => (true, text),
+            [b'-', text @ ..] => (false, text),
+            _ => return Err(Error::Syntax),
+        };
+        match code {
+            #[expect(clippy::cast_possible_truncation, reason = "three digits")]
+            Some(code @ 200..=599) => Ok(Self { code: code as u16, last, text: Untrusted(text) }),
             _ => Err(Error::Syntax),
         }
     }
@@ -68,6 +73,18 @@ impl<'i> Reply<'i> {
 /// The first word of a line.
 pub(crate) fn keyword(text: &[u8]) -> &[u8] {
     text.split(|octet| *octet == b' ').next().unwrap_or_default()
+}
+
+/// The bit of the word's place in the table; 0 if it is not there.
+pub(crate) fn bit(table: &[&str], word: &[u8]) -> u16 {
+    let mut bit = 1;
+    for name in table {
+        if name.as_bytes().eq_ignore_ascii_case(word) {
+            return bit;
+        }
+        bit <<= 1;
+    }
+    0
 }
 
 /// A decimal number other than 0; `None` if it does not fit.

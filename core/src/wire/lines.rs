@@ -29,11 +29,11 @@ impl<const MAX: usize> Framing for Lines<MAX> {
             match input.get(end..).unwrap_or_default() {
                 _ if end >= MAX => break,
                 [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
-                [b'\r', b'\n', ..] => {
+                [b'\r', b'\n', rest @ ..] => {
                     self.scanned = 0;
-                    let (line, rest) = input.split_at_checked(end).unwrap_or_default();
-                    *input = rest.get(2..).unwrap_or_default();
-                    return Ok(Some(line));
+                    let line = input.get(..end);
+                    *input = rest;
+                    return Ok(line);
                 }
                 [b'\r'] => break,
                 [b'\r', ..] => return Err(Error::BareCr),

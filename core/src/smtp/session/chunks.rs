@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Command, Exchange, Session, State};
+use super::{Exchange, Session};
 use crate::smtp::Dialect;
 use crate::wire::Writer;
 use crate::{Channel, Error};

@@ -190,9 +190,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             Command::Greeting if yes => {
                 (state, event) = (State::Ask(Command::Hello), Event::Received(reply));
             }
-            Command::Hello
-                if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() =>
-            {
+            Command::Hello if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() => {
                 self.extensions = Extensions::default();
                 (state, event) = (State::Ask(Command::Helo), Event::Received(reply));
             }
@@ -215,9 +213,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
                 self.answered = self.answered.wrapping_add(1);
                 self.accepted = self.accepted.wrapping_add(u16::from(yes));
                 state = match job.envelope() {
-                    Some(envelope) if envelope.has(self.answered) => {
-                        State::Ask(Command::Recipient)
-                    }
+                    Some(envelope) if envelope.has(self.answered) => State::Ask(Command::Recipient),
                     _ if self.accepted == 0 => State::NoRecipients,
                     #[cfg(feature = "extensions")]
                     _ if self.is_in_chunks() => self.begin_chunks(),
@@ -242,18 +238,19 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
             // Without this chunk the server has no whole message, whatever follows.
             Command::Chunk => self.fate = Fate::NotAccepted,
             Command::Message => {
-                self.delivered = self.delivered.wrapping_add(1);
-                self.taken |= yes;
+                let (index, taken) = (self.delivered, self.taken || yes);
+                if !D::IS_SMTP {
+                    (self.delivered, self.taken) = (index.wrapping_add(1), taken);
+                    event = Event::Delivery { index, reply };
+                    state = State::Delivered;
+                }
                 // Refused or not, the transaction is over (RFC 5321 §4.1.1.4), for LMTP with the
                 // last reply.
-                let over = D::IS_SMTP || self.delivered >= self.accepted;
-                if over {
+                if D::IS_SMTP || self.delivered >= self.accepted {
                     self.dirty = false;
-                    self.fate = if self.taken { Fate::Accepted } else { Fate::NotAccepted };
-                }
-                if !D::IS_SMTP {
-                    event = Event::Delivery { index: self.delivered.wrapping_sub(1), reply };
-                    state = if over { State::Delivered } else { State::Await };
+                    self.fate = if taken { Fate::Accepted } else { Fate::NotAccepted };
+                } else {
+                    state = State::Await;
                 }
             }
             _ => {}

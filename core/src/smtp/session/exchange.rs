@@ -139,10 +139,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         let event = match (command, reply.code()) {
             _ if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
             _ if !reply.is_last() => Event::Received(reply),
-            (Some(Command::Auth), 334) => {
-                if !self.mechanism.responds(self.round) {
-                    return Err(Error::UnexpectedReply);
-                }
+            (Some(Command::Auth), 334) if self.mechanism.responds(self.round) => {
                 self.state = State::Challenged;
                 // The challenge stays in the input until it is answered.
                 return Ok(Step::Event(Event::Received(reply)));

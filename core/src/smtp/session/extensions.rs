@@ -1,5 +1,5 @@
 use super::Mechanism;
-use crate::smtp::reply::decimal;
+use crate::smtp::reply::{bit, decimal};
 
 /// What the server said it can do, inside the channel of this session and nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +27,6 @@ const KEYWORDS: &[&str] = &[
     "CHUNKING",
 ];
 
-/// The bit of the word's place in the table; 0 if it is not there.
-fn bit(table: &[&str], word: &[u8]) -> u16 {
-    let mut bit = 1;
-    for name in table {
-        if name.as_bytes().eq_ignore_ascii_case(word) {
-            return bit;
-        }
-        bit <<= 1;
-    }
-    0
-}
-
 const SIZE: u16 = 1;
 const AUTH: u16 = 1 << 1;
 pub(in crate::smtp) const EIGHT_BIT_MIME: u16 = 1 << 2;
@@ -47,6 +35,7 @@ const ENHANCED_STATUS_CODES: u16 = 1 << 4;
 pub(in crate::smtp) const SMTP_UTF8: u16 = 1 << 5;
 #[cfg(feature = "extensions")]
 pub(in crate::smtp) const DSN: u16 = 1 << 6;
+#[cfg(feature = "extensions")]
 pub(in crate::smtp) const REQUIRE_TLS: u16 = 1 << 7;
 #[cfg(feature = "extensions")]
 const CHUNKING: u16 = 1 << 8;
@@ -60,7 +49,11 @@ impl Extensions {
         for word in words {
             match keyword {
                 AUTH => self.mechanisms |= bit(Mechanism::NAMES, word),
-                SIZE => self.max_size = decimal(word).unwrap_or(self.max_size),
+                SIZE => {
+                    if let Some(size) = decimal(word) {
+                        self.max_size = size;
+                    }
+                }
                 _ => {}
             }
         }

@@ -122,7 +122,7 @@ impl Mechanism {
     pub(super) fn begin(self, credentials: &Credentials<'_>, out: &mut Writer<'_>) -> u8 {
         let before = out.len();
         if self.is_client_first() {
-            out.push(b' ');
+            out.put(b" ");
             self.put(0, credentials, out);
             if out.len() <= MAX_LINE - 2 {
                 return 1;

@@ -13,10 +13,10 @@ use core::marker::PhantomData;
 use dialogue::{Job, Kind};
 pub use event::{Command, Event, Fate};
 pub use exchange::Exchange;
-#[cfg(feature = "extensions")]
-pub(super) use extensions::DSN;
 pub use extensions::Extensions;
-pub(super) use extensions::{EIGHT_BIT_MIME, REQUIRE_TLS, SMTP_UTF8};
+#[cfg(feature = "extensions")]
+pub(super) use extensions::{DSN, REQUIRE_TLS};
+pub(super) use extensions::{EIGHT_BIT_MIME, SMTP_UTF8};
 pub use mechanism::Mechanism;
 
 use super::limits::MAX_LINE;
@@ -99,13 +99,13 @@ pub struct Session<'a, C, D = Smtp> {
     channel: C,
     lines: Lines<MAX_LINE>,
     code: u16,
+    stuffer: Stuffer,
     /// Recipients asked for, answered, answered with yes, and (LMTP) told of the delivery.
     asked: u16,
     answered: u16,
     accepted: u16,
     delivered: u16,
     extensions: Extensions,
-    stuffer: Stuffer,
     domain: Domain<'a>,
     dialect: PhantomData<D>,
     /// SCRAM: what the server has to say at last.
@@ -117,11 +117,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     /// A session that knows nothing but its configuration and introduces itself as `domain`.
     #[must_use]
     pub fn new(channel: C, domain: Domain<'a>) -> Self {
-        let state = if channel.greets() {
-            State::Await
-        } else {
-            State::Ask(Command::Hello)
-        };
+        let state = if channel.greets() { State::Await } else { State::Ask(Command::Hello) };
         Self {
             domain,
             channel,
@@ -254,7 +250,11 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
             _ => Command::Mail,
         };
         if let Some(envelope) = job.envelope() {
-            envelope.check(self.extensions, self.channel.is_verified())?;
+            #[cfg(feature = "extensions")]
+            if envelope.requires_tls() && !self.channel.is_verified() {
+                return Err(Error::Unverified);
+            }
+            envelope.check(self.extensions)?;
             self.fate = Fate::NotSent;
             self.taken = false;
             (self.asked, self.answered, self.accepted, self.delivered) = (0, 0, 0, 0);
