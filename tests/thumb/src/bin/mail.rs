@@ -40,6 +40,11 @@ mod library {
     use super::*;
 
     #[inline(never)]
+    pub fn client() -> smtp::Client<'static> {
+        smtp::Client::new(NAME, Policy::Required)
+    }
+
+    #[inline(never)]
     pub fn client_step<'i>(
         client: &mut smtp::Client<'static>,
         input: &mut &'i [u8],
@@ -51,6 +56,11 @@ mod library {
     #[inline(never)]
     pub fn secure(client: smtp::Client<'static>, unread: &[u8]) -> Result<Tls, Error> {
         client.into_upgrade(unread)?.established(opaque(Verification::Verified))
+    }
+
+    #[inline(never)]
+    pub fn session(tls: Tls) -> Session<'static, Tls> {
+        Session::new(tls, NAME)
     }
 
     #[inline(never)]
@@ -83,6 +93,11 @@ mod library {
     }
 
     #[inline(never)]
+    pub fn keep(buffer: &mut Received, unread: usize) {
+        buffer.keep(unread);
+    }
+
+    #[inline(never)]
     pub fn receive(buffer: &mut Received) {
         let _ = buffer.fill(|free| Ok::<_, Error>(super::receive(free)));
     }
@@ -90,7 +105,7 @@ mod library {
 
 /// Brings the connection to TLS.
 fn upgrade(received: &mut Received, output: &mut [u8]) -> Result<Tls, Error> {
-    let mut client = smtp::Client::new(NAME, Policy::Required);
+    let mut client = library::client();
     loop {
         let mut input = received.filled();
         let step = library::client_step(&mut client, &mut input, output)?;
@@ -100,7 +115,7 @@ fn upgrade(received: &mut Received, output: &mut [u8]) -> Result<Tls, Error> {
         }
         let ready = matches!(step, Step::Event(client::Event::UpgradeReady));
         let read = matches!(step, Step::Read);
-        received.keep(unread);
+        library::keep(received, unread);
         if ready {
             return library::secure(client, received.filled());
         }
@@ -134,7 +149,7 @@ fn run(mut job: Job<'_>, received: &mut Received, output: &mut [u8]) -> Result<(
             Step::Event(event) => last = event.is_last(),
             Step::Read => read = true,
         }
-        received.keep(unread);
+        library::keep(received, unread);
         if read {
             library::receive(received);
         }
@@ -147,7 +162,7 @@ fn run(mut job: Job<'_>, received: &mut Received, output: &mut [u8]) -> Result<(
 fn mail() -> Result<(), Error> {
     let mut received = Received::new();
     let mut output = [0; 128];
-    let mut session = Session::new(upgrade(&mut received, &mut output)?, NAME);
+    let mut session = library::session(upgrade(&mut received, &mut output)?);
     for n in 0..4 {
         run(library::job(&mut session, n)?, &mut received, &mut output)?;
     }
