@@ -2,7 +2,8 @@
 """Mails for the interoperability tests: make them, send them, read them back.
 
     mails.py make DIR            write the mails
-    mails.py arrived FILE DIR    wait for one mail in DIR and compare it, octet for octet
+    mails.py arrived FILE DIR    wait for one mail in DIR and compare it, octet for octet; or for
+                                 all mails of a directory FILE
     mails.py send PORT CA FILE   send one with smtplib over STARTTLS
     mails.py submit PORT CA FILE log in by LOGIN and send one in chunks
     mails.py refused PORT        nothing but the upgrade is allowed in plaintext
@@ -38,45 +39,56 @@ def make(directory):
             file.write(HEADER + name.encode() + b"\r\n\r\n" + body)
 
 
+def read(*path):
+    with open(os.path.join(*path), "rb") as file:
+        return file.read()
+
+
+def names(directory):
+    found = os.listdir(directory) if os.path.isdir(directory) else []
+    return [name for name in found if not name.startswith(".")]
+
+
 def lines(octets):
     """The message as lines: a file may end them with LF, and the last may have no end."""
     return octets.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
 
 
+TRACE = (b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:", b"\t", b" ")
+
+
+def is_same(sent, received):
+    """Relays put trace fields in front; the rest is as it was sent."""
+    sent, received = lines(sent), lines(received)
+    cut = max(len(received) - len(sent), 0)
+    trace, rest = received[:cut], received[cut:]
+    return rest == sent and all(line.startswith(TRACE) for line in trace)
+
+
 def arrived(path, directory):
-    with open(path, "rb") as file:
-        sent = file.read()
+    whole = os.path.isdir(path)
+    sent = [read(path, name) for name in names(path)] if whole else [read(path)]
     deadline = time.monotonic() + 60
-    while True:
-        found = [name for name in (os.listdir(directory) if os.path.isdir(directory) else [])
-                 if not name.startswith(".")]
-        if found:
-            break
+    while len(found := names(directory)) < len(sent):
         if time.monotonic() > deadline:
-            sys.exit(f"nothing arrived in {directory}")
+            sys.exit(f"{len(found)} of {len(sent)} arrived in {directory}")
         time.sleep(0.05)
-    if len(found) != 1:
-        sys.exit(f"{len(found)} mails instead of one")
-    with open(os.path.join(directory, found[0]), "rb") as file:
-        received = file.read()
-    # A relay puts trace fields in front; the rest is as it was sent.
-    start = received.find(b"From: sender@example.test")
-    trace = received[:max(start, 0)]
-    allowed = (b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:", b"\t", b" ")
-    for line in lines(trace) if trace else []:
-        if not line.startswith(allowed):
-            sys.exit(f"a line that nobody sent: {line!r}")
-    if start < 0 or lines(received[start:]) != lines(sent):
-        sys.exit(f"{path} arrived changed: {received[start:][:400]!r}")
-    print(f"{len(sent)} octets, unchanged")
+    received = [read(directory, name) for name in found]
+    for mail in sent:
+        same = [other for other in received if is_same(mail, other)]
+        if not same:
+            sys.exit(f"{path} arrived changed: {[other[:1000] for other in received]}")
+        received.remove(same[0])
+    if received:
+        sys.exit(f"{len(received)} mails too many")
+    print(f"{sum(map(len, sent))} octets, unchanged")
 
 
 def send(port, ca, path):
     context = ssl.create_default_context(cafile=ca)
     with smtplib.SMTP("localhost", int(port), timeout=30) as smtp:
         smtp.starttls(context=context)
-        with open(path, "rb") as file:
-            refused = smtp.sendmail("sender@example.test", ["you@example.test"], file.read())
+        refused = smtp.sendmail("sender@example.test", ["you@example.test"], read(path))
     if refused:
         sys.exit(f"refused: {refused}")
 
@@ -92,8 +104,7 @@ def submit(port, ca, path):
         smtp.auth("LOGIN", smtp.auth_login)
         smtp.mail("sender@example.test")
         smtp.rcpt("you@example.test")
-        with open(path, "rb") as file:
-            message = file.read()
+        message = read(path)
         chunks = [message[at:at + 7] for at in range(0, len(message), 7)] + [b""]
         for chunk in chunks:
             last = b"" if chunk else b" LAST"
@@ -113,9 +124,8 @@ def refused(port):
 
 
 def absent(text, path):
-    with open(path, "rb") as file:
-        if text.encode() in file.read():
-            sys.exit(f"{text} is in {path}")
+    if text.encode() in read(path):
+        sys.exit(f"{text} is in {path}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Our client against Postfix.
+
+to_postfix() {             # to_postfix SERVICE FILE [OPTION...]: sends it and reads it back
+    local service=$1 file=$2 scheme=smtp; shift 2
+    [ "$service" != smtps ] || scheme=smtps
+    read_back "$inbox" "$file" send "$scheme://localhost:$(port "$service")" "$file" "$@"
+}
+url=smtp://localhost:$(port smtp)
+
+for mail in "$work"/mails/*; do
+    check "client to Postfix: ${mail##*/}" to_postfix smtp "$mail"
+done
+check "client to Postfix: submission, AUTH PLAIN" to_postfix submission "$one" "${auth[@]}"
+check "client to Postfix: submission, AUTH LOGIN" to_postfix login "$one" "${auth[@]}"
+cp "$work/out" "$work/login"
+check "a password never shows" python3 $here/mails.py absent secret "$work/login"
+check "a password never shows in base64" python3 $here/mails.py absent c2VjcmV0 "$work/login"
+check "client to Postfix: TLS from the start" to_postfix smtps "$one" "${auth[@]}"
+check "client to Postfix: no TLS, which the policy allows" \
+    to_postfix plain "$one" --tls opportunistic
+
+send_trusting_others() { ca=$CADIR/other-ca.pem send "$@"; }
+check "client to Postfix: no TLS is exit code 2" \
+    exits 2 send "smtp://localhost:$(port plain)" "$one"
+check "client to Postfix: another CA is exit code 5" exits 5 send_trusting_others "$url" "$one"
+check "client to Postfix: another name is exit code 5" \
+    exits 5 send "smtp://[::ffff:127.0.0.1]:$(port smtp)" "$one"
+check "client to Postfix: a wrong password is exit code 6" \
+    exits 6 send "smtp://localhost:$(port submission)" "$one" "${wrong[@]}"
+check "client to Postfix: an unwanted recipient is exit code 6" \
+    exits 6 send "$url" "$one" --to nobody@example.test
+check "client to Postfix: a probe" timeout 60 "$starttls" probe "$url" --ca "$ca" --json
+
+mkdir "$work/many"
+for mail in "$work"/mails/*; do cp "$mail" "$work/many/${mail##*/}.eml"; done
+check "client to Postfix: a directory over one connection" \
+    read_back "$inbox" "$work/many" send "$url" "$work/many"
+piped() {
+    printf 'EHLO client.test\r\nQUIT\r\n' | timeout 60 "$starttls" connect "$1" --ca "$ca" \
+        --linger 60 | grep '^221 '
+}
+check "a pipe to Postfix" piped "$url"
+check "a pipe to Postfix, TLS from the start" piped "smtps://localhost:$(port smtps)"
+
+serve front smtp --require-tls --backend "127.0.0.1:$(port plain)"
+check "curl through us to a Postfix without TLS" read_back "$inbox" "$one" \
+    curl_to "smtp://localhost:$p" -T "$one"
+check "client through us to a Postfix without TLS" \
+    read_back "$inbox" "$one" send "smtp://localhost:$p" "$one"
+
+check "Python's email reads composed messages" \
+    cargo test -q -p starttls-tests --test compose -- --ignored

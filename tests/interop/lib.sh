@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# What every part of the run uses.
+
+have() { command -v "$1" >/dev/null; }
+install() {                # install PACKAGE...
+    [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+passed=0 failed=0
+check() {                  # check NAME COMMAND...: passes if the command does
+    local name=$1; shift
+    if "$@" >"$work/out" 2>&1; then
+        echo "PASS $name"; passed=$((passed + 1))
+    else
+        echo "FAIL $name (exit $?)"; sed 's/^/    /' "$work/out" | tail -n 40; failed=$((failed + 1))
+    fi
+}
+exits() {                  # exits CODE COMMAND...
+    local want=$1 got=0; shift
+    "$@" || got=$?
+    [ "$got" = "$want" ] || { echo "exit code $got instead of $want"; return 1; }
+}
+
+port() {                   # port NAME: of a server in $work/ports
+    awk -v name="$1" '$1 == name { print $3 }' "$work/ports"
+}
+
+wait_for() {               # wait_for PATTERN FILE: until a line of the file matches
+    for _ in $(seq 300); do grep -q "$1" "$2" 2>/dev/null && return; sleep 0.1; done
+    echo "no $1 in $2"; tail -n 20 "$2"; return 1
+}
+
+# Our client.
+auth=(--user test --password-file "$work/password")
+wrong=(--user test --password-file "$work/wrong")
+send() {                   # send URL FILE [OPTION...]
+    local url=$1 file=$2; shift 2
+    timeout 60 "$starttls" send --server "$url" --ca "$ca" --from sender@example.test \
+        --to you@example.test "$@" "$file"
+}
+arrived() { python3 $here/mails.py arrived "$@"; }
+read_back() {              # read_back DIR FILE COMMAND...: runs it, and the mail is in DIR
+    local dir=$1 file=$2; shift 2
+    rm -f "$dir"/* 2>/dev/null || true
+    "$@" && arrived "$file" "$dir"
+}
+
+# Our server.
+serve() {                  # serve NAME PROTOCOL [OPTION...]: starts one, and sets p to its port
+    local log=$work/$1 protocol=$2; shift 2
+    timeout 900 "$starttls" serve "$protocol" --listen 127.0.0.1:0 \
+        --cert "$CADIR/server.pem" --key "$CADIR/server.key" "$@" >"$log" 2>&1 &
+    started="$started $!"
+    wait_for ^listening "$log"
+    p=$(awk '/^listening/ { print $4 }' "$log")
+}
+from_client() { read_back "$work/delivered" "$@"; }     # from_client FILE COMMAND...
+
+# Other clients.
+s_client() {
+    { session "$1"; sleep 1; } | timeout 30 openssl s_client -connect "localhost:$mx" \
+        -starttls smtp -crlf -quiet -CAfile "$ca" -verify_return_error -verify_hostname localhost
+}
+session() {                # a session by hand, after the upgrade
+    printf 'EHLO client.test\nMAIL FROM:<sender@example.test>\nRCPT TO:<you@example.test>\nDATA\n'
+    sed 's/\r$//; s/^\./../' "$1"; printf '.\nQUIT\n'
+}
+curl_to() { timeout 30 curl -sS --ssl-reqd --cacert "$ca" --mail-from sender@example.test \
+    --mail-rcpt you@example.test "$@"; }
+swaks_to() {               # swaks_to PORT [OPTION...]
+    timeout 30 swaks --server localhost --port "$1" --tls-verify --tls-ca-path "$ca" \
+        --from sender@example.test --to you@example.test --data "@$other" "${@:2}"
+}
+# swaks takes a dot that ends a file for the end of the mail.
+other=$work/mails/no-final-line-end

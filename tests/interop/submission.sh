@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# Mail programs log in to our server.
+
+swaks_as() {               # swaks_as MECHANISM PASSWORD
+    swaks_to "$submission" --tls --auth "$1" --auth-user test --auth-password "$2"
+}
+curl_as() {                # curl_as PASSWORD [OPTION...]
+    curl_to "smtp://localhost:$submission" --user "test:$1" -T "$one" "${@:2}"
+}
+for mechanism in PLAIN LOGIN; do
+    check "swaks to a submission server: AUTH $mechanism" \
+        from_client "$other" swaks_as $mechanism secret
+    check "swaks to a submission server: AUTH $mechanism, a wrong password" \
+        exits 28 swaks_as $mechanism wrong
+    check "curl to a submission server: AUTH $mechanism" \
+        from_client "$one" curl_as secret --login-options "AUTH=$mechanism"
+done
+check "curl to a submission server: an initial response" \
+    from_client "$one" curl_as secret --sasl-ir
+check "curl to a submission server: a wrong password" exits 67 curl_as wrong
+check "Python smtplib to a submission server: LOGIN and a mail in chunks" \
+    from_client "$one" timeout 60 python3 $here/mails.py submit "$submission" "$ca" "$one"
+check "a submission server says who sent each mail" \
+    grep -c '^mail .* channel=tls user="test"' "$work/submission"
+check "a submission server says what came in chunks" grep -q ' by=BDAT in=' "$work/submission"
+check "a submission server shows no password" \
+    python3 $here/mails.py absent secret "$work/submission"
