@@ -8,7 +8,7 @@ to_postfix() {             # to_postfix SERVICE FILE [OPTION...]: sends it and r
 }
 url=smtp://localhost:$(port smtp)
 
-for mail in "$work"/mails/*; do
+for mail in "$work"/mails/* "$work"/odd/*; do
     check "client to Postfix: ${mail##*/}" to_postfix smtp "$mail"
 done
 check "client to Postfix: submission, AUTH PLAIN" to_postfix submission "$one" "${auth[@]}"
@@ -17,6 +17,9 @@ cp "$work/out" "$work/login"
 check "a password never shows" python3 $here/mails.py absent secret "$work/login"
 check "a password never shows in base64" python3 $here/mails.py absent c2VjcmV0 "$work/login"
 check "client to Postfix: TLS from the start" to_postfix smtps "$one" "${auth[@]}"
+check "client to Postfix: TLS 1.2" to_postfix tls12 "$one"
+cp "$work/out" "$work/tls12"
+check "client to Postfix: it was TLS 1.2" grep " TLS  1.2, " "$work/tls12"
 check "client to Postfix: no TLS, which the policy allows" \
     to_postfix plain "$one" --tls opportunistic
 
@@ -24,13 +27,38 @@ send_trusting_others() { ca=$CADIR/other-ca.pem send "$@"; }
 check "client to Postfix: no TLS is exit code 2" \
     exits 2 send "smtp://localhost:$(port plain)" "$one"
 check "client to Postfix: another CA is exit code 5" exits 5 send_trusting_others "$url" "$one"
+check "client to Postfix: TLS from the start, another CA is exit code 5" \
+    exits 5 send_trusting_others "smtps://localhost:$(port smtps)" "$one"
 check "client to Postfix: another name is exit code 5" \
     exits 5 send "smtp://[::ffff:127.0.0.1]:$(port smtp)" "$one"
 check "client to Postfix: a wrong password is exit code 6" \
     exits 6 send "smtp://localhost:$(port submission)" "$one" "${wrong[@]}"
+check "client to Postfix: TLS from the start, a wrong password is exit code 6" \
+    exits 6 send "smtps://localhost:$(port smtps)" "$one" "${wrong[@]}"
 check "client to Postfix: an unwanted recipient is exit code 6" \
     exits 6 send "$url" "$one" --to nobody@example.test
 check "client to Postfix: a probe" timeout 60 "$starttls" probe "$url" --ca "$ca" --json
+
+# To Postfix all of them are one, but for those that are called nobody.
+recipients=()
+for n in $(seq 999); do
+    case $n in
+    *00) recipients+=(--to "nobody$n@example.test") ;;
+    *) recipients+=(--to "r$n@example.test") ;;
+    esac
+done
+check "client to Postfix: 1,000 recipients, 9 of them unwanted" \
+    read_back "$inbox" "$one" exits 6 send "$url" "$one" "${recipients[@]}"
+cp "$work/out" "$work/thousand"
+results() {
+    sed -n 's/^  sent to <\(.*\)>: 250 .*/--to \1/p; s/^  NOT sent to <\(nobody.*\)>: 554 .*/--to \1/p' \
+        "$work/thousand" | diff <(printf '%s %s\n' --to you@example.test "${recipients[@]}") -
+}
+check "client to Postfix: 1,000 recipients, a result for each" results
+at_once() {                # no answer comes between a hundred commands
+    awk '/RCPT TO/ && ++n == 100 { found = 1 } / 250 / { n = 0 } END { exit !found }' "$1"
+}
+check "client to Postfix: 1,000 recipients, a hundred at once" at_once "$work/thousand"
 
 mkdir "$work/many"
 for mail in "$work"/mails/*; do cp "$mail" "$work/many/${mail##*/}.eml"; done

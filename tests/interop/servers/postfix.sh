@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Postfix: an exchanger that offers STARTTLS, one that has no TLS, two submission
+# Postfix: an exchanger that offers STARTTLS, one with TLS 1.2, one that has no TLS, two submission
 # services that demand TLS and AUTH (any mechanism; LOGIN only) through a private
 # Dovecot auth server, and one with TLS from the start.  Mail to anyone but
-# "nobody" at example.test ends in the maildir DIR/mail/inbox/new.
+# "nobody*" at example.test ends in the maildir DIR/mail/inbox/new, one mail for all
+# that are called r and a number.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {
@@ -13,8 +14,8 @@ svc_install() {
 }
 
 svc_start() {
-    local smtp plain subm login smtps p uid gid
-    for p in smtp plain subm login smtps; do pick_port "$p"; done
+    local smtp tls12 plain subm login smtps p uid gid
+    for p in smtp tls12 plain subm login smtps; do pick_port "$p"; done
     uid=$(id -u nobody) gid=$(id -g nobody)
     mkdir -p "$DIR/etc" "$DIR/spool" "$DIR/data" "$DIR/dove" "$DIR/mail"
     chown postfix "$DIR/data"
@@ -41,11 +42,16 @@ virtual_mailbox_domains = example.test
 virtual_mailbox_base = $DIR/mail
 virtual_mailbox_maps = static:inbox/
 virtual_mailbox_limit = 0
+virtual_alias_maps = regexp:{ {/^r[0-9]+@example\.test/ you@example.test} }
+enable_original_recipient = no
 message_size_limit = 104857600
 virtual_uid_maps = static:$uid
 virtual_gid_maps = static:$gid
 virtual_minimum_uid = 1
-smtpd_recipient_restrictions = check_recipient_access inline:{ {nobody@example.test = REJECT} }
+smtpd_recipient_restrictions = check_recipient_access regexp:{ {/^nobody[0-9]*@/ REJECT} }
+smtpd_recipient_limit = 1000
+smtpd_soft_error_limit = 100
+smtpd_hard_error_limit = 100
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = $CADIR/server.pem
 smtpd_tls_key_file = $CADIR/server.key
@@ -56,6 +62,9 @@ smtpd_sasl_path = $DIR/dove/auth-client
 EOF
     cat >"$DIR/etc/master.cf" <<EOF
 $HOST:$smtp  inet n - n - - smtpd
+$HOST:$tls12 inet n - n - - smtpd
+    -o syslog_name=postfix/tls12
+    -o smtpd_tls_protocols=TLSv1.2
 $HOST:$plain inet n - n - - smtpd
     -o syslog_name=postfix/plain
     -o smtpd_tls_security_level=none
@@ -103,6 +112,7 @@ protocols =
 ssl = no
 listen = $HOST
 auth_mechanisms = plain login
+auth_failure_delay = 0
 passdb {
   driver = passwd-file
   args = $DIR/dove/users
@@ -110,6 +120,11 @@ passdb {
 userdb {
   driver = static
   args = uid=mail gid=mail home=/nonexistent
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service auth {
   unix_listener $DIR/dove/auth-client {
@@ -121,8 +136,8 @@ EOF
     spawn dovecot.out dovecot -F -c "$DIR/dove/dovecot.conf"
     postfix -c "$DIR/etc" start >"$DIR/log/postfix.out" 2>&1 ||
         { cat "$DIR/log/"* >&2; die "postfix did not start"; }
-    for p in $smtp $plain $subm $login $smtps; do wait_port "$p"; done
-    announce smtp "$smtp"; announce plain "$plain"
+    for p in $smtp $tls12 $plain $subm $login $smtps; do wait_port "$p"; done
+    announce smtp "$smtp"; announce plain "$plain"; announce tls12 "$tls12"
     announce submission "$subm"; announce login "$login"; announce smtps "$smtps"
 }
 
