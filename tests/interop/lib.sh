@@ -40,7 +40,7 @@ send() {                   # send URL FILE [OPTION...]
     timeout 60 "$starttls" send --server "$url" --ca "$ca" --from sender@example.test \
         --to you@example.test "$@" "$file"
 }
-arrived() { python3 $here/mails.py arrived "$@"; }
+arrived() { "$python" $here/mails.py arrived "$@"; }
 read_back() {              # read_back DIR FILE COMMAND...: runs it, and the mail is in DIR
     local dir=$1 file=$2; shift 2
     rm -f "$dir"/* 2>/dev/null || true

@@ -7,7 +7,7 @@ for mail in "$work"/mails/*; do
     name=${mail##*/}
     check "curl to server: $name" from_client "$mail" curl_to "smtp://localhost:$mx" -T "$mail"
     check "Python smtplib to server: $name" from_client "$mail" \
-        timeout 60 python3 $here/mails.py send "$mx" "$ca" "$mail"
+        timeout 60 "$python" $here/mails.py send "$mx" "$ca" "$mail"
 done
 check "a server that requires TLS takes nothing before it" \
-    python3 $here/mails.py refused "$mx"
+    "$python" $here/mails.py refused "$mx"

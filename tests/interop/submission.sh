@@ -19,9 +19,9 @@ check "curl to a submission server: an initial response" \
     from_client "$one" curl_as secret --sasl-ir
 check "curl to a submission server: a wrong password" exits 67 curl_as wrong
 check "Python smtplib to a submission server: LOGIN and a mail in chunks" \
-    from_client "$one" timeout 60 python3 $here/mails.py submit "$submission" "$ca" "$one"
+    from_client "$one" timeout 60 "$python" $here/mails.py submit "$submission" "$ca" "$one"
 check "a submission server says who sent each mail" \
     grep -c '^mail .* channel=tls user="test"' "$work/submission"
 check "a submission server says what came in chunks" grep -q ' by=BDAT in=' "$work/submission"
 check "a submission server shows no password" \
-    python3 $here/mails.py absent secret "$work/submission"
+    "$python" $here/mails.py absent secret "$work/submission"

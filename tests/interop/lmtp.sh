@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# Our client delivers to Dovecot by LMTP.
+
+url=lmtp://localhost:$(port dovecot-lmtp)
+mailboxes=$work/dovecot/mail
+to_mailboxes() {           # to_mailboxes FILE: to three mailboxes, and one that is not there
+    local file=$1 user
+    rm -f "$mailboxes"/*/new/* 2>/dev/null || true
+    exits 6 deliver "$url" "$file" test nobody second third || return 1
+    for user in test second third; do arrived "$file" "$mailboxes/$user/new" || return 1; done
+}
+deliver() {                # deliver URL FILE USER...
+    local url=$1 file=$2 user to=(); shift 2
+    for user; do to+=(--to "$user@example.test"); done
+    timeout 60 "$starttls" send --server "$url" --ca "$ca" --from sender@example.test \
+        "${to[@]}" "$file"
+}
+for mail in "$work"/mails/* "$work"/odd/*; do
+    check "client to Dovecot by LMTP, three of four recipients: ${mail##*/}" to_mailboxes "$mail"
+done
+cp "$work/out" "$work/answers"
+answers() {
+    diff <(printf '%s\n' "test 250" "nobody 550" "second 250" "third 250") \
+        <(sed -n 's/^  .*sent to <\([a-z]*\)@.*>: \(...\) .*/\1 \2/p' "$work/answers")
+}
+check "client to Dovecot by LMTP: each recipient has an answer of its own" answers
+check "client to Dovecot by LMTP: nobody there is exit code 6" \
+    exits 6 deliver "$url" "$one" nobody
+check "client to Dovecot by LMTP: all there is exit code 0" deliver "$url" "$one" test second
