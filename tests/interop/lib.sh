@@ -63,6 +63,10 @@ s_client() {
     { session "$1"; sleep 1; } | timeout 30 openssl s_client -connect "localhost:$mx" \
         -starttls smtp -crlf -quiet -CAfile "$ca" -verify_return_error -verify_hostname localhost
 }
+gnutls() {                 # gnutls FILE [OPTION...]
+    { session "$1" | sed 's/$/\r/'; sleep 1; } | timeout 30 gnutls-cli --starttls-proto=smtp \
+        --x509cafile "$ca" -p "$mx" localhost "${@:2}"
+}
 session() {                # a session by hand, after the upgrade
     printf 'EHLO client.test\nMAIL FROM:<sender@example.test>\nRCPT TO:<you@example.test>\nDATA\n'
     sed 's/\r$//; s/^\./../' "$1"; printf '.\nQUIT\n'
@@ -72,6 +76,10 @@ curl_to() { timeout 30 curl -sS --ssl-reqd --cacert "$ca" --mail-from sender@exa
 swaks_to() {               # swaks_to PORT [OPTION...]
     timeout 30 swaks --server localhost --port "$1" --tls-verify --tls-ca-path "$ca" \
         --from sender@example.test --to you@example.test --data "@$other" "${@:2}"
+}
+msmtp_to() {               # msmtp_to PORT FILE [OPTION...]
+    sed 's/\r$//' "$2" | timeout 30 msmtp --host=localhost --port="$1" --tls=on \
+        --tls-trust-file="$ca" --from=sender@example.test "${@:3}" you@example.test
 }
 # swaks takes a dot that ends a file for the end of the mail.
 other=$work/mails/no-final-line-end

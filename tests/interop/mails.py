@@ -6,10 +6,13 @@
                                  all mails of a directory FILE
     mails.py send PORT CA FILE   send one with smtplib over STARTTLS
     mails.py submit PORT CA FILE log in by LOGIN and send one in chunks
+    mails.py aio PORT CA FILE [PASSWORD]
+                                 send one with aiosmtplib, with a login; 7: it was refused
     mails.py refused PORT        nothing but the upgrade is allowed in plaintext
     mails.py absent TEXT FILE    TEXT is not in FILE
 """
 
+import asyncio
 import os
 import smtplib
 import ssl
@@ -125,6 +128,21 @@ def submit(port, ca, path):
                 sys.exit(f"{code} {text!r}")
 
 
+def aio(port, ca, path, password=None):
+    import aiosmtplib
+
+    context = ssl.create_default_context(cafile=ca)
+    try:
+        refused, _ = asyncio.run(aiosmtplib.send(
+            read(path), sender="sender@example.test", recipients=["you@example.test"],
+            hostname="localhost", port=int(port), start_tls=True, tls_context=context,
+            username=password and "test", password=password, timeout=30))
+    except aiosmtplib.SMTPAuthenticationError:
+        sys.exit(7)
+    if refused:
+        sys.exit(f"refused: {refused}")
+
+
 def refused(port):
     with smtplib.SMTP("localhost", int(port), timeout=30) as smtp:
         smtp.ehlo()
@@ -140,5 +158,5 @@ def absent(text, path):
 
 
 if __name__ == "__main__":
-    {"make": make, "arrived": arrived, "send": send, "submit": submit, "refused": refused,
-     "absent": absent}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "arrived": arrived, "send": send, "submit": submit, "aio": aio,
+     "refused": refused, "absent": absent}[sys.argv[1]](*sys.argv[2:])

@@ -7,6 +7,9 @@ swaks_as() {               # swaks_as MECHANISM PASSWORD
 curl_as() {                # curl_as PASSWORD [OPTION...]
     curl_to "smtp://localhost:$submission" --user "test:$1" -T "$one" "${@:2}"
 }
+msmtp_as() {               # msmtp_as MECHANISM PASSWORD-FILE
+    msmtp_to "$submission" "$one" --auth="$1" --user=test --passwordeval="cat $2"
+}
 for mechanism in PLAIN LOGIN; do
     check "swaks to a submission server: AUTH $mechanism" \
         from_client "$other" swaks_as $mechanism secret
@@ -14,12 +17,24 @@ for mechanism in PLAIN LOGIN; do
         exits 28 swaks_as $mechanism wrong
     check "curl to a submission server: AUTH $mechanism" \
         from_client "$one" curl_as secret --login-options "AUTH=$mechanism"
+    check "msmtp to a submission server: AUTH $mechanism" \
+        from_client "$one" msmtp_as "${mechanism,,}" "$work/password"
+    check "msmtp to a submission server: AUTH $mechanism, a wrong password" \
+        exits 77 msmtp_as "${mechanism,,}" "$work/wrong"
 done
 check "curl to a submission server: an initial response" \
     from_client "$one" curl_as secret --sasl-ir
 check "curl to a submission server: a wrong password" exits 67 curl_as wrong
 check "Python smtplib to a submission server: LOGIN and a mail in chunks" \
     from_client "$one" timeout 60 "$python" $here/mails.py submit "$submission" "$ca" "$one"
+check "aiosmtplib to a submission server" from_client "$one" \
+    timeout 60 "$python" $here/mails.py aio "$submission" "$ca" "$one" secret
+check "aiosmtplib to a submission server: a wrong password" \
+    exits 7 timeout 60 "$python" $here/mails.py aio "$submission" "$ca" "$one" wrong
+check "nodemailer to a submission server" \
+    from_client "$one" timeout 60 node $here/nodemailer.cjs "$submission" "$ca" "$one" secret
+check "nodemailer to a submission server: a wrong password" \
+    exits 7 timeout 60 node $here/nodemailer.cjs "$submission" "$ca" "$one" wrong
 check "a submission server says who sent each mail" \
     grep -c '^mail .* channel=tls user="test"' "$work/submission"
 check "a submission server says what came in chunks" grep -q ' by=BDAT in=' "$work/submission"
