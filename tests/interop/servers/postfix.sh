@@ -3,7 +3,8 @@
 # services that demand TLS and AUTH (any mechanism; LOGIN only) through a private
 # Dovecot auth server, and one with TLS from the start.  Mail to anyone but
 # "nobody*" at example.test ends in the maildir DIR/mail/inbox/new, one mail for all
-# that are called r and a number.
+# that are called r and a number.  Mail to relay.test goes to RELAY_PORT by SMTP, to
+# lmtp.test to LMTP_PORT by LMTP, both over verified TLS.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {
@@ -59,6 +60,19 @@ smtpd_tls_auth_only = yes
 smtpd_tls_loglevel = 1
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = $DIR/dove/auth-client
+relay_domains = relay.test, lmtp.test
+transport_maps = inline:{
+    { relay.test = relay:[localhost]:$RELAY_PORT }
+    { lmtp.test = relay-lmtp:[localhost]:$LMTP_PORT } }
+relay_destination_recipient_limit = 1000
+smtp_host_lookup = native
+smtp_tls_security_level = secure
+smtp_tls_CAfile = $CADIR/ca.pem
+smtp_tls_loglevel = 1
+lmtp_host_lookup = native
+lmtp_tls_security_level = secure
+lmtp_tls_CAfile = $CADIR/ca.pem
+lmtp_tls_loglevel = 1
 EOF
     cat >"$DIR/etc/master.cf" <<EOF
 $HOST:$smtp  inet n - n - - smtpd
@@ -99,6 +113,10 @@ error     unix - - n - - error
 retry     unix - - n - - error
 discard   unix - - n - - discard
 virtual   unix - n n - - virtual
+relay     unix - - n - - smtp -v
+    -o syslog_name=postfix/relay
+relay-lmtp unix - - n - - lmtp -v
+    -o syslog_name=postfix/relay
 anvil     unix - - n - 1 anvil
 EOF
 
