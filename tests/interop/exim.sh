@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Exim, which our client sends to, and which sends on to our server in chunks.
+
+exim=smtp://localhost:$(port exim)
+eximbox=$work/exim/mail/new
+for mail in "$work"/mails/* "$work"/odd/*; do
+    check "client to Exim: ${mail##*/}" read_back "$eximbox" "$mail" send "$exim" "$mail"
+done
+for mechanism in PLAIN LOGIN CRAM-MD5; do
+    check "client to Exim: AUTH $mechanism" \
+        read_back "$eximbox" "$one" send "$exim" "$one" --auth $mechanism "${auth[@]}"
+    check "client to Exim: AUTH $mechanism, a wrong password is exit code 6" \
+        exits 6 send "$exim" "$one" --auth $mechanism "${wrong[@]}"
+done
+check "client to Exim: an unwanted recipient is exit code 6" \
+    read_back "$eximbox" "$one" exits 6 send "$exim" "$one" --to nobody@example.test
+through_exim() {           # through_exim FILE USER...: it goes on to our server
+    local file=$1 user to=(); shift
+    for user; do to+=(--to "$user@relay.test"); done
+    timeout 60 "$starttls" send --server "$exim" --ca "$ca" --from sender@example.test \
+        "${to[@]}" "$file"
+}
+for mail in "$work"/mails/* "$work"/odd/*; do
+    check "Exim to server: ${mail##*/}" from_client "$mail" through_exim "$mail" you
+done
+check "Exim to server: 100 recipients" from_client "$one" through_exim "$one" $(seq 100)
+check "the server has 100 recipients of Exim in one transaction" \
+    grep -Ex "mail from=<sender@example.test> to=(<[0-9]+@relay.test>,?){100} .* by=BDAT .*" "$work/mx"
+# L: pipelining, K: chunks.
+sent() { grep "=> you@relay.test .* CV=yes $1 C=" "$work/exim/log/exim-main"; }
+check "Exim verified our server, said several things at once and sent in chunks" sent "L K"
