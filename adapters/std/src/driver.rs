@@ -2,7 +2,7 @@ use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use starttls::{Buffer, Machine, Step};
+use starttls::{Buffer, Machine, Step, Untrusted};
 
 use crate::Error;
 use crate::socket::{Socket, is_end, is_gone, is_timeout};
@@ -323,7 +323,7 @@ impl<'o, S: Socket> Driver<'o, S> {
 
     fn protocol(&self, error: starttls::Error) -> Error {
         let said = if self.quotes { self.said.trim_ascii_end() } else { b"" };
-        let said = said.escape_ascii().to_string();
+        let said = Untrusted::new(said).to_string();
         Error::Protocol { error, said }
     }
 }

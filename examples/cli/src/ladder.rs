@@ -6,6 +6,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use rustls::ProtocolVersion;
 use serde::Serialize;
+use starttls::Untrusted;
 use starttls_std::Observer;
 
 use crate::certificate::Certificate;
@@ -270,5 +271,5 @@ impl Observer for Ladder {
 
 /// A line without its end, safe for a terminal; text beyond ASCII is escaped, too.
 fn escaped(line: &[u8]) -> String {
-    line.trim_ascii_end().escape_ascii().to_string()
+    Untrusted::new(line.trim_ascii_end()).to_string()
 }
