@@ -263,7 +263,10 @@ impl Observer for Ladder {
         }
         self.security = Some(security);
         if self.draw {
-            self.rule("from here on nobody else can read it");
+            self.rule(match problem {
+                None => "from here on nobody else can read it",
+                Some(_) => "encrypted from here on, but nobody knows for whom",
+            });
             self.gap();
         }
     }
