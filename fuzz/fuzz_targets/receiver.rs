@@ -110,8 +110,8 @@ fn seen(run: &Run, end: End, greets: bool) -> Vec<String> {
 fn told(event: Event<'_>) -> String {
     let mut buffer = [0; Login::MAX];
     match event {
-        Event::Received(line) => format!("said {line}"),
-        Event::Hello(name) => format!("hello {name}"),
+        Event::Received(line) => format!("said {}", line.as_untrusted_bytes().escape_ascii()),
+        Event::Hello(name) => format!("hello {}", name.as_untrusted_bytes().escape_ascii()),
         Event::User(name) => {
             assert_eq!(format!("{event:?}"), "User(UserName(..))");
             let name = name.decode(&mut buffer);
