@@ -197,7 +197,5 @@ impl<C, D> Session<'_, C, D> {
 /// What a challenge says.
 #[cfg(any(feature = "cram-md5", feature = "scram"))]
 fn decode<'b>(challenge: &[u8], buffer: &'b mut [u8; MAX_LINE]) -> Result<&'b [u8], Error> {
-    use base64ct::{Base64, Encoding};
-
-    Base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
+    crate::smtp::base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
 }
