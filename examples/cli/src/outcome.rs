@@ -57,6 +57,9 @@ fn advice(error: &Error) -> &'static str {
         UnknownIssuer,
     };
     match error {
+        _ if error.protocol() == Some(Rule::LineTooLong) => {
+            "Encode the message, or pass its text with --subject, which does."
+        }
         Error::Unfinished { fate, .. } if fate.is_safe_to_retry() => "It is safe to send it again.",
         Error::Unfinished { .. } => "Sent again it may arrive twice.",
         Error::Io { doing: "connecting" | "looking up the host", .. } => {

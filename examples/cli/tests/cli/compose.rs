@@ -99,3 +99,16 @@ fn a_file_that_is_not_there() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/nowhere/at/all: "), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_line_that_is_too_long() {
+    for (length, code) in [(998, 0), (999, 1)] {
+        let line = [&b"Subject: x\n\n"[..], &vec![b'x'; length], b"\n"].concat();
+        let whole = starttls(&["send", "-"], &line);
+        let error = text(&whole.stderr);
+        assert_eq!(whole.status.code(), Some(code), "{length}: {error}");
+        assert_eq!(error.contains("with --subject, which does"), code != 0, "{length}: {error}");
+        let as_text = starttls(&["send", "-", "--subject", "x"], &line);
+        assert_eq!(as_text.status.code(), Some(0), "{length}: {}", text(&as_text.stderr));
+    }
+}
