@@ -169,6 +169,10 @@ pub(crate) struct Serve {
     /// Put each mail into a file in this directory; without it, mails go to standard output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,
+    /// Draw the first connection into this file, as an SVG picture, and the others into files beside
+    /// it (NAME-2.svg); with --backend, what was said up to TLS
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ladder_svg: Option<PathBuf>,
 }
 
 fn mechanism(text: &str) -> Result<Mechanism, String> {

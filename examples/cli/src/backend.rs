@@ -8,7 +8,7 @@ use starttls::Server;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::{Dialect, Domain, ServerGrammar, Smtp};
 use starttls_std::{
-    Accepted, Driver, Error, Inbox, Mode, Silent, Timeouts, accept_implicit, accept_or_plaintext,
+    Accepted, Driver, Error, Inbox, Mode, Observer, Timeouts, accept_implicit, accept_or_plaintext,
     connect,
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn connection(
     inbox: &Inbox,
     backend: &str,
     client: TcpStream,
+    observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     client.set_nodelay(true).map_err(io("setting TCP_NODELAY"))?;
     let timeouts = Timeouts { connect: PATIENCE, ..Timeouts::default() };
@@ -40,9 +41,9 @@ pub(crate) fn connection(
         Ok(Backend { stream: BufReader::new(stream) })
     });
     match (protocol.mode(), protocol) {
-        (Mode::Implicit, _) => implicit(inbox, reached, client),
-        (Mode::StartTls, Scheme::Lmtp) => starttls::<Lmtp>(inbox, reached, client),
-        (Mode::StartTls, _) => starttls::<Smtp>(inbox, reached, client),
+        (Mode::Implicit, _) => implicit(inbox, reached, client, observer),
+        (Mode::StartTls, Scheme::Lmtp) => starttls::<Lmtp>(inbox, reached, client, observer),
+        (Mode::StartTls, _) => starttls::<Smtp>(inbox, reached, client, observer),
     }
 }
 
@@ -51,9 +52,9 @@ fn implicit(
     inbox: &Inbox,
     reached: Result<Backend, Error>,
     client: TcpStream,
+    observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let mut silent = Silent;
-    let driver = Driver::new(client, inbox.timeouts, &mut silent);
+    let driver = Driver::new(client, inbox.timeouts, observer);
     let (mut driver, _) = accept_implicit(driver, &inbox.tls)?;
     match reached {
         Ok(backend) => {
@@ -72,6 +73,7 @@ fn starttls<D: Dialect>(
     inbox: &Inbox,
     reached: Result<Backend, Error>,
     mut client: TcpStream,
+    observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     let greeted = reached.and_then(|mut backend| Ok((backend.reply()?, backend)));
     let mut backend = match greeted {
@@ -86,8 +88,7 @@ fn starttls<D: Dialect>(
     let domain = Domain::new(&inbox.domain)
         .map_err(|why| Error::Argument { what: "the server's name", why: why.to_string() })?;
     let server = Server::<ServerGrammar<'_, D>>::new(domain, inbox.config);
-    let mut silent = Silent;
-    let driver = Driver::new(client, inbox.timeouts, &mut silent);
+    let driver = Driver::new(client, inbox.timeouts, observer);
     match accept_or_plaintext(driver, server, &inbox.tls)? {
         Accepted::Quit => backend.stream.get_mut().write_all(b"QUIT\r\n").map_err(io("leaving")),
         Accepted::Tls(driver, _) => {

@@ -1,18 +1,21 @@
 //! `starttls send` of many mails over one connection.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Fate;
 use starttls::smtp::{Dialect, Smtp};
-use starttls_std::{Connection, Error, Mailer, Receipt, Silent};
+use starttls_std::{Connection, Error, Mailer, Receipt};
 
 use crate::args::Send;
-use crate::mailbox::{Letter, Mailbox};
+use crate::ladder::Ladder;
+use crate::mailbox::{Letter, Mailbox, Mails};
 use crate::out::out;
 use crate::outcome::{self, Failure};
+use crate::picture::Tone;
 use crate::reach::trust;
 use crate::send::{envelope, mailer, parse};
 use crate::url::{Scheme, Url};
@@ -24,13 +27,12 @@ pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failu
     if args.subject.is_some() {
         return Err(Failure::local("--subject is for a text; these mails have headers"));
     }
-    if args.ladder_svg.is_some() {
-        return Err(Failure::local("--ladder-svg draws the exchange of one mail, not of many"));
-    }
     let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
+    let mut ladder = Ladder::new(false, &url.host);
+    ladder.open(&format!("mails to {}://{}:{}", url.scheme.name(), url.host, url.port));
     match url.scheme {
-        Scheme::Smtp | Scheme::Smtps => all::<Smtp>(args, &mailer, mailbox),
-        Scheme::Lmtp => all::<Lmtp>(args, &mailer, mailbox),
+        Scheme::Smtp | Scheme::Smtps => all::<Smtp>(args, &mailer, mailbox, &mut ladder),
+        Scheme::Lmtp => all::<Lmtp>(args, &mailer, mailbox, &mut ladder),
     }
 }
 
@@ -47,7 +49,66 @@ struct Tally<'a> {
     code: Option<u8>,
 }
 
-fn all<D: Dialect>(args: &Send, mailer: &Mailer, mailbox: &Mailbox) -> Result<(), Failure> {
+/// A mail that can be sent, as far as we can tell.
+#[derive(Debug)]
+struct Ready {
+    name: String,
+    from: String,
+    to: Vec<String>,
+    message: Vec<u8>,
+}
+
+impl Ready {
+    fn send<D: Dialect>(&self, connection: &mut Connection<'_, D>) -> Result<Receipt, Error> {
+        let (from, to) = parse(&self.from, &self.to)?;
+        connection.send(&envelope(from, &to, &self.message)?, &self.message[..])
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.to.is_empty() {
+            let why = "names no recipients".to_owned();
+            return Err(Error::Argument { what: "the mail", why });
+        }
+        let (from, to) = parse(&self.from, &self.to)?;
+        envelope(from, &to, &self.message).map(drop)
+    }
+}
+
+/// The next mail that can be sent; those before it that cannot are counted.
+fn next(args: &Send, mails: &mut Mails<'_>, tally: &mut Tally<'_>) -> Option<Ready> {
+    for (name, mail) in mails {
+        let letter = match mail {
+            Ok(mail) => Letter::read(mail),
+            Err(error) => {
+                let error = Error::Io { doing: "reading the mail", error };
+                tally.count(&name, "", &[], &Err(error));
+                continue;
+            }
+        };
+        let mail = Ready {
+            name,
+            from: args.from.clone().or(letter.from).unwrap_or_default(),
+            to: if args.to.is_empty() { letter.to } else { args.to.clone() },
+            message: letter.message,
+        };
+        match mail.check() {
+            Ok(()) => return Some(mail),
+            Err(error) => tally.count(&mail.name, &mail.from, &mail.to, &Err(error)),
+        }
+    }
+    None
+}
+
+/// Sends them over as few connections as the server lets us.
+///
+/// It may end one between two mails: what it then does not have goes over another one, once. Who
+/// cannot be reached now, or ends connection after connection, will do so in a moment, too.
+fn all<D: Dialect>(
+    args: &Send,
+    mailer: &Mailer,
+    mailbox: &Mailbox,
+    ladder: &mut Ladder,
+) -> Result<(), Failure> {
     let bar = progress(args, mailbox);
     let mut tally = Tally {
         json: args.json,
@@ -58,87 +119,64 @@ fn all<D: Dialect>(args: &Send, mailer: &Mailer, mailbox: &Mailbox) -> Result<()
         unknown: 0,
         code: None,
     };
-    let mut connection = None;
+    let mut mails = mailbox.mails(&bar).map_err(Failure::from_io)?;
     let mut lost = 0;
     let mut stopped = None;
-    for (name, mail) in mailbox.mails(&bar).map_err(Failure::from_io)? {
-        let letter = match mail {
-            Ok(mail) => Letter::read(mail),
-            Err(error) => {
-                let error = Error::Io { doing: "reading the mail", error };
-                tally.count(&name, "", &[], &Err(error));
-                continue;
+    let mut first = next(args, &mut mails, &mut tally);
+    let mut connections = 0;
+    while let Some(mail) = first.take() {
+        if connections > 0 {
+            ladder.again();
+        }
+        connections += 1;
+        let mut connection = match mailer.connect_as::<D>(ladder) {
+            Ok(connection) => connection,
+            Err(unreachable) => {
+                tally.count(&mail.name, &mail.from, &mail.to, &Err(unreachable));
+                stopped = Some(mail.name);
+                break;
             }
         };
-        let from = args.from.as_deref().or(letter.from.as_deref()).unwrap_or_default();
-        let to = if args.to.is_empty() { &letter.to } else { &args.to };
-        let attempt = one::<D>(mailer, &mut connection, from, to, &letter.message);
-        // Who cannot be reached now, or refuses us, will not be in a moment.
-        let (outcome, reached) = match attempt {
-            Ok(outcome) => (outcome, true),
-            Err(unreachable) => (Err(unreachable), false),
-        };
-        tally.count(&name, from, to, &outcome);
-        if connection.is_some() {
-            lost = 0;
-        } else if matches!(&outcome, Err(error) if !is_the_mail_s(error)) {
-            lost += 1;
+        let mut used = false;
+        let mut current = Some(mail);
+        while let Some(mail) = current.take() {
+            let outcome = mail.send(&mut connection);
+            let is_lost = !connection.is_open();
+            if is_lost && used && matches!(&outcome, Err(error) if error.fate().is_safe_to_retry())
+            {
+                first = Some(mail);
+                break;
+            }
+            tally.count(&mail.name, &mail.from, &mail.to, &outcome);
+            used = true;
+            if !is_lost {
+                lost = 0;
+            } else if matches!(&outcome, Err(error) if !is_the_mail_s(error)) {
+                lost += 1;
+            }
+            if lost == LOST_IN_A_ROW {
+                stopped = Some(mail.name);
+                break;
+            }
+            let following = next(args, &mut mails, &mut tally);
+            if is_lost {
+                first = following;
+            } else {
+                current = following;
+            }
         }
-        if !reached || lost == LOST_IN_A_ROW {
-            stopped = Some(name);
-            break;
+        if connection.is_open() {
+            let _ = connection.quit();
         }
-    }
-    if let Some(connection) = connection {
-        let _ = connection.quit();
     }
     bar.finish_and_clear();
-    tally.end(stopped)
+    tally.end(stopped, ladder, args.ladder_svg.as_deref())
 }
 
 /// Whether another mail may fare better over the same way.
 fn is_the_mail_s(error: &Error) -> bool {
     matches!(error, Error::Argument { .. })
         || error.protocol().is_some_and(starttls::Error::is_ours)
-}
-
-/// Sends one mail over the connection, and over a new one if it is gone. A server may end it between
-/// two mails: what it then does not have goes over another one, once.
-///
-/// # Errors
-/// There is no connection to be had.
-fn one<'m, D: Dialect>(
-    mailer: &'m Mailer,
-    connection: &mut Option<Connection<'m, D>>,
-    from: &str,
-    to: &[String],
-    message: &[u8],
-) -> Result<Result<Receipt, Error>, Error> {
-    if to.is_empty() {
-        let why = "names no recipients".to_owned();
-        return Ok(Err(Error::Argument { what: "the mail", why }));
-    }
-    let (from, to) = match parse(from, to) {
-        Ok(addresses) => addresses,
-        Err(error) => return Ok(Err(error)),
-    };
-    let envelope = match envelope(from, &to, message) {
-        Ok(envelope) => envelope,
-        Err(error) => return Ok(Err(error)),
-    };
-    loop {
-        let (mut open, used) = match connection.take() {
-            Some(open) => (open, true),
-            None => (mailer.connect_as::<D>(Box::leak(Box::new(Silent)))?, false),
-        };
-        let outcome = open.send(&envelope, message);
-        if open.is_open() {
-            *connection = Some(open);
-        } else if used && matches!(&outcome, Err(error) if error.fate().is_safe_to_retry()) {
-            continue;
-        }
-        return Ok(outcome);
-    }
 }
 
 fn progress(args: &Send, mailbox: &Mailbox) -> ProgressBar {
@@ -233,17 +271,25 @@ impl Tally<'_> {
         }
     }
 
-    fn end(self, stopped: Option<String>) -> Result<(), Failure> {
+    fn end(
+        self,
+        stopped: Option<String>,
+        ladder: &mut Ladder,
+        picture: Option<&Path>,
+    ) -> Result<(), Failure> {
         let Self { sent, refused, failed, unknown, .. } = self;
+        let unknown = if unknown > 0 {
+            format!(", {unknown} of them perhaps delivered")
+        } else {
+            String::new()
+        };
+        let verdict = format!("{sent} sent, {refused} refused, {failed} failed{unknown}");
         if !self.json {
-            let unknown = if unknown > 0 {
-                format!(", {unknown} of them perhaps delivered")
-            } else {
-                String::new()
-            };
-            out!("  {sent} sent, {refused} refused, {failed} failed{unknown}");
+            out!("  {verdict}");
         }
-        let Some(code) = self.code else { return Ok(()) };
+        let tone = if self.code.is_none() { Tone::Good } else { Tone::Bad };
+        let saved = ladder.save(picture, [(verdict, tone)]);
+        let Some(code) = self.code else { return saved };
         let message = match stopped {
             Some(name) => format!("gave up at {name}; what follows was not sent"),
             None => format!("{} mails were not sent to everybody", refused + failed),

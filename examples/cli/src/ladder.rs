@@ -1,24 +1,19 @@
 //! An exchange, drawn as a ladder while it happens.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use rustls::ProtocolVersion;
-use serde::Serialize;
-use starttls::Untrusted;
 use starttls_std::Observer;
 
 use crate::certificate::Certificate;
+use crate::excerpt::{Excerpt, escaped};
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::{Picture, Tone};
+use crate::security::Security;
 
 /// Between the two rails, in columns.
 const WIDTH: usize = 66;
-
-/// Lines of a message that are shown.
-const SHOWN: usize = 6;
 
 const CLIENT: Style = AnsiColor::Cyan.on_default();
 const SERVER: Style = AnsiColor::Green.on_default();
@@ -27,29 +22,13 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 
-/// What TLS agreed on.
-#[derive(Debug, Serialize)]
-pub(crate) struct Security {
-    pub(crate) version: &'static str,
-    pub(crate) cipher: String,
-    pub(crate) key_exchange: Option<String>,
-    pub(crate) alpn: Option<String>,
-}
-
-/// A message on its way.
-#[derive(Debug, Default)]
-struct Message {
-    octets: usize,
-    lines: usize,
-}
-
 /// Watches a connection, draws it, and remembers what TLS was.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     draw: bool,
     asked: String,
     lines: usize,
-    message: Option<Message>,
+    message: Option<Excerpt>,
     pub(crate) offered: Option<bool>,
     pub(crate) security: Option<Security>,
     pub(crate) certificate: Option<Certificate>,
@@ -73,6 +52,12 @@ impl Ladder {
         }
     }
 
+    /// Watches another connection, which begins in plaintext again.
+    pub(crate) fn again(&mut self) {
+        self.picture.again();
+        (self.lines, self.message, self.security) = (0, None, None);
+    }
+
     /// Says how it ended, and writes the picture, if it is wanted.
     pub(crate) fn save(
         &mut self,
@@ -83,8 +68,7 @@ impl Ladder {
         for (text, tone) in verdicts {
             self.picture.verdict(&text, tone);
         }
-        std::fs::write(file, self.picture.draw())
-            .map_err(|error| Failure::local(format!("{}: {error}", file.display())))
+        self.picture.save(file)
     }
 
     /// Whether TLS was reached with a certificate that verifies.
@@ -160,34 +144,12 @@ impl Ladder {
             rest = cut;
         }
     }
-
-    /// Shows how a message begins; the rest is only counted.
-    fn begin(&mut self, message: &mut Message, octets: &[u8]) {
-        for line in octets.split_inclusive(|octet| *octet == b'\n') {
-            if message.lines < SHOWN {
-                self.rung(&escaped(line), true);
-            }
-            message.lines += usize::from(line.ends_with(b"\n"));
-        }
-        message.octets += octets.len();
-    }
-
-    /// Shows how much of a message was only counted, and its final dot.
-    fn end(&mut self, message: &Message) {
-        let more = message.lines.saturating_sub(SHOWN + 1);
-        if more > 0 {
-            self.rung(&format!("… {more} more lines, {} octets in all …", message.octets), true);
-        }
-        if message.lines > SHOWN {
-            self.rung(".", true);
-        }
-    }
 }
 
 impl Observer for Ladder {
     fn sent(&mut self, octets: &[u8]) {
         if let Some(mut message) = self.message.take() {
-            self.begin(&mut message, octets);
+            message.take(octets, |line| self.rung(&escaped(line), true));
             self.message = Some(message);
             return;
         }
@@ -202,9 +164,9 @@ impl Observer for Ladder {
 
     fn received(&mut self, octets: &[u8]) {
         if let Some(message) = self.message.take() {
-            self.end(&message);
+            message.end(true, |line| self.rung(line, true));
         }
-        self.message = octets.starts_with(b"354").then(Message::default);
+        self.message = octets.starts_with(b"354").then(Excerpt::default);
         self.lines += 1;
         if self.security.is_none() {
             let keyword = octets.get(4..).unwrap_or_default().trim_ascii();
@@ -230,25 +192,8 @@ impl Observer for Ladder {
             n => format!("all {n} lines the server said, and what it said it can do"),
         };
         self.fact("forgotten", &forgotten, Tone::Neutral);
-        let security = Security {
-            version: match tls.protocol_version() {
-                Some(ProtocolVersion::TLSv1_3) => "1.3",
-                Some(ProtocolVersion::TLSv1_2) => "1.2",
-                _ => "unknown",
-            },
-            cipher: tls.negotiated_cipher_suite().map_or_else(String::new, |suite| {
-                suite.suite().as_str().unwrap_or("unknown").to_owned()
-            }),
-            key_exchange: tls
-                .negotiated_key_exchange_group()
-                .and_then(|group| group.name().as_str().map(str::to_owned)),
-            alpn: tls.alpn_protocol().map(|id| id.escape_ascii().to_string()),
-        };
-        let mut agreed = format!("{}, {}", security.version, security.cipher);
-        if let Some(group) = &security.key_exchange {
-            let _ = write!(agreed, ", {group}");
-        }
-        self.fact("TLS", &agreed, Tone::Neutral);
+        let security = Security::of(tls);
+        self.fact("TLS", &security.to_string(), Tone::Neutral);
         if let Some(certificate) = self.certificate.take() {
             self.fact("certificate", &certificate.subject, Tone::Neutral);
             self.fact("for", &certificate.names.join(", "), Tone::Neutral);
@@ -270,9 +215,4 @@ impl Observer for Ladder {
             self.gap();
         }
     }
-}
-
-/// A line without its end, safe for a terminal; text beyond ASCII is escaped, too.
-fn escaped(line: &[u8]) -> String {
-    Untrusted::new(line.trim_ascii_end()).to_string()
 }

@@ -11,7 +11,7 @@ use mail_parser::{HeaderName, MessageParser};
 use crate::outcome::Failure;
 
 /// A name and the octets of each mail.
-type Mails<'a> = Box<dyn Iterator<Item = (String, io::Result<Vec<u8>>)> + 'a>;
+pub(crate) type Mails<'a> = Box<dyn Iterator<Item = (String, io::Result<Vec<u8>>)> + 'a>;
 
 /// Where many mails are.
 #[derive(Debug)]

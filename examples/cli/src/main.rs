@@ -6,6 +6,7 @@ mod bulk;
 mod certificate;
 mod compose;
 mod connect;
+mod excerpt;
 mod identity;
 mod ladder;
 mod listen;
@@ -16,9 +17,11 @@ mod picture;
 mod probe;
 mod reach;
 mod relay;
+mod security;
 mod send;
 mod serve;
 mod url;
+mod watch;
 
 use std::process::ExitCode;
 

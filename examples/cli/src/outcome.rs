@@ -5,7 +5,7 @@ use starttls::{Error as Rule, Kind};
 use starttls_std::Error;
 
 use crate::certificate::Certificate;
-use crate::ladder::Security;
+use crate::security::Security;
 
 /// A message for standard error and an exit code.
 #[derive(Debug)]

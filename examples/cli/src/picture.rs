@@ -1,6 +1,9 @@
 //! An exchange as a picture: two rails, an arrow for each flight, and a bar where plaintext ends.
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::outcome::Failure;
 
 /// Everything is in pixels.
 const WIDTH: usize = 760;
@@ -64,6 +67,8 @@ enum Part {
     Flight { from_client: bool, lines: Vec<String> },
     /// From here on TLS, and what is known of it.
     Tls { facts: Vec<(String, String, Tone)> },
+    /// Another connection, which begins like the first.
+    Again,
 }
 
 /// Collects an exchange. All text is escaped when it is drawn, whoever said it.
@@ -94,6 +99,10 @@ impl Picture {
         self.parts.push(Part::Tls { facts: Vec::new() });
     }
 
+    pub(crate) fn again(&mut self) {
+        self.parts.push(Part::Again);
+    }
+
     /// Says something of the TLS that was reached last.
     pub(crate) fn fact(&mut self, name: &str, value: &str, tone: Tone) {
         if let Some(Part::Tls { facts }) = self.parts.last_mut() {
@@ -103,6 +112,12 @@ impl Picture {
 
     pub(crate) fn verdict(&mut self, text: &str, tone: Tone) {
         self.verdicts.push((text.to_owned(), tone));
+    }
+
+    /// Writes the picture as an SVG document.
+    pub(crate) fn save(&self, file: &Path) -> Result<(), Failure> {
+        std::fs::write(file, self.draw())
+            .map_err(|error| Failure::local(format!("{}: {error}", file.display())))
     }
 
     /// The picture as an SVG document.
@@ -141,18 +156,15 @@ impl Drawing {
         self.y += 24;
         let mut zone = self.y;
         let (mut encrypted, mut ground) = (false, "clear");
-        let begins_with_tls = matches!(picture.parts.first(), Some(Part::Tls { .. }));
-        if !begins_with_tls {
-            self.label("PLAINTEXT: ANYBODY ON THE WAY CAN READ AND CHANGE IT", "clear-text");
-        }
-        for part in &picture.parts {
+        let mut said = self.begin(picture.parts.first());
+        for (n, part) in picture.parts.iter().enumerate() {
             match part {
                 Part::Flight { from_client, lines } => {
                     self.flight(*from_client, lines, encrypted);
                 }
                 Part::Tls { facts } => {
                     self.y += 12;
-                    if !begins_with_tls {
+                    if said {
                         self.zone(ground, zone);
                     }
                     let stranger = facts.iter().any(|(_, _, tone)| *tone == Tone::Bad);
@@ -164,10 +176,23 @@ impl Drawing {
                         ground = "tls";
                         self.label("ENCRYPTED: FROM HERE ON NOBODY ELSE CAN", "tls-text");
                     }
+                    said = true;
+                }
+                Part::Again => {
+                    if said {
+                        self.zone(ground, zone);
+                    }
+                    self.y += 24;
+                    self.label("ANOTHER CONNECTION", "fact");
+                    zone = self.y;
+                    (encrypted, ground) = (false, "clear");
+                    said = self.begin(picture.parts.get(n + 1));
                 }
             }
         }
-        self.zone(ground, zone);
+        if said {
+            self.zone(ground, zone);
+        }
         for x in [LEFT, RIGHT] {
             let _ = writeln!(self.back, "<path class=\"rail\" d=\"M{x} {rails}V{}\"/>", self.y + 8);
         }
@@ -190,6 +215,15 @@ impl Drawing {
             self.back,
             self.front,
         )
+    }
+
+    /// A connection begins with `first`; says whether in plaintext.
+    fn begin(&mut self, first: Option<&Part>) -> bool {
+        let clear = !matches!(first, Some(Part::Tls { .. }));
+        if clear {
+            self.label("PLAINTEXT: ANYBODY ON THE WAY CAN READ AND CHANGE IT", "clear-text");
+        }
+        clear
     }
 
     fn label(&mut self, text: &str, class: &str) {

@@ -13,7 +13,7 @@ use starttls::lmtp::Lmtp;
 use starttls::server::Config;
 use starttls::smtp::Smtp;
 use starttls::smtp::receiver::{self, Authentication};
-use starttls_std::{Answer, Deliver, Inbox, Mail, Silent, Timeouts};
+use starttls_std::{Answer, Deliver, Error, Inbox, Mail, Observer, Silent, Timeouts};
 
 use crate::args::Serve;
 use crate::backend;
@@ -23,6 +23,7 @@ use crate::out::out;
 use crate::outcome::Failure;
 use crate::send::first_line;
 use crate::url::Scheme;
+use crate::watch::Pictures;
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
@@ -45,13 +46,13 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     crate::out::result()?;
     let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
     let mut inbox = inbox(args.protocol, tls, policy);
-    if let Some(backend) = &args.backend {
-        let (protocol, backend) = (args.protocol, backend.clone());
+    let pictures = args.ladder_svg.clone().map(Pictures::new);
+    let protocol = args.protocol;
+    if let Some(backend) = args.backend.clone() {
         listen::each(&listener, move |stream| {
-            let peer = name(&stream);
-            if let Err(error) = backend::connection(protocol, &inbox, &backend, stream) {
-                eprintln!("starttls: {peer}: {error}");
-            }
+            watched(pictures.as_ref(), stream, |stream, observer| {
+                backend::connection(protocol, &inbox, &backend, stream, observer)
+            });
         });
         return Ok(());
     }
@@ -60,8 +61,35 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         inbox.receiver.authentication = Authentication::Required;
         place.login = Some((user.clone(), first_line(file)?));
     }
-    serve(&listener, args.protocol, inbox, &place);
+    listen::each(&listener, move |stream| {
+        let place = &mut place.clone();
+        watched(pictures.as_ref(), stream, |stream, observer| match protocol {
+            Scheme::Smtp | Scheme::Smtps => inbox.receive::<Smtp>(stream, place, observer),
+            Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, observer),
+        });
+    });
     Ok(())
+}
+
+/// Serves a connection, and says what went wrong.
+fn watched(
+    pictures: Option<&Pictures>,
+    stream: TcpStream,
+    serve: impl FnOnce(TcpStream, &mut dyn Observer) -> Result<(), Error>,
+) {
+    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
+    let mut watch = pictures.map(|pictures| pictures.watch(&format!("a connection from {peer}")));
+    let outcome = match &mut watch {
+        Some(watch) => serve(stream, watch),
+        None => serve(stream, &mut Silent),
+    };
+    let saved = watch.map_or(Ok(()), |watch| watch.save(&outcome));
+    if let Err(error) = outcome {
+        eprintln!("starttls: {peer}: {error}");
+    }
+    if let Err(failure) = saved {
+        eprintln!("starttls: {}", failure.message);
+    }
 }
 
 /// An inbox on this machine. Mail ends here, so that it can go no further without TLS.
@@ -86,26 +114,6 @@ fn names(address: SocketAddr) -> Vec<String> {
         names.push(ip.to_string());
     }
     names
-}
-
-fn serve(listener: &TcpListener, protocol: Scheme, inbox: Inbox, place: &Place) {
-    let place = place.clone();
-    listen::each(listener, move |stream| connection(protocol, &inbox, stream, &mut place.clone()));
-}
-
-fn name(stream: &TcpStream) -> String {
-    stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string())
-}
-
-fn connection(protocol: Scheme, inbox: &Inbox, stream: TcpStream, place: &mut Place) {
-    let peer = name(&stream);
-    let end = match protocol {
-        Scheme::Smtp | Scheme::Smtps => inbox.receive::<Smtp>(stream, place, &mut Silent),
-        Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, &mut Silent),
-    };
-    if let Err(error) = end {
-        eprintln!("starttls: {peer}: {error}");
-    }
 }
 
 /// Where mails go: a directory, or standard output; and who may send them.

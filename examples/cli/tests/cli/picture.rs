@@ -66,3 +66,99 @@ fn a_password_is_not() {
         assert!(!drawn.contains(secret), "{drawn}");
     }
 }
+
+#[test]
+fn many_mails_are_one_picture() {
+    let place = tempfile::tempdir().expect("a directory");
+    let svg = place.path().join("a.svg");
+    for name in ["1.eml", "2.eml", "3.eml"] {
+        fs::write(place.path().join(name), "To: a@b.test\n\nx\n").expect("written");
+    }
+    // The server ends the first connection between two mails, and the rest goes over another one.
+    let (url, ca) = tls_scripted(&[
+        &["250 x\r\n", "250 x\r\n", "250 x\r\n", "354 x\r\n", "250 first\r\n"],
+        &[
+            "250 x\r\n",
+            "250 x\r\n",
+            "250 x\r\n",
+            "354 x\r\n",
+            "250 second\r\n",
+            "250 x\r\n",
+            "250 x\r\n",
+            "354 x\r\n",
+            "250 third\r\n",
+            "221 x\r\n",
+        ],
+    ]);
+    let ca = ca.path().to_str().expect("UTF-8");
+    let (directory, svg_name) =
+        (place.path().to_str().expect("UTF-8"), svg.to_str().expect("UTF-8"));
+    let arguments = [
+        "send",
+        "--server",
+        &url,
+        "--ca",
+        ca,
+        "--from",
+        "c@d",
+        "--ladder-svg",
+        svg_name,
+        directory,
+    ];
+    let output = starttls(&arguments, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let drawn = fs::read_to_string(&svg).expect("a picture");
+    roxmltree::Document::parse(&drawn).expect("XML");
+    for (seen, times) in [
+        ("250 first", 1),
+        ("ANOTHER CONNECTION", 1),
+        ("plaintext ends here", 2),
+        ("PLAINTEXT", 2),
+        ("250 second", 1),
+        ("250 third", 1),
+        ("3 sent, 0 refused, 0 failed", 1),
+    ] {
+        assert_eq!(drawn.matches(seen).count(), times, "{seen} in {drawn}");
+    }
+}
+
+#[test]
+fn a_server_draws_each_connection() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("password"), "a password\n").expect("written");
+    let (svg, password) = (path("a.svg"), path("password"));
+    let (svg, password) = (svg.to_str().expect("UTF-8"), password.to_str().expect("UTF-8"));
+    let login = ["--user", "somebody", "--password-file", password];
+    let server = Server::start(&[&["smtp", "--ladder-svg", svg][..], &login].concat());
+    let url = server.url("smtp");
+    let common = ["send", "--server", &url, "--ca", &server.ca, "--to", "a@b.test"];
+    let output = starttls(&[&common[..], &login].concat(), b"a line\n");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = starttls(&["probe", &url], b"");
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+
+    let drawn = ["a.svg", "a-2.svg"].map(|name| {
+        // The server finishes a connection after its client.
+        for _ in 0..1000 {
+            match fs::read_to_string(path(name)) {
+                Ok(drawn) if drawn.ends_with("</svg>\n") => return drawn,
+                _ => std::thread::sleep(std::time::Duration::from_millis(10)),
+            }
+        }
+        panic!("no {name}");
+    });
+    for (drawn, seen) in [
+        (&drawn[0], &["EHLO", "220 2.0.0", "plaintext ends here", "AUTH PLAIN ●●", "235 "][..]),
+        (&drawn[0], &["MAIL FROM", "a line", "250 2.0.0 Delivered", "in good order"]),
+        (&drawn[1], &["STARTTLS", "ended too early"]),
+    ] {
+        roxmltree::Document::parse(drawn).expect("XML");
+        for seen in seen {
+            assert!(drawn.contains(seen), "{seen} in {drawn}");
+        }
+    }
+    for secret in ["a password", "YSBwYXNzd29yZA", "AHNvbWVib2R5"] {
+        assert!(!drawn[0].contains(secret), "{}", drawn[0]);
+    }
+}
