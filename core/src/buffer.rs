@@ -52,12 +52,23 @@ impl<const N: usize> Buffer<N> {
         &mut self,
         receive: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        self.move_to_front();
-        let free = self.octets.get_mut(self.end..).unwrap_or_default();
+        let free = self.free_mut();
         let room = free.len();
         let received = receive(free)?.min(room);
-        self.end = self.end.saturating_add(received);
+        self.received(received);
         Ok(received)
+    }
+
+    /// Where to receive, for callers that cannot wait inside [`fill`](Self::fill);
+    /// [`received`](Self::received) says how many octets came.
+    pub fn free_mut(&mut self) -> &mut [u8] {
+        self.move_to_front();
+        self.octets.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// So many octets were put in front of [`free_mut`](Self::free_mut).
+    pub fn received(&mut self, n: usize) {
+        self.end = self.end.saturating_add(n).min(N);
     }
 
     fn move_to_front(&mut self) {
@@ -90,6 +101,19 @@ mod tests {
             Ok::<_, ()>(n)
         });
         filled.expect("the closure never fails")
+    }
+
+    #[test]
+    fn receives_without_a_closure() {
+        let mut buffer = Buffer::<4>::new();
+        buffer.free_mut()[..2].copy_from_slice(b"ab");
+        buffer.received(2);
+        buffer.keep(1);
+        assert_eq!(buffer.free_mut().len(), 3);
+        buffer.free_mut()[..3].copy_from_slice(b"cde");
+        buffer.received(usize::MAX);
+        assert_eq!(buffer.filled(), b"bcde");
+        assert_eq!(buffer.free_mut(), b"");
     }
 
     #[test]

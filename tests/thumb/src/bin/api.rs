@@ -59,7 +59,12 @@ fn drive<M: Machine>(
             Step::Read => {
                 black_box(machine.wait());
                 buffer.keep(unread);
-                buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
+                if opaque(true) {
+                    buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
+                } else {
+                    let received = receive(buffer.free_mut());
+                    buffer.received(received);
+                }
                 continue;
             }
         }
