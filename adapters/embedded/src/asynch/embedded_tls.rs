@@ -1,0 +1,67 @@
+//! TLS 1.3 by [`embedded_tls`], see [`ClientTls`].
+
+use core::fmt;
+
+use embedded_io_async::{ErrorType, Read, Write};
+use embedded_tls::{TlsConnection, TlsContext};
+use rand_core::CryptoRngCore;
+use starttls::Verification;
+
+use crate::embedded_tls::{ClientTls, Error, Provider, Suite, config, outcome, read};
+use crate::verify::{Judge, Time};
+
+/// An encrypted stream, over a socket.
+pub struct Stream<'t, S: Read + Write>(TlsConnection<'t, S, Suite>);
+
+impl<S: Read + Write> fmt::Debug for Stream<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream(..)")
+    }
+}
+
+impl<S: Read + Write> ErrorType for Stream<'_, S> {
+    type Error = Error;
+}
+
+impl<S: Read + Write> Read for Stream<'_, S> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        read(self.0.read(buf).await)
+    }
+}
+
+impl<S: Read + Write> Write for Stream<'_, S> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, Error> {
+        self.0.write(buf).await.map_err(Error::Tls)
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush().await.map_err(Error::Tls)
+    }
+}
+
+impl<S: Read + Write> super::Stream for Stream<'_, S> {
+    async fn close(self) -> Result<(), Error> {
+        self.0.close().await.map_or_else(|(_, error)| Err(Error::Tls(error)), |_| Ok(()))
+    }
+}
+
+impl<R: CryptoRngCore, T: Time> super::Connect for ClientTls<'_, R, T> {
+    type Error = Error;
+    type Stream<'t, S: Read + Write + 't>
+        = Stream<'t, S>
+    where
+        Self: 't;
+
+    async fn connect<'t, S: Read + Write + 't>(
+        &'t mut self,
+        socket: S,
+        alpn: Option<&'static [u8]>,
+    ) -> Result<(Stream<'t, S>, Verification), Error> {
+        let config = config(self.name, alpn.as_slice(), self.fragment);
+        let mut judge = Judge::new(self.name, self.anchors, &mut self.time);
+        let mut connection = TlsConnection::new(socket, self.read, self.write);
+        let provider = Provider { random: &mut self.random, judge: &mut judge };
+        let opened = connection.open(TlsContext::new(&config, provider)).await;
+        outcome(opened, &judge).map(|verification| (Stream(connection), verification))
+    }
+}

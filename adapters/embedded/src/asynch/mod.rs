@@ -1,0 +1,23 @@
+//! The same over [`embedded_io_async`], with the same logic below.
+//!
+//! [`Mailer::send_async`](crate::Mailer::send_async) sends a mail, [`upgrade`] brings any protocol to
+//! TLS. Dropped before they are ready, they leave a connection that is good for nothing but to be
+//! closed.
+//!
+//! A compiler makes of an async function a state machine of its own, with a panic for who polls it
+//! behind its end: an image without any panic is made from the blocking side.
+
+mod clock;
+mod drive;
+#[cfg(feature = "embedded-tls")]
+pub mod embedded_tls;
+#[cfg(feature = "smtp")]
+mod mailer;
+mod tls;
+mod upgrade;
+
+pub use clock::Clock;
+#[cfg(feature = "smtp")]
+pub use mailer::Connection;
+pub use tls::{Connect, Stream};
+pub use upgrade::{ClientStream, ErrorOf, upgrade};

@@ -1,0 +1,66 @@
+use core::time::Duration;
+
+use embedded_io_async::{ErrorType, Read, Write};
+use starttls::client::Grammar;
+use starttls::{Client, Verification};
+
+use super::drive::run;
+use super::{Clock, Connect};
+use crate::task::{Driver, HANDSHAKE_WAIT};
+use crate::upgrade::{in_plaintext, shaking};
+use crate::{Buffers, Error, Timed, Timer, Upgraded};
+
+/// What [`upgrade`] makes of a socket `S` by a TLS `T`.
+pub type ClientStream<'t, T, S, C> = <T as Connect>::Stream<'t, Timed<'t, S, C>>;
+
+/// Why it fails on a socket `S` by a TLS `T`.
+pub type ErrorOf<S, T> = Error<<S as ErrorType>::Error, <T as Connect>::Error>;
+
+/// Upgrades a connected socket to TLS as the client, with the machine of any protocol.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the socket; [`NotOffered`](starttls::Error::NotOffered) and
+/// [`Refused`](starttls::Error::Refused) also where the machine's policy would allow plaintext. Close
+/// the connection.
+pub async fn upgrade<'t, S, T, C, G, const IN: usize, const OUT: usize>(
+    socket: &'t mut S,
+    mut client: Client<G>,
+    tls: &'t mut T,
+    buffers: &mut Buffers<IN, OUT>,
+    timer: &'t mut Timer<C>,
+) -> Result<Upgraded<'t, ClientStream<'t, T, S, C>>, ErrorOf<S, T>>
+where
+    S: Read + Write,
+    T: Connect,
+    C: Clock,
+    G: Grammar,
+{
+    buffers.clear();
+    let Timer { clock, budget, most } = timer;
+    let mut timed = Timed { socket, clock, budget };
+    run(Driver::new(&mut client, buffers, budget, *most), &mut timed)
+        .await
+        .map_err(|stop| stop.sort(in_plaintext))?;
+    let upgrade = client.into_upgrade(buffers.received.filled())?;
+    let (stream, verification) = handshake(timed, tls, *most, G::PROTOCOL.alpn).await?;
+    Ok(Upgraded { stream, tls: upgrade.established(verification)?, budget })
+}
+
+/// The handshake of a client, and an end to its time.
+pub(crate) async fn handshake<'t, S, T, C>(
+    timed: Timed<'t, S, C>,
+    tls: &'t mut T,
+    most: Option<Duration>,
+    alpn: Option<&'static [u8]>,
+) -> Result<(ClientStream<'t, T, S, C>, Verification), ErrorOf<S, T>>
+where
+    S: Read + Write,
+    T: Connect,
+    C: Clock,
+{
+    let budget = timed.budget;
+    budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
+    let connected = tls.connect(timed, alpn).await.map_err(|error| shaking(budget, error))?;
+    budget.start(None);
+    Ok(connected)
+}

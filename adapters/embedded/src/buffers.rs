@@ -1,0 +1,41 @@
+use core::fmt;
+
+use starttls::Buffer;
+
+/// The two buffers of a connection: of `IN` octets for what is received, and of `OUT` for what is said.
+///
+/// `IN` has to be at least [`Machine::MAX_INPUT`](starttls::Machine::MAX_INPUT) of each machine that
+/// runs on them, 512 for an SMTP client: less does not compile. `OUT` has to hold the longest that is
+/// said, with the arguments at hand; where it does not, the error is
+/// [`OutputTooSmall`](starttls::Error::OutputTooSmall), which says how many octets are needed, and
+/// nothing of it is sent. [`Machine::MAX_OUTPUT`](starttls::Machine::MAX_OUTPUT) is always enough.
+pub struct Buffers<const IN: usize = 512, const OUT: usize = 512> {
+    pub(crate) received: Buffer<IN>,
+    pub(crate) output: [u8; OUT],
+}
+
+impl<const IN: usize, const OUT: usize> Buffers<IN, OUT> {
+    /// Two empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { received: Buffer::new(), output: [0; OUT] }
+    }
+
+    /// Forgets what an earlier connection left.
+    pub(crate) fn clear(&mut self) {
+        self.received.keep(0);
+    }
+}
+
+impl<const IN: usize, const OUT: usize> Default for Buffers<IN, OUT> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// They may hold a password.
+impl<const IN: usize, const OUT: usize> fmt::Debug for Buffers<IN, OUT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buffers(..)")
+    }
+}

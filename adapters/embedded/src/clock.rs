@@ -1,0 +1,135 @@
+//! How waiting ends.
+
+use core::fmt;
+
+use embedded_hal::delay::DelayNs;
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+
+use crate::Budget;
+
+/// How often a socket is looked at while there is nothing to do, in milliseconds.
+const TICK: u32 = 1;
+
+/// Waits for a socket and counts the time.
+///
+/// Every [`DelayNs`] does so by looking at the socket once a millisecond. [`Unbounded`] leaves the
+/// waiting to the socket and never ends it.
+pub trait Clock<S: ErrorType> {
+    /// Waits until a read does not block, or until nothing is left of the budget.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    fn until_readable(&mut self, socket: &mut S, budget: &Budget) -> Result<(), S::Error>;
+
+    /// Waits until a write does not block, or until nothing is left of the budget.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    fn until_writable(&mut self, socket: &mut S, budget: &Budget) -> Result<(), S::Error>;
+}
+
+impl<D: DelayNs, S: ReadReady + WriteReady> Clock<S> for D {
+    fn until_readable(&mut self, socket: &mut S, budget: &Budget) -> Result<(), S::Error> {
+        while !budget.is_over() && !socket.read_ready()? {
+            self.delay_ms(TICK);
+            budget.spend(TICK);
+        }
+        Ok(())
+    }
+
+    fn until_writable(&mut self, socket: &mut S, budget: &Budget) -> Result<(), S::Error> {
+        while !budget.is_over() && !socket.write_ready()? {
+            self.delay_ms(TICK);
+            budget.spend(TICK);
+        }
+        Ok(())
+    }
+}
+
+/// No clock: a peer that falls silent is waited for until the socket itself gives up.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Unbounded;
+
+impl<S: ErrorType> Clock<S> for Unbounded {
+    fn until_readable(&mut self, _: &mut S, _: &Budget) -> Result<(), S::Error> {
+        Ok(())
+    }
+
+    fn until_writable(&mut self, _: &mut S, _: &Budget) -> Result<(), S::Error> {
+        Ok(())
+    }
+}
+
+/// A borrowed socket whose waiting ends with a [`Budget`]. What TLS runs on.
+pub struct Timed<'t, S, C> {
+    pub(crate) socket: &'t mut S,
+    pub(crate) clock: &'t mut C,
+    pub(crate) budget: &'t Budget,
+}
+
+impl<S, C> fmt::Debug for Timed<'_, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timed").field("budget", self.budget).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`Timed`] socket failed. Exhaustive: there is no third reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TimedError<E> {
+    /// Nothing was left of the budget.
+    TimedOut,
+    /// The socket itself failed.
+    Socket(E),
+}
+
+impl<E: fmt::Debug> fmt::Display for TimedError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("the peer took too long"),
+            Self::Socket(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for TimedError<E> {}
+
+impl<E: embedded_io::Error> embedded_io::Error for TimedError<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TimedOut => ErrorKind::TimedOut,
+            Self::Socket(error) => error.kind(),
+        }
+    }
+}
+
+impl<S: ErrorType, C> ErrorType for Timed<'_, S, C> {
+    type Error = TimedError<S::Error>;
+}
+
+impl<S, C> Timed<'_, S, C> {
+    fn check<E>(&self) -> Result<(), TimedError<E>> {
+        if self.budget.is_over() { Err(TimedError::TimedOut) } else { Ok(()) }
+    }
+}
+
+impl<S: Read, C: Clock<S>> Read for Timed<'_, S, C> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
+        self.clock.until_readable(self.socket, self.budget).map_err(TimedError::Socket)?;
+        self.check()?;
+        self.socket.read(buf).map_err(TimedError::Socket)
+    }
+}
+
+impl<S: Write, C: Clock<S>> Write for Timed<'_, S, C> {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
+        self.clock.until_writable(self.socket, self.budget).map_err(TimedError::Socket)?;
+        self.check()?;
+        self.socket.write(buf).map_err(TimedError::Socket)
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        self.socket.flush().map_err(TimedError::Socket)
+    }
+}

@@ -1,0 +1,57 @@
+#![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "smtp"), doc = "STARTTLS for firmware, without any protocol.")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![allow(clippy::type_complexity, reason = "a stream is named by all that it runs on")]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+#[cfg(feature = "async")]
+pub mod asynch;
+mod budget;
+mod buffers;
+mod clock;
+mod drive;
+#[cfg(feature = "embedded-tls")]
+pub mod embedded_tls;
+mod error;
+#[cfg(feature = "smtp")]
+mod mailer;
+mod opening;
+#[cfg(feature = "smtp")]
+mod post;
+#[cfg(feature = "smtp")]
+mod settings;
+#[cfg(feature = "smtp")]
+mod source;
+mod task;
+mod tls;
+mod upgrade;
+#[cfg(feature = "embedded-tls")]
+pub mod verify;
+
+pub use budget::{Budget, Timer};
+pub use buffers::Buffers;
+pub use clock::{Clock, Timed, TimedError, Unbounded};
+pub use error::Error;
+#[cfg(feature = "smtp")]
+pub use mailer::{Connection, Mailer};
+#[cfg(feature = "smtp")]
+pub use post::Receipt;
+#[cfg(feature = "smtp")]
+pub use settings::{Mode, Settings};
+#[cfg(feature = "smtp")]
+pub use source::{Composed, Files, NoFiles, Source, Unreadable};
+pub use tls::{Connect, Stream};
+pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade};

@@ -1,0 +1,233 @@
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use embedded_io::{Read, Write};
+use starttls::smtp::session::{Event, Extensions, Fate};
+use starttls::smtp::{Client, Envelope, Session};
+use starttls::{Error as Rule, Protocol, Tls};
+
+use crate::clock::{Clock, Timed};
+use crate::drive::run;
+use crate::post::{Greet, Mail, Quit, Receipt, Watch};
+use crate::settings::{Mode, Settings};
+use crate::task::Driver;
+use crate::upgrade::{ClientStream, ErrorOf, Upgraded, handshake, upgrade};
+use crate::{Budget, Buffers, Connect, Error, Source, Stream, Timer};
+
+/// A way to a mail server, over a socket that is connected to it, for one connection.
+///
+/// It borrows everything, and is made anew for the next connection.
+pub struct Mailer<'a, S, T, C, const IN: usize, const OUT: usize> {
+    pub(crate) socket: &'a mut S,
+    pub(crate) tls: &'a mut T,
+    pub(crate) buffers: &'a mut Buffers<IN, OUT>,
+    pub(crate) timer: Timer<C>,
+    pub(crate) settings: Settings<'a>,
+    pub(crate) watch: Watch<'a>,
+    pub(crate) fate: Fate,
+    pub(crate) used: bool,
+}
+
+impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT> {
+    /// A mailer with the default [`Settings`]. `clock` is any
+    /// [`DelayNs`](embedded_hal::delay::DelayNs), or [`Unbounded`](crate::Unbounded).
+    #[must_use]
+    pub const fn new(
+        socket: &'a mut S,
+        tls: &'a mut T,
+        buffers: &'a mut Buffers<IN, OUT>,
+        clock: C,
+    ) -> Self {
+        Self {
+            socket,
+            tls,
+            buffers,
+            timer: Timer::new(clock),
+            settings: Settings::new(),
+            watch: Watch(None),
+            fate: Fate::NotSent,
+            used: false,
+        }
+    }
+
+    /// With settings of the caller's.
+    #[must_use]
+    pub const fn with(mut self, settings: Settings<'a>) -> Self {
+        self.timer.most = settings.most;
+        self.settings = settings;
+        self
+    }
+
+    /// Tells `watch` what the server says over TLS: what it says to each recipient above all.
+    #[must_use]
+    pub fn watched_by(mut self, watch: &'a mut dyn FnMut(&Event<'_>)) -> Self {
+        self.watch = Watch(Some(watch));
+        self
+    }
+
+    /// What became of the mail that was sent last. [`Fate::is_safe_to_retry`] says whether it can be
+    /// sent again without arriving twice.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        self.fate
+    }
+}
+
+impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
+where
+    S: Read + Write,
+    T: Connect,
+    C: Clock<S>,
+{
+    /// Sends one mail and closes the connection; the socket is the caller's to close.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if nobody gets it, and all that can go wrong on the way there;
+    /// [`fate`](Self::fate) says whether it is safe to send it again.
+    pub fn send(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: impl Source,
+    ) -> Result<Receipt, ErrorOf<S, T>> {
+        let mut connection = self.connect()?;
+        let outcome = connection.send(envelope, message);
+        // What became of the mail is known: an error while saying goodbye changes nothing.
+        let _ = connection.quit();
+        outcome
+    }
+
+    /// Opens the connection for any number of mails: upgraded, and with the credentials accepted.
+    ///
+    /// # Errors
+    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`] if the server does not
+    /// take the credentials; [`OutOfOrder`](Rule::OutOfOrder) if the socket was used before.
+    pub fn connect(
+        &mut self,
+    ) -> Result<Connection<'_, 'a, ClientStream<'_, T, S, C>, S::Error, IN, OUT>, ErrorOf<S, T>>
+    {
+        if core::mem::replace(&mut self.used, true) {
+            return Err(Rule::OutOfOrder.into());
+        }
+        let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
+        let most = settings.most;
+        let (mut stream, tls, budget) = match settings.mode {
+            Mode::StartTls => {
+                let client = Client::new(settings.domain, settings.policy);
+                let Upgraded { stream, tls, budget } =
+                    upgrade(*socket, client, *tls, buffers, timer)?;
+                (stream, tls, budget)
+            }
+            Mode::Implicit => {
+                buffers.clear();
+                let Timer { clock, budget, .. } = timer;
+                let timed = Timed { socket: *socket, clock, budget };
+                let (stream, verification) = handshake(timed, *tls, most, Protocol::SMTP.alpn)?;
+                (stream, Tls::implicit(settings.policy, verification)?, &*budget)
+            }
+        };
+        let mut session = Session::new(tls, settings.domain);
+        session.set_line_ends(settings.line_ends);
+        let mut greet = Greet::new(&mut session, settings.credentials, watch);
+        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
+            .map_err(|stop| stop.sort(Error::Tls))?;
+        Ok(Connection {
+            stream,
+            buffers,
+            budget,
+            most,
+            session,
+            watch,
+            fate,
+            open: true,
+            socket: PhantomData,
+        })
+    }
+}
+
+/// An open connection to a mail server, for one mail after the other. A mail takes two round trips
+/// where the server offers `PIPELINING`.
+///
+/// A mail that the server refuses leaves it open for the next one.
+pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
+    stream: Stream,
+    buffers: &'c mut Buffers<IN, OUT>,
+    budget: &'c Budget,
+    most: Option<Duration>,
+    session: Session<'a, Tls>,
+    watch: &'c mut Watch<'a>,
+    fate: &'c mut Fate,
+    open: bool,
+    socket: PhantomData<fn() -> E>,
+}
+
+impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, IN, OUT> {
+    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
+    /// next one only.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What the server said it can do.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions {
+        self.session.extensions()
+    }
+
+    /// What became of the mail that was sent last.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        *self.fate
+    }
+
+    /// Sends one mail.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
+    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
+    /// way ends it. [`fate`](Self::fate) says whether it is safe to send the mail again.
+    pub fn send(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: impl Source,
+    ) -> Result<Receipt, Error<E, T::Error>> {
+        if !self.open {
+            return Err(Rule::Closed.into());
+        }
+        *self.fate = Fate::NotSent;
+        let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
+        let outcome =
+            run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
+                .map_err(|stop| stop.sort(Error::Tls));
+        *self.fate = self.session.fate();
+        self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));
+        outcome
+    }
+
+    /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
+    ///
+    /// # Errors
+    /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
+    pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
+        if !self.open {
+            return Err(Rule::Closed.into());
+        }
+        let mut quit = Quit(self.session.quit()?);
+        run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
+            .map_err(|stop| stop.sort(Error::Tls))?;
+        self.stream.close().map_err(Error::Tls)
+    }
+}
+
+impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl<S, T, C, const IN: usize, const OUT: usize> fmt::Debug for Mailer<'_, S, T, C, IN, OUT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailer").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

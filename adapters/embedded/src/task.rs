@@ -1,0 +1,242 @@
+//! What is to be done, without doing it: what both loops share.
+
+use core::time::Duration;
+
+use embedded_io::ErrorKind;
+use starttls::Error as Rule;
+
+use crate::error::{Fault, Stop};
+use crate::{Budget, Buffers};
+
+/// For the peer to read what is sent to it.
+const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// For the whole TLS handshake.
+pub(crate) const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
+
+/// Where a task stands.
+#[derive(Debug)]
+pub(crate) enum Turn<T> {
+    /// It needs more input.
+    Read,
+    /// It says the first so many octets of the output.
+    Write(usize),
+    /// It goes on.
+    Again,
+    /// It came to this.
+    Done(T),
+}
+
+/// A machine and what its events lead to.
+pub(crate) trait Task {
+    type Output;
+
+    /// The least size of the receive buffer.
+    const MAX_INPUT: usize;
+
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<Self::Output>, Fault>;
+
+    /// The peer will send no more.
+    fn end_of_input(&mut self) -> Result<Self::Output, Fault>;
+
+    /// The time is over.
+    fn timed_out(&mut self) -> Rule;
+
+    /// How long the peer may take for what it has to do now.
+    fn wait(&mut self) -> Option<Duration>;
+
+    /// Puts the last words after an error into the output, and says how many octets they are.
+    fn farewell(&mut self, _output: &mut [u8]) -> usize {
+        0
+    }
+}
+
+/// What a loop does next.
+#[derive(Debug)]
+pub(crate) enum Do<T> {
+    /// Write what is [`said`](Driver::said), or a part of it.
+    Write,
+    /// Flush.
+    Flush,
+    /// Read into [`room`](Driver::room).
+    Read,
+    /// Return.
+    Return(Result<T, Fault>),
+}
+
+/// Drives a task, but for reading and writing.
+pub(crate) struct Driver<'d, T: Task, const IN: usize, const OUT: usize> {
+    task: &'d mut T,
+    buffers: &'d mut Buffers<IN, OUT>,
+    budget: &'d Budget,
+    most: Option<Duration>,
+    /// What is said and not written.
+    start: usize,
+    end: usize,
+    /// Something was written since the last flush.
+    unflushed: bool,
+    wants_input: bool,
+    outcome: Option<Result<T::Output, Fault>>,
+}
+
+impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
+    pub(crate) fn new(
+        task: &'d mut T,
+        buffers: &'d mut Buffers<IN, OUT>,
+        budget: &'d Budget,
+        most: Option<Duration>,
+    ) -> Self {
+        const {
+            assert!(IN >= T::MAX_INPUT, "IN of Buffers is below Machine::MAX_INPUT");
+        }
+        let mut driver = Self {
+            task,
+            buffers,
+            budget,
+            most,
+            start: 0,
+            end: 0,
+            unflushed: false,
+            wants_input: false,
+            outcome: None,
+        };
+        driver.start_waiting();
+        driver
+    }
+
+    pub(crate) fn next(&mut self) -> Do<T::Output> {
+        while !self.wants_input && self.outcome.is_none() && self.start == self.end {
+            self.step();
+        }
+        if self.start < self.end {
+            Do::Write
+        } else if self.unflushed {
+            Do::Flush
+        } else if let Some(outcome) = self.outcome.take() {
+            Do::Return(outcome)
+        } else {
+            Do::Read
+        }
+    }
+
+    fn step(&mut self) {
+        let Buffers { received, output } = &mut *self.buffers;
+        let filled = received.filled().len();
+        let mut input = received.filled();
+        let turn = self.task.step(&mut input, output);
+        let unread = input.len();
+        received.keep(unread);
+        if unread < filled {
+            self.start_waiting();
+        }
+        match turn {
+            Ok(Turn::Again) => {}
+            Ok(Turn::Read) => self.wants_input = true,
+            Ok(Turn::Write(n)) => self.say(n),
+            Ok(Turn::Done(value)) => self.outcome = Some(Ok(value)),
+            Err(fault) => self.fail(fault),
+        }
+    }
+
+    /// The peer has all the time that is reasonable, or that the caller allows.
+    fn start_waiting(&mut self) {
+        let reasonable = self.task.wait().unwrap_or(WRITE_WAIT);
+        self.budget.start(Some(self.most.map_or(reasonable, |most| reasonable.min(most))));
+    }
+
+    fn say(&mut self, n: usize) {
+        (self.start, self.end) = (0, n.min(OUT));
+        self.start_waiting();
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let last = self.task.farewell(&mut self.buffers.output);
+        self.say(last);
+        self.outcome = Some(Err(fault));
+    }
+
+    /// What is to be written.
+    pub(crate) fn said(&self) -> &[u8] {
+        self.buffers.output.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(crate) fn written<E: embedded_io::Error>(
+        &mut self,
+        written: Result<usize, E>,
+    ) -> Result<(), Stop<E>> {
+        match written {
+            Ok(0) => self.lost(Rule::Closed.into()),
+            Ok(n) => {
+                self.start = self.start.saturating_add(n).min(self.end);
+                self.unflushed = true;
+                Ok(())
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    pub(crate) fn flushed<E: embedded_io::Error>(
+        &mut self,
+        flushed: Result<(), E>,
+    ) -> Result<(), Stop<E>> {
+        self.unflushed = false;
+        flushed.or_else(|error| self.failed(error))
+    }
+
+    /// Where to read.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.buffers.received.free_mut()
+    }
+
+    pub(crate) fn received<E: embedded_io::Error>(
+        &mut self,
+        received: Result<usize, E>,
+    ) -> Result<(), Stop<E>> {
+        match received {
+            Ok(0) => self.ended(),
+            Ok(n) => {
+                self.wants_input = false;
+                self.buffers.received.received(n);
+            }
+            Err(error) if !self.budget.is_over() && is_end(error.kind()) => self.ended(),
+            Err(error) => return self.failed(error),
+        }
+        Ok(())
+    }
+
+    /// The machine knows whether the peer may go away here.
+    fn ended(&mut self) {
+        match self.task.end_of_input() {
+            Ok(value) => self.outcome = Some(Ok(value)),
+            Err(fault) => self.fail(fault),
+        }
+    }
+
+    /// The stream failed.
+    fn failed<E: embedded_io::Error>(&mut self, error: E) -> Result<(), Stop<E>> {
+        let stop = if self.budget.is_over() {
+            self.task.timed_out().into()
+        } else if is_end(error.kind()) {
+            Rule::Closed.into()
+        } else {
+            Stop::Stream(error)
+        };
+        self.lost(stop)
+    }
+
+    /// Nothing can be said any more. What went wrong before counts.
+    fn lost<E>(&mut self, stop: Stop<E>) -> Result<(), Stop<E>> {
+        match self.outcome.take() {
+            Some(Err(fault)) => Err(fault.into()),
+            _ => Err(stop),
+        }
+    }
+}
+
+/// Whether the peer just went away.
+pub(crate) const fn is_end(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+    )
+}

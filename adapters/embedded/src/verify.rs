@@ -1,0 +1,364 @@
+//! Whether a server is whom it should be: its certificates, its name, and its proof that the
+//! certificate is its own. By [`webpki`] and P-256.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU8, Ordering};
+use core::time::Duration;
+
+use embedded_tls::alert::{AlertDescription, AlertLevel};
+use embedded_tls::{
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, SignatureScheme, TlsError,
+    TlsVerifier,
+};
+use p256::ecdsa::signature::{DigestVerifier, Verifier};
+use p256::ecdsa::{Signature, VerifyingKey};
+use rustls_pki_types::{
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, ServerName,
+    SignatureVerificationAlgorithm, TrustAnchor, UnixTime, alg_id,
+};
+use starttls::Verification;
+use webpki::{EndEntityCert, Error, KeyUsage};
+
+use crate::embedded_tls::Suite;
+
+/// How many certificates of authorities a server may send along.
+const MAX_INTERMEDIATES: usize = 4;
+
+/// A public key: an uncompressed point of P-256 (SEC 1 §2.3.3).
+const KEY: usize = 65;
+
+/// Why a server is not whom it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Problem {
+    /// The name that is expected is no name of a host and no address.
+    BadName,
+    /// The clock does not know the time.
+    NoTime,
+    /// A certificate is out of date.
+    Expired,
+    /// A certificate is not valid yet; or the clock is wrong.
+    NotYetValid,
+    /// The server's certificate is for another name. Only subject alternative names count (RFC 9525
+    /// §2), not the common name.
+    WrongName,
+    /// No path leads to a trust anchor.
+    UnknownIssuer,
+    /// A certificate that is no authority's issued another.
+    NotAnAuthority,
+    /// The server's certificate is an authority's.
+    Authority,
+    /// A certificate is not for servers (RFC 5280 §4.2.1.12).
+    WrongUsage,
+    /// An authority issued a certificate for a name that it may not vouch for (RFC 5280 §4.2.1.10).
+    NameConstraint,
+    /// The path is longer than an authority allows, or than can be followed.
+    PathTooLong,
+    /// The issuer's signature on a certificate is wrong.
+    CertificateSignature,
+    /// A key or signature is of a kind that is not known here, which is P-256 with SHA-256.
+    UnsupportedAlgorithm,
+    /// The server does not prove that the certificate is its own: its signature on the handshake is
+    /// wrong (RFC 8446 §4.4.3), or missing.
+    HandshakeSignature,
+    /// The server sent no certificate, or none of X.509.
+    NoCertificate,
+    /// A certificate is not of the form of RFC 5280.
+    Malformed,
+}
+
+impl Problem {
+    /// What the server is told (RFC 8446 §6.2).
+    const fn alert(self) -> AlertDescription {
+        match self {
+            Self::Expired | Self::NotYetValid => AlertDescription::CertificateExpired,
+            Self::UnknownIssuer => AlertDescription::UnknownCa,
+            Self::HandshakeSignature => AlertDescription::DecryptError,
+            Self::UnsupportedAlgorithm => AlertDescription::UnsupportedCertificate,
+            Self::BadName | Self::NoTime => AlertDescription::InternalError,
+            _ => AlertDescription::BadCertificate,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::CertExpired { .. } => Self::Expired,
+            Error::CertNotValidYet { .. } => Self::NotYetValid,
+            Error::CertNotValidForName(_) => Self::WrongName,
+            Error::UnknownIssuer => Self::UnknownIssuer,
+            Error::EndEntityUsedAsCa => Self::NotAnAuthority,
+            Error::CaUsedAsEndEntity => Self::Authority,
+            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => Self::WrongUsage,
+            Error::NameConstraintViolation => Self::NameConstraint,
+            Error::PathLenConstraintViolated
+            | Error::MaximumPathDepthExceeded
+            | Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumSignatureChecksExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded => Self::PathTooLong,
+            Error::InvalidSignatureForPublicKey => Self::CertificateSignature,
+            Error::UnsupportedSignatureAlgorithmContext(_)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+                Self::UnsupportedAlgorithm
+            }
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadName => "the server's name is no name of a host",
+            Self::NoTime => "the time is not known",
+            Self::Expired => "a certificate has expired",
+            Self::NotYetValid => "a certificate is not valid yet",
+            Self::WrongName => "the server's certificate is for another name",
+            Self::UnknownIssuer => "nobody who is trusted vouches for the server",
+            Self::NotAnAuthority => "a certificate was issued by who is no authority",
+            Self::Authority => "the server's certificate is an authority's",
+            Self::WrongUsage => "a certificate is not for servers",
+            Self::NameConstraint => "an authority vouches for a name that it may not vouch for",
+            Self::PathTooLong => "the path to the trust anchor is too long",
+            Self::CertificateSignature => "the signature on a certificate is wrong",
+            Self::UnsupportedAlgorithm => "a certificate is not of P-256 and SHA-256",
+            Self::HandshakeSignature => "the server does not prove that its certificate is its own",
+            Self::NoCertificate => "the server sent no certificate",
+            Self::Malformed => "a certificate is malformed",
+        })
+    }
+}
+
+impl core::error::Error for Problem {}
+
+/// What time it is. A function that returns it is one.
+pub trait Time {
+    /// Seconds since 1970-01-01 00:00 UTC; `None` while nobody knows: no server is verified then.
+    fn now(&mut self) -> Option<u64>;
+}
+
+impl<F: FnMut() -> Option<u64>> Time for F {
+    fn now(&mut self) -> Option<u64> {
+        self()
+    }
+}
+
+/// A trust anchor from an authority's certificate, in DER.
+///
+/// # Errors
+/// [`Problem::Malformed`].
+pub fn anchor<'a>(certificate: &'a CertificateDer<'a>) -> Result<TrustAnchor<'a>, Problem> {
+    webpki::anchor_from_trusted_cert(certificate).map_err(Problem::from)
+}
+
+/// Whom a client trusts, and when.
+#[derive(Clone, Copy, Debug)]
+struct Trust<'a> {
+    anchors: &'a [TrustAnchor<'a>],
+    now: Option<u64>,
+}
+
+/// The judge of one handshake.
+pub(crate) struct Judge<'j> {
+    name: &'j str,
+    /// `None`: it may be anyone.
+    trust: Option<Trust<'j>>,
+    /// What the server has to sign, and its key, between certificate and proof.
+    claim: Option<(Sha256, [u8; KEY])>,
+    proven: bool,
+    problem: Option<Problem>,
+}
+
+impl<'j> Judge<'j> {
+    /// Trusts whom one of `anchors` vouches for, or whomever without.
+    pub(crate) fn new(
+        name: &'j str,
+        anchors: Option<&'j [TrustAnchor<'j>]>,
+        time: &mut impl Time,
+    ) -> Self {
+        let trust = anchors.map(|anchors| Trust { anchors, now: time.now() });
+        Self { name, trust, claim: None, proven: false, problem: None }
+    }
+
+    /// How far the server was identified, once the handshake is over.
+    pub(crate) fn verdict(&self) -> Result<Verification, Problem> {
+        match (self.trust, self.problem) {
+            (_, Some(problem)) => Err(problem),
+            (None, None) => Ok(Verification::Unverified),
+            // Whoever proves nothing is nobody, whatever the handshake came to.
+            (Some(_), None) if !self.proven => Err(Problem::HandshakeSignature),
+            (Some(_), None) => Ok(Verification::Verified),
+        }
+    }
+
+    /// What was found, if anything.
+    pub(crate) const fn problem(&self) -> Option<Problem> {
+        self.problem
+    }
+
+    /// Passes a judgement on, and tells the server.
+    fn judged(&mut self, judgement: Result<(), Problem>) -> Result<(), TlsError> {
+        judgement.map_err(|problem| {
+            (self.proven, self.claim) = (false, None);
+            self.problem = Some(problem);
+            TlsError::AbortHandshake(AlertLevel::Fatal, problem.alert())
+        })
+    }
+}
+
+impl TlsVerifier<Suite> for Judge<'_> {
+    fn set_hostname_verification(&mut self, _: &str) -> Result<(), TlsError> {
+        Ok(())
+    }
+
+    fn verify_certificate(
+        &mut self,
+        transcript: &Sha256,
+        certificate: CertificateRef<'_>,
+    ) -> Result<(), TlsError> {
+        (self.proven, self.claim) = (false, None);
+        let Some(trust) = self.trust else { return Ok(()) };
+        let judgement = key_of(self.name, trust, &certificate)
+            .map(|key| self.claim = Some((transcript.clone(), key)));
+        self.judged(judgement)
+    }
+
+    fn verify_signature(&mut self, proof: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
+        if self.trust.is_none() {
+            return Ok(());
+        }
+        let judgement = match self.claim.take() {
+            Some((transcript, key)) => check_proof(&proof, transcript, &key),
+            None => Err(Problem::NoCertificate),
+        };
+        self.proven = judgement.is_ok();
+        self.judged(judgement)
+    }
+}
+
+/// The key of the server's certificate, if that is valid, for its name, and now.
+fn key_of(
+    name: &str,
+    trust: Trust<'_>,
+    certificate: &CertificateRef<'_>,
+) -> Result<[u8; KEY], Problem> {
+    let name = ServerName::try_from(name).map_err(|_| Problem::BadName)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(trust.now.ok_or(Problem::NoTime)?));
+    let mut chain = certificate.entries.iter();
+    let leaf = chain.next().and_then(der).ok_or(Problem::NoCertificate)?;
+    let mut intermediates = [const { CertificateDer::from_slice(&[]) }; MAX_INTERMEDIATES];
+    let mut count = 0;
+    for ((place, entry), n) in intermediates.iter_mut().zip(chain).zip(1..) {
+        *place = der(entry).ok_or(Problem::NoCertificate)?;
+        count = n;
+    }
+    let leaf = EndEntityCert::try_from(&leaf)?;
+    leaf.verify_for_usage(
+        &[&P256Sha256],
+        trust.anchors,
+        intermediates.get(..count).unwrap_or_default(),
+        now,
+        KeyUsage::server_auth(),
+        None,
+        None,
+    )?;
+    leaf.verify_is_valid_for_subject_name(&name)?;
+    let key = PublicKey::new();
+    leaf.verify_signature(&key, b"", b"")?;
+    Ok(key.octets())
+}
+
+fn der<'c>(entry: &CertificateEntryRef<'c>) -> Option<CertificateDer<'c>> {
+    match *entry {
+        CertificateEntryRef::X509(der) => Some(CertificateDer::from(der)),
+        CertificateEntryRef::RawPublicKey(_) => None,
+    }
+}
+
+/// Whether the server signed the handshake so far by its key (RFC 8446 §4.4.3).
+fn check_proof(
+    proof: &CertificateVerifyRef<'_>,
+    transcript: Sha256,
+    key: &[u8],
+) -> Result<(), Problem> {
+    use p256::ecdsa::signature::digest::Digest;
+
+    if proof.signature_scheme != SignatureScheme::EcdsaSecp256r1Sha256 {
+        return Err(Problem::UnsupportedAlgorithm);
+    }
+    let key = VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::HandshakeSignature)?;
+    let signature =
+        Signature::from_der(proof.signature).map_err(|_| Problem::HandshakeSignature)?;
+    let signed = Sha256::new()
+        .chain_update([b' '; 64])
+        .chain_update(b"TLS 1.3, server CertificateVerify\0")
+        .chain_update(transcript.finalize());
+    key.verify_digest(signed, &signature).map_err(|_| Problem::HandshakeSignature)
+}
+
+/// ECDSA on P-256 with SHA-256.
+#[derive(Debug)]
+struct P256Sha256;
+
+impl SignatureVerificationAlgorithm for P256Sha256 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
+        let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
+        key.verify(message, &signature).map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P256
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_SHA256
+    }
+}
+
+/// Takes the key out of a certificate: webpki shows it to a signature's algorithm and to nobody else,
+/// without a heap, and the certificate is gone when the proof comes.
+#[derive(Debug)]
+struct PublicKey([AtomicU8; KEY]);
+
+impl PublicKey {
+    const fn new() -> Self {
+        Self([const { AtomicU8::new(0) }; KEY])
+    }
+
+    fn octets(self) -> [u8; KEY] {
+        self.0.map(AtomicU8::into_inner)
+    }
+}
+
+impl SignatureVerificationAlgorithm for PublicKey {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if public_key.len() != KEY {
+            return Err(InvalidSignature);
+        }
+        for (place, octet) in self.0.iter().zip(public_key) {
+            place.store(*octet, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P256
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_SHA256
+    }
+}
