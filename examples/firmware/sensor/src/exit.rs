@@ -1,4 +1,5 @@
 use starttls::Error;
+use starttls::smtp::session::{Command, Fate};
 
 /// How it went, as the exit code of the emulator; on a board, what the log and a lamp say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
@@ -49,16 +50,58 @@ pub enum Exit {
     Panic = 70,
 }
 
-impl From<Error> for Exit {
-    fn from(error: Error) -> Self {
+impl Exit {
+    /// What failed, for a log; [`Fate`] says more about [`Self::InDoubt`].
+    #[must_use]
+    pub fn text(self) -> defmt::Str {
+        match self {
+            Self::Accepted => defmt::intern!("the server took the mail"),
+            Self::Settings => defmt::intern!("the settings in flash are not whole"),
+            Self::NoAddress => defmt::intern!("the network gives no address"),
+            Self::NoHost => defmt::intern!("the server's name leads to no address"),
+            Self::NoConnection => defmt::intern!("the server cannot be connected to"),
+            Self::NotOffered => defmt::intern!("the server offers no STARTTLS"),
+            Self::Refused => defmt::intern!("the server refused STARTTLS, or is closing"),
+            Self::PlaintextAfterGoAhead => defmt::intern!("plaintext came where TLS begins"),
+            Self::Violation => defmt::intern!("the server broke the protocol"),
+            Self::Closed => defmt::intern!("the connection ended, and no mail arrived"),
+            Self::InDoubt => defmt::intern!("the connection ended, and the mail may have arrived"),
+            Self::TimedOut => defmt::intern!("the server took too long"),
+            Self::Ours => defmt::intern!("a buffer is too small, or another mistake of ours"),
+            Self::UnknownIssuer => defmt::intern!("the certificate's issuer is not trusted"),
+            Self::WrongName => defmt::intern!("the certificate is for another name"),
+            Self::Expired => defmt::intern!("the certificate has expired"),
+            Self::NotYetValid => defmt::intern!("the certificate is not valid yet"),
+            Self::Tls => defmt::intern!("TLS failed"),
+            Self::Login => defmt::intern!("the server does not take the login"),
+            Self::Rejected => defmt::intern!("the server rejected the mail or its recipient"),
+            Self::Panic => defmt::intern!("the firmware panicked"),
+        }
+    }
+
+    /// What an error of a mailer comes to; `tls` says it of one of TLS.
+    pub fn of<S, T>(
+        error: &starttls_embedded::Error<S, T>,
+        fate: Fate,
+        tls: impl FnOnce(&T) -> Self,
+    ) -> Self {
+        use starttls_embedded::Error as Failure;
         match error {
-            Error::NotOffered => Self::NotOffered,
-            Error::Refused | Error::Closing => Self::Refused,
-            Error::PlaintextAfterGoAhead { .. } => Self::PlaintextAfterGoAhead,
-            Error::Closed => Self::Closed,
-            Error::TimedOut => Self::TimedOut,
-            error if error.is_ours() => Self::Ours,
-            _ => Self::Violation,
+            Failure::Rejected { command: Command::Auth, .. } => Self::Login,
+            Failure::Rejected { .. } => Self::Rejected,
+            _ if !fate.is_safe_to_retry() => Self::InDoubt,
+            Failure::Socket(_) => Self::Closed,
+            Failure::Tls(error) => tls(error),
+            Failure::Protocol(error) => match error {
+                Error::NotOffered => Self::NotOffered,
+                Error::Refused | Error::Closing => Self::Refused,
+                Error::PlaintextAfterGoAhead { .. } => Self::PlaintextAfterGoAhead,
+                Error::Closed => Self::Closed,
+                Error::TimedOut => Self::TimedOut,
+                error if error.is_ours() => Self::Ours,
+                _ => Self::Violation,
+            },
+            _ => Self::Ours,
         }
     }
 }

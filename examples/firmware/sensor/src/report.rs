@@ -50,8 +50,9 @@ impl<'s> Report<'s> {
             .and_then(|()| {
                 write!(
                     text,
-                    "It is {whole}.{tenth} degrees.\n\nThe readings of the last day are attached: \
-                     seconds since 1970, degrees Celsius.\n"
+                    "It is {whole}.{tenth} degrees.\n\n\
+                     The readings of the last day are attached,\n\
+                     in seconds since 1970 and degrees Celsius.\n"
                 )
             })
             .map_err(|_| ArgumentError::TooLong)?;

@@ -12,7 +12,7 @@ use starttls::smtp::Credentials;
 /// | `user`, `password` | the login |
 /// | `from`, `to` | the addresses |
 /// | `time` | seconds since 1970, instead of the clock's; optional |
-/// | `room` | the octets of the output buffer to use, instead of all; optional |
+/// | `patience` | how many seconds to wait for the server each time, instead of what is reasonable; optional |
 #[derive(Clone, Copy)]
 pub struct Settings<'s> {
     /// Where the server is: an IPv4 address or a name.
@@ -27,8 +27,8 @@ pub struct Settings<'s> {
     pub to: &'s str,
     /// The time to go by, in seconds since 1970, instead of the clock's.
     pub time: Option<u64>,
-    /// How much of the output buffer to use, in octets.
-    pub room: Option<usize>,
+    /// How long to wait for the server each time, in seconds, instead of what is reasonable.
+    pub patience: Option<u32>,
     /// The trusted CA, in DER.
     pub ca: &'s [u8],
     user: &'s str,
@@ -66,7 +66,7 @@ impl<'s> Settings<'s> {
             from: need("from")?,
             to: need("to")?,
             time: number("time", find("time"))?,
-            room: number("room", find("room"))?,
+            patience: number("patience", find("patience"))?,
             ca: element(parts.next().unwrap_or_default()).ok_or(SettingsError::Missing("ca"))?,
             user: need("user")?,
             password: need("password")?,
@@ -110,13 +110,13 @@ mod tests {
     use super::*;
 
     const PAGE: &[u8] = b"server=10.0.2.100:587\nname=localhost\nuser=u\npassword=p=\nfrom=a@b\n\
-        to=c@d\nroom=512\n\0\x30\x81\x02ab\xff\xff";
+        to=c@d\npatience=20\n\0\x30\x81\x02ab\xff\xff";
 
     #[test]
     fn a_page() {
         let settings = Settings::parse(PAGE).expect("whole");
         assert_eq!((settings.host, settings.port), ("10.0.2.100", 587));
-        assert_eq!((settings.time, settings.room), (None, Some(512)));
+        assert_eq!((settings.time, settings.patience), (None, Some(20)));
         assert_eq!((settings.ca, settings.password), (&b"\x30\x81\x02ab"[..], "p="));
     }
 
@@ -128,7 +128,10 @@ mod tests {
             (b"server=a:65536\n", SettingsError::Malformed("server")),
             (b"server=a:1\n", SettingsError::Missing("name")),
             (b"\xff\xff", SettingsError::Malformed("text")),
-            (b"server=a:1\nname=a\nfrom=a\nto=a\nroom=x\n", SettingsError::Malformed("room")),
+            (
+                b"server=a:1\nname=a\nfrom=a\nto=a\npatience=x\n",
+                SettingsError::Malformed("patience"),
+            ),
             (b"server=a:1\nname=a\nfrom=a\nto=a\n\0", SettingsError::Missing("ca")),
             (b"server=a:1\nname=a\nfrom=a\nto=a\n\0\x30\x82\x02\x00", SettingsError::Missing("ca")),
         ] {
