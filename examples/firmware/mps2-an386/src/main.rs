@@ -1,0 +1,97 @@
+//! A sensor's daily mail, from a Cortex-M4F, over embassy and rustls.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod clock;
+mod executor;
+mod heap;
+mod interrupt;
+mod lan9118;
+mod post;
+mod random;
+mod register;
+mod tls;
+
+use core::net::Ipv4Addr;
+
+use embassy_executor::Spawner;
+use embassy_net::dns::DnsQueryType;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{Config, IpAddress, Runner, Stack, StackResources};
+use embassy_time::{Duration, WithTimeout as _};
+use lan9118::Lan9118;
+use sensor::{Exit, Report, Settings};
+use static_cell::StaticCell;
+
+/// The sockets: for DHCP, for DNS, for the mail.
+const SOCKETS: usize = 3;
+
+/// How long the network may take for an address, and for a connection.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    clock::start();
+    heap::start();
+    random::start(emulator::seed());
+    executor::run(|spawner| spawner.spawn(daily(spawner).expect("one daily task")))
+}
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, Lan9118>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn daily(spawner: Spawner) -> ! {
+    let exit = run(spawner).await.map_or_else(|exit| exit, |()| Exit::Accepted);
+    meter::print(executor::awake());
+    match exit {
+        Exit::Accepted => defmt::info!("{=istr}", exit.text()),
+        _ => defmt::error!("{=istr}", exit.text()),
+    }
+    emulator::exit(exit)
+}
+
+async fn run(spawner: Spawner) -> Result<(), Exit> {
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+
+    let settings = Settings::parse(emulator::settings()).map_err(|error| {
+        defmt::warn!("{}", error);
+        Exit::Settings
+    })?;
+    let now = settings.time.unwrap_or_else(emulator::now);
+    let report = Report::new(&settings, now).map_err(|_| Exit::Settings)?;
+    let tls = tls::client(settings.ca, now).map_err(|error| post::explain(&error.into()))?;
+
+    let resources = RESOURCES.init(StackResources::new());
+    let config = Config::dhcpv4(Default::default());
+    let seed = u64::from_le_bytes(random::octets());
+    let (stack, runner) = embassy_net::new(Lan9118::new(), config, resources, seed);
+    spawner.spawn(network(runner).map_err(|_| Exit::Ours)?);
+    stack.wait_config_up().with_timeout(PATIENCE).await.map_err(|_| Exit::NoAddress)?;
+    let address = resolve(stack, settings.host).await.ok_or(Exit::NoHost)?;
+
+    let (mut received, mut to_send) = ([0; 2048], [0; 2048]);
+    let mut socket = TcpSocket::new(stack, &mut received, &mut to_send);
+    // Each write is a whole thought, and Nagle's algorithm would hold it back.
+    socket.set_nagle_enabled(false);
+    let connect = socket.connect((address, settings.port)).with_timeout(PATIENCE);
+    connect.await.ok().and_then(Result::ok).ok_or(Exit::NoConnection)?;
+    let sent = post::send(&mut socket, &tls, &settings, &report).await;
+    socket.close();
+    let _ = socket.flush().with_timeout(PATIENCE).await;
+    sent
+}
+
+/// An address is taken as it is.
+async fn resolve(stack: Stack<'_>, host: &str) -> Option<IpAddress> {
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        return Some(address.into());
+    }
+    let query = stack.dns_query(host, DnsQueryType::A).with_timeout(PATIENCE);
+    query.await.ok()?.ok()?.first().copied()
+}
