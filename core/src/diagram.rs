@@ -8,27 +8,25 @@ use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
 use std::{env, format, fs};
 
-/// What three conditions are called where they do not hold and where they do.
-pub(crate) type Names = [[&'static str; 2]; 3];
+/// What conditions are called where they do not hold and where they do.
+pub(crate) type Names<const N: usize> = [[&'static str; 2]; N];
 
-/// Every truth of three conditions.
-pub(crate) fn truths() -> impl Iterator<Item = [bool; 3]> {
-    (0..8).map(|n| [n & 1 != 0, n & 2 != 0, n & 4 != 0])
+/// Every truth of some conditions.
+pub(crate) fn truths<const N: usize>() -> impl Iterator<Item = [bool; N]> {
+    (0..1 << N).map(|n: usize| std::array::from_fn(|bit| n >> bit & 1 != 0))
 }
 
 /// Says in words where `holds`, as briefly as possible: one guard for each way to get there, and an
 /// empty one for always.
-pub(crate) fn guards(names: Names, holds: &BTreeSet<[bool; 3]>) -> Vec<String> {
+pub(crate) fn guards<const N: usize>(names: Names<N>, holds: &BTreeSet<[bool; N]>) -> Vec<String> {
     // Each condition is false, true or does not matter.
-    let mut cubes: Vec<[Option<bool>; 3]> = Vec::new();
     let options = [None, Some(false), Some(true)];
-    for a in options {
-        for b in options {
-            cubes.extend(options.map(|c| [a, b, c]));
-        }
-    }
+    let digit = |n: usize, place: usize| options[n / 3_usize.pow(place as u32) % 3];
+    let mut cubes: Vec<[Option<bool>; N]> = (0..3_usize.pow(N as u32))
+        .map(|n| std::array::from_fn(|place| digit(n, N - 1 - place)))
+        .collect();
     cubes.sort_by_key(|cube| cube.iter().flatten().count());
-    let within = |cube: &[Option<bool>; 3], truth: &[bool; 3]| {
+    let within = |cube: &[Option<bool>; N], truth: &[bool; N]| {
         cube.iter().zip(truth).all(|(fixed, is)| fixed.is_none_or(|fixed| fixed == *is))
     };
     let mut covered = BTreeSet::new();

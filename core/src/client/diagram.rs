@@ -14,8 +14,15 @@ use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
 use crate::wire::{Framing, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
-const NAMES: Names =
-    [["not offered", "offered"], ["required", "opportunistic"], ["no fallback", "fallback"]];
+const NAMES: Names<4> = [
+    ["not offered", "offered"],
+    ["required", "opportunistic"],
+    ["no fallback", "fallback"],
+    ["quiet", "chatty"],
+];
+
+/// The start of a frame, which ends behind it.
+const PART: u8 = b'.';
 
 /// Every octet is a frame.
 #[derive(Default)]
@@ -25,24 +32,29 @@ impl Framing for Octet {
     const MAX_FRAME: usize = 1;
 
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
-        Ok(input.split_off(..1))
+        Ok(if input.first() == Some(&PART) { None } else { input.split_off(..1) })
     }
 }
 
 /// Says what the test wants.
-struct Script<const FALLBACK: bool> {
+struct Script<const FALLBACK: bool, const CHATTY: bool> {
     reply: Result<Reply, Error>,
     offered: bool,
 }
 
-impl<const FALLBACK: bool> Grammar for Script<FALLBACK> {
+impl<const FALLBACK: bool, const CHATTY: bool> Grammar for Script<FALLBACK, CHATTY> {
     type Framing = Octet;
 
     const PROTOCOL: Protocol = Protocol::SMTP;
     const MAX_OUTPUT: usize = 1;
     const HAS_FALLBACK: bool = FALLBACK;
+    const IS_CHATTY: bool = CHATTY;
 
     fn reply(&mut self, _: Phase, _: &[u8]) -> Result<Reply, Error> {
+        self.reply
+    }
+
+    fn unasked(&mut self, _: &[u8]) -> Result<Reply, Error> {
         self.reply
     }
 
@@ -66,6 +78,7 @@ enum Happening {
     Yes,
     No,
     NotNow,
+    Never,
     Closing,
     Step,
     Broken,
@@ -80,11 +93,12 @@ enum Happening {
 
 use Happening::*;
 
-const ALL: [Happening; 14] = [
+const ALL: [Happening; 15] = [
     More,
     Yes,
     No,
     NotNow,
+    Never,
     Closing,
     Step,
     Broken,
@@ -101,7 +115,7 @@ const ALL: [Happening; 14] = [
 fn name(state: State) -> String {
     let shown = format!("{state:?}");
     match state {
-        State::Await(_) | State::Ask(_) => shown.replace(['(', ')'], ""),
+        State::Await(_) | State::Ask(_) | State::Listen(_) => shown.replace(['(', ')'], ""),
         _ => shown.split('(').next().map(String::from).expect("a name"),
     }
 }
@@ -115,10 +129,10 @@ struct Way {
 }
 
 /// Lets it happen; `None` if it has no effect. The state is `None` if the client is given up.
-fn happen<const FALLBACK: bool>(
+fn happen<const FALLBACK: bool, const CHATTY: bool>(
     state: State,
     happening: Happening,
-    [offered, opportunistic, _]: [bool; 3],
+    [offered, opportunistic, ..]: [bool; 4],
 ) -> Option<(Way, Option<State>)> {
     let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
     let reply = match happening {
@@ -126,22 +140,29 @@ fn happen<const FALLBACK: bool>(
         Yes => Ok(Reply::Yes),
         No => Ok(Reply::No),
         NotNow => Ok(Reply::NotNow),
+        Never => Ok(Reply::Never),
         Closing => Ok(Reply::Closing),
         _ => Err(Error::Syntax),
     };
-    let grammar = Script::<FALLBACK> { reply, offered };
+    let grammar = Script::<FALLBACK, CHATTY> { reply, offered };
     let mut client = Client { state, ..Client::with_grammar(grammar, policy) };
-    let waits = matches!(state, State::Await(_));
+    let waits = match state {
+        State::Await(_) => true,
+        State::Ask(_) | State::Listen(_) => CHATTY,
+        _ => false,
+    };
     let asks = matches!(state, State::Ask(_));
+    let before = state;
     let mut step = |mut input: &[u8]| match client.step(&mut input, &mut [0; 1]) {
+        Ok(Step::Read) if client.state != before => Some(String::from("part of a frame")),
         Ok(Step::Read) | Err(Error::OutOfOrder) => None,
         Ok(Step::Write(_)) => Some(String::from("request written")),
         Ok(Step::Event(Event::Received(_))) | Err(_) => Some(format!("{happening:?}")),
         Ok(Step::Event(event)) => Some(format!("{event:?} told").replace(['(', ')'], " ")),
     };
     let cause = match happening {
-        More | Yes | No | NotNow | Closing | Broken => waits.then(|| step(b"x"))?,
-        Unread => asks.then(|| step(b"x"))?,
+        More | Yes | No | NotNow | Never | Closing | Broken => waits.then(|| step(b"x"))?,
+        Unread => asks.then(|| step(&[PART]))?,
         Happening::Step => step(b""),
         EndOfInput => client.end_of_input().err().map(|_| String::new()),
         TimedOut => Some(client.timed_out()).map(|_| String::new()),
@@ -183,7 +204,7 @@ fn variant(error: Error) -> String {
 
 fn draw() -> String {
     let mut diagram = Diagram::default();
-    let grammar = Script::<true> { reply: Ok(Reply::More), offered: false };
+    let grammar = Script::<true, true> { reply: Ok(Reply::More), offered: false };
     let start = Client::with_grammar(grammar, Policy::Required).state;
     diagram.edge("[*]", &name(start), "", "", "");
     let mut found = vec![start];
@@ -195,9 +216,14 @@ fn draw() -> String {
             diagram.state(&from);
         }
         for happening in ALL {
-            let mut ways: BTreeMap<Way, BTreeSet<[bool; 3]>> = BTreeMap::new();
-            for truth in truths() {
-                let lead = if truth[2] { happen::<true> } else { happen::<false> };
+            let mut ways: BTreeMap<Way, BTreeSet<[bool; 4]>> = BTreeMap::new();
+            for truth in truths::<4>() {
+                let lead = match truth {
+                    [.., false, false] => happen::<false, false>,
+                    [.., false, true] => happen::<false, true>,
+                    [.., true, false] => happen::<true, false>,
+                    [.., true, true] => happen::<true, true>,
+                };
                 let Some((way, reached)) = lead(state, happening, truth) else { continue };
                 ways.entry(way).or_default().insert(truth);
                 found.extend(reached.filter(|reached| !found.contains(reached)));
@@ -208,7 +234,7 @@ fn draw() -> String {
                 let everywhere = match happening {
                     _ if from == "Failed" => continue,
                     Broken => "a frame that breaks a rule",
-                    Unread => "anything unread before the request",
+                    Unread if to == "Failed" => "anything unread before the request, if quiet",
                     EndOfInput => "the end of the input",
                     TimedOut => "the end of the time",
                     _ => {
@@ -218,7 +244,11 @@ fn draw() -> String {
                         continue;
                     }
                 };
-                assert_eq!((to.as_str(), truths.len()), ("Failed", 8), "{state:?} {happening:?}");
+                let all = match (happening, state) {
+                    (Unread, _) | (Broken, State::Ask(_) | State::Listen(_)) => 8,
+                    _ => 16,
+                };
+                assert_eq!((to.as_str(), truths.len()), ("Failed", all), "{state:?} {happening:?}");
                 diagram.fails(everywhere, &from);
             }
         }

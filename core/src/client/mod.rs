@@ -35,9 +35,15 @@ pub trait Grammar {
     /// The longest request with arguments of the largest size, in octets.
     const MAX_OUTPUT: usize;
 
+    /// The phase in which a connection begins. In any but [`Phase::Greeting`] the client speaks first.
+    const FIRST: Phase = Phase::Greeting;
+
     /// Whether [`Phase::Fallback`] exists: a client that is refused capabilities can introduce itself
     /// in another way. Taken only where the policy allows plaintext.
-    const HAS_FALLBACK: bool;
+    const HAS_FALLBACK: bool = false;
+
+    /// Whether servers say things that nobody asked for, see [`unasked`](Self::unasked).
+    const IS_CHATTY: bool = false;
 
     /// What `frame` says while the answer of `phase` is awaited.
     ///
@@ -45,7 +51,19 @@ pub trait Grammar {
     /// The frame breaks the protocol.
     fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error>;
 
-    /// Whether the capabilities read so far include the upgrade.
+    /// What `frame` says that comes while it is the client's turn: [`Reply::More`] where it is none of
+    /// our business, [`Reply::Closing`] where it is the server's last. Anything else is an answer
+    /// without a question, and an error.
+    ///
+    /// # Errors
+    /// The frame breaks the protocol.
+    fn unasked(&mut self, frame: &[u8]) -> Result<Reply, Error> {
+        let _ = frame;
+        Err(Error::Unsolicited)
+    }
+
+    /// Whether to ask for the upgrade: the capabilities read so far include it, or the protocol has
+    /// clients ask for it even if they do not.
     fn offers_upgrade(&self) -> bool;
 
     /// Prints the request of `phase`.
@@ -86,7 +104,13 @@ pub struct Client<G: Grammar> {
 impl<G: Grammar> Client<G> {
     /// A client at the start of a fresh connection.
     pub fn with_grammar(grammar: G, policy: Policy) -> Self {
-        Self { grammar, framing: G::Framing::default(), state: State::START, policy, frames: 0 }
+        Self {
+            grammar,
+            framing: G::Framing::default(),
+            state: State::start(G::FIRST),
+            policy,
+            frames: 0,
+        }
     }
 
     /// The names and numbers of the protocol.
@@ -128,10 +152,21 @@ impl<G: Grammar> Client<G> {
     ///
     /// Apart from [`step`](Machine::step), so that octets that come one by one pay for one comparison.
     #[cold]
-    fn act<'i>(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step<Event<'i>>, Error> {
+    fn act<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Event<'i>>, Error> {
         match self.state {
             // A reply that is there before the request cannot be its answer.
-            State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
+            State::Ask(_) if !G::IS_CHATTY && !input.is_empty() => {
+                Err(self.fail(Error::Unsolicited))
+            }
+            State::Ask(phase) | State::Listen(phase) if !input.is_empty() => {
+                self.state = State::Listen(phase);
+                self.listen(phase, input).map_err(|error| self.fail(error))
+            }
+            State::Listen(_) => Ok(Step::Read),
             State::Ask(phase) => {
                 let mut out = Writer::new(output);
                 self.grammar.request(phase, &mut out);
@@ -152,15 +187,30 @@ impl<G: Grammar> Client<G> {
         }
     }
 
-    /// Takes a frame of the answer that is awaited.
-    fn receive<'i>(&mut self, frame: &'i [u8]) -> Result<Step<Event<'i>>, Error> {
-        let State::Await(phase) = self.state else { return Err(Error::OutOfOrder) };
-        let reply = self.grammar.reply(phase, frame)?;
+    /// Takes a frame that nobody asked for.
+    fn listen<'i>(&mut self, phase: Phase, input: &mut &'i [u8]) -> Result<Step<Event<'i>>, Error> {
+        let Some(frame) = self.framing.next(input)? else { return Ok(Step::Read) };
+        let reply = self.grammar.unasked(frame)?;
+        self.count(reply)?;
+        self.state = State::unasked(phase, reply);
+        Ok(Step::Event(Event::Received(Untrusted(frame))))
+    }
+
+    /// Bounds how many frames come before an answer is whole.
+    fn count(&mut self, reply: Reply) -> Result<(), Error> {
         self.frames = match (reply, self.frames.wrapping_add(1)) {
             (Reply::More, MAX_FRAMES..) => return Err(Error::ReplyTooLong),
             (Reply::More, frames) => frames,
             _ => 0,
         };
+        Ok(())
+    }
+
+    /// Takes a frame of the answer that is awaited.
+    fn receive<'i>(&mut self, frame: &'i [u8]) -> Result<Step<Event<'i>>, Error> {
+        let State::Await(phase) = self.state else { return Err(Error::OutOfOrder) };
+        let reply = self.grammar.reply(phase, frame)?;
+        self.count(reply)?;
         let offered = self.grammar.offers_upgrade();
         self.state = State::after(phase, reply, offered, self.policy, G::HAS_FALLBACK);
         Ok(Step::Event(Event::Received(Untrusted(frame))))
@@ -204,7 +254,7 @@ impl<G: Grammar> Machine for Client<G> {
 
     fn wait(&self) -> Option<Duration> {
         match self.state {
-            State::Await(phase) => Some(self.grammar.wait(phase)),
+            State::Await(phase) | State::Listen(phase) => Some(self.grammar.wait(phase)),
             _ => None,
         }
     }

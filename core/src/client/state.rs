@@ -29,6 +29,8 @@ pub enum Reply {
     No,
     /// A well-formed refusal for the time being.
     NotNow,
+    /// A well-formed answer behind which there is no upgrade any more.
+    Never,
     /// The server says that it closes the connection.
     Closing,
 }
@@ -39,6 +41,8 @@ pub(crate) enum State {
     Await(Phase),
     /// Our turn.
     Ask(Phase),
+    /// Our turn, but the server began to say something that nobody asked for.
+    Listen(Phase),
     /// The go-ahead is read; the caller is to be told.
     GoAhead,
     /// The caller was told to start TLS.
@@ -51,8 +55,13 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// The server speaks first.
-    pub(crate) const START: Self = Self::Await(Phase::Greeting);
+    /// The server speaks first, or we do.
+    pub(crate) const fn start(first: Phase) -> Self {
+        match first {
+            Phase::Greeting => Self::Await(first),
+            _ => Self::Ask(first),
+        }
+    }
 
     /// What follows when the request is written or the event is told.
     #[inline(always)]
@@ -85,6 +94,15 @@ impl State {
         }
     }
 
+    /// What a frame leads to that nobody asked for.
+    pub(crate) const fn unasked(phase: Phase, reply: Reply) -> Self {
+        match reply {
+            Reply::More => Self::Ask(phase),
+            Reply::Closing => Self::Failed(Error::Closing),
+            _ => Self::Failed(Error::Unsolicited),
+        }
+    }
+
     /// What a frame of an answer leads to.
     pub(crate) const fn after(
         phase: Phase,
@@ -96,11 +114,17 @@ impl State {
         match (phase, reply, policy) {
             (_, Reply::More, _) => Self::Await(phase),
             (_, Reply::Closing, _) => Self::Failed(Error::Closing),
+            (_, Reply::Never, Policy::Required) => Self::Failed(Error::NotOffered),
+            (_, Reply::Never, _) => Self::NoUpgrade(Reason::NotOffered),
 
+            // Some greetings say it already.
+            (Phase::Greeting, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
             (Phase::Greeting, Reply::Yes, _) => Self::Ask(Phase::Capabilities),
             (Phase::Greeting, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
 
-            (Phase::Capabilities, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
+            (Phase::Capabilities, Reply::Yes | Reply::No, _) if offered => {
+                Self::Ask(Phase::Upgrade)
+            }
             // A server that has trouble is no server without capabilities (RFC 5321 §3.2).
             (Phase::Capabilities, Reply::NotNow, _) => Self::Failed(Error::Refused),
             (Phase::Capabilities, _, Policy::Required) => Self::Failed(Error::NotOffered),

@@ -15,7 +15,7 @@ use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
-const NAMES: Names = [
+const NAMES: Names<3> = [
     ["required", "opportunistic"],
     ["TLS unavailable", "TLS available"],
     ["before hello", "after hello"],
@@ -59,7 +59,7 @@ impl Grammar for Script {
     const HELLO_FIRST: bool = true;
     const WAIT: Duration = Duration::ZERO;
 
-    fn command(&self, _: &[u8]) -> Command<Reply> {
+    fn command(&mut self, _: &[u8]) -> Command<Reply> {
         self.0
     }
 
@@ -101,6 +101,7 @@ fn all() -> Vec<Happening> {
         Command::Sequence,
         Command::Business,
         Command::Other,
+        Command::Ignored,
         Command::Quit,
         Command::Foreign,
     ]

@@ -26,11 +26,14 @@ pub trait Grammar {
     /// The longest reply with arguments of the largest size, in octets.
     const MAX_OUTPUT: usize;
 
+    /// Whether the server speaks first.
+    const GREETS: bool = true;
+
     /// Whether a client has to introduce itself before anything else.
-    const HELLO_FIRST: bool;
+    const HELLO_FIRST: bool = false;
 
     /// What `frame` asks for.
-    fn command(&self, frame: &[u8]) -> Command<Self::Reply>;
+    fn command(&mut self, frame: &[u8]) -> Command<Self::Reply>;
 
     /// Prints a reply; `offer` says whether the upgrade is to be listed.
     fn print(&self, reply: Self::Reply, offer: bool, out: &mut Writer<'_>);
@@ -107,7 +110,7 @@ impl<G: Grammar> Server<G> {
         Self {
             grammar,
             framing: G::Framing::default(),
-            state: State::start(),
+            state: State::start(G::GREETS),
             config,
             errors: 0,
             greeted: !G::HELLO_FIRST,

@@ -26,6 +26,8 @@ pub enum Command<R> {
     Sequence,
     /// Not known to the grammar; the application may answer it.
     Other,
+    /// Has no answer, and does nothing before TLS.
+    Ignored,
     /// A mistake, answered with `R`.
     Fault(R),
     /// Ends the connection.
@@ -149,9 +151,9 @@ impl<R> State<R> {
 }
 
 impl<R: From<Answer>> State<R> {
-    /// The server speaks first.
-    pub(crate) fn start() -> Self {
-        Self::Say(Answer::Greeting.into(), Then::Await)
+    /// The server speaks first, where the protocol has a greeting.
+    pub(crate) fn start(greets: bool) -> Self {
+        if greets { Self::Say(Answer::Greeting.into(), Then::Await) } else { Self::Await }
     }
 
     /// What the caller's decision on the upgrade leads to.
@@ -181,6 +183,7 @@ impl<R: From<Answer>> State<R> {
             Command::Foreign => (Self::Failed(Error::Foreign), false),
             Command::Quit => (Self::Say(Answer::Bye.into(), Then::Leave), false),
             Command::Fault(reply) => (Self::Say(reply, Then::Await), true),
+            Command::Ignored => (Self::Await, false),
             Command::Hello(reply) | Command::Harmless(reply) => {
                 (Self::Say(reply, Then::Await), false)
             }

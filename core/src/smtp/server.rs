@@ -86,7 +86,7 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
     const HELLO_FIRST: bool = true;
     const WAIT: Duration = COMMAND_WAIT;
 
-    fn command(&self, line: &[u8]) -> Command<Reply> {
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split(line);
         match verb {
             Verb::Ehlo | Verb::Lhlo if (verb == Verb::Ehlo) == D::IS_SMTP => {
