@@ -13,12 +13,23 @@ pub struct Protocol {
     pub implicit_port: Option<u16>,
     /// The registered ALPN protocol id (RFC 7301), where one exists.
     pub alpn: Option<&'static [u8]>,
+    /// Whether the server speaks first inside TLS that was asked for.
+    pub server_first: bool,
 }
 
 impl Protocol {
     /// SMTP message submission, RFC 6409 and RFC 3207; relays use port 25. No ALPN id is registered.
-    pub const SMTP: Self = Self { name: "smtp", port: 587, implicit_port: Some(465), alpn: None };
+    pub const SMTP: Self = Self::new("smtp", 587, Some(465), None);
 
     /// LMTP, RFC 2033. Port 24 is customary; nothing is registered for TLS.
-    pub const LMTP: Self = Self { name: "lmtp", port: 24, implicit_port: None, alpn: None };
+    pub const LMTP: Self = Self::new("lmtp", 24, None, None);
+
+    const fn new(
+        name: &'static str,
+        port: u16,
+        implicit_port: Option<u16>,
+        alpn: Option<&'static [u8]>,
+    ) -> Self {
+        Self { name, port, implicit_port, alpn, server_first: false }
+    }
 }

@@ -2,10 +2,10 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use super::limits::{COMMAND_WAIT, MAX_DOMAIN, MAX_LINE};
-use super::reply::{FIRST, Reply, bit, keyword};
+use super::reply::{FIRST, Reply, bit};
 use super::{Dialect, Domain};
 use crate::client::{self, Grammar, Phase};
-use crate::wire::{Lines, Writer};
+use crate::wire::{Lines, Writer, word};
 use crate::{Error, Policy, Protocol};
 
 /// The SMTP or LMTP client's grammar up to the upgrade (RFC 3207 §4).
@@ -38,7 +38,7 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
         let reply = Reply::follow(line, &mut self.code)?;
         // The first line of the answer to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1).
         if phase == Phase::Capabilities && !first && reply.code() == 250 {
-            self.offered |= bit(&["STARTTLS"], keyword(reply.text().0)) != 0;
+            self.offered |= bit(&["STARTTLS"], word(reply.text().0)) != 0;
         }
         if !reply.is_last() {
             return Ok(client::Reply::More);

@@ -1,5 +1,7 @@
 //! Commands as a server reads them.
 
+use crate::wire::{is_http, look_up, split_word};
+
 /// A command's verb (RFC 5321 §4.1.1, RFC 3207, RFC 4954, RFC 3030, RFC 2033).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -23,7 +25,7 @@ pub(super) enum Verb {
     Unknown,
 }
 
-const VERBS: [(&[u8], Verb); 25] = [
+const VERBS: [(&[u8], Verb); 15] = [
     (b"AUTH", Verb::Auth),
     (b"BDAT", Verb::Bdat),
     (b"DATA", Verb::Data),
@@ -39,28 +41,18 @@ const VERBS: [(&[u8], Verb); 25] = [
     (b"RSET", Verb::Rset),
     (b"STARTTLS", Verb::StartTls),
     (b"VRFY", Verb::Vrfy),
-    (b"GET", Verb::Foreign),
-    (b"POST", Verb::Foreign),
-    (b"PUT", Verb::Foreign),
-    (b"CONNECT", Verb::Foreign),
-    (b"OPTIONS", Verb::Foreign),
-    (b"HEAD", Verb::Foreign),
-    (b"DELETE", Verb::Foreign),
-    (b"PATCH", Verb::Foreign),
-    (b"TRACE", Verb::Foreign),
-    (b"PRI", Verb::Foreign),
 ];
 
 /// Splits a line into its verb, in any case, and its argument without blanks around it
 /// (RFC 5321 §4.1.1: trailing white space should be tolerated).
 pub(super) fn split(line: &[u8]) -> (Verb, &[u8]) {
-    let word = super::reply::keyword(line);
-    let verb = VERBS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word))
-        .map_or(Verb::Unknown, |(_, verb)| *verb);
-    let argument = line.get(word.len()..).unwrap_or_default();
-    (verb, argument.trim_ascii())
+    let (word, argument) = split_word(line);
+    let verb = match look_up(&VERBS, word) {
+        Some(verb) => verb,
+        None if is_http(word) => Verb::Foreign,
+        None => Verb::Unknown,
+    };
+    (verb, argument.trim_ascii_end())
 }
 
 #[cfg(test)]

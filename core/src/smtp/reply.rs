@@ -70,11 +70,6 @@ impl<'i> Reply<'i> {
     }
 }
 
-/// The first word of a line.
-pub(crate) fn keyword(text: &[u8]) -> &[u8] {
-    text.split(|octet| *octet == b' ').next().unwrap_or_default()
-}
-
 /// The bit of the word's place in the table; 0 if it is not there.
 pub(crate) fn bit(table: &[&str], word: &[u8]) -> u16 {
     let mut bit = 1;

@@ -4,19 +4,23 @@ use crate::Error;
 /// Lines that end with CRLF and nothing else, of at most `MAX` octets with the CRLF.
 ///
 /// Bare CR, bare LF and NUL are errors (RFC 5321 §2.3.8): two parties that do not agree on what
-/// ends a line can be played against each other.
+/// ends a line can be played against each other. For the same reason there is no CR in the lines of
+/// a protocol that ends them with LF ([`LfLines`]).
 #[derive(Debug, Default)]
-pub struct Lines<const MAX: usize> {
+pub struct Lines<const MAX: usize, const CRLF: bool = true> {
     scanned: u16,
 }
 
-impl<const MAX: usize> Framing for Lines<MAX> {
+/// Lines that end with LF and nothing else, of at most `MAX` octets with the LF.
+pub type LfLines<const MAX: usize> = Lines<MAX, false>;
+
+impl<const MAX: usize, const CRLF: bool> Framing for Lines<MAX, CRLF> {
     const MAX_FRAME: usize = {
         assert!(MAX >= 2 && MAX <= u16::MAX as usize);
         MAX
     };
 
-    /// The line without its CRLF.
+    /// The line without its end.
     #[inline]
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         let mut end = usize::from(self.scanned);
@@ -28,6 +32,13 @@ impl<const MAX: usize> Framing for Lines<MAX> {
             }
             match input.get(end..).unwrap_or_default() {
                 _ if end >= MAX => break,
+                [b'\n', rest @ ..] if !CRLF => {
+                    self.scanned = 0;
+                    let line = input.get(..end);
+                    *input = rest;
+                    return Ok(line);
+                }
+                [b'\r', ..] if !CRLF => return Err(Error::BareCr),
                 [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
                 [b'\r', b'\n', rest @ ..] => {
                     self.scanned = 0;
@@ -76,6 +87,20 @@ mod tests {
         assert_eq!(all(b"a\rb"), Err(Error::BareCr));
         assert_eq!(all(b"a\r\r\n"), Err(Error::BareCr));
         assert_eq!(all(b"a\0"), Err(Error::Nul));
+    }
+
+    #[test]
+    fn only_lf_ends_a_line_where_that_is_the_rule() {
+        let all = |mut input: &[u8]| {
+            let mut lines = LfLines::<4>::default();
+            lines.next(&mut input).map(|line| line.map(<[u8]>::len))
+        };
+        assert_eq!(all(b"abc\nd"), Ok(Some(3)));
+        assert_eq!(all(b"abc"), Ok(None));
+        assert_eq!(all(b"abcd\n"), Err(Error::FrameTooLong));
+        assert_eq!(all(b"a\r\n"), Err(Error::BareCr));
+        assert_eq!(all(b"a\r"), Err(Error::BareCr));
+        assert_eq!(all(b"\0\n"), Err(Error::Nul));
     }
 
     #[test]

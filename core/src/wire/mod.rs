@@ -3,15 +3,19 @@
 //! This layer knows nothing of roles, states or policies.
 
 mod lines;
+mod literals;
 #[cfg(feature = "smtp")]
 mod octets;
 mod text;
+mod words;
 mod writer;
 
-pub use lines::Lines;
+pub use lines::{LfLines, Lines};
+pub use literals::Literals;
 #[cfg(feature = "smtp")]
 pub(crate) use octets::Octets;
 pub use text::Line;
+pub(crate) use words::{Kept, code, has_word, is_http, look_up, split_word, word};
 pub use writer::Writer;
 
 use crate::Error;

@@ -1,0 +1,103 @@
+//! Words of a line, for the protocols that are made of them.
+
+#![allow(dead_code, reason = "no protocol needs all of it")]
+
+/// The first word of a line, and what stands behind it without the blanks in between.
+pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
+    let word = word(line);
+    (word, line.get(word.len()..).unwrap_or_default().trim_ascii_start())
+}
+
+/// The first word of a line.
+pub(crate) fn word(line: &[u8]) -> &[u8] {
+    line.split(|octet| *octet == b' ').next().unwrap_or_default()
+}
+
+/// What the table says of a word, in any case.
+pub(crate) fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
+    table.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
+}
+
+/// Whether one of the words, however they are set apart, is `wanted`, in any case.
+pub(crate) fn has_word(words: &[u8], wanted: &[u8]) -> bool {
+    words
+        .split(|octet| !octet.is_ascii_graphic() || b"()[];,".contains(octet))
+        .any(|word| word.eq_ignore_ascii_case(wanted))
+}
+
+/// The three digits in front of a line, and what stands behind them.
+pub(crate) fn code(line: &[u8]) -> Option<(u16, &[u8])> {
+    let (digits, rest) = line.split_at_checked(3)?;
+    digits.iter().all(u8::is_ascii_digit).then(|| {
+        let code = digits
+            .iter()
+            .fold(0_u16, |code, digit| code.wrapping_mul(10).wrapping_add(u16::from(digit & 0xf)));
+        (code, rest)
+    })
+}
+
+/// Whether the first word of a line is a request of HTTP: a browser was misled to this port (ALPACA).
+pub(crate) fn is_http(verb: &[u8]) -> bool {
+    const METHODS: [&[u8]; 10] = [
+        b"GET", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"HEAD", b"DELETE", b"PATCH", b"TRACE",
+        b"PRI",
+    ];
+    METHODS.iter().any(|method| method.eq_ignore_ascii_case(verb))
+}
+
+/// A copy of something that the peer said, of at most `N` octets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<const N: usize> {
+    octets: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Default for Kept<N> {
+    fn default() -> Self {
+        Self { octets: [0; N], length: 0 }
+    }
+}
+
+impl<const N: usize> Kept<N> {
+    /// Keeps as much of `octets` as there is room for.
+    pub(crate) fn set(&mut self, octets: &[u8]) {
+        self.length = 0;
+        for (place, octet) in self.octets.iter_mut().zip(octets) {
+            *place = *octet;
+            self.length = self.length.wrapping_add(1);
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        assert_eq!(split_word(b"a  b c"), (&b"a"[..], &b"b c"[..]));
+        assert_eq!(split_word(b""), (&b""[..], &b""[..]));
+        assert_eq!(split_word(b" a"), (&b""[..], &b"a"[..]));
+        assert!(has_word(b"[A startTLS]", b"STARTTLS"));
+        assert!(has_word(b"TLS;TLS-C;SSL;", b"TLS-C"));
+        assert!(!has_word(b"STARTTLSX XSTARTTLS START TLS", b"STARTTLS"));
+        assert_eq!(code(b"234 go"), Some((234, &b" go"[..])));
+        assert_eq!(code(b"999"), Some((999, &b""[..])));
+        assert_eq!(code(b"12"), None);
+        assert_eq!(code(b"1a2 "), None);
+        assert!(is_http(b"Get") && !is_http(b"GETS"));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_fits() {
+        let mut kept = Kept::<3>::default();
+        for (octets, expected) in [(&b"abcd"[..], &b"abc"[..]), (b"x", b"x"), (b"", b"")] {
+            kept.set(octets);
+            assert_eq!(kept.as_bytes(), expected);
+        }
+    }
+}
