@@ -24,6 +24,9 @@ impl Protocol {
     /// LMTP, RFC 2033. Port 24 is customary; nothing is registered for TLS.
     pub const LMTP: Self = Self::new("lmtp", 24, None, None);
 
+    /// IMAP, RFC 9051 and RFC 8314.
+    pub const IMAP: Self = Self::new("imap", 143, Some(993), Some(b"imap"));
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,63 @@
+//! IMAP (RFC 9051, RFC 3501) with STARTTLS (RFC 9051 §6.2.1, RFC 2595 §3.1), up to TLS.
+//!
+//! ```text
+//! S: * OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready
+//! C: KDPAHBEC1 CAPABILITY                  left out where the greeting lists STARTTLS
+//! S: * CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED
+//! S: KDPAHBEC1 OK done
+//! C: KDPAHBEC2 STARTTLS
+//! S: KDPAHBEC2 OK begin TLS now
+//!    ═══════════════ TLS ═══════════════
+//! C: your own client's first command; CAPABILITY, for what was said before is forgotten
+//! ```
+//!
+//! **Client.** Only the tagged OK with the tag of the request starts TLS. Untagged responses come at
+//! any time and mean nothing, but for `BYE` and the capabilities that were asked for; literals are
+//! framed, and what they hold is never a response. `PREAUTH` leaves no way to TLS (RFC 9051 §7.1.4):
+//! under [`Policy::Required`](crate::Policy::Required) the connection fails.
+//!
+//! **Server.** It answers CAPABILITY, NOOP, ID, LOGOUT and STARTTLS. LOGIN and AUTHENTICATE are refused
+//! with NO before TLS, whatever the policy, and the server says so by LOGINDISABLED; it does not let a
+//! client send the literals of their arguments.
+//!
+//! **Limits.** A response or command has at most [`MAX_FRAME`] octets with its literals, a tag at most
+//! [`MAX_TAG`].
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, client, imap};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let tag = imap::Tag::new(0x1234_5678); // a random number, another one for each connection
+//! let mut client = imap::Client::new(tag, Policy::Required);
+//! let mut input = &b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"[..];
+//! let mut output = [0; 64];
+//! assert!(matches!(client.step(&mut input, &mut output)?, Step::Event(client::Event::Received(_))));
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(20));
+//! assert_eq!(&output[..20], b"BCDEFGHI2 STARTTLS\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+
+use core::time::Duration;
+
+pub use client::{ClientGrammar, Tag};
+pub use server::{Reply, ServerGrammar};
+
+/// The longest response or command, in octets, with its literals and the CRLF.
+pub const MAX_FRAME: usize = 2048;
+
+/// The longest tag of a client, in octets.
+pub const MAX_TAG: usize = 64;
+
+/// How long waiting for an answer is reasonable; a server waits at least half an hour
+/// (RFC 9051 §5.4).
+const ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// An IMAP client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// An IMAP server on its way to TLS.
+pub type Server = crate::Server<ServerGrammar>;

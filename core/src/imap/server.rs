@@ -1,0 +1,154 @@
+use core::time::Duration;
+
+use super::{MAX_FRAME, MAX_TAG};
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Kept, Line, Literals, Writer, is_http, look_up, split_word};
+
+/// The IMAP server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar {
+    /// Of the command that is to be answered; `*` if it has none.
+    tag: Kept<MAX_TAG>,
+}
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+}
+
+/// The replies of an IMAP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `CAPABILITY`.
+    Capabilities,
+    /// To `ID` (RFC 2971): nothing is told before TLS.
+    Id,
+    /// To `NOOP`.
+    Ok,
+    /// To arguments where there are none.
+    NoArguments,
+    /// To a line without a tag.
+    NoTag,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Alone(Command<Reply>),
+    WithArguments(Command<Reply>),
+}
+
+const VERBS: [(&[u8], Verb); 7] = [
+    (b"CAPABILITY", Verb::Alone(Command::Harmless(Reply::Capabilities))),
+    (b"NOOP", Verb::Alone(Command::Harmless(Reply::Ok))),
+    (b"LOGOUT", Verb::Alone(Command::Quit)),
+    (b"STARTTLS", Verb::Alone(Command::Upgrade)),
+    (b"ID", Verb::WithArguments(Command::Harmless(Reply::Id))),
+    (b"LOGIN", Verb::WithArguments(Command::Credentials)),
+    (b"AUTHENTICATE", Verb::WithArguments(Command::Credentials)),
+];
+
+/// `tag = 1*<any ASTRING-CHAR except "+">` (RFC 9051 §9).
+fn is_tag(word: &[u8]) -> bool {
+    let allowed = |octet: &u8| octet.is_ascii_graphic() && !b"(){%*\"\\+".contains(octet);
+    (1..=MAX_TAG).contains(&word.len()) && word.iter().all(allowed)
+}
+
+impl ServerGrammar {
+    fn put_capabilities(offer: bool, out: &mut Writer<'_>) {
+        out.put(b"CAPABILITY IMAP4rev2 IMAP4rev1 ID");
+        if offer {
+            out.put(b" STARTTLS");
+        }
+        out.put(b" LOGINDISABLED");
+    }
+}
+
+impl Grammar for ServerGrammar {
+    type Framing = Literals<MAX_FRAME, true>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::IMAP;
+    const MAX_OUTPUT: usize = 192;
+    const WAIT: Duration = Duration::from_secs(30 * 60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (tag, command) = split_word(line);
+        self.tag.set(b"*");
+        if is_http(tag) {
+            return Command::Foreign;
+        }
+        if !is_tag(tag) {
+            return Command::Fault(Reply::NoTag);
+        }
+        self.tag.set(tag);
+        let (verb, arguments) = split_word(command);
+        match look_up(&VERBS, verb) {
+            Some(Verb::Alone(_)) if !arguments.is_empty() => Command::Fault(Reply::NoArguments),
+            Some(Verb::Alone(command) | Verb::WithArguments(command)) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        match reply {
+            Reply::Engine(Answer::Greeting) => {
+                out.put(b"* OK [");
+                Self::put_capabilities(offer, out);
+                return out.put(b"] IMAP ready\r\n");
+            }
+            Reply::Capabilities => {
+                out.put(b"* ");
+                Self::put_capabilities(offer, out);
+                out.put(b"\r\n");
+            }
+            Reply::Id => out.put(b"* ID NIL\r\n"),
+            Reply::Engine(Answer::Bye) => out.put(b"* BYE Goodbye\r\n"),
+            _ => {}
+        }
+        let closing = matches!(
+            reply,
+            Reply::Engine(
+                Answer::TooManyErrors | Answer::TooSlow | Answer::TooLong | Answer::Malformed
+            )
+        );
+        out.put(if closing { b"*" } else { self.tag.as_bytes() });
+        out.put(match reply {
+            Reply::Engine(answer) => match answer {
+                Answer::GoAhead => b" OK Begin TLS now",
+                Answer::Unavailable => b" NO [UNAVAILABLE] TLS cannot be had now",
+                Answer::TlsRequired | Answer::EncryptionRequired => {
+                    b" NO [PRIVACYREQUIRED] Issue STARTTLS first"
+                }
+                Answer::BadSequence => b" BAD Not now",
+                Answer::Unknown => b" BAD Unknown command",
+                Answer::Bye | Answer::Greeting => b" OK Done",
+                Answer::TooManyErrors => b" BYE Too many errors",
+                Answer::TooSlow => b" BYE Idle for too long",
+                Answer::TooLong => b" BYE Line too long",
+                Answer::Malformed => b" BYE Not a command",
+            },
+            Reply::NoArguments => b" BAD No arguments allowed",
+            Reply::NoTag => b" BAD No tag",
+            Reply::Capabilities | Reply::Id | Reply::Ok => &b" OK Done"[..],
+        });
+        out.put(b"\r\n");
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
