@@ -37,6 +37,8 @@ pub mod wire;
 pub mod imap;
 #[cfg(feature = "smtp")]
 pub mod lmtp;
+#[cfg(feature = "pop3")]
+pub mod pop3;
 #[cfg(feature = "smtp")]
 pub mod smtp;
 

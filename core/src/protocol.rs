@@ -27,6 +27,9 @@ impl Protocol {
     /// IMAP, RFC 9051 and RFC 8314.
     pub const IMAP: Self = Self::new("imap", 143, Some(993), Some(b"imap"));
 
+    /// POP3, RFC 2595 and RFC 8314.
+    pub const POP3: Self = Self::new("pop3", 110, Some(995), Some(b"pop3"));
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,55 @@
+//! POP3 (RFC 1939) with STLS (RFC 2595 §4), up to TLS.
+//!
+//! ```text
+//! S: +OK POP3 ready
+//! C: CAPA
+//! S: +OK
+//! S: STLS
+//! S: .
+//! C: STLS
+//! S: +OK begin TLS now
+//!    ═══════════════ TLS ═══════════════
+//! C: your own client's first command; CAPA, for what was said before is forgotten
+//! ```
+//!
+//! **Client.** `+OK` starts TLS where it is a word of its own. A server without `CAPA` has no `STLS`
+//! (RFC 2595 §4). The time stamp for `APOP` that a greeting may carry was said in plaintext and is gone:
+//! do not use it inside TLS.
+//!
+//! **Server.** It answers CAPA, STLS and QUIT. USER, PASS, APOP and AUTH are refused before TLS,
+//! whatever the policy; mailboxes exist only behind them. Its greeting has no time stamp.
+//!
+//! **Limits.** A response line has at most [`MAX_LINE`] octets, a command [`MAX_COMMAND`] (RFC 2449
+//! §4), both with CRLF; a list of capabilities ends within 128 lines.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, pop3};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = pop3::Client::new(Policy::Required);
+//! let mut input = &b"+OK ready <1896.697170952@mx.example.org>\r\n"[..];
+//! let mut output = [0; 16];
+//! client.step(&mut input, &mut output)?; // the greeting, as an event
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(6));
+//! assert_eq!(&output[..6], b"CAPA\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+
+pub use client::ClientGrammar;
+pub use server::{Reply, ServerGrammar};
+
+/// The longest response line, in octets, with its CRLF.
+pub const MAX_LINE: usize = 512;
+
+/// The longest command, in octets, with its CRLF.
+pub const MAX_COMMAND: usize = 255;
+
+/// A POP3 client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// A POP3 server on its way to TLS.
+pub type Server = crate::Server<ServerGrammar>;

@@ -1,0 +1,108 @@
+use core::time::Duration;
+
+use super::MAX_COMMAND;
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+
+/// The POP3 server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar(());
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+}
+
+/// The replies of a POP3 server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `CAPA`.
+    Capabilities,
+    /// To arguments where there are none.
+    NoArguments,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const VERBS: [(&[u8], Command<Reply>); 17] = [
+    (b"CAPA", Command::Harmless(Reply::Capabilities)),
+    (b"STLS", Command::Upgrade),
+    (b"QUIT", Command::Quit),
+    (b"USER", Command::Credentials),
+    (b"PASS", Command::Credentials),
+    (b"APOP", Command::Credentials),
+    (b"AUTH", Command::Credentials),
+    (b"STAT", Command::Sequence),
+    (b"LIST", Command::Sequence),
+    (b"UIDL", Command::Sequence),
+    (b"RETR", Command::Sequence),
+    (b"TOP", Command::Sequence),
+    (b"DELE", Command::Sequence),
+    (b"NOOP", Command::Sequence),
+    (b"RSET", Command::Sequence),
+    (b"LAST", Command::Sequence),
+    (b"UTF8", Command::Other),
+];
+
+impl Grammar for ServerGrammar {
+    type Framing = Lines<MAX_COMMAND>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::POP3;
+    const MAX_OUTPUT: usize = 64;
+    /// At least ten minutes (RFC 1939 §3).
+    const WAIT: Duration = Duration::from_secs(10 * 60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split_word(line);
+        if is_http(verb) {
+            return Command::Foreign;
+        }
+        match look_up(&VERBS, verb) {
+            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
+                if !argument.is_empty() =>
+            {
+                Command::Fault(Reply::NoArguments)
+            }
+            Some(command) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
+            Reply::Engine(answer) => match answer {
+                Answer::Greeting => &b"+OK POP3 ready\r\n"[..],
+                Answer::GoAhead => b"+OK Begin TLS now\r\n",
+                Answer::Unavailable => b"-ERR [SYS/TEMP] TLS cannot be had now\r\n",
+                Answer::TlsRequired | Answer::EncryptionRequired => b"-ERR Issue STLS first\r\n",
+                Answer::BadSequence => b"-ERR Not now\r\n",
+                Answer::Unknown => b"-ERR Unknown command\r\n",
+                Answer::Bye => b"+OK Goodbye\r\n",
+                Answer::TooManyErrors => b"-ERR Too many errors, closing\r\n",
+                Answer::TooSlow => b"-ERR Idle for too long, closing\r\n",
+                Answer::TooLong => b"-ERR Line too long, closing\r\n",
+                Answer::Malformed => b"-ERR Not a command, closing\r\n",
+            },
+            Reply::Capabilities if offer => b"+OK\r\nSTLS\r\nRESP-CODES\r\n.\r\n",
+            Reply::Capabilities => b"+OK\r\nRESP-CODES\r\n.\r\n",
+            Reply::NoArguments => b"-ERR No arguments allowed\r\n",
+        });
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
