@@ -33,6 +33,8 @@ pub mod client;
 pub mod server;
 pub mod wire;
 
+#[cfg(feature = "ftp")]
+pub mod ftp;
 #[cfg(feature = "imap")]
 pub mod imap;
 #[cfg(feature = "smtp")]

@@ -30,6 +30,9 @@ impl Protocol {
     /// POP3, RFC 2595 and RFC 8314.
     pub const POP3: Self = Self::new("pop3", 110, Some(995), Some(b"pop3"));
 
+    /// The control connection of FTP, RFC 4217.
+    pub const FTP: Self = Self::new("ftp", 21, Some(990), Some(b"ftp"));
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,77 @@
+use core::time::Duration;
+
+use super::reply::{Line, Reader};
+use super::{MAX_LINE, WAIT};
+use crate::client::{Grammar, Phase, Reply};
+use crate::wire::{Lines, Writer, has_word, split_word};
+use crate::{Error, Policy, Protocol};
+
+/// The FTP client's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ClientGrammar {
+    reader: Reader,
+    offered: bool,
+}
+
+impl crate::Client<ClientGrammar> {
+    /// A client at the start of a fresh connection.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self::with_grammar(ClientGrammar::default(), policy)
+    }
+}
+
+impl ClientGrammar {
+    /// Notes a feature: ` AUTH TLS`, `211-AUTH TLS` or ` AUTH TLS;TLS-C;SSL;`.
+    fn feature(&mut self, line: &[u8]) {
+        let (name, list) = split_word(line.strip_prefix(b"211-").unwrap_or(line).trim_ascii());
+        self.offered |= name.eq_ignore_ascii_case(b"AUTH")
+            && (has_word(list, b"TLS") || has_word(list, b"TLS-C"));
+    }
+}
+
+impl Grammar for ClientGrammar {
+    type Framing = Lines<MAX_LINE>;
+
+    const PROTOCOL: Protocol = Protocol::FTP;
+    const MAX_OUTPUT: usize = b"AUTH TLS\r\n".len();
+
+    fn reply(&mut self, phase: Phase, line: &[u8]) -> Result<Reply, Error> {
+        let code = match self.reader.read(line)? {
+            Line::Between(211) if phase == Phase::Capabilities => {
+                self.feature(line);
+                return Ok(Reply::More);
+            }
+            Line::First(_) | Line::Between(_) => return Ok(Reply::More),
+            Line::Last(code) => code,
+        };
+        match (phase, code) {
+            // Ready in a few minutes.
+            (Phase::Greeting, 120) => Ok(Reply::More),
+            (Phase::Greeting, 220) | (Phase::Capabilities, 211) | (Phase::Upgrade, 234) => {
+                Ok(Reply::Yes)
+            }
+            (Phase::Greeting, 230) => Ok(Reply::Never),
+            (_, 421) => Ok(Reply::Closing),
+            (_, 400..=499) => Ok(Reply::NotNow),
+            (_, 500..=599) => {
+                // FEAT is younger than many servers.
+                self.offered |= phase == Phase::Capabilities;
+                Ok(Reply::No)
+            }
+            _ => Err(Error::UnexpectedReply),
+        }
+    }
+
+    fn offers_upgrade(&self) -> bool {
+        self.offered
+    }
+
+    fn request(&self, phase: Phase, out: &mut Writer<'_>) {
+        out.put(if phase == Phase::Upgrade { &b"AUTH TLS\r\n"[..] } else { b"FEAT\r\n" });
+    }
+
+    fn wait(&self, _: Phase) -> Duration {
+        WAIT
+    }
+}

@@ -1,0 +1,77 @@
+//! FTP (RFC 959) with AUTH TLS (RFC 4217, RFC 2228): the control connection up to TLS, and behind it
+//! what protects the data connections.
+//!
+//! ```text
+//! S: 220 FTP ready
+//! C: FEAT
+//! S: 211-Features:
+//! S:  AUTH TLS
+//! S:  PBSZ
+//! S:  PROT
+//! S: 211 End
+//! C: AUTH TLS
+//! S: 234 begin TLS now
+//!    ═══════════════ TLS ═══════════════
+//! C: PBSZ 0                                  Protection
+//! S: 200 PBSZ=0
+//! C: PROT P
+//! S: 200 data connections are private
+//! C: USER …                                  your own client
+//! ```
+//!
+//! **Client.** 234 starts TLS and nothing else does; 334, which other mechanisms of RFC 2228 have, is an
+//! error. A server that does not know FEAT is asked for TLS all the same. A greeting of 230, by which a
+//! user is logged in already, leaves no way to TLS. Whoever logs in does so inside; it never sends CCC
+//! or REIN, which would end TLS. [`Protection`] then asks for private data connections.
+//!
+//! **Data connections.** The FTP client is the TLS client on each, whoever opened it (RFC 4217 §7), to the
+//! same name as on the control connection. Servers tell by a resumed session that it is the same client
+//! (RFC 4217 §10.2), and many demand it: give both connections one TLS configuration with a session
+//! store, and let the control connection's tickets arrive before the first data connection.
+//!
+//! **Server.** It answers FEAT, AUTH, NOOP, SYST, HELP, OPTS and QUIT; USER, PASS and ACCT are refused before
+//! TLS, whatever the policy. Inside, [`Guard`] answers the commands of RFC 2228 and knows whether a
+//! transfer is protected.
+//!
+//! **Limits.** A line has at most [`MAX_LINE`] octets with its CRLF, a reply 128 lines.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, ftp};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = ftp::Client::new(Policy::Required);
+//! let mut input = &b"220-hello\r\n everybody\r\n220 ready\r\n"[..];
+//! let mut output = [0; 16];
+//! for _line in 0..3 {
+//!     client.step(&mut input, &mut output)?; // as an event
+//! }
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(6));
+//! assert_eq!(&output[..6], b"FEAT\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod guard;
+mod protection;
+mod reply;
+mod server;
+
+pub use client::ClientGrammar;
+pub use guard::Guard;
+pub use protection::{Event, Protection};
+pub use server::{Reply, ServerGrammar};
+
+use core::time::Duration;
+
+/// The longest line, in octets, with its CRLF.
+pub const MAX_LINE: usize = 1024;
+
+/// How long waiting for an answer or a command is reasonable.
+const WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// An FTP client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// An FTP server on its way to TLS.
+pub type Server = crate::Server<ServerGrammar>;

@@ -1,0 +1,138 @@
+use core::time::Duration;
+
+use super::{MAX_LINE, WAIT};
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+
+/// The FTP server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar(());
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+}
+
+/// The replies of an FTP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `FEAT` (RFC 2389).
+    Features,
+    /// To `NOOP`.
+    Ok,
+    /// To `SYST`.
+    System,
+    /// To `HELP`.
+    Help,
+    /// To a mechanism of `AUTH` other than TLS.
+    UnknownMechanism,
+    /// To `AUTH` without one, and to arguments where there are none.
+    BadArguments,
+    /// To what protects data connections, which comes inside TLS.
+    ProtectionLater,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const VERBS: [(&[u8], Command<Reply>); 28] = [
+    (b"AUTH", Command::Upgrade),
+    (b"FEAT", Command::Harmless(Reply::Features)),
+    (b"NOOP", Command::Harmless(Reply::Ok)),
+    (b"SYST", Command::Harmless(Reply::System)),
+    (b"HELP", Command::Harmless(Reply::Help)),
+    (b"OPTS", Command::Other),
+    (b"QUIT", Command::Quit),
+    (b"USER", Command::Credentials),
+    (b"PASS", Command::Credentials),
+    (b"ACCT", Command::Credentials),
+    (b"PBSZ", Command::Fault(Reply::ProtectionLater)),
+    (b"PROT", Command::Fault(Reply::ProtectionLater)),
+    (b"CCC", Command::Fault(Reply::ProtectionLater)),
+    (b"ADAT", Command::Sequence),
+    (b"CWD", Command::Sequence),
+    (b"PWD", Command::Sequence),
+    (b"TYPE", Command::Sequence),
+    (b"MODE", Command::Sequence),
+    (b"STRU", Command::Sequence),
+    (b"PORT", Command::Sequence),
+    (b"EPRT", Command::Sequence),
+    (b"PASV", Command::Sequence),
+    (b"EPSV", Command::Sequence),
+    (b"LIST", Command::Sequence),
+    (b"NLST", Command::Sequence),
+    (b"RETR", Command::Sequence),
+    (b"STOR", Command::Sequence),
+    (b"REIN", Command::Sequence),
+];
+
+impl Grammar for ServerGrammar {
+    type Framing = Lines<MAX_LINE>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::FTP;
+    const MAX_OUTPUT: usize = 128;
+    const WAIT: Duration = WAIT;
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split_word(line);
+        if is_http(verb) {
+            return Command::Foreign;
+        }
+        match look_up(&VERBS, verb) {
+            // TLS-C is another name of TLS (RFC 4217 §2.1); TLS-P and SSL also mean PROT P.
+            Some(Command::Upgrade) => match argument {
+                [] => Command::Fault(Reply::BadArguments),
+                _ if argument.eq_ignore_ascii_case(b"TLS") => Command::Upgrade,
+                _ if argument.eq_ignore_ascii_case(b"TLS-C") => Command::Upgrade,
+                _ => Command::Fault(Reply::UnknownMechanism),
+            },
+            Some(Command::Quit) if !argument.is_empty() => Command::Fault(Reply::BadArguments),
+            Some(command) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
+            Reply::Engine(answer) => match answer {
+                Answer::Greeting => &b"220 FTP ready\r\n"[..],
+                Answer::GoAhead => b"234 Begin TLS now\r\n",
+                Answer::Unavailable => b"431 TLS cannot be had now\r\n",
+                Answer::TlsRequired | Answer::EncryptionRequired => b"530 Send AUTH TLS first\r\n",
+                Answer::BadSequence => b"503 Not now\r\n",
+                Answer::Unknown => b"500 Unknown command\r\n",
+                Answer::Bye => b"221 Goodbye\r\n",
+                Answer::TooManyErrors => b"421 Too many errors, closing\r\n",
+                Answer::TooSlow => b"421 Idle for too long, closing\r\n",
+                Answer::TooLong => b"500 Line too long, closing\r\n",
+                Answer::Malformed => b"500 Not a command, closing\r\n",
+            },
+            Reply::Features if offer => {
+                b"211-Features:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n UTF8\r\n211 End\r\n"
+            }
+            Reply::Features => b"211-Features:\r\n UTF8\r\n211 End\r\n",
+            Reply::Ok => b"200 Ok\r\n",
+            Reply::System => b"215 UNIX Type: L8\r\n",
+            Reply::Help => b"214 AUTH TLS begins TLS\r\n",
+            Reply::UnknownMechanism => b"504 Only AUTH TLS\r\n",
+            Reply::BadArguments => b"501 Bad arguments\r\n",
+            Reply::ProtectionLater => b"503 Send AUTH TLS first\r\n",
+        });
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
