@@ -39,6 +39,8 @@ pub mod ftp;
 pub mod imap;
 #[cfg(feature = "smtp")]
 pub mod lmtp;
+#[cfg(feature = "nntp")]
+pub mod nntp;
 #[cfg(feature = "pop3")]
 pub mod pop3;
 #[cfg(feature = "smtp")]

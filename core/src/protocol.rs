@@ -33,6 +33,9 @@ impl Protocol {
     /// The control connection of FTP, RFC 4217.
     pub const FTP: Self = Self::new("ftp", 21, Some(990), Some(b"ftp"));
 
+    /// NNTP for readers, RFC 4642 and RFC 8143.
+    pub const NNTP: Self = Self::new("nntp", 119, Some(563), Some(b"nntp"));
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,54 @@
+//! NNTP (RFC 3977) with STARTTLS (RFC 4642, RFC 8143), up to TLS.
+//!
+//! ```text
+//! S: 200 NNTP ready, posting allowed
+//! C: CAPABILITIES
+//! S: 101 list follows
+//! S: VERSION 2
+//! S: STARTTLS
+//! S: .
+//! C: STARTTLS
+//! S: 382 begin TLS now
+//!    ═══════════════ TLS ═══════════════
+//! C: your own client's first command; CAPABILITIES, for what was said before is forgotten
+//! ```
+//!
+//! **Client.** 382 starts TLS and nothing else does. It asks for the upgrade even where the server does
+//! not list it, or does not know CAPABILITIES: a list in plaintext is easily cut (RFC 8143 §2).
+//! `MODE READER` has no place before TLS, and the server does not list it inside (RFC 4642 §2.2.2).
+//!
+//! **Server.** It answers CAPABILITIES, MODE READER, HELP, QUIT and STARTTLS. Under
+//! [`Policy::Required`](crate::Policy::Required) all else is answered 483; 483 is never the answer to
+//! STARTTLS. AUTHINFO is refused before TLS, whatever the policy.
+//!
+//! **Limits.** A line has at most [`MAX_LINE`] octets with its CRLF (RFC 3977 §3.1); a list of
+//! capabilities ends within 128 lines.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, nntp};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = nntp::Client::new(Policy::Required);
+//! let mut input = &b"201 news.example.org, no posting\r\n"[..];
+//! let mut output = [0; 16];
+//! client.step(&mut input, &mut output)?; // the greeting, as an event
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(14));
+//! assert_eq!(&output[..14], b"CAPABILITIES\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+
+pub use client::ClientGrammar;
+pub use server::{Reply, ServerGrammar};
+
+/// The longest line, in octets, with its CRLF.
+pub const MAX_LINE: usize = 512;
+
+/// An NNTP client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// An NNTP server on its way to TLS.
+pub type Server = crate::Server<ServerGrammar>;

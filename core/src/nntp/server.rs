@@ -1,0 +1,130 @@
+use core::time::Duration;
+
+use super::MAX_LINE;
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+
+/// The NNTP server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar(());
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+}
+
+/// The replies of an NNTP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `CAPABILITIES`.
+    Capabilities,
+    /// To `MODE READER`.
+    Reader,
+    /// To `HELP`.
+    Help,
+    /// To arguments where there are none, or others.
+    BadArguments,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const VERBS: [(&[u8], Command<Reply>); 26] = [
+    (b"CAPABILITIES", Command::Harmless(Reply::Capabilities)),
+    (b"MODE", Command::Harmless(Reply::Reader)),
+    (b"HELP", Command::Harmless(Reply::Help)),
+    (b"STARTTLS", Command::Upgrade),
+    (b"QUIT", Command::Quit),
+    (b"AUTHINFO", Command::Credentials),
+    (b"GROUP", Command::Business),
+    (b"LISTGROUP", Command::Business),
+    (b"LIST", Command::Business),
+    (b"NEWGROUPS", Command::Business),
+    (b"NEWNEWS", Command::Business),
+    (b"DATE", Command::Business),
+    (b"ARTICLE", Command::Business),
+    (b"HEAD", Command::Business),
+    (b"BODY", Command::Business),
+    (b"STAT", Command::Business),
+    (b"LAST", Command::Business),
+    (b"NEXT", Command::Business),
+    (b"OVER", Command::Business),
+    (b"XOVER", Command::Business),
+    (b"HDR", Command::Business),
+    (b"POST", Command::Business),
+    (b"IHAVE", Command::Business),
+    (b"CHECK", Command::Business),
+    (b"TAKETHIS", Command::Business),
+    (b"SLAVE", Command::Business),
+];
+
+impl Grammar for ServerGrammar {
+    type Framing = Lines<MAX_LINE>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::NNTP;
+    const MAX_OUTPUT: usize = 128;
+    /// At least three minutes (RFC 3977 §3.1).
+    const WAIT: Duration = Duration::from_secs(5 * 60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split_word(line);
+        match look_up(&VERBS, verb) {
+            // HEAD and POST are NNTP's, too.
+            _ if is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/") => {
+                Command::Foreign
+            }
+            Some(Command::Harmless(Reply::Reader)) if !argument.eq_ignore_ascii_case(b"READER") => {
+                Command::Fault(Reply::BadArguments)
+            }
+            Some(Command::Upgrade | Command::Quit) if !argument.is_empty() => {
+                Command::Fault(Reply::BadArguments)
+            }
+            Some(command) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
+            Reply::Engine(answer) => match answer {
+                Answer::Greeting => &b"200 NNTP ready, posting allowed\r\n"[..],
+                Answer::GoAhead => b"382 Begin TLS now\r\n",
+                Answer::Unavailable => b"580 TLS cannot be had now\r\n",
+                Answer::TlsRequired => b"483 Issue STARTTLS first\r\n",
+                Answer::EncryptionRequired => b"483 Encryption required, issue STARTTLS first\r\n",
+                Answer::BadSequence => b"503 Not now\r\n",
+                Answer::Unknown => b"500 Unknown command\r\n",
+                Answer::Bye => b"205 Goodbye\r\n",
+                Answer::TooManyErrors => b"400 Too many errors, closing\r\n",
+                Answer::TooSlow => b"400 Idle for too long, closing\r\n",
+                Answer::TooLong => b"400 Line too long, closing\r\n",
+                Answer::Malformed => b"400 Not a command, closing\r\n",
+            },
+            Reply::Capabilities if offer => {
+                b"101 Capabilities follow\r\nVERSION 2\r\nREADER\r\nPOST\r\nSTARTTLS\r\n.\r\n"
+            }
+            Reply::Capabilities => {
+                b"101 Capabilities follow\r\nVERSION 2\r\nREADER\r\nPOST\r\n.\r\n"
+            }
+            Reply::Reader => b"200 Posting allowed\r\n",
+            Reply::Help => b"100 Help follows\r\nSTARTTLS begins TLS\r\n.\r\n",
+            Reply::BadArguments => b"501 Bad arguments\r\n",
+        });
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
