@@ -43,6 +43,8 @@ pub mod lmtp;
 pub mod nntp;
 #[cfg(feature = "pop3")]
 pub mod pop3;
+#[cfg(feature = "sieve")]
+pub mod sieve;
 #[cfg(feature = "smtp")]
 pub mod smtp;
 

@@ -36,6 +36,10 @@ impl Protocol {
     /// NNTP for readers, RFC 4642 and RFC 8143.
     pub const NNTP: Self = Self::new("nntp", 119, Some(563), Some(b"nntp"));
 
+    /// ManageSieve, RFC 5804; inside TLS the server says its capabilities unasked (§2.2).
+    pub const SIEVE: Self =
+        Self { server_first: true, ..Self::new("sieve", 4190, None, Some(b"managesieve")) };
+
     const fn new(
         name: &'static str,
         port: u16,

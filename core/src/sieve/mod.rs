@@ -1,0 +1,65 @@
+//! ManageSieve (RFC 5804) with STARTTLS (RFC 5804 §2.2), up to TLS.
+//!
+//! ```text
+//! S: "IMPLEMENTATION" "Example"
+//! S: "SASL" ""
+//! S: "SIEVE" "fileinto vacation"
+//! S: "STARTTLS"
+//! S: "VERSION" "1.0"
+//! S: OK
+//! C: STARTTLS
+//! S: OK "begin TLS now"
+//!    ═══════════════ TLS ═══════════════
+//! S: "IMPLEMENTATION" …                     the server speaks first
+//! ```
+//!
+//! **The server speaks first inside TLS**, other than in any other protocol here: it says its
+//! capabilities once more, unasked, and the client waits for them
+//! ([`Protocol::server_first`](crate::Protocol::server_first)). A server's application sends them with
+//! [`Capabilities::print`].
+//!
+//! **Client.** The greeting has to end in OK. Names of capabilities may be quoted or literals; an OK inside
+//! a literal is no reply. Referrals in NO and BYE are not followed. Where the greeting does not list
+//! STARTTLS, CAPABILITY is asked once.
+//!
+//! **Server.** It answers CAPABILITY, NOOP, LOGOUT and STARTTLS; AUTHENTICATE is refused before TLS,
+//! whatever the policy, and no mechanism is listed.
+//!
+//! **Limits.** A line has at most [`MAX_FRAME`] octets with its literals; a list of capabilities ends
+//! within 128 lines.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, sieve};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = sieve::Client::new(Policy::Required);
+//! let mut input = &b"\"SIEVE\" \"fileinto\"\r\n\"StartTLS\"\r\nOK\r\n"[..];
+//! let mut output = [0; 16];
+//! for _line in 0..3 {
+//!     client.step(&mut input, &mut output)?; // as an event
+//! }
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(10));
+//! assert_eq!(&output[..10], b"STARTTLS\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+
+pub use client::ClientGrammar;
+pub use server::{Capabilities, Reply, ServerGrammar, Text};
+
+use core::time::Duration;
+
+/// The longest line, in octets, with its literals and the CRLF.
+pub const MAX_FRAME: usize = 2048;
+
+/// How long waiting for an answer is reasonable.
+const ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// A ManageSieve client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// A ManageSieve server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a>>;

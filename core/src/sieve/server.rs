@@ -1,0 +1,206 @@
+use core::time::Duration;
+
+use super::MAX_FRAME;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Kept, Line, Literals, Writer, is_http, look_up, split_word};
+use crate::{ArgumentError, Error, Protocol};
+
+/// The longest [`Text`], in octets.
+const MAX_TEXT: usize = 255;
+
+/// The longest string that a client may give to NOOP, in octets, with its quotes.
+const MAX_NOOP: usize = 64;
+
+/// Text that goes between quotes: at most 255 octets of printable ASCII, no quote and no backslash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    /// Checks a text; constants are checked at compile time.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`], [`ArgumentError::Forbidden`].
+    pub const fn new(text: &'a str) -> Result<Self, ArgumentError> {
+        if text.len() > MAX_TEXT {
+            return Err(ArgumentError::TooLong);
+        }
+        let mut rest = text.as_bytes();
+        while let [octet, tail @ ..] = rest {
+            match octet {
+                0x80.. => return Err(ArgumentError::NotAscii),
+                0..b' ' | b'"' | b'\\' | 0x7f => return Err(ArgumentError::Forbidden),
+                _ => rest = tail,
+            }
+        }
+        Ok(Self(text))
+    }
+}
+
+/// What a ManageSieve server says of itself (RFC 5804 §1.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Capabilities<'a> {
+    /// The name of the server.
+    pub implementation: Text<'a>,
+    /// The extensions of Sieve that it has, with blanks in between.
+    pub sieve: Text<'a>,
+    /// The mechanisms by which clients may log in, with blanks in between; listed inside TLS only.
+    pub sasl: Text<'a>,
+}
+
+impl Capabilities<'_> {
+    /// The most octets that they take.
+    pub const MAX_OUTPUT: usize = 3 * MAX_TEXT + 96;
+
+    /// Prints them as the server has to say them inside TLS, before the client says anything
+    /// (RFC 5804 §2.2); says how many octets of `output` to send.
+    ///
+    /// # Errors
+    /// [`Error::OutputTooSmall`].
+    pub fn print(&self, output: &mut [u8]) -> Result<usize, Error> {
+        let mut out = Writer::new(output);
+        self.put(self.sasl, false, &mut out);
+        out.put(b"OK\r\n");
+        out.finish()
+    }
+
+    fn put(&self, sasl: Text<'_>, offer: bool, out: &mut Writer<'_>) {
+        for (name, text) in [
+            (&b"\"IMPLEMENTATION\" \""[..], self.implementation),
+            (b"\"SASL\" \"", sasl),
+            (b"\"SIEVE\" \"", self.sieve),
+        ] {
+            out.put(name);
+            out.put(text.0.as_bytes());
+            out.put(b"\"\r\n");
+        }
+        if offer {
+            out.put(b"\"STARTTLS\"\r\n");
+        }
+        out.put(b"\"VERSION\" \"1.0\"\r\n");
+    }
+}
+
+/// The ManageSieve server's grammar up to the upgrade.
+#[derive(Debug)]
+pub struct ServerGrammar<'a> {
+    capabilities: Capabilities<'a>,
+    /// The argument of NOOP, which its answer repeats.
+    tag: Kept<MAX_NOOP>,
+}
+
+impl<'a> crate::Server<ServerGrammar<'a>> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(capabilities: Capabilities<'a>, config: Config) -> Self {
+        Self::with_grammar(ServerGrammar { capabilities, tag: Kept::default() }, config)
+    }
+}
+
+/// The replies of a ManageSieve server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `CAPABILITY`.
+    Capabilities,
+    /// To `NOOP`.
+    Ok,
+    /// To arguments where there are none, or others.
+    BadArguments,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const VERBS: [(&[u8], Command<Reply>); 14] = [
+    (b"CAPABILITY", Command::Harmless(Reply::Capabilities)),
+    (b"NOOP", Command::Harmless(Reply::Ok)),
+    (b"LOGOUT", Command::Quit),
+    (b"STARTTLS", Command::Upgrade),
+    (b"AUTHENTICATE", Command::Credentials),
+    (b"UNAUTHENTICATE", Command::Sequence),
+    (b"HAVESPACE", Command::Sequence),
+    (b"PUTSCRIPT", Command::Sequence),
+    (b"CHECKSCRIPT", Command::Sequence),
+    (b"LISTSCRIPTS", Command::Sequence),
+    (b"SETACTIVE", Command::Sequence),
+    (b"GETSCRIPT", Command::Sequence),
+    (b"DELETESCRIPT", Command::Sequence),
+    (b"RENAMESCRIPT", Command::Sequence),
+];
+
+/// A string between quotes that can be said again as it is.
+fn is_quoted(text: &[u8]) -> bool {
+    let plain = |octet: &u8| (b' '..0x7f).contains(octet) && *octet != b'"' && *octet != b'\\';
+    matches!(text, [b'"', inside @ .., b'"'] if inside.iter().all(plain)) && text.len() <= MAX_NOOP
+}
+
+impl Grammar for ServerGrammar<'_> {
+    type Framing = Literals<MAX_FRAME, true>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::SIEVE;
+    const MAX_OUTPUT: usize = Capabilities::MAX_OUTPUT;
+    const WAIT: Duration = Duration::from_secs(30 * 60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split_word(line);
+        self.tag.set(b"");
+        match look_up(&VERBS, verb) {
+            None if is_http(verb) => Command::Foreign,
+            Some(Command::Harmless(Reply::Ok)) if is_quoted(argument) => {
+                self.tag.set(argument);
+                Command::Harmless(Reply::Ok)
+            }
+            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
+                if !argument.is_empty() =>
+            {
+                Command::Fault(Reply::BadArguments)
+            }
+            Some(command) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        let text: &[u8] = match reply {
+            Reply::Capabilities | Reply::Engine(Answer::Greeting) => {
+                self.capabilities.put(Text(""), offer, out);
+                b"OK\r\n"
+            }
+            Reply::Ok if !self.tag.as_bytes().is_empty() => {
+                out.put(b"OK (TAG ");
+                out.put(self.tag.as_bytes());
+                b") \"Done\"\r\n"
+            }
+            Reply::Ok => b"OK\r\n",
+            Reply::BadArguments => &b"NO \"Bad arguments\"\r\n"[..],
+            Reply::Engine(answer) => match answer {
+                Answer::GoAhead | Answer::Greeting => b"OK \"Begin TLS now\"\r\n",
+                Answer::Unavailable => b"NO (TRYLATER) \"TLS cannot be had now\"\r\n",
+                Answer::TlsRequired | Answer::EncryptionRequired => {
+                    b"NO (ENCRYPT-NEEDED) \"Issue STARTTLS first\"\r\n"
+                }
+                Answer::BadSequence => b"NO \"Not now\"\r\n",
+                Answer::Unknown => b"NO \"Unknown command\"\r\n",
+                Answer::Bye => b"OK \"Goodbye\"\r\n",
+                Answer::TooManyErrors => b"BYE \"Too many errors\"\r\n",
+                Answer::TooSlow => b"BYE \"Idle for too long\"\r\n",
+                Answer::TooLong => b"BYE \"Line too long\"\r\n",
+                Answer::Malformed => b"BYE \"Not a command\"\r\n",
+            },
+        };
+        out.put(text);
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
