@@ -37,6 +37,8 @@ pub mod wire;
 pub mod ftp;
 #[cfg(feature = "imap")]
 pub mod imap;
+#[cfg(feature = "irc")]
+pub mod irc;
 #[cfg(feature = "smtp")]
 pub mod lmtp;
 #[cfg(feature = "nntp")]

@@ -40,6 +40,9 @@ impl Protocol {
     pub const SIEVE: Self =
         Self { server_first: true, ..Self::new("sieve", 4190, None, Some(b"managesieve")) };
 
+    /// IRC, IRCv3 `tls`; port 6697 is RFC 7194's.
+    pub const IRC: Self = Self::new("irc", 6667, Some(6697), Some(b"irc"));
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,219 @@
+use core::time::Duration;
+
+use super::Messages;
+use super::message::{parameter, parse};
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Kept, Line, Writer, is_http, look_up};
+use crate::{ArgumentError, Protocol};
+
+/// The longest name of a server, in octets.
+const MAX_NAME: usize = 63;
+
+/// How much of what a client said is said back.
+const MAX_ECHO: usize = 64;
+
+/// The name of a server: at most 63 octets of printable ASCII without blanks, and no colon in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Name<'a>(&'a str);
+
+impl<'a> Name<'a> {
+    /// Checks a name; constants are checked at compile time.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`],
+    /// [`ArgumentError::Forbidden`].
+    pub const fn new(name: &'a str) -> Result<Self, ArgumentError> {
+        let mut rest = match name.as_bytes() {
+            [] => return Err(ArgumentError::Empty),
+            [b':', ..] => return Err(ArgumentError::Forbidden),
+            octets if octets.len() > MAX_NAME => return Err(ArgumentError::TooLong),
+            octets => octets,
+        };
+        while let [octet, tail @ ..] = rest {
+            match octet {
+                0x80.. => return Err(ArgumentError::NotAscii),
+                0..=b' ' | 0x7f => return Err(ArgumentError::Forbidden),
+                _ => rest = tail,
+            }
+        }
+        Ok(Self(name))
+    }
+}
+
+/// The IRC server's grammar up to the upgrade.
+#[derive(Debug)]
+pub struct ServerGrammar<'a> {
+    name: Name<'a>,
+    /// What the answer repeats of the command.
+    echo: Kept<MAX_ECHO>,
+}
+
+impl<'a> crate::Server<ServerGrammar<'a>> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(name: Name<'a>, config: Config) -> Self {
+        Self::with_grammar(ServerGrammar { name, echo: Kept::default() }, config)
+    }
+}
+
+/// The replies of an IRC server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `CAP LS` and `CAP LIST`.
+    Capabilities,
+    /// To `CAP REQ`: nothing can be switched on before TLS.
+    NotAcknowledged,
+    /// To `PING`.
+    Pong,
+    /// To arguments where there are none.
+    NoArguments,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const COMMANDS: [(&[u8], Command<Reply>); 14] = [
+    (b"STARTTLS", Command::Upgrade),
+    (b"PING", Command::Harmless(Reply::Pong)),
+    (b"PONG", Command::Ignored),
+    (b"QUIT", Command::Quit),
+    (b"NICK", Command::Business),
+    (b"USER", Command::Business),
+    (b"SERVER", Command::Business),
+    (b"SERVICE", Command::Business),
+    (b"PASS", Command::Credentials),
+    (b"AUTHENTICATE", Command::Credentials),
+    (b"OPER", Command::Credentials),
+    (b"WEBIRC", Command::Credentials),
+    (b"JOIN", Command::Sequence),
+    (b"PRIVMSG", Command::Sequence),
+];
+
+impl ServerGrammar<'_> {
+    fn capability(&mut self, mut parameters: &[u8]) -> Command<Reply> {
+        let kind = parameter(&mut parameters);
+        let is = |wanted: &[u8]| kind.eq_ignore_ascii_case(wanted);
+        if is(b"LS") || is(b"LIST") {
+            Command::Harmless(Reply::Capabilities)
+        } else if is(b"REQ") {
+            self.echo.set(parameter(&mut parameters));
+            Command::Harmless(Reply::NotAcknowledged)
+        } else {
+            Command::Ignored
+        }
+    }
+}
+
+impl Grammar for ServerGrammar<'_> {
+    type Framing = Messages;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::IRC;
+    const MAX_OUTPUT: usize = 256;
+    const GREETS: bool = false;
+    const WAIT: Duration = Duration::from_secs(60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (command, mut parameters) = parse(line);
+        self.echo.set(b"");
+        if command.eq_ignore_ascii_case(b"CAP") {
+            return self.capability(parameters);
+        }
+        match look_up(&COMMANDS, command) {
+            None if is_http(command) => Command::Foreign,
+            Some(Command::Upgrade) if !parameters.is_empty() => Command::Fault(Reply::NoArguments),
+            Some(Command::Harmless(reply)) => {
+                self.echo.set(parameter(&mut parameters));
+                Command::Harmless(reply)
+            }
+            Some(command) => command,
+            None if command.is_empty() => Command::Ignored,
+            None => {
+                self.echo.set(command);
+                Command::Other
+            }
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        let closing = match reply {
+            Reply::Engine(Answer::Bye) => Some(&b"Goodbye"[..]),
+            Reply::Engine(Answer::TooManyErrors) => Some(&b"Too many errors"[..]),
+            Reply::Engine(Answer::TooSlow) => Some(&b"Idle for too long"[..]),
+            Reply::Engine(Answer::TooLong) => Some(&b"Message too long"[..]),
+            Reply::Engine(Answer::Malformed) => Some(&b"Not a message"[..]),
+            _ => None,
+        };
+        if let Some(why) = closing {
+            out.put(b"ERROR :");
+            out.put(why);
+            return out.put(b"\r\n");
+        }
+        let name = self.name.0.as_bytes();
+        out.put(b":");
+        out.put(name);
+        let text: &[u8] = match reply {
+            Reply::Engine(Answer::GoAhead) => b" 670 * :Begin TLS now",
+            Reply::Engine(Answer::Unavailable) => b" 691 * :TLS cannot be had now",
+            Reply::Engine(Answer::TlsRequired | Answer::EncryptionRequired) => {
+                b" 451 * :Issue STARTTLS first"
+            }
+            Reply::Engine(Answer::Unknown) => {
+                out.put(b" 421 * ");
+                out.put(self.echo.as_bytes());
+                b" :Unknown command"
+            }
+            Reply::Engine(_) => b" 451 * :Not now",
+            Reply::Capabilities if offer => b" CAP * LS :tls",
+            Reply::Capabilities => b" CAP * LS :",
+            Reply::NotAcknowledged => {
+                out.put(b" CAP * NAK :");
+                self.echo.as_bytes()
+            }
+            Reply::Pong => {
+                out.put(b" PONG ");
+                out.put(name);
+                out.put(b" :");
+                self.echo.as_bytes()
+            }
+            Reply::NoArguments => b" 691 * :No arguments allowed",
+        };
+        out.put(text);
+        out.put(b"\r\n");
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_carry_a_message() {
+        assert!(Name::new("irc.example.org").is_ok());
+        let long = [b'a'; MAX_NAME + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        for (name, error) in [
+            ("", ArgumentError::Empty),
+            (":a", ArgumentError::Forbidden),
+            ("a b", ArgumentError::Forbidden),
+            ("a\r\nb", ArgumentError::Forbidden),
+            ("é", ArgumentError::NotAscii),
+            (long, ArgumentError::TooLong),
+        ] {
+            assert_eq!(Name::new(name), Err(error), "{name:?}");
+        }
+        assert!(Name::new(&long[1..]).is_ok());
+    }
+}
