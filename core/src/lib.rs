@@ -43,6 +43,8 @@ pub mod irc;
 pub mod lmtp;
 #[cfg(feature = "nntp")]
 pub mod nntp;
+#[cfg(feature = "nut")]
+pub mod nut;
 #[cfg(feature = "pop3")]
 pub mod pop3;
 #[cfg(feature = "sieve")]

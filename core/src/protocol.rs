@@ -43,6 +43,9 @@ impl Protocol {
     /// IRC, IRCv3 `tls`; port 6697 is RFC 7194's.
     pub const IRC: Self = Self::new("irc", 6667, Some(6697), Some(b"irc"));
 
+    /// NUT, RFC 9271.
+    pub const NUT: Self = Self::new("nut", 3493, None, None);
+
     const fn new(
         name: &'static str,
         port: u16,

@@ -1,0 +1,44 @@
+//! NUT, the protocol of Network UPS Tools (RFC 9271), with STARTTLS (RFC 9271 §4.2.11), up to TLS.
+//!
+//! ```text
+//! C: STARTTLS                                the client speaks first
+//! S: OK STARTTLS
+//!    ═══════════════ TLS ═══════════════
+//! C: USERNAME …                              your own client
+//! ```
+//!
+//! **Client.** `OK STARTTLS` starts TLS and nothing else does; `ERR` and its reason are a refusal. There
+//! is no greeting and no list of capabilities.
+//!
+//! **Server.** It answers VER, NETVER, HELP, LOGOUT and STARTTLS. USERNAME and PASSWORD are refused before TLS,
+//! whatever the policy; what does not need them (LIST, GET) goes on in plaintext where the policy lets
+//! it.
+//!
+//! **Limits.** Lines end with LF alone, and have at most [`MAX_LINE`] octets with it; a CR is an error.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, nut};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = nut::Client::new(Policy::Required);
+//! let mut output = [0; 16];
+//! assert_eq!(client.step(&mut &b""[..], &mut output)?, Step::Write(9));
+//! assert_eq!(&output[..9], b"STARTTLS\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+
+pub use client::ClientGrammar;
+pub use server::{Reply, ServerGrammar};
+
+/// The longest line, in octets, with its LF.
+pub const MAX_LINE: usize = 512;
+
+/// A NUT client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// A NUT server on its way to TLS.
+pub type Server = crate::Server<ServerGrammar>;

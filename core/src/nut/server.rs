@@ -1,0 +1,111 @@
+use core::time::Duration;
+
+use super::MAX_LINE;
+use crate::Protocol;
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{LfLines, Line, Writer, is_http, look_up, split_word};
+
+/// The NUT server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar(());
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+}
+
+/// The replies of a NUT server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To `VER`.
+    Version,
+    /// To `NETVER` and `PROTVER`.
+    ProtocolVersion,
+    /// To `HELP`.
+    Help,
+    /// To arguments where there are none.
+    NoArguments,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+const VERBS: [(&[u8], Command<Reply>); 19] = [
+    (b"STARTTLS", Command::Upgrade),
+    (b"VER", Command::Harmless(Reply::Version)),
+    (b"NETVER", Command::Harmless(Reply::ProtocolVersion)),
+    (b"PROTVER", Command::Harmless(Reply::ProtocolVersion)),
+    (b"HELP", Command::Harmless(Reply::Help)),
+    (b"LOGOUT", Command::Quit),
+    (b"USERNAME", Command::Credentials),
+    (b"PASSWORD", Command::Credentials),
+    (b"LIST", Command::Business),
+    (b"GET", Command::Business),
+    (b"ATTACH", Command::Sequence),
+    (b"DETACH", Command::Sequence),
+    (b"LOGIN", Command::Sequence),
+    (b"MASTER", Command::Sequence),
+    (b"PRIMARY", Command::Sequence),
+    (b"FSD", Command::Sequence),
+    (b"SET", Command::Sequence),
+    (b"INSTCMD", Command::Sequence),
+    (b"SESSION", Command::Other),
+];
+
+impl Grammar for ServerGrammar {
+    type Framing = LfLines<MAX_LINE>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::NUT;
+    const MAX_OUTPUT: usize = 64;
+    const GREETS: bool = false;
+    const WAIT: Duration = Duration::from_secs(60);
+
+    fn command(&mut self, line: &[u8]) -> Command<Reply> {
+        let (verb, argument) = split_word(line);
+        match look_up(&VERBS, verb) {
+            None if is_http(verb) => Command::Foreign,
+            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
+                if !argument.is_empty() =>
+            {
+                Command::Fault(Reply::NoArguments)
+            }
+            Some(command) => command,
+            None => Command::Other,
+        }
+    }
+
+    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
+            Reply::Engine(answer) => match answer {
+                Answer::GoAhead => &b"OK STARTTLS\n"[..],
+                Answer::Unavailable => b"ERR FEATURE-NOT-CONFIGURED\n",
+                Answer::TlsRequired | Answer::EncryptionRequired | Answer::BadSequence => {
+                    b"ERR ACCESS-DENIED\n"
+                }
+                Answer::Bye => b"OK Goodbye\n",
+                Answer::TooManyErrors | Answer::TooSlow => b"ERR ACCESS-DENIED\n",
+                Answer::TooLong => b"ERR TOO-LONG\n",
+                Answer::Unknown | Answer::Malformed | Answer::Greeting => b"ERR UNKNOWN-COMMAND\n",
+            },
+            Reply::Version => b"Network UPS Tools upsd, by starttls\n",
+            Reply::ProtocolVersion => b"1.3\n",
+            Reply::Help => b"Commands: HELP VER PROTVER LOGOUT STARTTLS\n",
+            Reply::NoArguments => b"ERR INVALID-ARGUMENT\n",
+        });
+    }
+
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\n");
+    }
+}
