@@ -8,7 +8,7 @@ use crate::buffer::{Incoming, Marks, Outgoing};
 use crate::drive::{Output, Step, Turn, drive};
 use crate::engine::Engine;
 use crate::records::{Opened, Records};
-use crate::{Error, HANDSHAKE_WAIT, MAX_FRAME, MAX_OUTPUT, MIN_ROOM, RECEIVE, SEND, SEND_WAIT};
+use crate::{Error, HANDSHAKE_WAIT, MAX_FRAME, MAX_OUTPUT, RECEIVE, SEND, SEND_WAIT};
 
 /// What happens on the way to TLS.
 #[derive(Debug)]
@@ -213,103 +213,6 @@ impl<E: Engine> Connection<E> {
         Ok(step)
     }
 
-    /// What was received inside TLS, for a caller that wants nothing but the tunnel; it is consumed.
-    ///
-    /// # Errors
-    /// Those of TLS, [`Error::Truncated`] if the end came without TLS's goodbye,
-    /// [`starttls::Error::OutOfOrder`] before [`Event::Established`].
-    pub fn read(&mut self) -> Result<Step<&[u8]>, Error> {
-        if self.open_records()? == Opened::NoRoom {
-            return Ok(Step::Write);
-        }
-        let Marks { start, plain, .. } = self.incoming.marks;
-        if start < plain {
-            self.incoming.marks.start = plain;
-            self.progress += 1;
-            return Ok(Step::Event(self.incoming.octets.get(start..plain).unwrap_or_default()));
-        }
-        let step = idle(&self.stage, self.incoming.marks, &self.outgoing, self.ended)?;
-        match (step, &self.stage) {
-            (Step::End, Stage::Tunnel(records)) if !records.peer_closed => Err(Error::Truncated),
-            (step, _) => Ok(step),
-        }
-    }
-
-    /// How many octets [`write_with`](Self::write_with) lets be written now: 0 when something has to
-    /// be sent first, or else at least [`MIN_ROOM`], as there always is at an event of a machine
-    /// inside.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        let room = match &self.stage {
-            Stage::Tunnel(records) if records.needs_room(&self.outgoing) => 0,
-            Stage::Tunnel(records) => records.room(&self.outgoing),
-            Stage::Plain => self.outgoing.room(),
-            _ => 0,
-        };
-        if room < MIN_ROOM { 0 } else { room }
-    }
-
-    /// Sends octets that are no machine's, as many as there is room for, and says how many. When it
-    /// is 0, something has to be sent first.
-    ///
-    /// # Errors
-    /// Those of TLS, [`starttls::Error::OutOfOrder`] before [`Event::Established`] and behind
-    /// [`close`](Self::close).
-    pub fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
-        let blocked = self.open_records()? == Opened::NoRoom;
-        let Self { incoming, outgoing, stage, .. } = self;
-        let (taken, written) = match stage {
-            _ if blocked => (0, 0),
-            Stage::Tunnel(records) => {
-                records.may_write()?;
-                let taken = octets.len().min(records.room_for_sealed(outgoing));
-                let octets = octets.get(..taken).unwrap_or_default();
-                (taken, records.seal(incoming.sealed_mut(), octets, outgoing.free_mut())?)
-            }
-            _ => {
-                let free = outgoing.free_mut();
-                let taken = octets.len().min(free.len());
-                free.iter_mut().zip(octets).for_each(|(place, octet)| *place = *octet);
-                (taken, taken)
-            }
-        };
-        outgoing.filled_more(written);
-        self.progress += u64::from(taken > 0);
-        Ok(taken)
-    }
-
-    /// Sends what `write` puts into the [`room`](Self::room) it is given, of which it says how many
-    /// octets: a piece of a message
-    /// ([`Exchange::body`](https://docs.rs/starttls)), a receiver's answer. Returns that number.
-    ///
-    /// # Errors
-    /// Those of `write`, which is told that its output is too small where something has to be sent
-    /// first, and those of [`write`](Self::write).
-    pub fn write_with(
-        &mut self,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, starttls::Error>,
-    ) -> Result<usize, Error> {
-        self.open_records()?;
-        let room = self.room();
-        let Self { incoming, outgoing, stage, .. } = self;
-        let output = match stage {
-            Stage::Tunnel(records) => {
-                records.may_write()?;
-                Output::Sealed(outgoing, records, incoming.sealed_mut())
-            }
-            _ => Output::Plain(outgoing),
-        };
-        if room == 0 {
-            return Ok(write(&mut [])?);
-        }
-        let written = output.write(|free| match write(free) {
-            Ok(written) => (written, Ok(written)),
-            Err(error) => (0, Err(error)),
-        })??;
-        self.progress += u64::from(written > 0);
-        Ok(written)
-    }
-
     /// Says TLS's goodbye: behind what is to be sent then, the connection can be closed. It may still
     /// be read.
     ///
@@ -332,7 +235,7 @@ impl<E: Engine> Connection<E> {
     }
 
     /// Opens what was received, where there is anything but plaintext.
-    fn open_records(&mut self) -> Result<Opened, Error> {
+    pub(crate) fn open_records(&mut self) -> Result<Opened, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -349,7 +252,7 @@ impl<E: Engine> Connection<E> {
 }
 
 /// What to do when all that was received is consumed.
-fn idle<E: Engine, N>(
+pub(crate) fn idle<E: Engine, N>(
     stage: &Stage<E>,
     marks: Marks,
     outgoing: &Outgoing,

@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod records;
 mod server;
+mod tunnel;
 mod verify;
 
 use core::time::Duration;

@@ -144,6 +144,27 @@ fn a_reader_that_does_not_read_receives_no_more() {
 }
 
 #[test]
+fn a_reader_with_a_small_buffer_gets_everything_in_order() {
+    let (mut ours, mut peer) = our_client(VERSIONS[1], 1000);
+    let said: Vec<u8> = (0..=255).cycle().take(9000).collect();
+    let mut wire = Vec::new();
+    for record in said.chunks(4000) {
+        peer.writer().write_all(record).expect("memory");
+        peer.write_tls(&mut wire).expect("memory");
+    }
+    let mut read = Vec::new();
+    let mut buffer = [0; 7];
+    loop {
+        match ours.read_into(&mut buffer).expect("no error") {
+            Step::Event(n) => read.extend_from_slice(&buffer[..n]),
+            _ if receive(&mut ours, &mut wire, 1500) => {}
+            _ => break,
+        }
+    }
+    assert!(read == said);
+}
+
+#[test]
 fn a_chain_that_is_too_long_is_an_error() {
     for version in VERSIONS {
         for (names, fits) in [(600, true), (2000, false)] {
