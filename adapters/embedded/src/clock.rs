@@ -74,12 +74,14 @@ impl<S, C> fmt::Debug for Timed<'_, S, C> {
     }
 }
 
-/// Why a [`Timed`] socket failed. Exhaustive: there is no third reason.
+/// Why a [`Timed`] socket failed. Exhaustive: there is no fourth reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TimedError<E> {
     /// Nothing was left of the budget.
     TimedOut,
+    /// The socket took nothing of what was written.
+    Closed,
     /// The socket itself failed.
     Socket(E),
 }
@@ -88,6 +90,7 @@ impl<E: fmt::Debug> fmt::Display for TimedError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the peer took too long"),
+            Self::Closed => f.write_str("the socket takes nothing"),
             Self::Socket(error) => write!(f, "{error:?}"),
         }
     }
@@ -99,6 +102,7 @@ impl<E: embedded_io::Error> embedded_io::Error for TimedError<E> {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::TimedOut => ErrorKind::TimedOut,
+            Self::Closed => ErrorKind::BrokenPipe,
             Self::Socket(error) => error.kind(),
         }
     }
@@ -106,6 +110,15 @@ impl<E: embedded_io::Error> embedded_io::Error for TimedError<E> {
 
 impl<S: ErrorType, C> ErrorType for Timed<'_, S, C> {
     type Error = TimedError<S::Error>;
+}
+
+/// What was written: others call `write_all`, which panics where a socket takes nothing.
+pub(crate) fn taken<E>(octets: &[u8], written: Result<usize, E>) -> Result<usize, TimedError<E>> {
+    match written {
+        Ok(0) if !octets.is_empty() => Err(TimedError::Closed),
+        Ok(n) => Ok(n.min(octets.len())),
+        Err(error) => Err(TimedError::Socket(error)),
+    }
 }
 
 impl<S, C> Timed<'_, S, C> {
@@ -118,7 +131,7 @@ impl<S: Read, C: Clock<S>> Read for Timed<'_, S, C> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
         self.clock.until_readable(self.socket, self.budget).map_err(TimedError::Socket)?;
         self.check()?;
-        self.socket.read(buf).map_err(TimedError::Socket)
+        self.socket.read(buf).map(|n| n.min(buf.len())).map_err(TimedError::Socket)
     }
 }
 
@@ -126,7 +139,7 @@ impl<S: Write, C: Clock<S>> Write for Timed<'_, S, C> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
         self.clock.until_writable(self.socket, self.budget).map_err(TimedError::Socket)?;
         self.check()?;
-        self.socket.write(buf).map_err(TimedError::Socket)
+        taken(buf, self.socket.write(buf))
     }
 
     fn flush(&mut self) -> Result<(), Self::Error> {

@@ -17,6 +17,10 @@
     )
 )]
 
+#[cfg(feature = "rustls")]
+extern crate alloc;
+
+mod accept;
 #[cfg(feature = "async")]
 pub mod asynch;
 mod budget;
@@ -31,6 +35,8 @@ mod mailer;
 mod opening;
 #[cfg(feature = "smtp")]
 mod post;
+#[cfg(feature = "rustls")]
+pub mod rustls;
 #[cfg(feature = "smtp")]
 mod settings;
 #[cfg(feature = "smtp")]
@@ -41,6 +47,7 @@ mod upgrade;
 #[cfg(feature = "embedded-tls")]
 pub mod verify;
 
+pub use accept::{ServerStream, accept};
 pub use budget::{Budget, Timer};
 pub use buffers::Buffers;
 pub use clock::{Clock, Timed, TimedError, Unbounded};
@@ -53,5 +60,5 @@ pub use post::Receipt;
 pub use settings::{Mode, Settings};
 #[cfg(feature = "smtp")]
 pub use source::{Composed, Files, NoFiles, Source, Unreadable};
-pub use tls::{Connect, Stream};
+pub use tls::{Accept, Connect, Stream};
 pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade};

@@ -12,7 +12,12 @@ use crate::{Budget, Buffers};
 const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// For the whole TLS handshake.
-pub(crate) const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
+
+/// The time of a handshake begins.
+pub(crate) fn start_handshake(budget: &Budget, most: Option<Duration>) {
+    budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
+}
 
 /// Where a task stands.
 #[derive(Debug)]

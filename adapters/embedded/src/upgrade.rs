@@ -6,7 +6,7 @@ use starttls::{Client, Tls, Verification};
 
 use crate::clock::{Clock, Timed, TimedError};
 use crate::drive::run;
-use crate::task::{Driver, HANDSHAKE_WAIT, is_end};
+use crate::task::{Driver, is_end, start_handshake};
 use crate::{Budget, Buffers, Connect, Error, Timer};
 
 /// A stream after the upgrade, ready for the protocol's own client or server.
@@ -69,7 +69,7 @@ where
     C: Clock<S>,
 {
     let budget = timed.budget;
-    budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
+    start_handshake(budget, most);
     let connected = tls.connect(timed, alpn).map_err(|error| shaking(budget, error))?;
     budget.start(None);
     Ok(connected)
@@ -79,6 +79,7 @@ where
 pub(crate) fn in_plaintext<S, T>(error: TimedError<S>) -> Error<S, T> {
     match error {
         TimedError::TimedOut => Error::Protocol(starttls::Error::TimedOut),
+        TimedError::Closed => Error::Protocol(starttls::Error::Closed),
         TimedError::Socket(error) => Error::Socket(error),
     }
 }

@@ -5,6 +5,7 @@ use core::task::Poll;
 use embedded_hal_async::delay::DelayNs;
 use embedded_io_async::{Read, Write};
 
+use crate::clock::taken;
 use crate::{Budget, Timed, TimedError, Unbounded};
 
 /// How long is counted at a time, in milliseconds. A wait that ends before counts as a whole one.
@@ -55,14 +56,15 @@ impl Clock for Unbounded {
 impl<S: Read, C: Clock> Read for Timed<'_, S, C> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
         let read = self.clock.within(self.budget, self.socket.read(buf)).await;
-        read.ok_or(TimedError::TimedOut)?.map_err(TimedError::Socket)
+        let read = read.ok_or(TimedError::TimedOut)?.map_err(TimedError::Socket)?;
+        Ok(read.min(buf.len()))
     }
 }
 
 impl<S: Write, C: Clock> Write for Timed<'_, S, C> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
         let written = self.clock.within(self.budget, self.socket.write(buf)).await;
-        written.ok_or(TimedError::TimedOut)?.map_err(TimedError::Socket)
+        taken(buf, written.ok_or(TimedError::TimedOut)?)
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {

@@ -7,17 +7,21 @@
 //! A compiler makes of an async function a state machine of its own, with a panic for who polls it
 //! behind its end: an image without any panic is made from the blocking side.
 
+mod accept;
 mod clock;
 mod drive;
 #[cfg(feature = "embedded-tls")]
 pub mod embedded_tls;
 #[cfg(feature = "smtp")]
 mod mailer;
+#[cfg(feature = "rustls")]
+pub mod rustls;
 mod tls;
 mod upgrade;
 
+pub use accept::{ServerStream, accept};
 pub use clock::Clock;
 #[cfg(feature = "smtp")]
 pub use mailer::Connection;
-pub use tls::{Connect, Stream};
+pub use tls::{Accept, Connect, Stream};
 pub use upgrade::{ClientStream, ErrorOf, upgrade};

@@ -6,7 +6,7 @@ use starttls::{Client, Verification};
 
 use super::drive::run;
 use super::{Clock, Connect};
-use crate::task::{Driver, HANDSHAKE_WAIT};
+use crate::task::{Driver, start_handshake};
 use crate::upgrade::{in_plaintext, shaking};
 use crate::{Buffers, Error, Timed, Timer, Upgraded};
 
@@ -59,7 +59,7 @@ where
     C: Clock,
 {
     let budget = timed.budget;
-    budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
+    start_handshake(budget, most);
     let connected = tls.connect(timed, alpn).await.map_err(|error| shaking(budget, error))?;
     budget.start(None);
     Ok(connected)

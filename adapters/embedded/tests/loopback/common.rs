@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use embedded_io::{ErrorKind, ErrorType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use starttls::server;
 use starttls::smtp::{Address, Envelope, Smtp, receiver};
 use starttls_std::{Answer, Deliver, Inbox, Mail, Mode, Silent, Timeouts};
@@ -43,6 +43,18 @@ impl Identity {
             )
             .expect("a certificate");
         Self { server: Arc::new(server), authority }
+    }
+
+    /// Trusts the CA.
+    pub(crate) fn client(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).expect("a CA");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
     }
 
     /// Takes the mails of one connection.

@@ -1,43 +1,62 @@
-use embedded_io::ErrorKind;
+use ::rustls::SupportedProtocolVersion;
+use ::rustls::version::{TLS12, TLS13};
 use rand_core::OsRng;
-use starttls::smtp::Credentials;
-use starttls::smtp::message::Attachment;
+use starttls::smtp::message::{Attachment, Mailbox, Progress};
 use starttls::smtp::session::{Event, Fate};
-use starttls::smtp::{Message, message::Mailbox};
-use starttls_embedded::embedded_tls::{ClientTls, Error as TlsError, Records};
+use starttls::smtp::{Credentials, Message};
+use starttls_embedded::embedded_tls::{ClientTls, Records};
 use starttls_embedded::{
-    Buffers, Composed, Error, Mailer, Mode, Receipt, Settings, Unbounded, Unreadable, verify,
+    Buffers, Composed, Connect, Mailer, Mode, Receipt, Settings, Unbounded, Unreadable, asynch,
+    rustls, verify,
 };
-use starttls_std::Mail;
 
 use crate::common::{FROM, Identity, Net, TO, block_on, envelope, now};
 
 const CSV: &[u8] = b"time,value\r\n0,21.5\r\n";
 
-/// A mail with a file, sent by one side of the crate or the other.
-fn send(
-    mode: Mode,
-    asynchronous: bool,
-) -> (Result<Receipt, Error<ErrorKind, TlsError>>, Fate, Vec<Mail>) {
+/// Which TLS.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    EmbeddedTls,
+    Rustls(&'static SupportedProtocolVersion),
+}
+
+/// A mail with a file.
+fn send(mode: Mode, by: By, asynchronous: bool) {
     let identity = Identity::new();
-    let anchors = [verify::anchor(&identity.authority).expect("an authority")];
     let (stream, server) = identity.serve(match mode {
         Mode::StartTls => starttls_std::Mode::StartTls,
         Mode::Implicit => starttls_std::Mode::Implicit,
     });
-    let mut socket = Net(stream);
-    let mut records = Box::new(Records::<16640, 512>::new());
-    let mut tls = ClientTls::new("localhost", &anchors, now, OsRng, &mut records);
+    let socket = Net(stream);
+    match by {
+        By::EmbeddedTls => {
+            let anchors = [verify::anchor(&identity.authority).expect("an authority")];
+            let mut records = Box::new(Records::<16640, 512>::new());
+            let tls = ClientTls::new("localhost", &anchors, now, OsRng, &mut records);
+            send_by(mode, socket, tls, asynchronous);
+        }
+        By::Rustls(version) => {
+            let name = "localhost".try_into().expect("a name");
+            let tls = rustls::ClientTls::new(name, identity.client(version));
+            send_by(mode, socket, tls, asynchronous);
+        }
+    }
+    let mails = server.join().expect("no panic");
+    let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
+    assert_eq!(mail.message.escape_ascii().to_string(), composed().escape_ascii().to_string());
+    assert_eq!((mail.encrypted, mail.user.as_deref()), (true, Some("user")));
+}
+
+fn send_by<T>(mode: Mode, mut socket: Net, mut tls: T, asynchronous: bool)
+where
+    T: Connect + asynch::Connect,
+{
     let mut buffers = Buffers::<512, 128>::new();
     let credentials = Credentials::new("user", "secret").expect("credentials");
-    let to = [Mailbox::new(TO[0])];
-    let files = [Attachment::new("text/csv", "report.csv").expect("a file")];
-    let message = Message::new(Mailbox::new(FROM.expect("a sender")), &to)
-        .with_subject("21,5 °C")
-        .expect("a subject")
-        .with_text(".\nAll is well.\n")
-        .with_attachments(&files);
     let mut rest = CSV;
+    let to = to();
+    let message = message(&to);
     let composed = Composed::with_files(&message, |_: usize, buffer: &mut [u8]| {
         std::io::Read::read(&mut rest, &mut buffer[..7]).map_err(|_| Unreadable)
     });
@@ -51,41 +70,60 @@ fn send(
     let mut mailer = Mailer::new(&mut socket, &mut tls, &mut buffers, Unbounded)
         .with(settings)
         .watched_by(&mut watch);
-    let outcome = if asynchronous {
-        block_on(mailer.send_async(&envelope(&TO), composed))
+    let receipt = if asynchronous {
+        block_on(mailer.send_async(&envelope(&TO), composed)).expect("sent")
     } else {
-        mailer.send(&envelope(&TO), composed)
+        mailer.send(&envelope(&TO), composed).expect("sent")
     };
-    let fate = mailer.fate();
-    drop(socket);
-    let mails = server.join().expect("no panic");
+    assert_eq!(receipt, Receipt { accepted: 1, refused: 1 });
+    assert_eq!(mailer.fate(), Fate::Accepted);
     assert_eq!(codes, [250, 550]);
-    let mut expected = Vec::new();
+}
+
+fn to() -> [Mailbox<'static>; 1] {
+    [Mailbox::new(TO[0])]
+}
+
+const FILES: [Attachment<'_>; 1] = match Attachment::new("text/csv", "report.csv") {
+    Ok(file) => [file],
+    Err(_) => panic!("not a file"),
+};
+
+fn message<'a>(to: &'a [Mailbox<'a>]) -> Message<'a> {
+    Message::new(Mailbox::new(FROM.expect("a sender")), to)
+        .with_subject("21,5 °C")
+        .expect("a subject")
+        .with_text(".\nAll is well.\n")
+        .with_attachments(&FILES)
+}
+
+/// What the server has to get.
+fn composed() -> Vec<u8> {
+    let (to, mut octets) = (to(), Vec::new());
+    let message = message(&to);
     let mut composer = message.compose();
     loop {
         let mut output = [0; 4096];
         match composer.step(&mut output).expect("room") {
-            starttls::smtp::message::Progress::Write(n) => expected.extend_from_slice(&output[..n]),
-            starttls::smtp::message::Progress::Attachment(_) => {
+            Progress::Write(n) => octets.extend_from_slice(&output[..n]),
+            Progress::Attachment(_) => {
                 let n = composer.attach(&mut &*CSV, &mut output).expect("room");
-                expected.extend_from_slice(&output[..n]);
+                octets.extend_from_slice(&output[..n]);
                 composer.end_attachment().expect("asked");
             }
-            starttls::smtp::message::Progress::Done => break,
+            Progress::Done => return octets,
         }
     }
-    assert_eq!(mails[0].message.escape_ascii().to_string(), expected.escape_ascii().to_string());
-    (outcome, fate, mails)
 }
 
 #[test]
 fn a_mail_with_a_file() {
     for mode in [Mode::StartTls, Mode::Implicit] {
-        for asynchronous in [false, true] {
-            let (outcome, fate, mails) = send(mode, asynchronous);
-            assert_eq!(outcome.expect("sent"), Receipt { accepted: 1, refused: 1 });
-            assert_eq!(fate, Fate::Accepted);
-            assert_eq!(mails.len(), 1);
+        for by in [By::EmbeddedTls, By::Rustls(&TLS12), By::Rustls(&TLS13)] {
+            for asynchronous in [false, true] {
+                println!("{mode:?} {by:?} {asynchronous}");
+                send(mode, by, asynchronous);
+            }
         }
     }
 }

@@ -1,0 +1,47 @@
+use embedded_io_async::{ErrorType, Read, Write};
+use starttls::Server;
+use starttls::server::Grammar;
+
+use super::drive::run;
+use super::{Accept, Clock};
+use crate::Upgraded;
+use crate::task::{Driver, start_handshake};
+use crate::upgrade::{in_plaintext, shaking};
+use crate::{Buffers, Error, Timed, Timer};
+
+/// What [`accept`] makes of a socket `S` by a TLS `T`.
+pub type ServerStream<'t, T, S, C> = <T as Accept>::Stream<'t, Timed<'t, S, C>>;
+
+/// Upgrades an accepted socket to TLS as the server, with the machine of any protocol. A client that
+/// breaks the protocol is told so before this returns.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the socket; [`Closed`](starttls::Error::Closed) if the client
+/// leaves, or goes on without TLS where the machine's policy lets it. Close the connection.
+pub async fn accept<'t, S, T, C, G, const IN: usize, const OUT: usize>(
+    socket: &'t mut S,
+    mut server: Server<G>,
+    tls: &'t mut T,
+    buffers: &mut Buffers<IN, OUT>,
+    timer: &'t mut Timer<C>,
+) -> Result<Upgraded<'t, ServerStream<'t, T, S, C>>, Error<<S as ErrorType>::Error, T::Error>>
+where
+    S: Read + Write,
+    T: Accept,
+    C: Clock,
+    G: Grammar,
+{
+    buffers.clear();
+    let Timer { clock, budget, most } = timer;
+    let budget = &*budget;
+    let mut timed = Timed { socket, clock, budget };
+    run(Driver::new(&mut server, buffers, budget, *most), &mut timed)
+        .await
+        .map_err(|stop| stop.sort(in_plaintext))?;
+    let upgrade = server.into_upgrade(buffers.received.filled())?;
+    start_handshake(budget, *most);
+    let stream =
+        tls.accept(timed, upgrade.early()).await.map_err(|error| shaking(budget, error))?;
+    budget.start(None);
+    Ok(Upgraded { stream, tls: upgrade.established(), budget })
+}
