@@ -39,6 +39,8 @@ mod post;
 pub mod rustls;
 #[cfg(feature = "smtp")]
 mod settings;
+#[cfg(feature = "smoltcp")]
+pub mod smoltcp;
 #[cfg(feature = "smtp")]
 mod source;
 mod task;

@@ -1,4 +1,6 @@
-//! Mails over real TLS on the loopback interface, to a server of `starttls-std`.
+//! Over real TLS: mails on the loopback interface to a server of `starttls-std`, and two stacks of
+//! smoltcp.
 
 mod common;
 mod mail;
+mod smoltcp;

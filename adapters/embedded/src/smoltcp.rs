@@ -1,0 +1,201 @@
+//! A TCP socket of [`smoltcp`] that blocks.
+
+use core::fmt;
+
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use smoltcp::iface::{Interface, SocketHandle, SocketSet};
+use smoltcp::phy::Device;
+use smoltcp::socket::tcp::{RecvError, Socket, State};
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+
+/// Why a socket failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The socket is in use, or there is no way to such an address.
+    Unusable,
+    /// Nobody listens there, or nobody answers for as long as the socket's own
+    /// [timeout](Socket::set_timeout).
+    Unreachable,
+    /// The connection broke off.
+    Reset,
+}
+
+impl embedded_io::Error for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unusable => ErrorKind::InvalidInput,
+            Self::Unreachable => ErrorKind::ConnectionRefused,
+            Self::Reset => ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unusable => "the socket cannot be used so",
+            Self::Unreachable => "nobody answers there",
+            Self::Reset => "the connection broke off",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A socket and the stack that it belongs to, which runs while somebody waits: for a read or a write,
+/// or by asking whether there is anything to read. `now` says the time.
+pub struct TcpSocket<'s, 'n, D: ?Sized, N> {
+    interface: &'s mut Interface,
+    device: &'s mut D,
+    sockets: &'s mut SocketSet<'n>,
+    handle: SocketHandle,
+    now: N,
+}
+
+impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> {
+    /// A TCP socket of the set, without Nagle's algorithm and without delayed acknowledgements: a
+    /// server that leaves Nagle's on keeps its reply until it is acknowledged what it said before.
+    ///
+    /// As with smoltcp itself, a handle that is not of the set, or of no TCP socket, panics.
+    pub fn new(
+        interface: &'s mut Interface,
+        device: &'s mut D,
+        sockets: &'s mut SocketSet<'n>,
+        handle: SocketHandle,
+        now: N,
+    ) -> Self {
+        let socket = sockets.get_mut::<Socket<'_>>(handle);
+        socket.set_nagle_enabled(false);
+        socket.set_ack_delay(None);
+        Self { interface, device, sockets, handle, now }
+    }
+
+    /// Connects, and waits until that is done or failed.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`], [`Error::Unreachable`].
+    pub fn connect(
+        &mut self,
+        remote: impl Into<IpEndpoint>,
+        local: impl Into<IpListenEndpoint>,
+    ) -> Result<(), Error> {
+        let socket = self.sockets.get_mut::<Socket<'_>>(self.handle);
+        socket
+            .connect(self.interface.context(), remote.into(), local)
+            .map_err(|_| Error::Unusable)?;
+        self.until(|socket| match socket.state() {
+            State::Closed => Some(Err(Error::Unreachable)),
+            _ if socket.may_send() => Some(Ok(())),
+            _ => None,
+        })
+    }
+
+    /// Listens, and waits for a client.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`].
+    pub fn accept(&mut self, local: impl Into<IpListenEndpoint>) -> Result<(), Error> {
+        self.socket().listen(local).map_err(|_| Error::Unusable)?;
+        self.until(|socket| socket.may_send().then_some(Ok(())))
+    }
+
+    /// Says that nothing more will be written, and waits until the peer knows, or is gone.
+    pub fn close(&mut self) {
+        self.socket().close();
+        self.until(|socket| {
+            let told = !matches!(
+                socket.state(),
+                State::FinWait1 | State::Closing | State::LastAck | State::CloseWait
+            );
+            told.then_some(())
+        });
+    }
+
+    /// Breaks the connection off.
+    pub fn abort(&mut self) {
+        self.socket().abort();
+        self.poll();
+    }
+
+    fn socket(&mut self) -> &mut Socket<'n> {
+        self.sockets.get_mut(self.handle)
+    }
+
+    fn poll(&mut self) {
+        self.interface.poll((self.now)(), self.device, self.sockets);
+    }
+
+    /// Runs the stack until there is something to say of the socket.
+    fn until<T>(&mut self, mut state: impl FnMut(&mut Socket<'n>) -> Option<T>) -> T {
+        loop {
+            self.poll();
+            if let Some(value) = state(self.socket()) {
+                return value;
+            }
+        }
+    }
+}
+
+impl<D: ?Sized, N> fmt::Debug for TcpSocket<'_, '_, D, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpSocket").field("handle", &self.handle).finish_non_exhaustive()
+    }
+}
+
+impl<D: ?Sized, N> ErrorType for TcpSocket<'_, '_, D, N> {
+    type Error = Error;
+}
+
+impl<D: Device + ?Sized, N: FnMut() -> Instant> Read for TcpSocket<'_, '_, D, N> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.until(|socket| match socket.recv_slice(buf) {
+            Ok(0) => None,
+            Ok(n) => Some(Ok(n)),
+            Err(RecvError::Finished) => Some(Ok(0)),
+            Err(RecvError::InvalidState) => Some(Err(Error::Reset)),
+        })
+    }
+}
+
+impl<D: Device + ?Sized, N: FnMut() -> Instant> ReadReady for TcpSocket<'_, '_, D, N> {
+    fn read_ready(&mut self) -> Result<bool, Error> {
+        self.poll();
+        let socket = self.socket();
+        Ok(socket.can_recv() || !socket.may_recv())
+    }
+}
+
+impl<D: Device + ?Sized, N: FnMut() -> Instant> Write for TcpSocket<'_, '_, D, N> {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Error> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let written = self.until(|socket| match socket.send_slice(buf) {
+            Ok(0) => None,
+            Ok(n) => Some(Ok(n)),
+            Err(_) => Some(Err(Error::Reset)),
+        });
+        self.poll();
+        written
+    }
+
+    /// Hands everything to the device that it takes now; the rest leaves while the socket waits.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.poll();
+        Ok(())
+    }
+}
+
+impl<D: Device + ?Sized, N: FnMut() -> Instant> WriteReady for TcpSocket<'_, '_, D, N> {
+    fn write_ready(&mut self) -> Result<bool, Error> {
+        self.poll();
+        let socket = self.socket();
+        Ok(socket.can_send() || !socket.may_send())
+    }
+}
