@@ -39,7 +39,7 @@ pub(crate) fn upgrade<'o>(
 }
 
 fn mail<D: Dialect>() -> starttls::Client<ClientGrammar<'static, D>> {
-    starttls::Client::new(Domain::LOCALHOST, Policy::Required)
+    starttls::Client::<ClientGrammar<'static, D>>::new(Domain::LOCALHOST, Policy::Required)
 }
 
 /// Whom to trust: a CA file, or the system.
