@@ -162,7 +162,7 @@ impl<G: Grammar> Client<G> {
             State::Ask(_) if !G::IS_CHATTY && !input.is_empty() => {
                 Err(self.fail(Error::Unsolicited))
             }
-            State::Ask(phase) | State::Listen(phase) if !input.is_empty() => {
+            State::Ask(phase) | State::Listen(phase) if G::IS_CHATTY && !input.is_empty() => {
                 self.state = State::Listen(phase);
                 self.listen(phase, input).map_err(|error| self.fail(error))
             }

@@ -23,7 +23,8 @@ pub enum Phase {
 pub enum Reply {
     /// The answer is not finished, or the frame is none of our business.
     More,
-    /// The phase's one success token.
+    /// The phase's one success token. In [`Phase::Capabilities`] that there is no more to be learned,
+    /// also of a server that does not know the question, where the protocol has clients go on.
     Yes,
     /// A well-formed refusal.
     No,
@@ -122,9 +123,7 @@ impl State {
             (Phase::Greeting, Reply::Yes, _) => Self::Ask(Phase::Capabilities),
             (Phase::Greeting, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
 
-            (Phase::Capabilities, Reply::Yes | Reply::No, _) if offered => {
-                Self::Ask(Phase::Upgrade)
-            }
+            (Phase::Capabilities, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
             // A server that has trouble is no server without capabilities (RFC 5321 §3.2).
             (Phase::Capabilities, Reply::NotNow, _) => Self::Failed(Error::Refused),
             (Phase::Capabilities, _, Policy::Required) => Self::Failed(Error::NotOffered),

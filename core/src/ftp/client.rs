@@ -54,11 +54,12 @@ impl Grammar for ClientGrammar {
             (Phase::Greeting, 230) => Ok(Reply::Never),
             (_, 421) => Ok(Reply::Closing),
             (_, 400..=499) => Ok(Reply::NotNow),
-            (_, 500..=599) => {
-                // FEAT is younger than many servers.
-                self.offered |= phase == Phase::Capabilities;
-                Ok(Reply::No)
+            // FEAT is younger than many servers: ask for TLS all the same.
+            (Phase::Capabilities, 500..=599) => {
+                self.offered = true;
+                Ok(Reply::Yes)
             }
+            (_, 500..=599) => Ok(Reply::No),
             _ => Err(Error::UnexpectedReply),
         }
     }

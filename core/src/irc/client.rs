@@ -31,8 +31,9 @@ impl ClientGrammar {
             b"CAP" if second.eq_ignore_ascii_case(b"LS") && parameter(&mut parameters) != b"*" => {
                 Reply::Yes
             }
-            b"410" | b"451" => Reply::No,
-            b"421" if second.eq_ignore_ascii_case(b"CAP") => Reply::No,
+            // Not known: ask for TLS all the same.
+            b"410" | b"451" => Reply::Yes,
+            b"421" if second.eq_ignore_ascii_case(b"CAP") => Reply::Yes,
             _ => Reply::More,
         };
         self.asked |= reply != Reply::More;

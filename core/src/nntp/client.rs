@@ -47,6 +47,8 @@ impl Grammar for ClientGrammar {
             }
             (_, 400) => Ok(Reply::Closing),
             (_, 401..=499) => Ok(Reply::NotNow),
+            // CAPABILITIES is younger than many servers: ask for TLS all the same.
+            (Phase::Capabilities, 500..=599) => Ok(Reply::Yes),
             (_, 500..=599) => Ok(Reply::No),
             _ => Err(Error::UnexpectedReply),
         }

@@ -37,7 +37,7 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
         let first = self.code == FIRST;
         let reply = Reply::follow(line, &mut self.code)?;
         // The first line of the answer to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1).
-        if phase == Phase::Capabilities && !first && reply.code() == 250 {
+        if phase == Phase::Capabilities && !first {
             self.offered |= bit(&["STARTTLS"], word(reply.text().0)) != 0;
         }
         if !reply.is_last() {
