@@ -110,10 +110,10 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
         let (Some(line), Job::Authenticate(credentials)) = (line, job) else {
             return Err(Error::OutOfOrder);
         };
+        self.put_response(line.get(4..).unwrap_or_default(), credentials, out)?;
         if !rest.is_empty() {
             return Err(Error::Unsolicited);
         }
-        self.put_response(line.get(4..).unwrap_or_default(), credentials, out)?;
         if out.fits() {
             *input = rest;
             self.round = self.round.wrapping_add(1);
