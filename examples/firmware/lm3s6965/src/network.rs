@@ -2,14 +2,14 @@
 
 use core::net::Ipv4Addr;
 
-use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::dns::{self, DnsQuery};
 use smoltcp::socket::{dhcpv4, tcp};
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{DnsQueryType, EthernetAddress, IpAddress, IpCidr};
 
 use sensor::Exit;
+use starttls_embedded::smoltcp::TcpSocket;
 
 use crate::clock;
 use crate::ethernet::Ethernet;
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The least port of the range that is free for anyone (RFC 6335 §6).
 const EPHEMERAL: u16 = 49152;
+
+/// A connection. The address is not renewed while it lasts, which a lease outlives.
+pub type Socket<'a, 'n> = TcpSocket<'a, 'n, Ethernet, fn() -> Instant>;
 
 /// A network with an address in it.
 pub struct Network<'n> {
@@ -87,19 +90,17 @@ impl<'n> Network<'n> {
     ) -> Result<Socket<'_, 'n>, Exit> {
         let mut socket =
             tcp::Socket::new(tcp::SocketBuffer::new(received), tcp::SocketBuffer::new(sent));
-        // Each write is a batch that the server waits for.
-        socket.set_nagle_enabled(false);
-        socket
-            .connect(self.interface.context(), server, EPHEMERAL | random)
-            .map_err(|_| Exit::NoConnection)?;
+        // How long nobody may answer, from the first segment to the last.
+        socket.set_timeout(Some(PATIENCE));
         let handle = self.sockets.add(socket);
-        self.until(|network| match network.sockets.get_mut::<tcp::Socket<'_>>(handle).state() {
-            tcp::State::Established => Some(Ok(())),
-            tcp::State::Closed => Some(Err(Exit::NoConnection)),
-            _ => None,
-        })
-        .unwrap_or(Err(Exit::NoConnection))?;
-        Ok(Socket { network: self, handle })
+        let Self { interface, device, sockets, .. } = self;
+        let mut socket =
+            TcpSocket::new(interface, *device, sockets, handle, clock::now as fn() -> _);
+        socket.connect(server, EPHEMERAL | random).map_err(|error| {
+            defmt::warn!("{}", error);
+            Exit::NoConnection
+        })?;
+        Ok(socket)
     }
 
     /// Lets frames in and out.
@@ -135,94 +136,5 @@ impl<'n> Network<'n> {
             clock::wait();
         }
         None
-    }
-}
-
-/// A connection. It blocks; [`ReadReady`] and [`WriteReady`] say when it would.
-pub struct Socket<'a, 'n> {
-    network: &'a mut Network<'n>,
-    handle: SocketHandle,
-}
-
-/// The other side broke the connection off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub struct Reset;
-
-impl core::fmt::Display for Reset {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("connection reset")
-    }
-}
-
-impl core::error::Error for Reset {}
-
-impl embedded_io::Error for Reset {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::ConnectionReset
-    }
-}
-
-impl<'n> Socket<'_, 'n> {
-    /// The socket, after what came and went.
-    fn polled(&mut self) -> &mut tcp::Socket<'n> {
-        self.network.poll();
-        self.network.sockets.get_mut(self.handle)
-    }
-
-    /// Ends it in both directions, and waits until the other side knows.
-    pub fn close(mut self) {
-        self.polled().close();
-        let Self { network, handle } = self;
-        network.until(|network| {
-            let socket = network.sockets.get_mut::<tcp::Socket<'_>>(handle);
-            matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait).then_some(())
-        });
-    }
-}
-
-impl ErrorType for Socket<'_, '_> {
-    type Error = Reset;
-}
-
-impl ReadReady for Socket<'_, '_> {
-    fn read_ready(&mut self) -> Result<bool, Reset> {
-        let socket = self.polled();
-        Ok(socket.can_recv() || !socket.may_recv())
-    }
-}
-
-impl Read for Socket<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Reset> {
-        while !self.read_ready()? {
-            clock::wait();
-        }
-        match self.polled().recv_slice(buffer) {
-            Ok(n) => Ok(n),
-            Err(tcp::RecvError::Finished) => Ok(0),
-            Err(tcp::RecvError::InvalidState) => Err(Reset),
-        }
-    }
-}
-
-impl WriteReady for Socket<'_, '_> {
-    fn write_ready(&mut self) -> Result<bool, Reset> {
-        let socket = self.polled();
-        Ok(socket.can_send() || !socket.may_send())
-    }
-}
-
-impl Write for Socket<'_, '_> {
-    fn write(&mut self, octets: &[u8]) -> Result<usize, Reset> {
-        while !self.write_ready()? {
-            clock::wait();
-        }
-        let written = self.polled().send_slice(octets).map_err(|_| Reset)?;
-        self.network.poll();
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> Result<(), Reset> {
-        self.network.poll();
-        Ok(())
     }
 }
