@@ -4,12 +4,19 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
+use embedded_hal::delay::DelayNs;
 use smoltcp::time::Instant;
 
 /// What the core runs at after a reset, in ticks per millisecond.
 const TICKS: u32 = 12_500;
 
+/// A tick, in nanoseconds.
+const TICK: u64 = 1_000_000 / TICKS as u64;
+
 static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
+
+/// The ticks that were slept.
+static ASLEEP: AtomicU32 = AtomicU32::new(0);
 
 /// Starts to count.
 pub fn start(mut timer: SYST) {
@@ -24,20 +31,39 @@ pub fn now() -> Instant {
     Instant::from_millis(MILLISECONDS.load(Ordering::Relaxed))
 }
 
+/// Sleeps until the next millisecond at most.
+pub fn wait() {
+    let before = ticks();
+    cortex_m::asm::wfi();
+    let slept = ticks().wrapping_sub(before);
+    ASLEEP.store(ASLEEP.load(Ordering::Relaxed).wrapping_add(slept), Ordering::Relaxed);
+}
+
+/// The nanoseconds since the start that were not slept.
+pub fn awake() -> u64 {
+    u64::from(ticks().wrapping_sub(ASLEEP.load(Ordering::Relaxed))) * TICK
+}
+
+/// The ticks since the start; they go round after 5 minutes.
+fn ticks() -> u32 {
+    loop {
+        let milliseconds = MILLISECONDS.load(Ordering::Relaxed);
+        let left = SYST::get_current();
+        if milliseconds == MILLISECONDS.load(Ordering::Relaxed) {
+            return milliseconds.wrapping_mul(TICKS).wrapping_add(TICKS - 1 - left);
+        }
+    }
+}
+
 #[exception]
 fn SysTick() {
     MILLISECONDS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Until the next millisecond at most.
-pub fn wait() {
-    cortex_m::asm::wfi();
-}
-
-/// Waits for the network's and TLS's sake.
+/// Waits for the adapter.
 pub struct Delay;
 
-impl embedded_hal::delay::DelayNs for Delay {
+impl DelayNs for Delay {
     fn delay_ns(&mut self, ns: u32) {
         let end = MILLISECONDS.load(Ordering::Relaxed).wrapping_add(ns.div_ceil(1_000_000));
         while (end.wrapping_sub(MILLISECONDS.load(Ordering::Relaxed)) as i32) > 0 {

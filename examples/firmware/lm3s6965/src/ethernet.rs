@@ -57,6 +57,7 @@ impl Ethernet {
                 places.next().into_iter().for_each(|place| *place = octet);
             }
         }
+        meter::RECEIVED.add(length);
         Some(length.min(FRAME))
     }
 }
@@ -100,6 +101,7 @@ impl phy::TxToken for Free<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
         let (frame, _) = self.0.split_at_mut(length.min(FRAME));
         let result = f(frame);
+        meter::SENT.add(frame.len());
         // The length without the header of 14 octets goes in front.
         let [low, high] = (frame.len().saturating_sub(14) as u16).to_le_bytes();
         let mut octets = [low, high].into_iter().chain(frame.iter().copied());

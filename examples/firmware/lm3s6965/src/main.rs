@@ -39,6 +39,7 @@ static RECORDS: ConstStaticCell<Records> = ConstStaticCell::new(Records::new());
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let exit = run().err().unwrap_or(Exit::Accepted);
+    meter::print(clock::awake());
     match exit {
         Exit::Accepted => defmt::info!("{=istr}", exit.text()),
         _ => defmt::error!("{=istr}", exit.text()),
