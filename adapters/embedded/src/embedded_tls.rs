@@ -9,7 +9,7 @@ use embedded_tls::{
     TlsVerifier,
 };
 use rand_core::CryptoRngCore;
-use rustls_pki_types::TrustAnchor;
+use rustls_pki_types::{ServerName, TrustAnchor};
 use starttls::Verification;
 
 use crate::verify::{Judge, Problem, Time};
@@ -57,6 +57,12 @@ pub enum Error {
     Certificate(Problem),
     /// The protocol or the socket below failed.
     Tls(TlsError),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Certificate(problem)
+    }
 }
 
 impl embedded_io::Error for Error {
@@ -146,12 +152,25 @@ impl<R, T> fmt::Debug for ClientTls<'_, R, T> {
     }
 }
 
+/// Who is expected, and what a client says of that: a host's name, no address (RFC 6066 §3).
+pub(crate) fn expected(name: &str) -> Result<(ServerName<'_>, Option<&str>), Problem> {
+    match ServerName::try_from(name) {
+        Ok(server @ ServerName::DnsName(_)) => Ok((server, Some(name))),
+        Ok(address) => Ok((address, None)),
+        Err(_) => Err(Problem::BadName),
+    }
+}
+
+/// What a client says of itself.
 pub(crate) fn config<'c>(
-    name: &'c str,
+    name: Option<&'c str>,
     alpn: &'c [&'c [u8]],
     fragment: Option<MaxFragmentLength>,
 ) -> TlsConfig<'c> {
-    let mut config = TlsConfig::new().with_server_name(name);
+    let mut config = TlsConfig::new();
+    if let Some(name) = name {
+        config = config.with_server_name(name);
+    }
     if !alpn.is_empty() {
         config = config.with_alpn(alpn);
     }
@@ -250,8 +269,9 @@ impl<R: CryptoRngCore, T: Time> crate::Connect for ClientTls<'_, R, T> {
         socket: S,
         alpn: Option<&'static [u8]>,
     ) -> Result<(Stream<'t, S>, Verification), Error> {
-        let config = config(self.name, alpn.as_slice(), self.fragment);
-        let mut judge = Judge::new(self.name, self.anchors, &mut self.time);
+        let (name, indication) = expected(self.name)?;
+        let config = config(indication, alpn.as_slice(), self.fragment);
+        let mut judge = Judge::new(&name, self.anchors, &mut self.time)?;
         let mut connection = TlsConnection::new(socket, self.read, self.write);
         let provider = Provider { random: &mut self.random, judge: &mut judge };
         let opened = connection.open(TlsContext::new(&config, provider));

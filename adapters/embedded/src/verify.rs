@@ -153,16 +153,16 @@ pub fn anchor<'a>(certificate: &'a CertificateDer<'a>) -> Result<TrustAnchor<'a>
     webpki::anchor_from_trusted_cert(certificate).map_err(Problem::from)
 }
 
-/// Whom a client trusts, and when.
-#[derive(Clone, Copy, Debug)]
+/// Whom a client expects and trusts, and when.
+#[derive(Clone)]
 struct Trust<'a> {
+    name: ServerName<'a>,
     anchors: &'a [TrustAnchor<'a>],
-    now: Option<u64>,
+    now: UnixTime,
 }
 
 /// The judge of one handshake.
 pub(crate) struct Judge<'j> {
-    name: &'j str,
     /// `None`: it may be anyone.
     trust: Option<Trust<'j>>,
     /// What the server has to sign, and its key, between certificate and proof.
@@ -173,18 +173,27 @@ pub(crate) struct Judge<'j> {
 
 impl<'j> Judge<'j> {
     /// Trusts whom one of `anchors` vouches for, or whomever without.
+    ///
+    /// # Errors
+    /// [`Problem::NoTime`]; nothing needs to be said then.
     pub(crate) fn new(
-        name: &'j str,
+        name: &ServerName<'j>,
         anchors: Option<&'j [TrustAnchor<'j>]>,
         time: &mut impl Time,
-    ) -> Self {
-        let trust = anchors.map(|anchors| Trust { anchors, now: time.now() });
-        Self { name, trust, claim: None, proven: false, problem: None }
+    ) -> Result<Self, Problem> {
+        let trust = match anchors {
+            Some(anchors) => {
+                let now = Duration::from_secs(time.now().ok_or(Problem::NoTime)?);
+                Some(Trust { name: name.clone(), anchors, now: UnixTime::since_unix_epoch(now) })
+            }
+            None => None,
+        };
+        Ok(Self { trust, claim: None, proven: false, problem: None })
     }
 
     /// How far the server was identified, once the handshake is over.
     pub(crate) fn verdict(&self) -> Result<Verification, Problem> {
-        match (self.trust, self.problem) {
+        match (&self.trust, self.problem) {
             (_, Some(problem)) => Err(problem),
             (None, None) => Ok(Verification::Unverified),
             // Whoever proves nothing is nobody, whatever the handshake came to.
@@ -219,9 +228,9 @@ impl TlsVerifier<Suite> for Judge<'_> {
         certificate: CertificateRef<'_>,
     ) -> Result<(), TlsError> {
         (self.proven, self.claim) = (false, None);
-        let Some(trust) = self.trust else { return Ok(()) };
-        let judgement = key_of(self.name, trust, &certificate)
-            .map(|key| self.claim = Some((transcript.clone(), key)));
+        let Some(trust) = &self.trust else { return Ok(()) };
+        let judgement =
+            key_of(trust, &certificate).map(|key| self.claim = Some((transcript.clone(), key)));
         self.judged(judgement)
     }
 
@@ -238,14 +247,8 @@ impl TlsVerifier<Suite> for Judge<'_> {
     }
 }
 
-/// The key of the server's certificate, if that is valid, for its name, and now.
-fn key_of(
-    name: &str,
-    trust: Trust<'_>,
-    certificate: &CertificateRef<'_>,
-) -> Result<[u8; KEY], Problem> {
-    let name = ServerName::try_from(name).map_err(|_| Problem::BadName)?;
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(trust.now.ok_or(Problem::NoTime)?));
+/// The key of the server's certificate, if that is valid, for the name, and now.
+fn key_of(trust: &Trust<'_>, certificate: &CertificateRef<'_>) -> Result<[u8; KEY], Problem> {
     let mut chain = certificate.entries.iter();
     let leaf = chain.next().and_then(der).ok_or(Problem::NoCertificate)?;
     let mut intermediates = [const { CertificateDer::from_slice(&[]) }; MAX_INTERMEDIATES];
@@ -259,12 +262,12 @@ fn key_of(
         &[&P256Sha256],
         trust.anchors,
         intermediates.get(..count).unwrap_or_default(),
-        now,
+        trust.now,
         KeyUsage::server_auth(),
         None,
         None,
     )?;
-    leaf.verify_is_valid_for_subject_name(&name)?;
+    leaf.verify_is_valid_for_subject_name(&trust.name)?;
     let key = PublicKey::new();
     leaf.verify_signature(&key, b"", b"")?;
     Ok(key.octets())
@@ -360,5 +363,41 @@ impl SignatureVerificationAlgorithm for PublicKey {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         alg_id::ECDSA_SHA256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge<'j>(anchors: Option<&'j [TrustAnchor<'j>]>) -> Judge<'j> {
+        let name = ServerName::try_from("mail.example.org").expect("a name");
+        Judge::new(&name, anchors, &mut || Some(1)).expect("a time")
+    }
+
+    const PROOF: CertificateVerifyRef<'_> = CertificateVerifyRef {
+        signature_scheme: SignatureScheme::EcdsaSecp256r1Sha256,
+        signature: &[],
+    };
+
+    #[test]
+    fn whoever_proves_nothing_is_nobody() {
+        assert_eq!(judge(Some(&[])).verdict(), Err(Problem::HandshakeSignature));
+        let mut silent = judge(Some(&[]));
+        assert!(silent.verify_signature(PROOF).is_err(), "a proof without a certificate");
+        assert_eq!(silent.verdict(), Err(Problem::NoCertificate));
+        let mut empty = judge(Some(&[]));
+        let nothing = CertificateRef::with_context(&[]);
+        assert!(empty.verify_certificate(&Sha256::default(), nothing).is_err());
+        assert_eq!(empty.verdict(), Err(Problem::NoCertificate));
+    }
+
+    #[test]
+    fn without_trust_nobody_is_verified() {
+        let mut lenient = judge(None);
+        let nothing = CertificateRef::with_context(&[]);
+        assert!(lenient.verify_certificate(&Sha256::default(), nothing).is_ok());
+        assert!(lenient.verify_signature(PROOF).is_ok());
+        assert_eq!(lenient.verdict(), Ok(Verification::Unverified));
     }
 }

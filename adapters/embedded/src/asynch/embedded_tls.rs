@@ -7,7 +7,7 @@ use embedded_tls::{TlsConnection, TlsContext};
 use rand_core::CryptoRngCore;
 use starttls::Verification;
 
-use crate::embedded_tls::{ClientTls, Error, Provider, Suite, config, outcome, read};
+use crate::embedded_tls::{ClientTls, Error, Provider, Suite, config, expected, outcome, read};
 use crate::verify::{Judge, Time};
 
 /// An encrypted stream, over a socket.
@@ -57,8 +57,9 @@ impl<R: CryptoRngCore, T: Time> super::Connect for ClientTls<'_, R, T> {
         socket: S,
         alpn: Option<&'static [u8]>,
     ) -> Result<(Stream<'t, S>, Verification), Error> {
-        let config = config(self.name, alpn.as_slice(), self.fragment);
-        let mut judge = Judge::new(self.name, self.anchors, &mut self.time);
+        let (name, indication) = expected(self.name)?;
+        let config = config(indication, alpn.as_slice(), self.fragment);
+        let mut judge = Judge::new(&name, self.anchors, &mut self.time)?;
         let mut connection = TlsConnection::new(socket, self.read, self.write);
         let provider = Provider { random: &mut self.random, judge: &mut judge };
         let opened = connection.open(TlsContext::new(&config, provider)).await;

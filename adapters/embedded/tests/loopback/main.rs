@@ -1,6 +1,7 @@
 //! Over real TLS: mails on the loopback interface to a server of `starttls-std`, and two stacks of
 //! smoltcp.
 
+mod certificates;
 mod common;
 mod mail;
 mod smoltcp;
