@@ -61,7 +61,8 @@ fn run() -> Result<(), Exit> {
     let device = ETHERNET.init_with(|| Ethernet::new(ADDRESS));
     let mut network = Network::start(device, sockets, ADDRESS, random.next_u64())?;
     let address = network.resolve(settings.host, QUERIES.init([None]))?;
-    defmt::info!("connecting to {=[u8; 4]}, port {=u16}", address.octets(), settings.port);
+    let [a, b, c, d] = address.octets();
+    defmt::info!("connecting to {=u8}.{=u8}.{=u8}.{=u8}:{=u16}", a, b, c, d, settings.port);
     let mut socket = network.connect(
         (address, settings.port),
         (RECEIVED.take(), SENT.take()),
