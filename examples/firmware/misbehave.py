@@ -3,9 +3,9 @@
     misbehave.py CERTIFICATE KEY HOW FILE
 
 Listens on loopback and prints "listening PORT". HOW is `no-starttls`, `454`, `plaintext` (behind the
-go-ahead), `silent` (after the greeting), `closing` (421 to MAIL), or `gone-WHERE`: the connection ends
-where the answer to WHERE is due, one of greeting EHLO STARTTLS handshake ehlo AUTH MAIL RCPT DATA body
-dot QUIT. What the client said goes to FILE, line by line: `plain ...`, `tls ...`, and `complete` for a
+go-ahead), `late` (plaintext where TLS's answer is due), `silent` (after the greeting), `closing` (421 to
+MAIL), `gone-WHERE`: the connection ends where the answer to WHERE is due, one of greeting EHLO STARTTLS
+handshake ehlo AUTH MAIL RCPT DATA body dot QUIT; or not at all, with `tls12` or `tls13` alone. What the client said goes to FILE, line by line: `plain ...`, `tls ...`, and `complete` for a
 whole message.
 """
 
@@ -77,8 +77,10 @@ class Server:
                 word = b"ehlo"
             self.reply(word)
             if word == b"STARTTLS" and self.replies[word].startswith(b"220"):
-                if self.how == "gone-handshake":
+                if self.how in ("gone-handshake", "late"):
                     self.connection.recv(1)
+                    if self.how == "late":
+                        self.connection.sendall(self.replies[b"ehlo"])
                     raise Gone
                 self.connection = context.wrap_socket(self.connection, server_side=True)
                 self.encrypted, self.unread = True, b""
@@ -94,6 +96,8 @@ class Server:
 def main(certificate, key, how, path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if how == "tls12":
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(60)
     print("listening", listener.getsockname()[1], flush=True)

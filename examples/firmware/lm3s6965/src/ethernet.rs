@@ -1,5 +1,5 @@
 //! The Ethernet controller of the Stellaris family (LM3S6965 data sheet, chapter 17), as a device for
-//! smoltcp. Polled: QEMU moves a frame whenever a register is read.
+//! smoltcp, polled. On a board its clock and its pins have to be switched on first.
 
 use core::ptr::{read_volatile, write_volatile};
 
@@ -72,7 +72,7 @@ impl phy::Device for Ethernet {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Free<'_>> {
-        (read(TRANSMIT) & ENABLE == 0).then_some(Free(&mut self.sent))
+        Some(Free(&mut self.sent))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -102,6 +102,7 @@ impl phy::TxToken for Free<'_> {
         let (frame, _) = self.0.split_at_mut(length.min(FRAME));
         let result = f(frame);
         meter::SENT.add(frame.len());
+        while read(TRANSMIT) & ENABLE != 0 {}
         // The length without the header of 14 octets goes in front.
         let [low, high] = (frame.len().saturating_sub(14) as u16).to_le_bytes();
         let mut octets = [low, high].into_iter().chain(frame.iter().copied());
