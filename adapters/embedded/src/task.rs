@@ -19,6 +19,9 @@ pub(crate) fn start_handshake(budget: &Budget, most: Option<Duration>) {
     budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
 }
 
+/// For the last words to a peer that ends the connection by a mistake or by silence.
+const FAREWELL_WAIT: Duration = Duration::from_secs(2);
+
 /// Where a task stands.
 #[derive(Debug)]
 pub(crate) enum Turn<T> {
@@ -156,7 +159,8 @@ impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
 
     fn fail(&mut self, fault: Fault) {
         let last = self.task.farewell(&mut self.buffers.output);
-        self.say(last);
+        (self.start, self.end) = (0, last.min(OUT));
+        self.budget.start(Some(FAREWELL_WAIT));
         self.outcome = Some(Err(fault));
     }
 
@@ -203,7 +207,11 @@ impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
                 self.wants_input = false;
                 self.buffers.received.received(n);
             }
-            Err(error) if !self.budget.is_over() && is_end(error.kind()) => self.ended(),
+            Err(_) if self.budget.is_over() => {
+                let error = self.task.timed_out();
+                self.fail(error.into());
+            }
+            Err(error) if is_end(error.kind()) => self.ended(),
             Err(error) => return self.failed(error),
         }
         Ok(())

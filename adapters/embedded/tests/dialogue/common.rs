@@ -1,0 +1,450 @@
+//! A socket that follows a script, a TLS that hands it through, and a clock that nobody waits for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use embedded_io::{ErrorKind, ErrorType};
+use starttls::smtp::session::Fate;
+use starttls::smtp::{Address, Envelope};
+use starttls::{Error as Rule, Verification};
+use starttls_embedded::{
+    Accept, Buffers, Connect, Error, Mailer, Receipt, Settings, Source, Stream, asynch,
+};
+
+/// What the peer does next.
+#[derive(Clone, Debug)]
+pub(crate) enum Turn {
+    /// It says this.
+    Says(Vec<u8>),
+    /// It waits for this.
+    Hears(Vec<u8>),
+    /// It thinks for so many milliseconds.
+    Thinks(u64),
+    /// It closes the connection.
+    Leaves,
+    /// It breaks the connection off.
+    Breaks,
+    /// It says nothing more.
+    Sleeps,
+}
+
+pub(crate) fn says(text: &str) -> Turn {
+    Turn::Says(text.into())
+}
+
+pub(crate) fn hears(text: &str) -> Turn {
+    Turn::Hears(text.into())
+}
+
+/// What is said in a whole connection: `TLS` is the handshake.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) script: VecDeque<Turn>,
+    /// How many octets go through at once.
+    pub(crate) chunk: usize,
+    /// All that was heard.
+    pub(crate) heard: Vec<u8>,
+    now: Rc<Cell<u64>>,
+}
+
+impl Peer {
+    pub(crate) fn new(script: &[Turn], chunk: usize) -> Self {
+        let script = script.iter().cloned().collect();
+        Self { script, chunk, heard: Vec::new(), now: Rc::default() }
+    }
+
+    pub(crate) fn clock(&self) -> Delay {
+        Delay(Rc::clone(&self.now))
+    }
+
+    /// Whether something can be read now, be it the end.
+    fn ready(&mut self) -> bool {
+        while let Some(Turn::Thinks(milliseconds)) = self.script.front_mut() {
+            // It begins to think when somebody looks.
+            let now = self.now.get();
+            if *milliseconds < 1 << 40 {
+                *milliseconds += now + (1 << 40);
+            }
+            if now + (1 << 40) < *milliseconds {
+                return false;
+            }
+            self.script.pop_front();
+        }
+        !matches!(self.script.front(), Some(Turn::Sleeps | Turn::Hears(_)))
+    }
+
+    fn hear(&mut self, octets: &[u8]) -> Result<usize, ErrorKind> {
+        let octets = &octets[..octets.len().min(self.chunk)];
+        let mut taken = 0;
+        while taken < octets.len() {
+            let rest = &octets[taken..];
+            match self.script.front_mut() {
+                Some(Turn::Hears(expected)) => {
+                    let n = rest.len().min(expected.len());
+                    assert_eq!(
+                        rest[..n].escape_ascii().to_string(),
+                        expected[..n].escape_ascii().to_string()
+                    );
+                    taken += n;
+                    expected.drain(..n);
+                    if expected.is_empty() {
+                        self.script.pop_front();
+                    }
+                }
+                Some(Turn::Breaks) if taken == 0 => return Err(ErrorKind::ConnectionReset),
+                Some(Turn::Breaks) => break,
+                // Nobody looks at it.
+                Some(Turn::Leaves | Turn::Sleeps) | None => taken = octets.len(),
+                other => panic!("{} instead of {other:?}", rest.escape_ascii()),
+            }
+        }
+        self.heard.extend_from_slice(&octets[..taken]);
+        Ok(taken)
+    }
+
+    fn say(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        assert!(self.ready(), "nobody would ever read this: {:?}", self.script.front());
+        match self.script.front_mut() {
+            Some(Turn::Says(octets)) => {
+                let n = octets.len().min(buf.len()).min(self.chunk);
+                for (place, octet) in buf.iter_mut().zip(octets.drain(..n)) {
+                    *place = octet;
+                }
+                if octets.is_empty() {
+                    self.script.pop_front();
+                }
+                Ok(n)
+            }
+            Some(Turn::Breaks) => Err(ErrorKind::ConnectionReset),
+            _ => Ok(0),
+        }
+    }
+}
+
+impl ErrorType for Peer {
+    type Error = ErrorKind;
+}
+
+impl embedded_io::Read for Peer {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        self.say(buf)
+    }
+}
+
+impl embedded_io::ReadReady for Peer {
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(self.ready())
+    }
+}
+
+impl embedded_io::Write for Peer {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.hear(buf)
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl embedded_io::WriteReady for Peer {
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(true)
+    }
+}
+
+impl embedded_io_async::Read for Peer {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        poll_fn(|_| if self.ready() { Poll::Ready(()) } else { Poll::Pending }).await;
+        self.say(buf)
+    }
+}
+
+impl embedded_io_async::Write for Peer {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.hear(buf)
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// Time passes while somebody waits, and only then.
+#[derive(Clone)]
+pub(crate) struct Delay(Rc<Cell<u64>>);
+
+impl Delay {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl embedded_hal::delay::DelayNs for Delay {
+    fn delay_ns(&mut self, ns: u32) {
+        self.0.set(self.0.get() + u64::from(ns) / 1_000_000);
+    }
+}
+
+impl embedded_hal_async::delay::DelayNs for Delay {
+    async fn delay_ns(&mut self, ns: u32) {
+        self.0.set(self.0.get() + u64::from(ns) / 1_000_000);
+    }
+}
+
+/// Says `TLS` and hears `TLS`.
+pub(crate) struct Through {
+    pub(crate) verification: Verification,
+    pub(crate) log: RefCell<Vec<Option<&'static [u8]>>>,
+}
+
+impl Through {
+    pub(crate) fn verified() -> Self {
+        Self { verification: Verification::Verified, log: RefCell::default() }
+    }
+}
+
+pub(crate) struct Passed<S>(S);
+
+/// Why the handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed(pub(crate) ErrorKind);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl embedded_io::Error for Failed {
+    fn kind(&self) -> ErrorKind {
+        self.0
+    }
+}
+
+fn failed(error: impl embedded_io::Error) -> Failed {
+    Failed(error.kind())
+}
+
+fn hello(read: usize, octets: &[u8]) -> Result<(), Failed> {
+    match (read, octets) {
+        (0, _) => Err(Failed(ErrorKind::ConnectionAborted)),
+        (_, b"T" | b"L" | b"S") => Ok(()),
+        _ => Err(Failed(ErrorKind::InvalidData)),
+    }
+}
+
+impl<S: ErrorType> ErrorType for Passed<S> {
+    type Error = Failed;
+}
+
+impl<S: embedded_io::Read> embedded_io::Read for Passed<S> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Failed> {
+        self.0.read(buf).map_err(failed)
+    }
+}
+
+impl<S: embedded_io::Write> embedded_io::Write for Passed<S> {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Failed> {
+        self.0.write(buf).map_err(failed)
+    }
+
+    fn flush(&mut self) -> Result<(), Failed> {
+        self.0.flush().map_err(failed)
+    }
+}
+
+impl<S: embedded_io_async::Read> embedded_io_async::Read for Passed<S> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Failed> {
+        self.0.read(buf).await.map_err(failed)
+    }
+}
+
+impl<S: embedded_io_async::Write> embedded_io_async::Write for Passed<S> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, Failed> {
+        self.0.write(buf).await.map_err(failed)
+    }
+
+    async fn flush(&mut self) -> Result<(), Failed> {
+        self.0.flush().await.map_err(failed)
+    }
+}
+
+impl<S: embedded_io::Read + embedded_io::Write> Stream for Passed<S> {
+    fn close(mut self) -> Result<(), Failed> {
+        self.0.write_all(b"BYE").map_err(failed)
+    }
+}
+
+impl<S: embedded_io_async::Read + embedded_io_async::Write> asynch::Stream for Passed<S> {
+    async fn close(mut self) -> Result<(), Failed> {
+        self.0.write_all(b"BYE").await.map_err(failed)
+    }
+}
+
+impl Connect for Through {
+    type Error = Failed;
+    type Stream<'t, S: embedded_io::Read + embedded_io::Write + 't> = Passed<S>;
+
+    fn connect<'t, S: embedded_io::Read + embedded_io::Write + 't>(
+        &'t mut self,
+        mut socket: S,
+        alpn: Option<&'static [u8]>,
+    ) -> Result<(Passed<S>, Verification), Failed> {
+        self.log.borrow_mut().push(alpn);
+        socket.write_all(b"TLS").map_err(failed)?;
+        for _ in 0..3 {
+            let mut octet = [0];
+            hello(socket.read(&mut octet).map_err(failed)?, &octet)?;
+        }
+        Ok((Passed(socket), self.verification))
+    }
+}
+
+impl asynch::Connect for Through {
+    type Error = Failed;
+    type Stream<'t, S: embedded_io_async::Read + embedded_io_async::Write + 't> = Passed<S>;
+
+    async fn connect<'t, S: embedded_io_async::Read + embedded_io_async::Write + 't>(
+        &'t mut self,
+        mut socket: S,
+        alpn: Option<&'static [u8]>,
+    ) -> Result<(Passed<S>, Verification), Failed> {
+        self.log.borrow_mut().push(alpn);
+        socket.write_all(b"TLS").await.map_err(failed)?;
+        for _ in 0..3 {
+            let mut octet = [0];
+            hello(socket.read(&mut octet).await.map_err(failed)?, &octet)?;
+        }
+        Ok((Passed(socket), self.verification))
+    }
+}
+
+impl Accept for Through {
+    type Error = Failed;
+    type Stream<'t, S: embedded_io::Read + embedded_io::Write + 't> = Passed<S>;
+
+    fn accept<'t, S: embedded_io::Read + embedded_io::Write + 't>(
+        &'t mut self,
+        mut socket: S,
+        early: &[u8],
+    ) -> Result<Passed<S>, Failed> {
+        socket.write_all(early).map_err(failed)?;
+        Ok(Passed(socket))
+    }
+}
+
+impl asynch::Accept for Through {
+    type Error = Failed;
+    type Stream<'t, S: embedded_io_async::Read + embedded_io_async::Write + 't> = Passed<S>;
+
+    async fn accept<'t, S: embedded_io_async::Read + embedded_io_async::Write + 't>(
+        &'t mut self,
+        mut socket: S,
+        early: &[u8],
+    ) -> Result<Passed<S>, Failed> {
+        socket.write_all(early).await.map_err(failed)?;
+        Ok(Passed(socket))
+    }
+}
+
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+}
+
+pub(crate) const CHUNKS: [usize; 3] = [1, 7, usize::MAX];
+
+pub(crate) const FROM: Address<'_> = address("sensor@example.org");
+
+pub(crate) const fn address(text: &str) -> Address<'_> {
+    match Address::new(text) {
+        Ok(address) => address,
+        Err(_) => panic!("not an address"),
+    }
+}
+
+pub(crate) const fn envelope<'a>(to: &'a [Address<'a>]) -> Envelope<'a> {
+    match Envelope::new(Some(FROM), to) {
+        Ok(envelope) => envelope,
+        Err(_) => panic!("no recipients"),
+    }
+}
+
+pub(crate) type Outcome = Result<Receipt, Error<ErrorKind, Failed>>;
+
+/// What a mail came to: the outcome, the fate, all that was said, and how long it took.
+pub(crate) type Played = (Outcome, Fate, String, u64);
+
+/// Sends one mail by the script, every way, and says what came of it: the same each time.
+pub(crate) fn play<const OUT: usize, M: Source>(
+    script: &[Turn],
+    settings: Settings<'_>,
+    to: &[Address<'_>],
+    message: impl Fn() -> M,
+) -> Played {
+    let mut played: Option<Played> = None;
+    for chunk in CHUNKS {
+        for asynchronous in [false, true] {
+            let mut peer = Peer::new(script, chunk);
+            let clock = peer.clock();
+            let mut tls = Through::verified();
+            let mut buffers = Buffers::<512, OUT>::new();
+            let mut mailer =
+                Mailer::new(&mut peer, &mut tls, &mut buffers, clock.clone()).with(settings);
+            let outcome = if asynchronous {
+                block_on(mailer.send_async(&envelope(to), message()))
+            } else {
+                mailer.send(&envelope(to), message())
+            };
+            let fate = mailer.fate();
+            let now = (outcome, fate, peer.heard.escape_ascii().to_string(), clock.now());
+            match &played {
+                Some(before) => {
+                    assert_eq!(
+                        (&now.0, now.1, &now.2),
+                        (&before.0, before.1, &before.2),
+                        "{chunk} {asynchronous}"
+                    );
+                    // Ticks are longer on one side, and each counts as a whole.
+                    assert!(now.3.abs_diff(before.3) <= 1000, "{} {}", now.3, before.3);
+                }
+                None => played = Some(now),
+            }
+        }
+    }
+    played.expect("played")
+}
+
+pub(crate) fn rule(outcome: &Outcome) -> Option<Rule> {
+    outcome.as_ref().err().and_then(Error::protocol)
+}
+
+/// Sends one mail with the default settings, and says what was heard.
+pub(crate) fn send<const OUT: usize>(
+    mut peer: Peer,
+    mut tls: Through,
+    asynchronous: bool,
+) -> (Outcome, Fate, String) {
+    let clock = peer.clock();
+    let mut buffers = Buffers::<512, OUT>::new();
+    let mut mailer = Mailer::new(&mut peer, &mut tls, &mut buffers, clock);
+    let (to, message) = ([address("you@example.org")], &b"a\r\n"[..]);
+    let outcome = if asynchronous {
+        block_on(mailer.send_async(&envelope(&to), message))
+    } else {
+        mailer.send(&envelope(&to), message)
+    };
+    let fate = mailer.fate();
+    (outcome, fate, peer.heard.escape_ascii().to_string())
+}

@@ -1,0 +1,122 @@
+//! The upgrade alone, in both roles.
+
+use embedded_io::Read;
+use starttls::smtp::{Client, Domain, Server};
+use starttls::{Error as Rule, Policy, Tls, lmtp, server};
+use starttls_embedded::{Buffers, Error, Timer, Upgraded, accept, asynch, upgrade};
+
+use crate::common::{CHUNKS, Failed, Peer, Through, Turn, block_on, hears, says};
+
+type Outcome = Result<Tls, Error<embedded_io::ErrorKind, Failed>>;
+
+fn accepts(script: &[Turn], chunk: usize, policy: Policy, asynchronous: bool) -> (Outcome, String) {
+    let mut peer = Peer::new(script, chunk);
+    let mut timer = Timer::new(peer.clock());
+    let config = server::Config { policy, ..server::Config::default() };
+    let server = Server::new(Domain::LOCALHOST, config);
+    let mut tls = Through::verified();
+    let mut buffers = Buffers::<1200, 600>::new();
+    let outcome = if asynchronous {
+        block_on(asynch::accept(&mut peer, server, &mut tls, &mut buffers, &mut timer))
+            .map(|upgraded| upgraded.tls)
+    } else {
+        accept(&mut peer, server, &mut tls, &mut buffers, &mut timer).map(|upgraded| upgraded.tls)
+    };
+    (outcome, peer.heard.escape_ascii().to_string())
+}
+
+fn client_of(rest: &[Turn]) -> Vec<Turn> {
+    let mut script = vec![
+        hears("220 [127.0.0.1] ESMTP\r\n"),
+        says("EHLO client\r\n"),
+        hears(
+            "250-[127.0.0.1]\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-STARTTLS\r\n\
+             250 ENHANCEDSTATUSCODES\r\n",
+        ),
+    ];
+    script.extend_from_slice(rest);
+    script
+}
+
+#[test]
+fn a_server_goes_along() {
+    let script = client_of(&[says("STARTTLS\r\n"), hears("220 2.0.0 Ready to start TLS\r\n")]);
+    for chunk in CHUNKS {
+        for asynchronous in [false, true] {
+            let (outcome, heard) = accepts(&script, chunk, Policy::Required, asynchronous);
+            assert_eq!(outcome.map(|tls| tls.is_implicit()), Ok(false), "{heard}");
+        }
+    }
+    // What a client says of TLS without waiting goes to TLS, in one piece or cut by the socket.
+    let early = client_of(&[
+        says("STARTTLS\r\n\x16\x03"),
+        hears("220 2.0.0 Ready to start TLS\r\n\x16\x03"),
+    ]);
+    for asynchronous in [false, true] {
+        let (outcome, _) = accepts(&early, usize::MAX, Policy::Required, asynchronous);
+        assert!(outcome.is_ok());
+    }
+}
+
+#[test]
+fn a_server_that_is_left_or_attacked() {
+    let bye = [says("QUIT\r\n"), hears("221 2.0.0 Goodbye\r\n")];
+    let plain = [says("MAIL FROM:<a@b>\r\n")];
+    let injected =
+        [says("STARTTLS\r\nMAIL FROM:<a@b>\r\n"), hears("220 2.0.0 Ready to start TLS\r\n")];
+    for asynchronous in [false, true] {
+        for (script, policy, expected) in [
+            (client_of(&bye), Policy::Required, Rule::Closed),
+            (client_of(&plain), Policy::Opportunistic, Rule::Closed),
+            (client_of(&injected), Policy::Required, Rule::PlaintextAfterGoAhead { unread: 17 }),
+            (client_of(&[Turn::Leaves]), Policy::Required, Rule::Closed),
+        ] {
+            let (outcome, heard) = accepts(&script, usize::MAX, policy, asynchronous);
+            assert_eq!(outcome, Err(Error::Protocol(expected)), "{heard}");
+        }
+        // Its last words are heard.
+        let script = client_of(&[says("NOOP\n"), hears("500 5.5.2 "), Turn::Leaves]);
+        let (outcome, heard) = accepts(&script, usize::MAX, Policy::Required, asynchronous);
+        assert_eq!(outcome, Err(Error::Protocol(Rule::BareLf)), "{heard}");
+        let script = client_of(&[Turn::Sleeps]);
+        let (outcome, heard) = accepts(&script, usize::MAX, Policy::Required, asynchronous);
+        assert_eq!(outcome, Err(Error::Protocol(Rule::TimedOut)));
+        assert!(heard.contains("421"), "{heard}");
+    }
+}
+
+#[test]
+fn a_client_goes_on_as_it_likes() {
+    let script = [
+        says("220 mx\r\n"),
+        hears("LHLO [127.0.0.1]\r\n"),
+        says("250-mx\r\n250 STARTTLS\r\n"),
+        hears("STARTTLS\r\n"),
+        says("220 go\r\n"),
+        hears("TLS"),
+        says("TLS"),
+        says("anything"),
+        Turn::Sleeps,
+    ];
+    for chunk in CHUNKS {
+        let mut peer = Peer::new(&script, chunk);
+        let mut timer = Timer::new(peer.clock());
+        let client = lmtp::Client::new(Domain::LOCALHOST, Policy::Required);
+        let (mut tls, mut buffers) = (Through::verified(), Buffers::<512, 64>::new());
+        let Upgraded { mut stream, budget, .. } =
+            upgrade(&mut peer, client, &mut tls, &mut buffers, &mut timer).expect("TLS");
+        let mut octets = [0; 8];
+        stream.read_exact(&mut octets).expect("octets");
+        assert_eq!((&octets, budget.left()), (b"anything", None));
+        // The limit is the caller's from here on.
+        budget.start(Some(std::time::Duration::from_secs(2)));
+        assert_eq!(stream.read(&mut octets), Err(Failed(embedded_io::ErrorKind::TimedOut)));
+    }
+    let mut peer = Peer::new(&script[..4], 1);
+    let mut timer = Timer::new(peer.clock());
+    let client = Client::new(Domain::LOCALHOST, Policy::Required);
+    let (mut tls, mut buffers) = (Through::verified(), Buffers::<512, 17>::new());
+    let failed = upgrade(&mut peer, client, &mut tls, &mut buffers, &mut timer);
+    let needed = Rule::OutputTooSmall { needed: 18 };
+    assert_eq!(failed.err(), Some(Error::Protocol(needed)));
+}
