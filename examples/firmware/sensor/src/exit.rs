@@ -26,7 +26,7 @@ pub enum Exit {
     Violation = 23,
     /// The connection ended too early; nothing of the mail can have arrived.
     Closed = 24,
-    /// The connection ended while the server's answer to the whole mail was awaited: it may have arrived.
+    /// The connection ended before the server's answer to the whole mail: it may have arrived.
     InDoubt = 25,
     /// The server took too long.
     TimedOut = 26,

@@ -12,7 +12,7 @@ use starttls::smtp::Credentials;
 /// | `user`, `password` | the login |
 /// | `from`, `to` | the addresses |
 /// | `time` | seconds since 1970, instead of the clock's; optional |
-/// | `patience` | how many seconds to wait for the server each time, instead of what is reasonable; optional |
+/// | `patience` | seconds to wait for the server each time, not what is reasonable; optional |
 #[derive(Clone, Copy)]
 pub struct Settings<'s> {
     /// Where the server is: an IPv4 address or a name.
