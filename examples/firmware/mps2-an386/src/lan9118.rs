@@ -138,7 +138,7 @@ pub struct Received;
 impl RxToken for Received {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, read: F) -> R {
         let length = ((RX_STATUS.read() >> 16) & 0x3fff) as usize;
-        meter::RECEIVED.add(length);
+        meter::RECEIVED.add(length.saturating_sub(CHECKSUM));
         let mut words = [[0; 4]; (FRAME + CHECKSUM).div_ceil(4)];
         let mut rest = words.iter_mut();
         for _ in 0..length.div_ceil(4) {
@@ -161,7 +161,7 @@ impl TxToken for Room {
         let mut words = [[0; 4]; FRAME.div_ceil(4)];
         let length = length.min(FRAME);
         let result = write(words.as_flattened_mut().get_mut(..length).unwrap_or_default());
-        meter::SENT.add(length + CHECKSUM);
+        meter::SENT.add(length);
         // First and last segment in one; and the length again, of the whole frame.
         TX_DATA.write((1 << 13) | (1 << 12) | length as u32);
         TX_DATA.write(length as u32);

@@ -17,13 +17,14 @@ mod tls;
 
 use core::net::Ipv4Addr;
 
+use defmt::Display2Format;
 use embassy_executor::Spawner;
 use embassy_net::dns::DnsQueryType;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, IpAddress, Runner, Stack, StackResources};
 use embassy_time::{Duration, WithTimeout as _};
 use lan9118::Lan9118;
-use sensor::{Exit, Report, Settings};
+use sensor::{Exit, Settings};
 use static_cell::StaticCell;
 
 /// The sockets: for DHCP, for DNS, for the mail.
@@ -64,8 +65,7 @@ async fn run(spawner: Spawner) -> Result<(), Exit> {
         Exit::Settings
     })?;
     let now = settings.time.unwrap_or_else(emulator::now);
-    let report = Report::new(&settings, now).map_err(|_| Exit::Settings)?;
-    let tls = tls::client(settings.ca, now).map_err(|error| post::explain(&error.into()))?;
+    let tls = tls::client(&settings, now)?;
 
     let resources = RESOURCES.init(StackResources::new());
     let config = Config::dhcpv4(Default::default());
@@ -79,9 +79,10 @@ async fn run(spawner: Spawner) -> Result<(), Exit> {
     let mut socket = TcpSocket::new(stack, &mut received, &mut to_send);
     // Each write is a whole thought, and Nagle's algorithm would hold it back.
     socket.set_nagle_enabled(false);
+    defmt::info!("connecting to {}, port {=u16}", Display2Format(&address), settings.port);
     let connect = socket.connect((address, settings.port)).with_timeout(PATIENCE);
     connect.await.ok().and_then(Result::ok).ok_or(Exit::NoConnection)?;
-    let sent = post::send(&mut socket, &tls, &settings, &report).await;
+    let sent = post::send(&settings, &mut socket, tls, now).await;
     socket.close();
     let _ = socket.flush().with_timeout(PATIENCE).await;
     sent
