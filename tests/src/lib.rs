@@ -13,6 +13,7 @@ pub mod subject;
 pub mod table;
 
 use starttls::smtp::Domain;
+use starttls::{imap, irc, sieve};
 
 /// The name of every client in the tables.
 pub const CLIENT: Domain<'static> = name("client.example.org");
@@ -25,6 +26,26 @@ const fn name(name: &'static str) -> Domain<'static> {
         Ok(name) => name,
         Err(_) => panic!("a valid name"),
     }
+}
+
+/// What the tags of every IMAP client in the tables begin with: `BCDEFGHI`.
+pub const TAG: imap::Tag = imap::Tag::new(0x1234_5678);
+
+/// What every ManageSieve server in the tables says of itself.
+#[must_use]
+pub fn capabilities() -> sieve::Capabilities<'static> {
+    let text = |text| sieve::Text::new(text).expect("a text");
+    sieve::Capabilities {
+        implementation: text("Example"),
+        sieve: text("fileinto vacation"),
+        sasl: text("PLAIN"),
+    }
+}
+
+/// The name of every IRC server in the tables.
+#[must_use]
+pub fn irc_name() -> irc::Name<'static> {
+    irc::Name::new("irc.example.org").expect("a name")
 }
 
 /// Octets for people.

@@ -232,6 +232,20 @@ pub enum Protocol {
     Smtp,
     /// RFC 2033.
     Lmtp,
+    /// RFC 9051.
+    Imap,
+    /// RFC 1939.
+    Pop3,
+    /// RFC 959.
+    Ftp,
+    /// RFC 3977.
+    Nntp,
+    /// RFC 5804.
+    Sieve,
+    /// RFC 1459.
+    Irc,
+    /// RFC 9271.
+    Nut,
 }
 
 /// Who is tested.
@@ -376,7 +390,7 @@ mod tests {
         ] {
             assert!(parse(&format!("{ROW}\n{more}\n")).is_err(), "{more}");
         }
-        for (known, unknown) in [("smtp", "imap"), ("client", "proxy"), ("turns", "turn")] {
+        for (known, unknown) in [("smtp", "gopher"), ("client", "proxy"), ("turns", "turn")] {
             assert!(parse(&ROW.replace(known, unknown)).is_err(), "{unknown}");
         }
     }

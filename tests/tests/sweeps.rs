@@ -93,8 +93,8 @@ fn with_trouble(code: u16, success: u16, yes: &str, not_now: &str, no: &str) -> 
 
 fn hello(protocol: Protocol) -> &'static str {
     match protocol {
-        Protocol::Smtp => "EHLO",
         Protocol::Lmtp => "LHLO",
+        _ => "EHLO",
     }
 }
 
@@ -112,8 +112,8 @@ fn only_220_250_220_leads_to_tls() {
             };
             let no = match (policy, protocol) {
                 (Demand::Required, _) => "error NotOffered",
-                (_, Protocol::Smtp) => "HELO",
                 (_, Protocol::Lmtp) => "plaintext",
+                _ => "HELO",
             };
             sweep(capabilities, |code| with_trouble(code, 250, "STARTTLS", "error Refused", no));
 

@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::MAX_LINE;
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+use crate::wire::{Line, Lines, Writer, is_http_request, look_up, split_word};
 
 /// The NNTP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -81,9 +81,7 @@ impl Grammar for ServerGrammar {
         let (verb, argument) = split_word(line);
         match look_up(&VERBS, verb) {
             // HEAD and POST are NNTP's, too.
-            _ if is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/") => {
-                Command::Foreign
-            }
+            _ if is_http_request(verb, argument) => Command::Foreign,
             Some(Command::Harmless(Reply::Reader)) if !argument.eq_ignore_ascii_case(b"READER") => {
                 Command::Fault(Reply::BadArguments)
             }

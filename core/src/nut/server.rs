@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::MAX_LINE;
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{LfLines, Line, Writer, is_http, look_up, split_word};
+use crate::wire::{LfLines, Line, Writer, is_http_request, look_up, split_word};
 
 /// The NUT server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -73,7 +73,8 @@ impl Grammar for ServerGrammar {
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
         match look_up(&VERBS, verb) {
-            None if is_http(verb) => Command::Foreign,
+            // GET is NUT's, too.
+            _ if is_http_request(verb, argument) => Command::Foreign,
             Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
                 if !argument.is_empty() =>
             {

@@ -45,6 +45,11 @@ pub(crate) fn is_http(verb: &[u8]) -> bool {
     METHODS.iter().any(|method| method.eq_ignore_ascii_case(verb))
 }
 
+/// Whether a line is a request of HTTP, where the protocol itself has verbs like HTTP's.
+pub(crate) fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
+    is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/")
+}
+
 /// A copy of something that the peer said, of at most `N` octets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept<const N: usize> {

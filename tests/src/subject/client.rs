@@ -1,33 +1,23 @@
-use starttls::client::Event;
-use starttls::smtp::{self, ClientGrammar, Dialect};
+use starttls::client::{Event, Grammar};
+use starttls::smtp;
 use starttls::{Client, Error, Machine, Plaintext, Policy, Step, Tls, Verification};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step};
 use crate::CLIENT;
-use crate::table::{Handshake, Row};
+use crate::table::Handshake;
 
 /// A client on its way to TLS.
-#[derive(Debug)]
-pub struct Upgrading<D: Dialect> {
-    client: Client<ClientGrammar<'static, D>>,
-}
+#[expect(missing_debug_implementations, reason = "grammars need not be shown")]
+pub struct Upgrading<G: Grammar>(pub Client<G>);
 
-impl<D: Dialect> Upgrading<D> {
-    /// The client of a row.
-    #[must_use]
-    pub fn new(row: &Row) -> Self {
-        Self { client: Client::<ClientGrammar<'static, D>>::new(CLIENT, row.policy.into()) }
-    }
-}
-
-impl<D: Dialect> Subject for Upgrading<D> {
+impl<G: Grammar> Subject for Upgrading<G> {
     fn waits(&mut self) -> bool {
-        self.client.wait().is_some()
+        self.0.wait().is_some()
     }
 
     fn step(&mut self, input: &mut &[u8], room: Room, log: &mut Log) -> Next {
         let mut output = [0; OUTPUT];
-        match step(&mut self.client, input, &mut output, room) {
+        match step(&mut self.0, input, &mut output, room) {
             Ok(Step::Read) => Next::Read,
             Ok(Step::Write(n)) => {
                 log.out.extend(&output[..n]);
@@ -51,11 +41,11 @@ impl<D: Dialect> Subject for Upgrading<D> {
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
-        self.client.end_of_input()
+        self.0.end_of_input()
     }
 
     fn timed_out(&mut self) -> Error {
-        self.client.timed_out()
+        self.0.timed_out()
     }
 
     /// Nothing can be called out of order but what takes the client away, and `step` at its end.
@@ -65,7 +55,7 @@ impl<D: Dialect> Subject for Upgrading<D> {
         }
         let mut output = [0x55; OUTPUT];
         let mut input = &b"220 once more\r\n"[..];
-        let stepped = self.client.step(&mut input, &mut output).map(drop);
+        let stepped = self.0.step(&mut input, &mut output).map(drop);
         assert_eq!((input.len(), output), (15, [0x55; OUTPUT]), "a finished client moves");
         vec![stepped]
     }
@@ -75,7 +65,7 @@ impl<D: Dialect> Subject for Upgrading<D> {
         unread: &[u8],
         tls: Handshake,
     ) -> Result<(Option<Tls>, Vec<u8>), Error> {
-        let upgrade = self.client.into_upgrade(unread)?;
+        let upgrade = self.0.into_upgrade(unread)?;
         let tls = match tls {
             Handshake::Fails => None,
             other => Some(upgrade.established(other.into())?),
@@ -84,7 +74,7 @@ impl<D: Dialect> Subject for Upgrading<D> {
     }
 
     fn into_plaintext(self: Box<Self>, unread: &[u8]) -> Result<Plaintext, Error> {
-        self.client.into_plaintext(unread)
+        self.0.into_plaintext(unread)
     }
 }
 

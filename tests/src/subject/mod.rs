@@ -5,11 +5,14 @@ mod receiver;
 mod server;
 mod session;
 
-use starttls::lmtp::Lmtp;
-use starttls::smtp::Smtp;
-use starttls::{Error, Machine, Plaintext, Step, Tls};
+use starttls::lmtp::{self, Lmtp};
+use starttls::smtp::{self, Smtp};
+use starttls::{
+    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, nntp, nut, pop3, sieve,
+};
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
+use crate::{CLIENT, SERVER, TAG};
 
 pub use client::Upgrading;
 pub use receiver::Receiving;
@@ -123,11 +126,40 @@ pub trait Subject {
 /// The machine that brings a row to TLS.
 #[must_use]
 pub fn upgrading(row: &Row) -> Box<dyn Subject> {
-    match (row.role, row.protocol) {
-        (Role::Client, Protocol::Smtp) => Box::new(Upgrading::<Smtp>::new(row)),
-        (Role::Client, Protocol::Lmtp) => Box::new(Upgrading::<Lmtp>::new(row)),
-        (Role::Server, Protocol::Smtp) => Box::new(Serving::<Smtp>::new(row)),
-        (Role::Server, Protocol::Lmtp) => Box::new(Serving::<Lmtp>::new(row)),
+    match row.role {
+        Role::Client => client(row.protocol, row.policy.into()),
+        Role::Server => server(row),
+    }
+}
+
+fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
+    match protocol {
+        Protocol::Smtp => Box::new(Upgrading(smtp::Client::new(CLIENT, policy))),
+        Protocol::Lmtp => Box::new(Upgrading(lmtp::Client::new(CLIENT, policy))),
+        Protocol::Imap => Box::new(Upgrading(imap::Client::new(TAG, policy))),
+        Protocol::Pop3 => Box::new(Upgrading(pop3::Client::new(policy))),
+        Protocol::Ftp => Box::new(Upgrading(ftp::Client::new(policy))),
+        Protocol::Nntp => Box::new(Upgrading(nntp::Client::new(policy))),
+        Protocol::Sieve => Box::new(Upgrading(sieve::Client::new(policy))),
+        Protocol::Irc => Box::new(Upgrading(irc::Client::new(policy))),
+        Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
+    }
+}
+
+fn server(row: &Row) -> Box<dyn Subject> {
+    let config = server::config(row);
+    match row.protocol {
+        Protocol::Smtp => Box::new(Serving::new(smtp::Server::new(SERVER, config), row)),
+        Protocol::Lmtp => Box::new(Serving::new(lmtp::Server::new(SERVER, config), row)),
+        Protocol::Imap => Box::new(Serving::new(imap::Server::new(config), row)),
+        Protocol::Pop3 => Box::new(Serving::new(pop3::Server::new(config), row)),
+        Protocol::Ftp => Box::new(Serving::new(ftp::Server::new(config), row)),
+        Protocol::Nntp => Box::new(Serving::new(nntp::Server::new(config), row)),
+        Protocol::Sieve => {
+            Box::new(Serving::new(sieve::Server::new(crate::capabilities(), config), row))
+        }
+        Protocol::Irc => Box::new(Serving::new(irc::Server::new(crate::irc_name(), config), row)),
+        Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
     }
 }
 
@@ -159,6 +191,7 @@ pub fn mailing(row: &Row, mail: &Mail, way: Way) -> Box<dyn Subject> {
         (Role::Server, Protocol::Lmtp, Way::Plaintext(plaintext)) => {
             Box::new(Receiving::<Plaintext, Lmtp>::new(plaintext, row, mail))
         }
+        (_, protocol, _) => panic!("{}: {protocol:?} has no mail of its own", row.id),
     }
 }
 
@@ -197,6 +230,7 @@ fn step<'i, M: Machine>(
     let before = *input;
     match machine.step(input, &mut []) {
         Err(too_small @ Error::OutputTooSmall { needed }) => {
+            assert!(needed <= M::MAX_OUTPUT, "it writes more than it says: {needed}");
             let again = machine.step(input, &mut output[..needed - 1]);
             assert!(matches!(again, Err(error) if error == too_small), "one octet too few");
             assert_eq!(*input, before, "a write consumes input");

@@ -1,5 +1,5 @@
-use starttls::server::{Config, Event};
-use starttls::smtp::{self, Dialect, ServerGrammar};
+use starttls::server::{Config, Event, Grammar};
+use starttls::smtp;
 use starttls::wire::Line;
 use starttls::{Error, Machine, Plaintext, Policy, Server, Step, Tls};
 
@@ -8,24 +8,26 @@ use crate::SERVER;
 use crate::table::{Handshake, Row};
 
 /// A server on its way to TLS, and an application that decides as the row says.
-#[derive(Debug)]
-pub struct Serving<D: Dialect> {
-    server: Server<ServerGrammar<'static, D>>,
+#[expect(missing_debug_implementations, reason = "grammars need not be shown")]
+pub struct Serving<G: Grammar> {
+    server: Server<G>,
     decide: std::vec::IntoIter<String>,
 }
 
-impl<D: Dialect> Serving<D> {
+/// What the server of a row demands and puts up with.
+pub(super) fn config(row: &Row) -> Config {
+    let mut config = Config::default();
+    config.policy = row.policy.into();
+    config.available = row.available;
+    config.max_errors = row.max_errors.unwrap_or(config.max_errors);
+    config
+}
+
+impl<G: Grammar> Serving<G> {
     /// The server of a row.
     #[must_use]
-    pub fn new(row: &Row) -> Self {
-        let mut config = Config::default();
-        config.policy = row.policy.into();
-        config.available = row.available;
-        config.max_errors = row.max_errors.unwrap_or(config.max_errors);
-        Self {
-            server: Server::<ServerGrammar<'static, D>>::new(SERVER, config),
-            decide: row.decide.clone().into_iter(),
-        }
+    pub fn new(server: Server<G>, row: &Row) -> Self {
+        Self { server, decide: row.decide.clone().into_iter() }
     }
 
     fn decide_upgrade(&mut self) {
@@ -53,7 +55,7 @@ impl<D: Dialect> Serving<D> {
     }
 }
 
-impl<D: Dialect> Subject for Serving<D> {
+impl<G: Grammar> Subject for Serving<G> {
     fn waits(&mut self) -> bool {
         self.server.wait().is_some()
     }
