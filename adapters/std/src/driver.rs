@@ -34,8 +34,14 @@ pub trait Observer {
     }
 
     /// These octets were received and consumed: one line, or a piece of a message. On a server they
-    /// are whatever clients say, passwords included where they try one.
+    /// are whatever clients say; inside TLS, or where the protocol goes on without, passwords included.
     fn received(&mut self, octets: &[u8]) {
+        let _ = octets;
+    }
+
+    /// So many octets were received and consumed on the way to TLS that carry a credential, which a
+    /// client should not have said there.
+    fn credential(&mut self, octets: usize) {
         let _ = octets;
     }
 
@@ -149,6 +155,16 @@ impl<'o, S: Socket> Driver<'o, S> {
     pub fn run<M: Machine, T>(
         &mut self,
         machine: &mut M,
+        on_event: impl FnMut(&mut M, M::Event<'_>, &mut Vec<u8>) -> Result<ControlFlow<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.run_discreetly(machine, |_| false, on_event)
+    }
+
+    /// The same, where an event tells whether its octets carry a credential.
+    pub(crate) fn run_discreetly<M: Machine, T>(
+        &mut self,
+        machine: &mut M,
+        is_secret: impl Fn(M::Event<'_>) -> bool,
         mut on_event: impl FnMut(&mut M, M::Event<'_>, &mut Vec<u8>) -> Result<ControlFlow<T>, Error>,
     ) -> Result<Option<T>, Error> {
         const { assert!(M::MAX_INPUT <= BUFFER) };
@@ -164,7 +180,14 @@ impl<'o, S: Socket> Driver<'o, S> {
                 let consumed = &filled[..filled.len() - unread];
                 self.said.clear();
                 self.said.extend_from_slice(&consumed[..consumed.len().min(512)]);
-                self.observer.received(consumed);
+                match step {
+                    Ok(Step::Event(event))
+                        if is_secret(event) && !consumed.trim_ascii().is_empty() =>
+                    {
+                        self.observer.credential(consumed.len());
+                    }
+                    _ => self.observer.received(consumed),
+                }
             }
             let ended = match step {
                 Ok(Step::Event(event)) => {

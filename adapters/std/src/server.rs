@@ -61,7 +61,8 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
         Quit,
     }
     driver.never_quote();
-    let end = driver.run(&mut server, |server, event, _| {
+    let is_secret = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
+    let end = driver.run_discreetly(&mut server, is_secret, |server, event, _| {
         Ok(match event {
             Event::UpgradeRequested => {
                 server.accept()?;

@@ -5,4 +5,5 @@ mod common;
 mod connection;
 mod halves;
 mod mail;
+mod protocols;
 mod submission;

@@ -1,0 +1,104 @@
+//! Every protocol to TLS, in both roles, by the same two calls.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use starttls::server::{Config, Grammar};
+use starttls::{Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, sieve};
+use starttls_std::{Driver, Observer, accept, accept_or_plaintext, connect, upgrade};
+
+use crate::common::{Identity, listen, quick, read_to};
+
+const IRC_NAME: irc::Name<'static> = match irc::Name::new("irc.example.org") {
+    Ok(name) => name,
+    Err(_) => panic!(),
+};
+
+fn meet<C: client::Grammar, S: Grammar + 'static>(client: Client<C>, server: Server<S>)
+where
+    Server<S>: Send,
+{
+    let identity = Identity::new();
+    let mut tls = ServerConfig::clone(&identity.server);
+    tls.alpn_protocols.extend(C::PROTOCOL.alpn.map(<[u8]>::to_vec));
+    let tls = Arc::new(tls);
+    let (port, thread) = listen(move |stream| {
+        let mut stream = accept(stream, server, &tls).expect("accepted");
+        stream.write_all(b"pong\n").expect("written");
+        read_to(&mut stream, b"\n").expect("a line")
+    });
+    let stream = connect(("localhost", port), &quick()).expect("connected");
+    let mut stream = upgrade(stream, client, &identity.client, "localhost").expect("upgraded");
+    assert_eq!(stream.conn.alpn_protocol(), C::PROTOCOL.alpn, "{}", C::PROTOCOL.name);
+    stream.write_all(b"ping\n").expect("written");
+    assert_eq!(read_to(&mut stream, b"\n").expect("a line"), b"pong\n");
+    assert_eq!(thread.join().expect("no panic"), b"ping\n");
+}
+
+#[test]
+fn all_of_them_meet() {
+    let (required, config) = (Policy::Required, Config::default());
+    meet(imap::Client::new(imap::Tag::new(7), required), imap::Server::new(config));
+    meet(pop3::Client::new(required), pop3::Server::new(config));
+    meet(ftp::Client::new(required), ftp::Server::new(config));
+    meet(nntp::Client::new(required), nntp::Server::new(config));
+    meet(sieve::Client::new(required), sieve::Server::new(sieve::Capabilities::default(), config));
+    meet(irc::Client::new(required), irc::Server::new(IRC_NAME, config));
+    meet(nut::Client::new(required), nut::Server::new(config));
+}
+
+/// What is seen of a client.
+#[derive(Default)]
+struct Seen(Vec<u8>);
+
+impl Observer for Seen {
+    fn received(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
+    }
+
+    fn credential(&mut self, octets: usize) {
+        self.0.extend_from_slice(format!("{octets}\n").as_bytes());
+    }
+}
+
+fn seen<S: Grammar>(server: Server<S>, said: &'static [u8]) -> String {
+    let identity = Identity::new();
+    let (port, thread) = listen(move |mut stream: TcpStream| {
+        stream.write_all(said).expect("written");
+        let _ = read_to(&mut stream, b"never");
+    });
+    let mut seen = Seen::default();
+    let stream = connect(("localhost", port), &quick()).expect("connected");
+    let driver = Driver::new(stream, quick(), &mut seen);
+    let _ = accept_or_plaintext(driver, server, &identity.server);
+    thread.join().expect("no panic");
+    String::from_utf8(seen.0).expect("ASCII")
+}
+
+#[test]
+fn who_watches_sees_no_credential() {
+    for policy in [Policy::Required, Policy::Opportunistic] {
+        let config = Config { policy, ..Config::default() };
+        for (seen, expected) in [
+            (
+                seen(imap::Server::new(config), b"a NOOP\r\nb login me secret\r\nc LOGOUT\r\n"),
+                "a NOOP\r\n19\nc LOGOUT\r\n",
+            ),
+            (
+                seen(pop3::Server::new(config), b"USER me\r\nPASS secret\r\nQUIT\r\n"),
+                "9\n13\nQUIT\r\n",
+            ),
+            (
+                seen(ftp::Server::new(config), b"USER me\r\nPASS secret\r\nQUIT\r\n"),
+                "9\n13\nQUIT\r\n",
+            ),
+            (seen(nntp::Server::new(config), b"AUTHINFO PASS secret\r\nQUIT\r\n"), "22\nQUIT\r\n"),
+            (seen(irc::Server::new(IRC_NAME, config), b"PASS secret\r\nQUIT\r\n"), "13\nQUIT\r\n"),
+            (seen(nut::Server::new(config), b"PASSWORD secret\nLOGOUT\n"), "16\nLOGOUT\n"),
+        ] {
+            assert_eq!(seen, expected, "{policy:?}");
+        }
+    }
+}
