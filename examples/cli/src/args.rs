@@ -19,7 +19,9 @@ Exit codes:
   5  TLS failed; the message says why
   6  a mail was rejected";
 
-const URL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
+const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
+const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc \
+    and nut, or for TLS from the start smtps, imaps, pop3s, ftps, nntps or ircs";
 
 /// Move plaintext connections to TLS, and send mail over them.
 #[derive(Debug, Parser)]
@@ -41,13 +43,13 @@ pub(crate) enum Command {
     /// Upgrade to TLS, then connect standard input and output, or local connections, to the server.
     #[command(after_help = EXIT_CODES)]
     Connect(Connect),
-    /// Take mail, or be the TLS in front of a server that has none.
+    /// Take mail, or be the TLS in front of a server of any protocol that has none.
     Serve(Serve),
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Send {
-    #[arg(long, value_name = "URL", help = URL_FORMS)]
+    #[arg(long, value_name = "URL", value_parser = mail_url, help = MAIL_FORMS)]
     pub(crate) server: Option<Url>,
     /// Whether the mail may go without TLS, or to a server that nobody vouches for
     #[arg(long, value_enum, default_value_t = Tls::Required)]
@@ -141,7 +143,7 @@ pub(crate) struct Connect {
 
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
-    /// smtp, lmtp, or smtps for TLS from the start
+    /// What clients speak; with an s behind it for TLS from the start
     #[arg(value_enum)]
     pub(crate) protocol: Scheme,
     /// Address and port; port 0 for any free one
@@ -163,7 +165,8 @@ pub(crate) struct Serve {
     /// File with the user's password in its first line
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Forward what clients say, decrypted, to this server in plaintext, and its answers back
+    /// Forward what clients say, decrypted, to this server in plaintext, and its answers back;
+    /// without it only mail ends here
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
     pub(crate) backend: Option<String>,
     /// Put each mail into a file in this directory; without it, mails go to standard output
@@ -173,6 +176,14 @@ pub(crate) struct Serve {
     /// it (NAME-2.svg); with --backend, what was said up to TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
+}
+
+fn mail_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse()?;
+    if url.scheme.takes_mail() {
+        return Ok(url);
+    }
+    Err(format!("{} takes no mail; use {MAIL_FORMS}", url.scheme.name()))
 }
 
 fn mechanism(text: &str) -> Result<Mechanism, String> {

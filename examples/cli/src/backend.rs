@@ -1,154 +1,166 @@
 //! `starttls serve --backend`: the TLS in front of a server that has none.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use starttls::Server;
-use starttls::lmtp::Lmtp;
-use starttls::smtp::{Dialect, Domain, ServerGrammar, Smtp};
+use starttls::client::{Event, Grammar as _};
+use starttls::server::{Config, Grammar as _};
+use starttls::{Kind, Policy};
 use starttls_std::{
-    Accepted, Driver, Error, Inbox, Mode, Observer, Timeouts, accept_implicit, accept_or_plaintext,
+    Accepted, Driver, Error, Mode, Observer, Timeouts, accept_implicit, accept_or_plaintext,
     connect,
 };
 
+use crate::greeting::{Greeted, Greeting};
+use crate::reach::random;
 use crate::relay::{relay, relay_plaintext};
-use crate::url::Scheme;
+use crate::serve::Front;
+use crate::speech::{Speech, speaking};
 
 /// How long the backend may take to be reached, and for each answer that is for us.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The longest reply that is for us: lines, and octets of each.
-const MAX_LINES: usize = 100;
-const MAX_LINE: u64 = 2048;
-
-/// What a client is told whose backend is not there.
-const DOWN: &[u8] = b"421 4.3.2 The server behind is not available, closing\r\n";
+const TIMEOUTS: Timeouts =
+    Timeouts { connect: PATIENCE, handshake: PATIENCE, wait: Some(PATIENCE), total: None };
 
 /// Serves one connection to its end. The backend is asked first, so that a client never gets
 /// further than to a greeting of nobody.
 pub(crate) fn connection(
-    protocol: Scheme,
-    inbox: &Inbox,
+    front: &Front,
     backend: &str,
     client: TcpStream,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     client.set_nodelay(true).map_err(io("setting TCP_NODELAY"))?;
-    let timeouts = Timeouts { connect: PATIENCE, ..Timeouts::default() };
-    let reached = connect(backend, &timeouts).and_then(|stream| {
-        stream.set_read_timeout(Some(PATIENCE)).map_err(io("setting a timeout"))?;
-        Ok(Backend { stream: BufReader::new(stream) })
-    });
-    match (protocol.mode(), protocol) {
-        (Mode::Implicit, _) => implicit(inbox, reached, client, observer),
-        (Mode::StartTls, Scheme::Lmtp) => starttls::<Lmtp>(inbox, reached, client, observer),
-        (Mode::StartTls, _) => starttls::<Smtp>(inbox, reached, client, observer),
-    }
+    let backend = connect(backend, &TIMEOUTS);
+    speaking!(front.scheme, S => match front.scheme.mode() {
+        Mode::Implicit => implicit::<S>(front, backend, client, observer),
+        Mode::StartTls => starttls::<S>(front, backend, client, observer),
+    })
 }
 
 /// TLS first: the backend's greeting is the client's.
-fn implicit(
-    inbox: &Inbox,
-    reached: Result<Backend, Error>,
+fn implicit<S: Speech>(
+    front: &Front,
+    backend: Result<TcpStream, Error>,
     client: TcpStream,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let driver = Driver::new(client, inbox.timeouts, observer);
-    let (mut driver, _) = accept_implicit(driver, &inbox.tls)?;
-    match reached {
-        Ok(backend) => {
-            let (stream, early) = backend.into_parts();
-            relay(&stream, &early, driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
+    let driver = Driver::new(client, front.timeouts, observer);
+    let (mut driver, _) = accept_implicit(driver, &front.tls)?;
+    match backend {
+        Ok(stream) => {
+            relay(&stream, &[], driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
         }
         Err(error) => {
-            driver.send(DOWN)?;
+            driver.send(S::PHRASES.unavailable.as_bytes())?;
             driver.close()?;
             Err(behind(error))
         }
     }
 }
 
-fn starttls<D: Dialect>(
-    inbox: &Inbox,
-    reached: Result<Backend, Error>,
+fn starttls<S: Speech>(
+    front: &Front,
+    backend: Result<TcpStream, Error>,
     mut client: TcpStream,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let greeted = reached.and_then(|mut backend| Ok((backend.reply()?, backend)));
-    let mut backend = match greeted {
-        Ok((greeting, backend)) if greeting.starts_with(b"220") => backend,
-        // What it has against us, it has against the client.
-        Ok((refusal, _)) => return turn_away(&mut client, &refusal),
-        Err(error) => {
-            turn_away(&mut client, DOWN)?;
-            return Err(behind(error));
-        }
+    let mut heard = Heard::default();
+    let mut backend = match backend.and_then(|stream| Backend::<S>::new(front, stream, &mut heard))
+    {
+        Ok(backend) => backend,
+        Err(error) => return turn_away::<S>(&mut client, &heard, error),
     };
-    let domain = Domain::new(&inbox.domain)
-        .map_err(|why| Error::Argument { what: "the server's name", why: why.to_string() })?;
-    let server = Server::<ServerGrammar<'_, D>>::new(domain, inbox.config);
-    let driver = Driver::new(client, inbox.timeouts, observer);
-    match accept_or_plaintext(driver, server, &inbox.tls)? {
-        Accepted::Quit => backend.stream.get_mut().write_all(b"QUIT\r\n").map_err(io("leaving")),
+    let driver = Driver::new(client, front.timeouts, observer);
+    let config = Config { policy: front.policy, ..Config::default() };
+    match accept_or_plaintext(driver, S::server(config), &front.tls)? {
+        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye.as_bytes()),
         Accepted::Tls(driver, _) => {
             let (stream, early) = backend.into_parts();
             relay(&stream, &early, driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
         }
         Accepted::Plaintext(driver, _) => {
-            // The client said hello to us, and would not say it again.
-            let hello = if D::IS_SMTP { "EHLO" } else { "LHLO" };
-            let hello = format!("{hello} {}\r\n", inbox.domain);
-            backend.stream.get_mut().write_all(hello.as_bytes()).map_err(io("forwarding"))?;
-            let answer = backend.reply()?;
             let unread = driver.unread().to_vec();
             let mut client = driver.into_stream();
-            if !answer.starts_with(b"250") {
-                return turn_away(&mut client, &answer);
+            if let Err(error) = backend.introduce() {
+                drop(backend);
+                return turn_away::<S>(&mut client, &heard, error);
             }
-            backend.stream.get_mut().write_all(&unread).map_err(io("forwarding"))?;
+            backend.driver.send(&unread)?;
             let (stream, early) = backend.into_parts();
             relay_plaintext(&stream, &early, &client).map_err(io("forwarding"))
         }
     }
 }
 
-/// The server behind us.
-#[derive(Debug)]
-struct Backend {
-    stream: BufReader<TcpStream>,
+/// The server behind us, at the point where its client speaks.
+struct Backend<'o, S: Speech> {
+    driver: Driver<'o, TcpStream>,
+    greeted: Greeted<S::Client>,
 }
 
-impl Backend {
-    /// One reply, of one line or several (RFC 5321 §4.2.1).
-    fn reply(&mut self) -> Result<Vec<u8>, Error> {
-        let failed = |what: &'static str| io("the greeting")(std::io::Error::other(what));
-        let mut reply = Vec::new();
-        for _ in 0..MAX_LINES {
-            let start = reply.len();
-            let mut limited = self.stream.by_ref().take(MAX_LINE);
-            limited.read_until(b'\n', &mut reply).map_err(io("the greeting"))?;
-            match &reply[start..] {
-                [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b'-', .., b'\n'] => {}
-                [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', .., b'\n'] => return Ok(reply),
-                [] => return Err(failed("the connection ended")),
-                _ => return Err(failed("not a reply")),
-            }
+impl<'o, S: Speech> Backend<'o, S> {
+    /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
+    fn new(front: &Front, stream: TcpStream, heard: &'o mut Heard) -> Result<Self, Error> {
+        let random = random(front.tls.crypto_provider())?;
+        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, random));
+        let mut driver = Driver::new(stream, TIMEOUTS, heard);
+        if !S::Client::PROTOCOL.server_first && greeted.listen(&mut driver)? == Greeting::LoggedIn {
+            // Whoever comes through us would be somebody already.
+            return Err(starttls::Error::UnexpectedReply.into());
         }
-        Err(failed("too many lines"))
+        Ok(Self { driver, greeted })
+    }
+
+    /// Repeats what the client said to us to introduce itself, and would not say again.
+    fn introduce(&mut self) -> Result<(), Error> {
+        if !S::Server::HELLO_FIRST {
+            return Ok(());
+        }
+        self.driver.send(&self.greeted.request)?;
+        let plaintext = self.driver.run(&mut self.greeted.client, |_, event, _| {
+            Ok(match event {
+                Event::Plaintext(_) => ControlFlow::Break(true),
+                Event::UpgradeReady => ControlFlow::Break(false),
+                _ => ControlFlow::Continue(()),
+            })
+        })?;
+        // It must have no TLS of its own.
+        if plaintext == Some(true) { Ok(()) } else { Err(starttls::Error::UnexpectedReply.into()) }
     }
 
     /// The stream, and what was read of it already.
     fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        let early = self.stream.buffer().to_vec();
-        (self.stream.into_inner(), early)
+        let early = self.driver.unread().to_vec();
+        (self.driver.into_stream(), early)
     }
 }
 
-/// The last words to a client that said nothing yet.
-fn turn_away(client: &mut TcpStream, reply: &[u8]) -> Result<(), Error> {
-    client.write_all(reply).map_err(io("turning a client away"))?;
-    client.shutdown(Shutdown::Write).map_err(io("turning a client away"))
+/// What the backend said since we said something.
+#[derive(Debug, Default)]
+struct Heard(Vec<u8>);
+
+impl Observer for Heard {
+    fn sent(&mut self, _: &[u8]) {
+        self.0.clear();
+    }
+
+    fn received(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
+    }
+}
+
+/// The last words to a client that nobody answers: what the backend has against us, it has against
+/// the client.
+fn turn_away<S: Speech>(client: &mut TcpStream, heard: &Heard, error: Error) -> Result<(), Error> {
+    let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
+    let last = if is_refusal { &heard.0 } else { S::PHRASES.unavailable.as_bytes() };
+    client.write_all(last).map_err(io("turning a client away"))?;
+    client.shutdown(Shutdown::Write).map_err(io("turning a client away"))?;
+    if is_refusal { Ok(()) } else { Err(behind(error)) }
 }
 
 fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
@@ -158,6 +170,9 @@ fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
 fn behind(error: Error) -> Error {
     match error {
         Error::Io { error, .. } => Error::Io { doing: "the server behind (--backend)", error },
-        other => other,
+        other => Error::Io {
+            doing: "the server behind (--backend)",
+            error: std::io::Error::other(other.to_string()),
+        },
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failu
     let mut ladder = Ladder::new(false, &url.host);
     ladder.open(&format!("mails to {}://{}:{}", url.scheme.name(), url.host, url.port));
     match url.scheme {
-        Scheme::Smtp | Scheme::Smtps => all::<Smtp>(args, &mailer, mailbox, &mut ladder),
         Scheme::Lmtp => all::<Lmtp>(args, &mailer, mailbox, &mut ladder),
+        _ => all::<Smtp>(args, &mailer, mailbox, &mut ladder),
     }
 }
 

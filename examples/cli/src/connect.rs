@@ -15,6 +15,7 @@ use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
 use crate::relay::{Pulse, copy, relay};
+use crate::speech::{Phrases, Speech as _, speaking};
 
 pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
     let tls = trust(args.ca.as_deref())?;
@@ -75,19 +76,18 @@ fn pipe(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
 fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(), Failure> {
     let mut silent = Silent;
     local.set_nodelay(true).map_err(Failure::from_io)?;
-    // Whoever connects waits for a greeting; the server's was plaintext and is gone.
+    let Phrases { greeting, unavailable, .. } = speaking!(args.url.scheme, S => S::PHRASES);
+    // Whoever waits for a greeting gets this one; the server's was plaintext and is gone.
     match upgrade(&args.url, tls, timeouts(args), &mut silent) {
         Ok((driver, _)) => {
             if args.url.scheme.mode() == Mode::StartTls {
-                local
-                    .write_all(b"220 localhost is through to TLS\r\n")
-                    .map_err(Failure::from_io)?;
+                local.write_all(greeting.as_bytes()).map_err(Failure::from_io)?;
             }
             judged(relay(local, &[], driver.into_stream(), args.linger))
         }
         Err(error) => {
             // The reason is for our user, who reads it on standard error.
-            let _ = local.write_all(b"421 4.4.1 No TLS to the server, closing\r\n");
+            let _ = local.write_all(unavailable.as_bytes());
             Err(error.into())
         }
     }

@@ -7,6 +7,7 @@ mod certificate;
 mod compose;
 mod connect;
 mod excerpt;
+mod greeting;
 mod identity;
 mod ladder;
 mod listen;
@@ -20,6 +21,7 @@ mod relay;
 mod security;
 mod send;
 mod serve;
+mod speech;
 mod url;
 mod watch;
 

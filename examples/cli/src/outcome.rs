@@ -80,8 +80,8 @@ fn advice(error: &Error) -> &'static str {
         }
         Error::Protocol { error, .. } => match error.kind() {
             Kind::NotOffered => {
-                "Nothing was sent; try smtps:// if the server has TLS on a port of its own, or \
-                 allow plaintext with --tls opportunistic."
+                "Nothing was sent; if the server has TLS on a port of its own, try the scheme of that \
+                 (smtps://, imaps:// and so on). Mail can go in plaintext with --tls opportunistic."
             }
             Kind::Refused => "Nothing was sent; try again later, or ask the server's operator.",
             Kind::Violation => {

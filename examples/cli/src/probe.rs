@@ -2,18 +2,21 @@
 
 use std::ops::ControlFlow;
 
-use starttls::Tls;
+use starttls::client::Grammar as _;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Event;
 use starttls::smtp::{Dialect, Domain, Session, Smtp};
+use starttls::{Error as Rule, Policy, Tls};
 use starttls_std::{Driver, Error, Mode, Socket, Timeouts};
 
 use crate::args::Probe;
+use crate::greeting::{self, Greeted};
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{Failure, Report, Violation};
 use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
+use crate::speech::{Speech, speaking};
 use crate::url::{Scheme, Url};
 
 pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
@@ -43,7 +46,7 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
         protocol: url.scheme.name(),
         host: &url.host,
         port: url.port,
-        offered: if implicit { None } else { ladder.offered },
+        offered: offered(ladder, error).filter(|_| !implicit),
         upgraded: ladder.security.is_some(),
         verified: ladder.is_verified(),
         tls: ladder.security.as_ref(),
@@ -57,18 +60,37 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
     }
 }
 
+/// Whether the server offers the upgrade, as far as the exchange tells.
+fn offered(ladder: &Ladder, error: Option<&Error>) -> Option<bool> {
+    match error.and_then(Error::protocol) {
+        _ if ladder.security.is_some() => Some(true),
+        Some(Rule::NotOffered) => Some(false),
+        _ => ladder.offered,
+    }
+}
+
 fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
     let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     let trusted = trust(args.ca.as_deref())?.inspecting();
     let (driver, tls) = upgrade(&args.url, &trusted, timeouts, ladder)?;
     match args.url.scheme {
-        Scheme::Smtp | Scheme::Smtps => leave::<Smtp, _>(driver, tls),
-        Scheme::Lmtp => leave::<Lmtp, _>(driver, tls),
+        Scheme::Smtp | Scheme::Smtps => leave_mail::<Smtp, _>(driver, tls),
+        Scheme::Lmtp => leave_mail::<Lmtp, _>(driver, tls),
+        scheme => speaking!(scheme, S => leave::<S, _>(scheme.mode(), driver)),
     }
 }
 
+/// Hears the greeting where there is one inside TLS, and says goodbye.
+fn leave<S: Speech, T: Socket>(mode: Mode, mut driver: Driver<'_, T>) -> Result<(), Error> {
+    if mode == Mode::Implicit || S::Client::PROTOCOL.server_first {
+        // It never speaks, so that nothing is there to be guessed.
+        Greeted::new(S::client(Policy::Opportunistic, 0)).listen(&mut driver)?;
+    }
+    greeting::leave(driver, S::PHRASES.goodbye)
+}
+
 /// Looks once at what the server says inside TLS, and says goodbye.
-fn leave<D: Dialect, S: Socket>(mut driver: Driver<'_, S>, tls: Tls) -> Result<(), Error> {
+fn leave_mail<D: Dialect, S: Socket>(mut driver: Driver<'_, S>, tls: Tls) -> Result<(), Error> {
     let mut session = Session::<_, D>::new(tls, Domain::LOCALHOST);
     let done = |event: Event<'_>| match event {
         Event::Done(_) => Ok(ControlFlow::Break(())),

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use starttls::lmtp::Lmtp;
-use starttls::smtp::{ClientGrammar, Dialect, Domain, Smtp};
+use rustls::crypto::CryptoProvider;
 use starttls::{Policy, Tls};
 use starttls_std::{
     ClientStream, ClientTls, Driver, Error, Mode, Observer, Timeouts, Upgraded, connect, handshake,
     upgrade_or_plaintext,
 };
 
-use crate::url::{Scheme, Url};
+use crate::speech::{Speech as _, speaking};
+use crate::url::Url;
 
 /// Connects to `url` and upgrades; nothing without verified TLS.
 pub(crate) fn upgrade<'o>(
@@ -26,20 +26,24 @@ pub(crate) fn upgrade<'o>(
         let (driver, verification) = handshake(driver, tls, &url.host, alpn, Policy::Required)?;
         return Ok((driver, Tls::implicit(Policy::Required, verification)?));
     }
-    let upgraded = match url.scheme {
-        Scheme::Smtp | Scheme::Smtps => {
-            upgrade_or_plaintext(driver, mail::<Smtp>(), tls, &url.host)?
-        }
-        Scheme::Lmtp => upgrade_or_plaintext(driver, mail::<Lmtp>(), tls, &url.host)?,
-    };
+    let random = random(tls.rustls().crypto_provider())?;
+    let upgraded = speaking!(url.scheme, S => {
+        upgrade_or_plaintext(driver, S::client(Policy::Required, random), tls, &url.host)
+    })?;
     match upgraded {
         Upgraded::Tls(driver, tls) => Ok((driver, tls)),
         Upgraded::Plaintext(..) => Err(starttls::Error::NotOffered.into()),
     }
 }
 
-fn mail<D: Dialect>() -> starttls::Client<ClientGrammar<'static, D>> {
-    starttls::Client::<ClientGrammar<'static, D>>::new(Domain::LOCALHOST, Policy::Required)
+/// A number that nobody can guess.
+pub(crate) fn random(provider: &CryptoProvider) -> Result<u32, Error> {
+    let mut octets = [0; 4];
+    provider.secure_random.fill(&mut octets).map_err(|_| Error::Argument {
+        what: "the cryptography provider",
+        why: "has no random numbers".to_owned(),
+    })?;
+    Ok(u32::from_be_bytes(octets))
 }
 
 /// Whom to trust: a CA file, or the system.

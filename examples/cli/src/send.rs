@@ -122,8 +122,8 @@ fn exchange(
         let envelope = envelope(from, &to, message)?;
         ladder.open(title);
         let outcome = match url.scheme {
-            Scheme::Smtp | Scheme::Smtps => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
             Scheme::Lmtp => mailer.send_as::<Lmtp>(&envelope, message, &mut ladder),
+            _ => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
         };
         ladder.close();
         outcome

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustls::ServerConfig;
 use starttls::Policy;
 use starttls::lmtp::Lmtp;
 use starttls::server::Config;
@@ -25,8 +26,22 @@ use crate::send::first_line;
 use crate::url::Scheme;
 use crate::watch::Pictures;
 
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(30),
+    handshake: Duration::from_secs(60),
+    wait: None,
+    total: Some(Duration::from_secs(60 * 60)),
+};
+
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
+    let scheme = args.protocol;
+    if args.backend.is_none() && !scheme.takes_mail() {
+        return Err(Failure::local(format!(
+            "only mail ends here; name the {} server behind with --backend HOST:PORT",
+            scheme.protocol().name
+        )));
+    }
     if let Some(directory) = &args.deliver {
         fs::create_dir_all(directory).map_err(local(directory.display().to_string()))?;
     }
@@ -42,20 +57,22 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let listener =
         TcpListener::bind(args.listen).map_err(local(format!("listening on {}", args.listen)))?;
     let address = listener.local_addr().map_err(local("listening".into()))?;
-    out!("listening {} {} {}", args.protocol.name(), address.ip(), address.port());
+    out!("listening {} {} {}", scheme.name(), address.ip(), address.port());
     crate::out::result()?;
     let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
-    let mut inbox = inbox(args.protocol, tls, policy);
     let pictures = args.ladder_svg.clone().map(Pictures::new);
-    let protocol = args.protocol;
     if let Some(backend) = args.backend.clone() {
+        let mut tls = ServerConfig::clone(&tls);
+        tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
+        let front = Front { scheme, policy, tls: Arc::new(tls), timeouts: TIMEOUTS };
         listen::each(&listener, move |stream| {
             watched(pictures.as_ref(), stream, |stream, observer| {
-                backend::connection(protocol, &inbox, &backend, stream, observer)
+                backend::connection(&front, &backend, stream, observer)
             });
         });
         return Ok(());
     }
+    let mut inbox = inbox(scheme, tls, policy);
     let mut place = Place { directory: args.deliver.clone(), login: None };
     if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
         inbox.receiver.authentication = Authentication::Required;
@@ -63,12 +80,20 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     }
     listen::each(&listener, move |stream| {
         let place = &mut place.clone();
-        watched(pictures.as_ref(), stream, |stream, observer| match protocol {
-            Scheme::Smtp | Scheme::Smtps => inbox.receive::<Smtp>(stream, place, observer),
+        watched(pictures.as_ref(), stream, |stream, observer| match scheme {
             Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, observer),
+            _ => inbox.receive::<Smtp>(stream, place, observer),
         });
     });
     Ok(())
+}
+
+/// What stands in front of a server that has no TLS.
+pub(crate) struct Front {
+    pub(crate) scheme: Scheme,
+    pub(crate) policy: Policy,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) timeouts: Timeouts,
 }
 
 /// Serves a connection, and says what went wrong.
@@ -93,16 +118,16 @@ fn watched(
 }
 
 /// An inbox on this machine. Mail ends here, so that it can go no further without TLS.
-pub(crate) fn inbox(protocol: Scheme, tls: Arc<rustls::ServerConfig>, policy: Policy) -> Inbox {
+pub(crate) fn inbox(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -> Inbox {
     let mut receiver = receiver::Config::default();
     (receiver.smtp_utf8, receiver.require_tls) = (true, true);
     Inbox {
         domain: "localhost".to_owned(),
-        mode: protocol.mode(),
+        mode: scheme.mode(),
         config: Config { policy, ..Config::default() },
         tls,
         receiver,
-        timeouts: Timeouts { total: Some(Duration::from_secs(3600)), ..Timeouts::default() },
+        timeouts: TIMEOUTS,
     }
 }
 

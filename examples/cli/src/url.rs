@@ -12,35 +12,63 @@ pub(crate) enum Scheme {
     Smtp,
     Smtps,
     Lmtp,
+    Imap,
+    Imaps,
+    Pop3,
+    Pop3s,
+    Ftp,
+    Ftps,
+    Nntp,
+    Nntps,
+    Sieve,
+    Irc,
+    Ircs,
+    Nut,
 }
 
 impl Scheme {
-    pub(crate) const fn protocol(self) -> Protocol {
+    const fn row(self) -> (&'static str, Protocol, Mode) {
+        use Mode::{Implicit, StartTls};
         match self {
-            Self::Smtp | Self::Smtps => Protocol::SMTP,
-            Self::Lmtp => Protocol::LMTP,
-        }
-    }
-
-    pub(crate) const fn mode(self) -> Mode {
-        match self {
-            Self::Smtps => Mode::Implicit,
-            Self::Smtp | Self::Lmtp => Mode::StartTls,
+            Self::Smtp => ("smtp", Protocol::SMTP, StartTls),
+            Self::Smtps => ("smtps", Protocol::SMTP, Implicit),
+            Self::Lmtp => ("lmtp", Protocol::LMTP, StartTls),
+            Self::Imap => ("imap", Protocol::IMAP, StartTls),
+            Self::Imaps => ("imaps", Protocol::IMAP, Implicit),
+            Self::Pop3 => ("pop3", Protocol::POP3, StartTls),
+            Self::Pop3s => ("pop3s", Protocol::POP3, Implicit),
+            Self::Ftp => ("ftp", Protocol::FTP, StartTls),
+            Self::Ftps => ("ftps", Protocol::FTP, Implicit),
+            Self::Nntp => ("nntp", Protocol::NNTP, StartTls),
+            Self::Nntps => ("nntps", Protocol::NNTP, Implicit),
+            Self::Sieve => ("sieve", Protocol::SIEVE, StartTls),
+            Self::Irc => ("irc", Protocol::IRC, StartTls),
+            Self::Ircs => ("ircs", Protocol::IRC, Implicit),
+            Self::Nut => ("nut", Protocol::NUT, StartTls),
         }
     }
 
     pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Smtp => "smtp",
-            Self::Smtps => "smtps",
-            Self::Lmtp => "lmtp",
-        }
+        self.row().0
+    }
+
+    pub(crate) const fn protocol(self) -> Protocol {
+        self.row().1
+    }
+
+    pub(crate) const fn mode(self) -> Mode {
+        self.row().2
+    }
+
+    /// Whether mail can be handed over by it.
+    pub(crate) const fn takes_mail(self) -> bool {
+        matches!(self, Self::Smtp | Self::Smtps | Self::Lmtp)
     }
 
     const fn port(self) -> u16 {
-        match (self, self.protocol().implicit_port) {
-            (Self::Smtps, Some(port)) => port,
-            _ => self.protocol().port,
+        match self.row() {
+            (_, Protocol { implicit_port: Some(port), .. }, Mode::Implicit) => port,
+            (_, protocol, _) => protocol.port,
         }
     }
 }
@@ -60,7 +88,8 @@ impl FromStr for Url {
         let form = "write SCHEME://HOST[:PORT], for example smtp://mail.example.org:587";
         let url = url::Url::parse(text).map_err(|error| format!("{error}; {form}"))?;
         let scheme = Scheme::from_str(url.scheme(), false).map_err(|_| {
-            format!("no protocol {:?}; there are smtp, smtps and lmtp", url.scheme())
+            let names: Vec<_> = Scheme::value_variants().iter().map(|known| known.name()).collect();
+            format!("no protocol {:?}; there are {}", url.scheme(), names.join(", "))
         })?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(form)?;
         let more = !matches!(url.path(), "" | "/")
@@ -82,12 +111,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names() {
+        for scheme in Scheme::value_variants() {
+            let value = scheme.to_possible_value().expect("none is hidden");
+            assert_eq!(value.get_name(), scheme.name());
+            let s = if scheme.mode() == Mode::Implicit { "s" } else { "" };
+            assert_eq!(scheme.name(), format!("{}{s}", scheme.protocol().name));
+        }
+    }
+
+    #[test]
     fn urls() {
         for (text, scheme, host, port) in [
             ("smtp://mail.example.org", Scheme::Smtp, "mail.example.org", 587),
             ("smtp://mail.example.org:25", Scheme::Smtp, "mail.example.org", 25),
             ("smtps://mail.example.org/", Scheme::Smtps, "mail.example.org", 465),
             ("lmtp://[::1]:2424", Scheme::Lmtp, "::1", 2424),
+            ("imap://mail.example.org", Scheme::Imap, "mail.example.org", 143),
+            ("pop3s://mail.example.org", Scheme::Pop3s, "mail.example.org", 995),
+            // A scheme that browsers know, whose default port a parser may leave out.
+            ("ftp://ftp.example.org:21/", Scheme::Ftp, "ftp.example.org", 21),
+            ("ftp://[::1]:2121", Scheme::Ftp, "::1", 2121),
+            ("nntps://news.example.org", Scheme::Nntps, "news.example.org", 563),
+            ("sieve://mail.example.org", Scheme::Sieve, "mail.example.org", 4190),
+            ("ircs://irc.example.org", Scheme::Ircs, "irc.example.org", 6697),
+            ("nut://ups.example.org", Scheme::Nut, "ups.example.org", 3493),
         ] {
             let url = Url { scheme, host: host.to_owned(), port };
             assert_eq!(text.parse(), Ok(url), "{text}");
@@ -95,7 +143,8 @@ mod tests {
         for bad in [
             "mail.example.org",
             "mail.example.org:25",
-            "imap://x",
+            "sieves://x",
+            "gopher://x",
             "smtp://",
             "smtp://user:password@host",
             "smtp://host/path",

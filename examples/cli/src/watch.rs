@@ -28,7 +28,7 @@ impl Pictures {
         let mut picture = Picture::default();
         picture.title(title);
         let file = numbered(&self.file, number);
-        Watch { file, picture, lines: 0, next: Next::Command }
+        Watch { file, picture, lines: 0, next: Next::Command, behind_credential: None }
     }
 }
 
@@ -61,6 +61,8 @@ pub(crate) struct Watch {
     picture: Picture,
     lines: usize,
     next: Next,
+    /// A credential was said in plaintext, and so many lines behind it, which may be the rest of it.
+    behind_credential: Option<usize>,
 }
 
 impl Watch {
@@ -94,7 +96,19 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn credential(&mut self, octets: usize) {
+        self.lines += 1;
+        self.behind_credential = Some(0);
+        self.picture.line(&format!("●●●●●●  (a credential, {octets} octets)"), true);
+    }
+
     fn received(&mut self, octets: &[u8]) {
+        if let Some(behind) = &mut self.behind_credential {
+            (*behind, self.lines) = (*behind + 1, self.lines + 1);
+            let octets = octets.len();
+            let text = format!("●●●●●●  ({octets} octets behind a credential)");
+            return self.picture.line(&text, true);
+        }
         let picture = &mut self.picture;
         match &mut self.next {
             Next::Command => self.command(octets),
@@ -117,6 +131,11 @@ impl Observer for Watch {
     }
 
     fn sent(&mut self, octets: &[u8]) {
+        if matches!(self.behind_credential, Some(1..)) {
+            let octets = octets.len();
+            let text = format!("●●●●●●  ({octets} octets that may repeat some of it)");
+            return self.picture.line(&text, false);
+        }
         if let Next::Message(message) = &self.next {
             message.end(true, |line| self.picture.line(line, true));
         }
@@ -136,6 +155,7 @@ impl Observer for Watch {
     }
 
     fn secured(&mut self, tls: &rustls::CommonState, _: Option<&rustls::Error>) {
+        self.behind_credential = None;
         self.picture.tls();
         let forgotten = match self.lines {
             0 => "nothing: not a word was said in plaintext".to_owned(),

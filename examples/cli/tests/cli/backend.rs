@@ -66,9 +66,10 @@ fn a_mail_to_the_server_behind() {
     assert!(line.contains(&format!("octets={} channel=plaintext", message.len())), "{line}");
 }
 
-fn said_to(port: &str, input: &[u8]) -> String {
+/// What is answered to a client that says `input` and then only listens.
+pub(crate) fn said_to(port: &str, input: &str) -> String {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("connected");
-    stream.write_all(input).expect("written");
+    stream.write_all(input.as_bytes()).expect("written");
     stream.shutdown(Shutdown::Write).expect("closed");
     let mut said = Vec::new();
     let _ = stream.read_to_end(&mut said);
@@ -82,7 +83,7 @@ fn nobody_behind() {
     drop(free);
     const DOWN: &str = "421 4.3.2 The server behind is not available, closing\r\n";
     let server = Server::start(&["smtp", "--backend", &address]);
-    assert_eq!(said_to(&server.port, b""), DOWN);
+    assert_eq!(said_to(&server.port, ""), DOWN);
     let server = Server::start(&["smtps", "--backend", &address]);
     let output = starttls(&["connect", &server.url("smtps"), "--ca", &server.ca], b"");
     assert_eq!(text(&output.stdout), DOWN);
@@ -95,14 +96,14 @@ fn nobody_behind() {
     ] {
         let (address, backend) = plaintext(greeting, "");
         let server = Server::start(&["smtp", "--backend", &address]);
-        assert_eq!(said_to(&server.port, b""), expected, "{greeting}");
+        assert_eq!(said_to(&server.port, ""), expected, "{greeting}");
         assert_eq!(backend.join().expect("no panic"), "");
     }
 }
 
 #[test]
 fn the_policy_is_the_front_s() {
-    const MAIL: &[u8] = b"EHLO me.test\r\nMAIL FROM:<a@b>\r\nQUIT\r\n";
+    const MAIL: &str = "EHLO me.test\r\nMAIL FROM:<a@b>\r\nQUIT\r\n";
     let (address, backend) = plaintext("220 behind\r\n", "250 behind\r\n");
     let server = Server::start(&["smtp", "--backend", &address, "--require-tls"]);
     let said = said_to(&server.port, MAIL);
@@ -114,5 +115,5 @@ fn the_policy_is_the_front_s() {
     let said = said_to(&server.port, MAIL);
     assert!(said.ends_with("250 ENHANCEDSTATUSCODES\r\n250 behind\r\n250 behind\r\n"), "{said}");
     let heard = backend.join().expect("no panic");
-    assert_eq!(heard, "EHLO localhost\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
+    assert_eq!(heard, "EHLO [127.0.0.1]\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
 }

@@ -73,8 +73,14 @@ impl Drop for Server {
 
 /// A server that says what it is told, each line after reading one from the client.
 pub(crate) fn scripted(lines: &'static [&'static str]) -> (String, JoinHandle<Vec<u8>>) {
+    scripted_as("smtp", lines)
+}
+
+/// The same in another protocol; where the client speaks first, the first line is empty.
+pub(crate) fn scripted_as(scheme: &str, lines: &[&'static str]) -> (String, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let url = format!("smtp://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    let url = format!("{scheme}://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    let lines = lines.to_vec();
     let server = thread::spawn(move || {
         let (mut stream, _): (TcpStream, _) = listener.accept().expect("a connection");
         let mut seen = Vec::new();
@@ -85,7 +91,7 @@ pub(crate) fn scripted(lines: &'static [&'static str]) -> (String, JoinHandle<Ve
                 stream.read(&mut octet).inspect(|n| seen.extend_from_slice(&octet[..*n]))
             } {
                 // A line, or the start of a ClientHello.
-                if seen.ends_with(b"\r\n") || seen.contains(&0x16) {
+                if seen.ends_with(b"\n") || seen.contains(&0x16) {
                     break;
                 }
             }

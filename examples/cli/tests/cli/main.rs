@@ -7,3 +7,4 @@ mod common;
 mod compose;
 mod connect;
 mod picture;
+mod protocols;
