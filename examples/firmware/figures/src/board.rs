@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::image::Image;
+use crate::part::Part;
+
+/// Octets in a KiB.
+const KIB: u64 = 1024;
+
+/// What is promised of the smallest board, in octets: flash, RAM with the stack, our part of flash.
+const LIMITED: &str = "lm3s6965";
+const MAX_FLASH: u64 = 160 * KIB;
+const MAX_RAM: u64 = 60 * KIB;
+const MAX_OURS: u64 = 24 * KIB;
+
+/// What counts is the most of any run. Of the rest it is the least: what the network repeats, or cuts
+/// into more frames, is not the firmware's.
+const PEAKS: [&str; 2] = ["stack", "heap"];
+
+/// A board's image and its runs.
+#[derive(Debug)]
+pub struct Board {
+    pub name: String,
+    pub image: Image,
+    run: BTreeMap<String, u64>,
+}
+
+impl Board {
+    /// Reads the image, and from the log of its runs the lines that `meter` printed.
+    pub fn read(elf: &Path, log: &Path, root: &Path) -> Result<Self> {
+        let name =
+            elf.file_name().and_then(|name| name.to_str()).context("the image has no name")?;
+        let text = fs::read_to_string(log).with_context(|| log.display().to_string())?;
+        let mut run = BTreeMap::new();
+        for line in text.lines().filter_map(|line| line.split_once("figures: ")) {
+            for figure in line.1.split_whitespace() {
+                let (key, value) = figure.split_once('=').with_context(|| figure.to_owned())?;
+                let value: u64 = value.parse().with_context(|| figure.to_owned())?;
+                let entry = run.entry(key.to_owned()).or_insert(value);
+                *entry = if PEAKS.contains(&key) { value.max(*entry) } else { value.min(*entry) };
+            }
+        }
+        for key in ["stack", "heap", "sent", "received", "awake"] {
+            ensure!(run.contains_key(key), "{name} does not say its {key}:\n{text}");
+        }
+        let board = Self { name: name.to_owned(), image: Image::read(elf, root)?, run };
+        Ok(board)
+    }
+
+    /// The rows of the table: what, and how much.
+    pub fn rows(&self) -> Vec<(String, u64)> {
+        let flash = |part: Part| self.image.flash.get(&part).copied().unwrap_or_default();
+        let run = |key| self.run.get(key).copied().unwrap_or_default();
+        let mut rows = vec![("**flash**, octets".to_owned(), self.flash())];
+        rows.extend(Part::ALL.map(|part| (part.name().to_owned(), flash(part))));
+        rows.extend([
+            ("**RAM** in use, octets".to_owned(), self.ram()),
+            ("fixed, without the heap's space".to_owned(), self.image.ram - self.image.heap),
+            ("stack, the deepest".to_owned(), run("stack")),
+            ("heap, the peak".to_owned(), run("heap")),
+            ("**sent**, octets of frames".to_owned(), run("sent")),
+            ("**received**, octets of frames".to_owned(), run("received")),
+            ("**instructions** up to the end, in thousands".to_owned(), run("awake") / 1000),
+        ]);
+        rows
+    }
+
+    /// The limits that are exceeded.
+    pub fn exceeded(&self) -> Vec<String> {
+        if self.name != LIMITED {
+            return Vec::new();
+        }
+        let ours = Part::OURS.iter().filter_map(|part| self.image.flash.get(part)).sum();
+        [
+            ("flash", self.flash(), MAX_FLASH),
+            ("RAM", self.ram(), MAX_RAM),
+            ("flash of this project's parts", ours, MAX_OURS),
+        ]
+        .into_iter()
+        .filter(|(_, octets, limit)| octets > limit)
+        .map(|(what, octets, limit)| {
+            format!("{}: {what}: {octets} octets, over {limit}", self.name)
+        })
+        .collect()
+    }
+
+    fn flash(&self) -> u64 {
+        self.image.flash.values().sum()
+    }
+
+    fn ram(&self) -> u64 {
+        let run = |key: &str| self.run.get(key).copied().unwrap_or_default();
+        self.image.ram - self.image.heap + run("stack") + run("heap")
+    }
+}

@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use addr2line::Loader;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use object::{
+    Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SectionKind, SymbolKind,
+};
+
+use crate::part::{Origin, Part};
+
+/// What an image takes, in octets.
+#[derive(Debug, Default)]
+pub struct Image {
+    /// Flash, by part.
+    pub flash: BTreeMap<Part, u64>,
+    /// Flash by part and crate, or file of the project.
+    pub crates: BTreeMap<(Part, String), u64>,
+    /// RAM that is taken from the start, the heap included.
+    pub ram: u64,
+    /// Of it, the heap.
+    pub heap: u64,
+}
+
+/// A range of addresses with what lies there.
+struct Section {
+    start: u64,
+    octets: Vec<u8>,
+}
+
+impl Section {
+    fn contains(&self, address: u64) -> bool {
+        (self.start..self.start + self.octets.len() as u64).contains(&address)
+    }
+
+    /// The aligned words, with where they are.
+    fn words(&self) -> impl Iterator<Item = (u64, u64)> {
+        let words = self.octets.chunks_exact(4);
+        words.enumerate().map(|(n, word)| {
+            let word = u32::from_le_bytes(word.try_into().unwrap_or_default());
+            (self.start + 4 * n as u64, u64::from(word))
+        })
+    }
+
+    /// The addresses that `MOVW` and `MOVT` make between them (ARM DDI 0403E, A7.7.76 and A7.7.79),
+    /// with where the second is.
+    fn moved(&self) -> Vec<(u64, u64)> {
+        let mut low = [0; 16];
+        let mut made = Vec::new();
+        for (n, pair) in self.octets.windows(4).enumerate().step_by(2) {
+            let first = u32::from(u16::from_le_bytes([pair[0], pair[1]]));
+            let second = u32::from(u16::from_le_bytes([pair[2], pair[3]]));
+            let register = (second >> 8 & 0xf) as usize;
+            let value = (first & 0xf) << 12
+                | (first >> 10 & 1) << 11
+                | (second >> 4 & 0x700)
+                | second & 0xff;
+            match (first & 0xfbf0, second >> 15) {
+                (0xf240, 0) => low[register] = value,
+                (0xf2c0, 0) => {
+                    made.push((self.start + n as u64, u64::from(value << 16 | low[register])))
+                }
+                _ => {}
+            }
+        }
+        made
+    }
+}
+
+impl Image {
+    /// Reads an ELF file with debug information, built from the project at `root`.
+    ///
+    /// Code counts for the crate in whose source it was written, inlined code too; code of Rust's
+    /// core and of containers counts for who calls it, where it is inlined. A constant counts for
+    /// the first code or constant that points to it.
+    pub fn read(path: &Path, root: &Path) -> Result<Self> {
+        let data = fs::read(path).with_context(|| path.display().to_string())?;
+        let file = object::File::parse(&*data)?;
+        let loader = Loader::new(path).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        let mut image = Self::default();
+        let (mut code, mut constants) = (Vec::new(), Vec::new());
+        for section in file.sections().filter(|section| section.size() > 0) {
+            let (start, size) = (section.address(), section.size());
+            match section.kind() {
+                SectionKind::UninitializedData => image.ram += size,
+                SectionKind::Data => {
+                    image.ram += size;
+                    image.add(Part::Rest, "initial values", size);
+                }
+                SectionKind::Text => code.push(Section { start, octets: section.data()?.to_vec() }),
+                _ if section.name()? == ".rodata" => {
+                    constants.push(Section { start, octets: section.data()?.to_vec() });
+                }
+                SectionKind::ReadOnlyData => image.add(Part::Rest, "tables of addresses", size),
+                _ => {}
+            }
+        }
+        let heap =
+            file.symbols().find(|symbol| symbol.name().is_ok_and(|name| name == "HEAP_SPACE"));
+        image.heap = heap.map_or(0, |symbol| symbol.size());
+
+        let mut functions: Vec<_> = file
+            .symbols()
+            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
+            .map(|symbol| (symbol.address() & !1)..(symbol.address() & !1) + symbol.size())
+            .collect();
+        functions.sort_by_key(|function| (function.start, function.end));
+        let mut owners = BTreeMap::new();
+        for section in &code {
+            let mut address = section.start;
+            let end = section.start + section.octets.len() as u64;
+            for function in functions.iter().filter(|function| section.contains(function.start)) {
+                // What lies between two functions belongs to nobody; one function may have two names.
+                image.add(Part::Rest, "gaps", function.start.saturating_sub(address));
+                let mut owner = None;
+                for at in (address.max(function.start)..function.end).step_by(2) {
+                    // Literals behind a function have no line: they are of whom the code before is.
+                    owner = owner_of(&loader, at, root)?.or(owner);
+                    let (part, name) = owner.clone().unwrap_or((Part::Rest, "Rust's core".into()));
+                    image.add(part, &name, 2);
+                    owners.insert(at, (part, name));
+                }
+                address = address.max(function.end);
+            }
+            image.add(Part::Rest, "gaps", end.saturating_sub(address));
+        }
+        image.constants(&code, &constants, &owners);
+        let (counted, flash) = (image.flash.values().sum::<u64>(), in_flash(&file));
+        ensure!(counted == flash, "{counted} octets of {flash} are somebody's");
+        Ok(image)
+    }
+
+    fn add(&mut self, part: Part, name: &str, octets: u64) {
+        *self.flash.entry(part).or_default() += octets;
+        *self.crates.entry((part, name.to_owned())).or_default() += octets;
+    }
+
+    /// A constant reaches from where somebody points to where the next is pointed to.
+    fn constants(
+        &mut self,
+        code: &[Section],
+        constants: &[Section],
+        owners: &BTreeMap<u64, (Part, String)>,
+    ) {
+        let is_constant = |address: u64| constants.iter().any(|section| section.contains(address));
+        let pointers = code.iter().flat_map(|section| section.words().chain(section.moved()));
+        let mut owned: BTreeMap<u64, Option<(Part, String)>> = BTreeMap::new();
+        for (at, to) in pointers.filter(|(_, to)| is_constant(*to)) {
+            let owner = owners.get(&(at & !1)).cloned();
+            owned.entry(to).or_insert(owner);
+        }
+        let inner: Vec<_> =
+            constants.iter().flat_map(Section::words).filter(|(_, to)| is_constant(*to)).collect();
+        for (_, to) in &inner {
+            owned.entry(*to).or_insert(None);
+        }
+        // Whoever owns a table owns what it points to; a table may point to tables.
+        for _ in 0..4 {
+            for (at, to) in &inner {
+                let owner = owned.range(..=at).next_back().and_then(|(_, owner)| owner.clone());
+                if let (Some(entry @ None), Some(owner)) = (owned.get_mut(to), owner) {
+                    *entry = Some(owner);
+                }
+            }
+        }
+        for section in constants {
+            let end = section.start + section.octets.len() as u64;
+            let mut starts: Vec<u64> = owned.range(section.start..end).map(|(at, _)| *at).collect();
+            self.add(Part::Rest, "constants", starts.first().unwrap_or(&end) - section.start);
+            starts.push(end);
+            for pair in starts.windows(2) {
+                let owner = owned.get(&pair[0]).cloned().flatten();
+                let (part, name) = owner.unwrap_or((Part::Rest, "constants".into()));
+                self.add(part, &name, pair[1] - pair[0]);
+            }
+        }
+    }
+}
+
+/// What is written into flash: everything that has octets and an address.
+fn in_flash(file: &object::File<'_>) -> u64 {
+    let sections = file.sections().filter(|section| match section.flags() {
+        SectionFlags::Elf { sh_flags, .. } => sh_flags.contains(object::elf::SHF_ALLOC),
+        _ => false,
+    });
+    sections
+        .filter(|section| section.kind() != SectionKind::UninitializedData)
+        .map(|section| section.size())
+        .sum()
+}
+
+/// Whose the instruction is: the innermost function, inlined ones included, that has an owner.
+fn owner_of(loader: &Loader, address: u64, root: &Path) -> Result<Option<(Part, String)>> {
+    let failed = |error| anyhow!("{address:#x}: {error}");
+    let mut frames = loader.find_frames(address).map_err(failed)?;
+    while let Some(frame) = frames.next()? {
+        let Some(file) = frame.location.and_then(|location| location.file) else { continue };
+        let origin = Origin::of(file, root);
+        if let Some(part) = origin.part() {
+            return Ok(Some((part, origin.to_string())));
+        }
+    }
+    Ok(None)
+}
