@@ -9,6 +9,12 @@ use smoltcp::socket::tcp::{RecvError, Socket, State};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
+/// How long a peer is waited for that is called, in microseconds.
+const CONNECT_WAIT: i64 = 30_000_000;
+
+/// How long a peer is waited for that is told goodbye, in microseconds.
+const CLOSE_WAIT: i64 = 2_000_000;
+
 /// Why a socket failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -16,8 +22,7 @@ use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 pub enum Error {
     /// The socket is in use, or there is no way to such an address.
     Unusable,
-    /// Nobody listens there, or nobody answers for as long as the socket's own
-    /// [timeout](Socket::set_timeout).
+    /// Nobody listens there, or nobody answers.
     Unreachable,
     /// The connection broke off.
     Reset,
@@ -73,7 +78,7 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         Self { interface, device, sockets, handle, now }
     }
 
-    /// Connects, and waits until that is done or failed.
+    /// Connects, and waits until that is done or failed, for 30 seconds at most.
     ///
     /// # Errors
     /// [`Error::Unusable`], [`Error::Unreachable`].
@@ -86,11 +91,15 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         socket
             .connect(self.interface.context(), remote.into(), local)
             .map_err(|_| Error::Unusable)?;
-        self.until(|socket| match socket.state() {
-            State::Closed => Some(Err(Error::Unreachable)),
-            _ if socket.may_send() => Some(Ok(())),
-            _ => None,
-        })
+        let connected = self.until_or(CONNECT_WAIT, |socket| match socket.state() {
+            State::Closed => Some(false),
+            _ => socket.may_send().then_some(true),
+        });
+        if connected == Some(true) {
+            return Ok(());
+        }
+        self.abort();
+        Err(Error::Unreachable)
     }
 
     /// Listens, and waits for a client.
@@ -102,14 +111,11 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         self.until(|socket| socket.may_send().then_some(Ok(())))
     }
 
-    /// Says that nothing more will be written, and waits until the peer knows, or is gone.
+    /// Says that nothing more will be written, and waits until the peer knows, for 2 seconds at most.
     pub fn close(&mut self) {
         self.socket().close();
-        self.until(|socket| {
-            let told = !matches!(
-                socket.state(),
-                State::FinWait1 | State::Closing | State::LastAck | State::CloseWait
-            );
+        self.until_or(CLOSE_WAIT, |socket| {
+            let told = !matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
             told.then_some(())
         });
     }
@@ -126,6 +132,22 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
 
     fn poll(&mut self) {
         self.interface.poll((self.now)(), self.device, self.sockets);
+    }
+
+    /// Runs the stack until there is something to say of the socket, or for so many microseconds.
+    fn until_or<T>(
+        &mut self,
+        wait: i64,
+        mut state: impl FnMut(&mut Socket<'n>) -> Option<T>,
+    ) -> Option<T> {
+        let end = (self.now)().total_micros().saturating_add(wait);
+        loop {
+            self.poll();
+            let value = state(self.socket());
+            if value.is_some() || (self.now)().total_micros() >= end {
+                return value;
+            }
+        }
     }
 
     /// Runs the stack until there is something to say of the socket.
