@@ -199,6 +199,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
         let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
         let outcome =
             run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
+                .map(|()| mail.receipt)
                 .map_err(|stop| stop.sort(Error::Tls));
         *self.fate = self.session.fate();
         self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));

@@ -5,18 +5,18 @@ use core::time::Duration;
 use starttls::{Client, Machine, Reason, Server, Step, client, server};
 
 use crate::error::Fault;
-use crate::task::{Task, Turn};
+use crate::task::{Framed, Task, Turn};
+
+impl<G: client::Grammar> Framed for Client<G> {
+    const MAX_INPUT: usize = <Self as Machine>::MAX_INPUT;
+}
 
 impl<G: client::Grammar> Task for Client<G> {
-    type Output = ();
-
-    const MAX_INPUT: usize = <Self as Machine>::MAX_INPUT;
-
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<()>, Fault> {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault> {
         Ok(match Machine::step(self, input, output)? {
             Step::Read => Turn::Read,
             Step::Write(n) => Turn::Write(n),
-            Step::Event(client::Event::UpgradeReady) => Turn::Done(()),
+            Step::Event(client::Event::UpgradeReady) => Turn::Done,
             // Without TLS nothing here goes on, whatever the policy says.
             Step::Event(client::Event::Plaintext(Reason::Refused)) => {
                 return Err(starttls::Error::Refused.into());
@@ -41,16 +41,16 @@ impl<G: client::Grammar> Task for Client<G> {
     }
 }
 
-impl<G: server::Grammar> Task for Server<G> {
-    type Output = ();
-
+impl<G: server::Grammar> Framed for Server<G> {
     const MAX_INPUT: usize = <Self as Machine>::MAX_INPUT;
+}
 
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<()>, Fault> {
+impl<G: server::Grammar> Task for Server<G> {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault> {
         Ok(match Machine::step(self, input, output)? {
             Step::Read => Turn::Read,
             Step::Write(n) => Turn::Write(n),
-            Step::Event(server::Event::UpgradeReady) => Turn::Done(()),
+            Step::Event(server::Event::UpgradeReady) => Turn::Done,
             Step::Event(server::Event::UpgradeRequested) => {
                 self.accept()?;
                 Turn::Again

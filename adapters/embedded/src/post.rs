@@ -8,9 +8,7 @@ use starttls::{Machine, Step, Tls};
 
 use crate::error::Fault;
 use crate::source::Source;
-use crate::task::{Task, Turn};
-
-const MAX_INPUT: usize = <Exchange<'_, '_, '_, Tls> as Machine>::MAX_INPUT;
+use crate::task::{Framed, Task, Turn};
 
 /// The least size of an output for a message: one half is read into, the other said from.
 pub(crate) const MIN_OUTPUT: usize = 4;
@@ -79,12 +77,12 @@ impl<'j, 'a, 'w> Greet<'j, 'a, 'w> {
     }
 }
 
+impl Framed for Greet<'_, '_, '_> {
+    const MAX_INPUT: usize = <Exchange<'_, '_, '_, Tls> as Machine>::MAX_INPUT;
+}
+
 impl Task for Greet<'_, '_, '_> {
-    type Output = ();
-
-    const MAX_INPUT: usize = MAX_INPUT;
-
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<()>, Fault> {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault> {
         let event = match self.exchange()?.step(input, output)? {
             Step::Read => return Ok(Turn::Read),
             Step::Write(n) => return Ok(Turn::Write(n)),
@@ -99,7 +97,7 @@ impl Task for Greet<'_, '_, '_> {
             }
             Event::Done(_) => {
                 self.stage = Stage::Over;
-                Ok(Turn::Done(()))
+                Ok(Turn::Done)
             }
             _ => Ok(Turn::Again),
         }
@@ -131,7 +129,8 @@ pub(crate) struct Mail<'j, 'a, 'w, M> {
     exchange: Exchange<'j, 'a, 'j, Tls>,
     source: M,
     watch: &'j mut Watch<'w>,
-    receipt: Receipt,
+    /// What came of it.
+    pub(crate) receipt: Receipt,
     /// What the last recipient was refused with.
     refusal: Option<(u16, Option<Status>)>,
     /// The message is under way; so many octets of it are unsent, in front of the scratch's end.
@@ -165,7 +164,7 @@ impl<'j, 'a, 'w, M: Source> Mail<'j, 'a, 'w, M> {
 
     /// The next octets of the message, or its end. It is read into the back half of the output, and
     /// said from the front half.
-    fn body(&mut self, mut piece: Piece, output: &mut [u8]) -> Result<Turn<Receipt>, Fault> {
+    fn body(&mut self, mut piece: Piece, output: &mut [u8]) -> Result<Turn, Fault> {
         let half = output.len() / 2;
         let Some((output, scratch)) = output.split_at_mut_checked(half) else {
             return Ok(Turn::Again);
@@ -189,7 +188,7 @@ impl<'j, 'a, 'w, M: Source> Mail<'j, 'a, 'w, M> {
         Ok(Turn::Write(said))
     }
 
-    fn happened(&mut self, event: Event<'_>) -> Result<Turn<Receipt>, Fault> {
+    fn happened(&mut self, event: Event<'_>) -> Result<Turn, Fault> {
         self.watch.tell(&event);
         match event {
             Event::Recipient { reply, .. } if matches!(reply.code(), 200..=299) => {
@@ -205,19 +204,19 @@ impl<'j, 'a, 'w, M: Source> Mail<'j, 'a, 'w, M> {
                 let (code, status) = self.refusal.unwrap_or_default();
                 return Err(Fault::Rejected { command: Command::Recipient, code, status });
             }
-            Event::Done(_) => return Ok(Turn::Done(self.receipt)),
+            Event::Done(_) => return Ok(Turn::Done),
             _ => {}
         }
         Ok(Turn::Again)
     }
 }
 
+impl<M: Source> Framed for Mail<'_, '_, '_, M> {
+    const MAX_INPUT: usize = Greet::MAX_INPUT;
+}
+
 impl<M: Source> Task for Mail<'_, '_, '_, M> {
-    type Output = Receipt;
-
-    const MAX_INPUT: usize = MAX_INPUT;
-
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<Receipt>, Fault> {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault> {
         if let Some(piece) = self.body {
             return self.body(piece, output);
         }
@@ -228,7 +227,7 @@ impl<M: Source> Task for Mail<'_, '_, '_, M> {
         }
     }
 
-    fn end_of_input(&mut self) -> Result<Receipt, Fault> {
+    fn end_of_input(&mut self) -> Result<(), Fault> {
         self.exchange.end_of_input()?;
         Err(starttls::Error::Closed.into())
     }
@@ -245,16 +244,16 @@ impl<M: Source> Task for Mail<'_, '_, '_, M> {
 /// Goodbye.
 pub(crate) struct Quit<'j, 'a>(pub(crate) Exchange<'j, 'a, 'j, Tls>);
 
+impl Framed for Quit<'_, '_> {
+    const MAX_INPUT: usize = Greet::MAX_INPUT;
+}
+
 impl Task for Quit<'_, '_> {
-    type Output = ();
-
-    const MAX_INPUT: usize = MAX_INPUT;
-
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<()>, Fault> {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault> {
         Ok(match self.0.step(input, output)? {
             Step::Read => Turn::Read,
             Step::Write(n) => Turn::Write(n),
-            Step::Event(event) if event.is_last() => Turn::Done(()),
+            Step::Event(event) if event.is_last() => Turn::Done,
             Step::Event(_) => Turn::Again,
         })
     }

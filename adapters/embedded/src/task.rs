@@ -24,28 +24,23 @@ const FAREWELL_WAIT: Duration = Duration::from_secs(2);
 
 /// Where a task stands.
 #[derive(Debug)]
-pub(crate) enum Turn<T> {
+pub(crate) enum Turn {
     /// It needs more input.
     Read,
     /// It says the first so many octets of the output.
     Write(usize),
     /// It goes on.
     Again,
-    /// It came to this.
-    Done(T),
+    /// It is done, and knows what came of it.
+    Done,
 }
 
 /// A machine and what its events lead to.
 pub(crate) trait Task {
-    type Output;
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn, Fault>;
 
-    /// The least size of the receive buffer.
-    const MAX_INPUT: usize;
-
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Turn<Self::Output>, Fault>;
-
-    /// The peer will send no more.
-    fn end_of_input(&mut self) -> Result<Self::Output, Fault>;
+    /// The peer will send no more; whether the task is done with it.
+    fn end_of_input(&mut self) -> Result<(), Fault>;
 
     /// The time is over.
     fn timed_out(&mut self) -> Rule;
@@ -59,9 +54,15 @@ pub(crate) trait Task {
     }
 }
 
+/// How much input a task has to see.
+pub(crate) trait Framed: Task {
+    /// The least size of the receive buffer.
+    const MAX_INPUT: usize;
+}
+
 /// What a loop does next.
 #[derive(Debug)]
-pub(crate) enum Do<T> {
+pub(crate) enum Do {
     /// Write what is [`said`](Driver::said), or a part of it.
     Write,
     /// Flush.
@@ -69,12 +70,13 @@ pub(crate) enum Do<T> {
     /// Read into [`room`](Driver::room).
     Read,
     /// Return.
-    Return(Result<T, Fault>),
+    Return(Result<(), Fault>),
 }
 
-/// Drives a task, but for reading and writing.
-pub(crate) struct Driver<'d, T: Task, const IN: usize, const OUT: usize> {
-    task: &'d mut T,
+/// Drives a task, but for reading and writing. One for all tasks: they are told apart while it runs, and
+/// there is one loop in an image for each kind of stream.
+pub(crate) struct Driver<'d, const IN: usize, const OUT: usize> {
+    task: &'d mut dyn Task,
     buffers: &'d mut Buffers<IN, OUT>,
     budget: &'d Budget,
     most: Option<Duration>,
@@ -84,11 +86,11 @@ pub(crate) struct Driver<'d, T: Task, const IN: usize, const OUT: usize> {
     /// Something was written since the last flush.
     unflushed: bool,
     wants_input: bool,
-    outcome: Option<Result<T::Output, Fault>>,
+    outcome: Option<Result<(), Fault>>,
 }
 
-impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
-    pub(crate) fn new(
+impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
+    pub(crate) fn new<T: Framed>(
         task: &'d mut T,
         buffers: &'d mut Buffers<IN, OUT>,
         budget: &'d Budget,
@@ -112,7 +114,7 @@ impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
         driver
     }
 
-    pub(crate) fn next(&mut self) -> Do<T::Output> {
+    pub(crate) fn next(&mut self) -> Do {
         while !self.wants_input && self.outcome.is_none() && self.start == self.end {
             self.step();
         }
@@ -141,7 +143,7 @@ impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
             Ok(Turn::Again) => {}
             Ok(Turn::Read) => self.wants_input = true,
             Ok(Turn::Write(n)) => self.say(n),
-            Ok(Turn::Done(value)) => self.outcome = Some(Ok(value)),
+            Ok(Turn::Done) => self.outcome = Some(Ok(())),
             Err(fault) => self.fail(fault),
         }
     }
@@ -220,7 +222,7 @@ impl<'d, T: Task, const IN: usize, const OUT: usize> Driver<'d, T, IN, OUT> {
     /// The machine knows whether the peer may go away here.
     fn ended(&mut self) {
         match self.task.end_of_input() {
-            Ok(value) => self.outcome = Some(Ok(value)),
+            Ok(()) => self.outcome = Some(Ok(())),
             Err(fault) => self.fail(fault),
         }
     }

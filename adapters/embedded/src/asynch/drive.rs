@@ -3,13 +3,13 @@
 use embedded_io_async::{Read, Write};
 
 use crate::error::Stop;
-use crate::task::{Do, Driver, Task};
+use crate::task::{Do, Driver};
 
 /// Runs a task to its end.
-pub(crate) async fn run<T: Task, S: Read + Write, const IN: usize, const OUT: usize>(
-    mut driver: Driver<'_, T, IN, OUT>,
+pub(crate) async fn run<S: Read + Write, const IN: usize, const OUT: usize>(
+    mut driver: Driver<'_, IN, OUT>,
     stream: &mut S,
-) -> Result<T::Output, Stop<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     loop {
         match driver.next() {
             Do::Write => driver.written(stream.write(driver.said()).await)?,
