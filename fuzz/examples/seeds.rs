@@ -91,12 +91,19 @@ fn main() -> io::Result<()> {
 fn seed(root: &Path, row: &Table) -> io::Result<usize> {
     let text = |key: &str| row.get(key).and_then(Value::as_str);
     let name = text("id").ok_or_else(|| io::Error::other("a row without an id"))?;
-    let (before, behind): (&[&str], &[&str]) = match text("role") {
-        Some("server") => (&SERVER, &RECEIVER),
-        Some("client") => (&CLIENT, &SESSION),
-        _ => return Err(io::Error::other(format!("{name} has no role that is known here"))),
+    let unknown = || io::Error::other(format!("{name}: protocol or role are not known here"));
+    let (protocol, role) = text("protocol").zip(text("role")).ok_or_else(unknown)?;
+    let own = format!("{protocol}_{role}");
+    let own = [&own[..]];
+    let (before, behind): (&[&str], &[&str]) = match (protocol, role) {
+        ("smtp" | "lmtp", "server") => (&SERVER, &RECEIVER),
+        ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
+        ("imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut", "client" | "server") => {
+            (&own, &[])
+        }
+        _ => return Err(unknown()),
     };
-    let lmtp = if text("protocol") == Some("lmtp") { LMTP } else { 0 };
+    let lmtp = if protocol == "lmtp" { LMTP } else { 0 };
     let policy = if text("policy") == Some("opportunistic") { OPPORTUNISTIC } else { 0 };
     let mut seeds = write(root, before, name, lmtp | policy, &received(row)?)?;
     if let Some(mail) = row.get("mail").and_then(Value::as_table) {

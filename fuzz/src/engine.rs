@@ -1,0 +1,9 @@
+//! What holds for both engines, whatever the grammar: the bodies of the targets.
+
+mod client;
+mod protocols;
+mod server;
+
+pub use client::{ClientSide, client};
+pub use protocols::{Ftp, Imap, Irc, Lmtp, Nntp, Nut, Pop3, Sieve, Smtp};
+pub use server::{ServerSide, server};
