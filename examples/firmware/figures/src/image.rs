@@ -203,3 +203,21 @@ fn owner_of(loader: &Loader, address: u64, root: &Path) -> Result<Option<(Part, 
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_made_of_two_halves() {
+        // MOVW R0, #0x1234; MOVW R9, #0xFFFF; MOVT R0, #0x2000; MOVT R9, #0xABCD.
+        let octets = [
+            [0x41, 0xf2, 0x34, 0x20],
+            [0x4f, 0xf6, 0xff, 0x79],
+            [0xc2, 0xf2, 0x00, 0x00],
+            [0xca, 0xf6, 0xcd, 0x39],
+        ];
+        let section = Section { start: 0x100, octets: octets.concat() };
+        assert_eq!(section.moved(), [(0x108, 0x2000_1234), (0x10c, 0xabcd_ffff)]);
+    }
+}

@@ -39,9 +39,10 @@ pub fn wait() {
     ASLEEP.store(ASLEEP.load(Ordering::Relaxed).wrapping_add(slept), Ordering::Relaxed);
 }
 
-/// The nanoseconds since the start that were not slept.
-pub fn awake() -> u64 {
-    u64::from(ticks().wrapping_sub(ASLEEP.load(Ordering::Relaxed))) * TICK
+/// The microseconds since the start that were not slept.
+pub fn awake() -> usize {
+    let ticks = ticks().wrapping_sub(ASLEEP.load(Ordering::Relaxed));
+    (u64::from(ticks) * TICK / 1000) as usize
 }
 
 /// The ticks since the start; they go round after 5 minutes.

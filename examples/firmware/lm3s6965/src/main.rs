@@ -17,6 +17,7 @@ use sensor::{Exit, Report, Settings};
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::dns::DnsQuery;
 use starttls::ArgumentError;
+use starttls::smtp::session::Event;
 use starttls_embedded::embedded_tls::{ClientTls, Error as TlsError, Records};
 use starttls_embedded::verify::{Problem, anchor};
 use starttls_embedded::{Buffers, Composed, Mailer, Unreadable};
@@ -39,7 +40,7 @@ static RECORDS: ConstStaticCell<Records> = ConstStaticCell::new(Records::new());
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let exit = run().err().unwrap_or(Exit::Accepted);
-    meter::print(clock::awake());
+    meter::print();
     match exit {
         Exit::Accepted => defmt::info!("{=istr}", exit.text()),
         _ => defmt::error!("{=istr}", exit.text()),
@@ -102,7 +103,13 @@ fn send(
     if let Some(patience) = settings.patience {
         how = how.with_max_wait(Duration::from_secs(patience.into()));
     }
-    let mut mailer = Mailer::new(socket, &mut tls, BUFFERS.take(), clock::Delay).with(how);
+    let mut watch = |event: &Event<'_>| {
+        if matches!(event, Event::Done(_)) {
+            meter::AWAKE.set(clock::awake());
+        }
+    };
+    let mailer = Mailer::new(socket, &mut tls, BUFFERS.take(), clock::Delay);
+    let mut mailer = mailer.with(how).watched_by(&mut watch);
     let sent = mailer.send(&envelope, Composed::with_files(&message, readings));
     sent.map(|_| ()).map_err(|error| {
         defmt::warn!("{}", error);

@@ -15,7 +15,7 @@ unsafe extern "C" {
     static _stack_start: u32;
 }
 
-/// Something that is counted. Octets, all of them.
+/// Something that is counted.
 #[derive(Debug, Default)]
 pub struct Count(AtomicUsize);
 
@@ -23,22 +23,30 @@ pub struct Count(AtomicUsize);
 pub static SENT: Count = Count::new();
 /// The octets of the frames that were received.
 pub static RECEIVED: Count = Count::new();
-/// The most of the heap that was in use.
+/// The octets of the heap that were in use at most.
 pub static HEAP: Count = Count::new();
+/// The microseconds that were not slept from reset to when the server last said that something is
+/// done: with the mail, in the end. Under QEMU's `-icount shift=0` an instruction takes a nanosecond.
+pub static AWAKE: Count = Count::new();
 
 impl Count {
     const fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
-    /// So many more. For one context: a count that is interrupted by another may be lost.
-    pub fn add(&self, octets: usize) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(octets), Relaxed);
+    /// So much now.
+    pub fn set(&self, now: usize) {
+        self.0.store(now, Relaxed);
     }
 
-    /// So many at the moment, if they are more than ever before.
-    pub fn peak(&self, octets: usize) {
-        self.0.store(self.0.load(Relaxed).max(octets), Relaxed);
+    /// So many more. For one context: a count that is interrupted by another may be lost.
+    pub fn add(&self, more: usize) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    /// So much now, if it is more than ever before.
+    pub fn peak(&self, now: usize) {
+        self.0.store(self.0.load(Relaxed).max(now), Relaxed);
     }
 }
 
@@ -54,15 +62,14 @@ pub fn stack() -> usize {
     start as usize - at as usize
 }
 
-/// Prints everything in one line, `awake` being the nanoseconds that were not slept since reset.
-/// Under QEMU's `-icount shift=0` an instruction takes a nanosecond.
-pub fn print(awake: u64) {
+/// Prints everything in one line.
+pub fn print() {
     defmt::info!(
-        "figures: stack={=usize} heap={=usize} sent={=usize} received={=usize} awake={=u64}",
+        "figures: stack={=usize} heap={=usize} sent={=usize} received={=usize} awake={=usize}",
         stack(),
         HEAP.0.load(Relaxed),
         SENT.0.load(Relaxed),
         RECEIVED.0.load(Relaxed),
-        awake
+        AWAKE.0.load(Relaxed)
     );
 }

@@ -16,10 +16,10 @@ static PENDING: AtomicBool = AtomicBool::new(false);
 /// The counts that were slept.
 static ASLEEP: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
-/// The nanoseconds since the start that were not slept.
-pub fn awake() -> u64 {
+/// The microseconds since the start that were not slept.
+pub fn awake() -> usize {
     let asleep = critical_section::with(|token| ASLEEP.borrow(token).get());
-    (clock::counts() - asleep) * (1_000_000_000 / u64::from(clock::HZ))
+    ((clock::counts() - asleep) / u64::from(clock::HZ / 1_000_000)) as usize
 }
 
 #[unsafe(export_name = "__pender")]

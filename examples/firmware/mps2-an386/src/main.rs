@@ -49,7 +49,7 @@ async fn network(mut runner: Runner<'static, Lan9118>) -> ! {
 #[embassy_executor::task]
 async fn daily(spawner: Spawner) -> ! {
     let exit = run(spawner).await.map_or_else(|exit| exit, |()| Exit::Accepted);
-    meter::print(executor::awake());
+    meter::print();
     match exit {
         Exit::Accepted => defmt::info!("{=istr}", exit.text()),
         _ => defmt::error!("{=istr}", exit.text()),

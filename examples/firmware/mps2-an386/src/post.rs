@@ -8,9 +8,12 @@ use embedded_io::{Error as _, ErrorKind, Read as _};
 use rustls::CertificateError;
 use sensor::{Exit, Report, Settings};
 use starttls::ArgumentError;
+use starttls::smtp::session::Event;
 use starttls_embedded::rustls::{ClientTls, Error};
 use starttls_embedded::{Buffers, Composed, Mailer, Unreadable};
 use static_cell::ConstStaticCell;
+
+use crate::executor;
 
 static BUFFERS: ConstStaticCell<Buffers<512, 256>> = ConstStaticCell::new(Buffers::new());
 
@@ -37,7 +40,13 @@ pub async fn send(
     if let Some(patience) = settings.patience {
         how = how.with_max_wait(Duration::from_secs(patience.into()));
     }
-    let mut mailer = Mailer::new(socket, &mut tls, BUFFERS.take(), Delay).with(how);
+    let mut watch = |event: &Event<'_>| {
+        if matches!(event, Event::Done(_)) {
+            meter::AWAKE.set(executor::awake());
+        }
+    };
+    let mailer = Mailer::new(socket, &mut tls, BUFFERS.take(), Delay);
+    let mut mailer = mailer.with(how).watched_by(&mut watch);
     let sent = mailer.send_async(&envelope, Composed::with_files(&message, readings)).await;
     sent.map(|_| ()).map_err(|error| {
         defmt::warn!("{}", defmt::Display2Format(&error));
