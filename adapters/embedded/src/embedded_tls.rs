@@ -28,9 +28,11 @@ pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1024> {
 }
 
 impl<const READ: usize, const WRITE: usize> Records<READ, WRITE> {
-    /// Empty buffers.
+    /// Empty buffers. `WRITE` has to be at least 512, for the longest first message of a client; less
+    /// does not compile.
     #[must_use]
     pub const fn new() -> Self {
+        const { assert!(WRITE >= 512, "WRITE of Records is below 512") }
         Self { read: [0; READ], write: [0; WRITE] }
     }
 }

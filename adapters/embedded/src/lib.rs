@@ -1,5 +1,11 @@
-#![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "smtp"), doc = "STARTTLS for firmware, without any protocol.")]
+#![cfg_attr(
+    all(feature = "async", feature = "embedded-tls", feature = "smoltcp"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "async", feature = "embedded-tls", feature = "smoltcp")),
+    doc = "STARTTLS for firmware, over embedded-io: a mailer, and upgrades in both roles."
+)]
 #![no_std]
 #![forbid(unsafe_code)]
 #![allow(clippy::type_complexity, reason = "a stream is named by all that it runs on")]
@@ -61,6 +67,6 @@ pub use post::Receipt;
 #[cfg(feature = "smtp")]
 pub use settings::{Mode, Settings};
 #[cfg(feature = "smtp")]
-pub use source::{Composed, Files, NoFiles, Source, Unreadable};
+pub use source::{Composed, Files, NoFiles, Reader, Source, Unreadable};
 pub use tls::{Accept, Connect, Stream};
 pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade};

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use embedded_io::Read;
 use starttls::smtp::Message;
 use starttls::smtp::message::{Composer, Progress};
 
@@ -46,6 +47,25 @@ impl Source for &[u8] {
         }
         *self = self.get(read..).unwrap_or_default();
         Ok(read)
+    }
+}
+
+/// Whatever can be read: a message, or the one file that goes with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<R>(pub R);
+
+impl<R: Read> Source for Reader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        self.0.read(buffer).map_err(|_| Unreadable)
+    }
+}
+
+impl<R: Read> Files for Reader<R> {
+    fn read(&mut self, index: usize, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        match index {
+            0 => self.0.read(buffer).map_err(|_| Unreadable),
+            _ => Err(Unreadable),
+        }
     }
 }
 
@@ -131,5 +151,54 @@ impl<F: Files> Source for Composed<'_, F> {
                 return Ok(written);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starttls::smtp::Address;
+    use starttls::smtp::message::{Attachment, Mailbox};
+
+    use super::*;
+
+    fn all(mut source: impl Source, room: usize) -> Result<heapless::Vec<u8, 1024>, Unreadable> {
+        let mut octets = heapless::Vec::new();
+        let mut buffer = [0; 256];
+        loop {
+            match source.read(&mut buffer[..room])? {
+                0 => return Ok(octets),
+                n => octets.extend_from_slice(&buffer[..n]).expect("room"),
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size() {
+        let you = Address::new("you@example.org").expect("an address");
+        let (to, file) = ([Mailbox::new(you)], [0xff; 200]);
+        let files = [Attachment::new("image/jpeg", "gate.jpg").expect("a file")];
+        let message = Message::new(to[0], &to).with_text("a\n").with_attachments(&files);
+        let whole = all(Composed::with_files(&message, Reader(&file[..])), 256).expect("readable");
+        let size = message.with_attachments(&[files[0].with_size(200)]).size();
+        assert_eq!(Some(whole.len()), size);
+        for room in 1..=80 {
+            let pieces = all(Composed::with_files(&message, Reader(&file[..])), room);
+            assert_eq!(pieces.as_deref(), Ok(&whole[..]));
+            assert_eq!(all(&whole[..], room).as_deref(), Ok(&whole[..]));
+            assert_eq!(all(Reader(&whole[..]), room).as_deref(), Ok(&whole[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_read() {
+        let you = Address::new("you@example.org").expect("an address");
+        let to = [Mailbox::new(you)];
+        let files = [Attachment::new("a/b", "a").expect("a file"); 2];
+        let message = Message::new(to[0], &to).with_attachments(&files);
+        assert_eq!(all(Composed::new(&message), 99), Err(Unreadable));
+        let one = Reader(&b"only one"[..]);
+        assert_eq!(all(Composed::with_files(&message, one), 99), Err(Unreadable));
+        let none = message.with_attachments(&[]);
+        assert!(all(Composed::new(&none), 99).is_ok());
     }
 }

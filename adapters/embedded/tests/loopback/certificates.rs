@@ -258,4 +258,7 @@ fn chains() {
     assert_eq!(believes(&own, "localhost", Some(NOW), &[&own], &own.key), Ok(()), "pinned itself");
     let addressed = ca.issue(params(&["127.0.0.1"]));
     assert_eq!(believes(&ca, "127.0.0.1", Some(NOW), &[&addressed], &addressed.key), Ok(()));
+    let longest = [&"a".repeat(63)[..]; 3].join(".") + "." + &"b".repeat(61);
+    let named = ca.issue(params(&[&longest]));
+    assert_eq!(believes(&ca, &longest, Some(NOW), &[&named], &named.key), Ok(()));
 }

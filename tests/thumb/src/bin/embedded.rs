@@ -15,8 +15,8 @@ use starttls::smtp::session::Event;
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message};
 use starttls::{Policy, Verification, lmtp, server};
 use starttls_embedded::{
-    Accept, Buffers, Clock, Composed, Connect, Error, Mailer, Mode, Settings, Source, Stream,
-    Timer, Unbounded, Unreadable, Upgraded, accept, upgrade,
+    Accept, Buffers, Clock, Composed, Connect, Error, Mailer, Mode, Reader, Settings, Source,
+    Stream, Timer, Unbounded, Unreadable, Upgraded, accept, upgrade,
 };
 use starttls_thumb::{opaque, receive, send};
 
@@ -218,6 +218,7 @@ fn run<C: Clock<Uart> + Copy>(clock: C) -> Result<(), Failed> {
     let to = [Mailbox::new(YOU)];
     let message = Message::new(Mailbox::new(YOU), &to).with_text("21.5 C\n");
     mails(clock, Composed::new(&message))?;
+    mails(clock, Reader(Uart))?;
     let message = message.with_attachments(&FILES);
     mails(
         clock,
