@@ -4,4 +4,5 @@
 mod certificates;
 mod common;
 mod mail;
+mod nameless;
 mod smoltcp;
