@@ -58,6 +58,65 @@ serve() {                  # serve NAME PROTOCOL [OPTION...]: starts one, and se
 }
 from_client() { read_back "$work/delivered" "$@"; }     # from_client FILE COMMAND...
 
+# The line protocols: our client, and our server in front of one without TLS.
+up() {                     # up SERVER: starts it; it is stopped in the end
+    peers="$peers $1"
+    "$here/servers/$1.sh" start "$work/$1" >>"$work/ports"
+}
+probe() { timeout 60 "$starttls" probe "$1" --ca "$ca" --json "${@:2}"; }
+probe_trusting_others() { ca=$CADIR/other-ca.pem probe "$@"; }
+probes() {                 # probes PEER SCHEME [CODE]: without TLS it ends with CODE
+    local peer=$1 scheme=$2 s
+    for s in "$scheme" "${scheme}s"; do
+        [ -n "$(port "$s")" ] || continue
+        check "probe $peer: $s" probe "$s://localhost:$(port "$s")"
+        check "probe $peer: $s, another CA is exit code 5" \
+            exits 5 probe_trusting_others "$s://localhost:$(port "$s")"
+        check "probe $peer: $s, another name is exit code 5" \
+            exits 5 probe "$s://[::ffff:127.0.0.1]:$(port "$s")"
+    done
+    [ -z "${3:-}" ] || check "probe $peer: $scheme, no TLS is exit code $3" \
+        exits "$3" probe "$scheme://localhost:$(port "plain-$scheme")"
+}
+says() {                   # says PATTERN COMMAND...: its output has a line like that
+    local want=$1; shift
+    "$@" >"$work/said" || { echo "exit code $?"; cat "$work/said"; return 1; }
+    grep -q -- "$want" "$work/said" || { echo "no $want"; cat "$work/said"; return 1; }
+}
+same() {                   # same FILE COMMAND...: its output is the file's content
+    local want=$1; shift
+    "$@" >"$work/said" && cmp "$work/said" "$want"
+}
+end='\r\n'
+connect() { timeout 60 "$starttls" connect "$1" --ca "$ca" --linger 60; }
+pipe() {                   # pipe URL LINE...: says them through TLS; the last one ends it
+    printf "%s$end" "${@:2}" | connect "$1"
+}
+listen() {                 # listen NAME URL: a way to a server for plaintext clients; sets p to its port
+    local log=$work/$1
+    timeout 900 "$starttls" connect "$2" --ca "$ca" --listen 127.0.0.1:0 >"$log" 2>&1 &
+    started="$started $!"
+    wait_for ^listening "$log"
+    p=$(awk '/^listening/ { print $4 }' "$log")
+}
+front() {                  # front SCHEME [PROTOCOL]: our server before one without TLS; sets p to its port
+    serve "front-$1" "$1" --require-tls --backend "127.0.0.1:$(port "plain-${2:-$1}")"
+}
+through_s_client() {       # through_s_client PROTOCOL LINE...
+    printf '%s\r\n' "${@:2}" | s_client_in "$1"
+}
+s_client_in() {            # s_client_in PROTOCOL
+    timeout 30 openssl s_client -connect "localhost:$p" -starttls "$1" -quiet -CAfile "$ca" \
+        -verify_return_error -verify_hostname localhost
+}
+through_gnutls() {         # through_gnutls PROTOCOL LINE...
+    { printf '%s\r\n' "${@:2}"; sleep 1; } | timeout 30 gnutls-cli --starttls-proto="$1" \
+        --x509cafile "$ca" -p "$p" localhost
+}
+by_python() {              # by_python NAME FILE
+    timeout 60 "$python" $here/clients.py "$1" "$p" "$ca" "$2"
+}
+
 # Other clients.
 s_client() {
     { session "$1"; sleep 1; } | timeout 30 openssl s_client -connect "localhost:$mx" \

@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# IRC: our client against InspIRCd, and clients through us to an InspIRCd without TLS.
+
+have inspircd || $here/servers/inspircd.sh install
+up inspircd
+
+probes InspIRCd irc
+# It says nothing to a command that it does not know.
+check "probe InspIRCd: irc, no TLS is exit code 1" \
+    exits 1 probe "irc://localhost:$(port plain-irc)" --timeout 3
+registers() {              # registers COMMAND...: says what a client does, to the welcome
+    : >"$work/said"
+    { printf 'NICK me\r\nUSER me 0 * :me\r\nCAP END\r\n'
+      wait_for ' 001 me ' "$work/said" >&2; printf 'QUIT\r\n'; } | "$@" >"$work/said"
+    grep ' 001 me ' "$work/said"
+}
+for s in irc ircs; do
+    check "a pipe to InspIRCd: $s" registers connect "$s://localhost:$(port $s)"
+done
+front irc
+check "openssl s_client through us: irc" registers s_client_in irc
+check "client through us: irc" registers connect "irc://localhost:$p"
+front ircs irc
+check "client through us: ircs" registers connect "ircs://localhost:$p"

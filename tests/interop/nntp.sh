@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# NNTP: our client against INN, and clients through us to an INN without TLS.
+
+[ -x /usr/lib/news/bin/nnrpd ] || $here/servers/inn.sh install
+up inn
+
+business=('AUTHINFO USER test' 'AUTHINFO PASS secret' 'GROUP test.general' 'QUIT')
+probes INN nntp 3
+for s in nntp nntps; do
+    check "a pipe to INN: $s" says '^211 ' pipe "$s://localhost:$(port $s)" "${business[@]}"
+done
+front nntp
+check "openssl s_client through us: nntp" says '^211 ' through_s_client nntp "${business[@]}"
+check "gnutls-cli through us: nntp" says '^211 ' through_gnutls nntp "${business[@]}"
+check "Python nntplib through us" by_python nntp /dev/null
+check "client through us: nntp" says '^211 ' pipe "nntp://localhost:$p" "${business[@]}"
+front nntps nntp
+check "client through us: nntps" says '^211 ' pipe "nntps://localhost:$p" "${business[@]}"

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# NUT: our client against upsd, and upsmon through us to an upsd without TLS.
+
+[ -x /lib/nut/upsd ] && [ -x /lib/nut/upsmon ] && have certutil || $here/servers/nut.sh install
+up nut
+end='\n'
+business=('USERNAME test' 'PASSWORD secret' 'LIST UPS' 'LOGOUT')
+probes upsd nut 3
+# It ends connections without TLS's goodbye.
+check "a pipe to upsd" says '^UPS dummy "test"' exits 1 pipe "nut://localhost:$(port nut)" "${business[@]}"
+front nut
+check "client through us: nut" says '^UPS dummy "test"' pipe "nut://localhost:$p" "${business[@]}"
+end='\r\n'
+by_upsmon() {              # verifies the server, and logs in
+    local conf=$work/upsmon pid rc=0
+    mkdir -p "$conf"
+    printf 'MODE=netclient\n' >"$conf/nut.conf"
+    cat >"$conf/upsmon.conf" <<EOF
+MONITOR dummy@localhost:$p 1 test secret primary
+SHUTDOWNCMD /bin/true
+CERTPATH $work/nut/client-nss
+CERTVERIFY 1
+FORCESSL 1
+RUN_AS_USER root
+EOF
+    NUT_CONFPATH=$conf timeout 60 /lib/nut/upsmon -F -D >"$conf/log" 2>&1 &
+    pid=$!
+    wait_for 'Logged into UPS' "$conf/log" || rc=1
+    grep 'Connected to NUT server localhost in SSL' "$conf/log" || rc=1
+    kill $pid; wait $pid || true
+    return $rc
+}
+check "upsmon through us" by_upsmon
