@@ -152,20 +152,10 @@ impl<G: Grammar> Client<G> {
     ///
     /// Apart from [`step`](Machine::step), so that octets that come one by one pay for one comparison.
     #[cold]
-    fn act<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        output: &mut [u8],
-    ) -> Result<Step<Event<'i>>, Error> {
+    fn act<'i>(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step<Event<'i>>, Error> {
         match self.state {
             // A reply that is there before the request cannot be its answer.
-            State::Ask(_) if !G::IS_CHATTY && !input.is_empty() => {
-                Err(self.fail(Error::Unsolicited))
-            }
-            State::Ask(phase) | State::Listen(phase) if G::IS_CHATTY && !input.is_empty() => {
-                self.state = State::Listen(phase);
-                self.listen(phase, input).map_err(|error| self.fail(error))
-            }
+            State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
             State::Listen(_) => Ok(Step::Read),
             State::Ask(phase) => {
                 let mut out = Writer::new(output);
@@ -188,12 +178,11 @@ impl<G: Grammar> Client<G> {
     }
 
     /// Takes a frame that nobody asked for.
-    fn listen<'i>(&mut self, phase: Phase, input: &mut &'i [u8]) -> Result<Step<Event<'i>>, Error> {
-        let Some(frame) = self.framing.next(input)? else { return Ok(Step::Read) };
+    fn overhear(&mut self, frame: &[u8]) -> Result<State, Error> {
+        let State::Listen(phase) = self.state else { return Err(Error::OutOfOrder) };
         let reply = self.grammar.unasked(frame)?;
         self.count(reply)?;
-        self.state = State::unasked(phase, reply);
-        Ok(Step::Event(Event::Received(Untrusted(frame))))
+        Ok(State::unasked(phase, reply))
     }
 
     /// Bounds how many frames come before an answer is whole.
@@ -206,13 +195,18 @@ impl<G: Grammar> Client<G> {
         Ok(())
     }
 
-    /// Takes a frame of the answer that is awaited.
+    /// Takes a frame of the answer that is awaited, or one that nobody asked for.
     fn receive<'i>(&mut self, frame: &'i [u8]) -> Result<Step<Event<'i>>, Error> {
-        let State::Await(phase) = self.state else { return Err(Error::OutOfOrder) };
-        let reply = self.grammar.reply(phase, frame)?;
-        self.count(reply)?;
-        let offered = self.grammar.offers_upgrade();
-        self.state = State::after(phase, reply, offered, self.policy, G::HAS_FALLBACK);
+        self.state = match self.state {
+            State::Await(phase) => {
+                let reply = self.grammar.reply(phase, frame)?;
+                self.count(reply)?;
+                let offered = self.grammar.offers_upgrade();
+                State::after(phase, reply, offered, self.policy, G::HAS_FALLBACK)
+            }
+            _ if G::IS_CHATTY => self.overhear(frame)?,
+            _ => return Err(Error::OutOfOrder),
+        };
         Ok(Step::Event(Event::Received(Untrusted(frame))))
     }
 }
@@ -228,8 +222,12 @@ impl<G: Grammar> Machine for Client<G> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        if !matches!(self.state, State::Await(_)) {
-            return self.act(input, output);
+        match self.state {
+            State::Await(_) => {}
+            State::Ask(phase) | State::Listen(phase) if G::IS_CHATTY && !input.is_empty() => {
+                self.state = State::Listen(phase);
+            }
+            _ => return self.act(input, output),
         }
         match self.framing.next(input) {
             Ok(None) => Ok(Step::Read),

@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::reply::{Line, Reader};
 use super::{MAX_LINE, WAIT};
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{Lines, Writer, has_word, split_word};
+use crate::wire::{Lines, Writer, split_word};
 use crate::{Error, Policy, Protocol};
 
 /// The FTP client's grammar up to the upgrade.
@@ -25,8 +25,11 @@ impl ClientGrammar {
     /// Notes a feature: ` AUTH TLS`, `211-AUTH TLS` or ` AUTH TLS;TLS-C;SSL;`.
     fn feature(&mut self, line: &[u8]) {
         let (name, list) = split_word(line.strip_prefix(b"211-").unwrap_or(line).trim_ascii());
+        let mut mechanisms = list.split(|octet| matches!(octet, b' ' | b';' | b','));
         self.offered |= name.eq_ignore_ascii_case(b"AUTH")
-            && (has_word(list, b"TLS") || has_word(list, b"TLS-C"));
+            && mechanisms.any(|name| {
+                name.eq_ignore_ascii_case(b"TLS") || name.eq_ignore_ascii_case(b"TLS-C")
+            });
     }
 }
 

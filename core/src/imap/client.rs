@@ -2,33 +2,28 @@ use core::time::Duration;
 
 use super::{ANSWER_WAIT, MAX_FRAME};
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{Literals, Writer, has_word, split_word};
+use crate::wire::{Literals, Writer, has_word, look_up, split_word};
 use crate::{Error, Policy, Protocol};
 
 /// What a client's tags begin with: eight letters, which nobody who does not see the connection can
 /// guess. A tag that is known beforehand lets a reply be there before its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Tag([u8; 8]);
+pub struct Tag(u32);
 
 impl Tag {
     /// Tags from a random number, another one for each connection.
     #[must_use]
     pub const fn new(random: u32) -> Self {
-        let [a, b, c, d] = random.to_be_bytes();
-        const fn letter(nibble: u8) -> u8 {
-            b'A'.wrapping_add(nibble & 0xf)
-        }
-        Self([
-            letter(a >> 4),
-            letter(a),
-            letter(b >> 4),
-            letter(b),
-            letter(c >> 4),
-            letter(c),
-            letter(d >> 4),
-            letter(d),
-        ])
+        Self(random)
+    }
+
+    /// A letter for each four bits.
+    fn letters(self) -> impl Iterator<Item = u8> {
+        (0..8).map(move |place: u32| {
+            let [.., low] = self.0.wrapping_shr(28_u32.wrapping_sub(place << 2)).to_be_bytes();
+            b'A'.wrapping_add(low & 0xf)
+        })
     }
 }
 
@@ -47,6 +42,31 @@ impl crate::Client<ClientGrammar> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Ok,
+    No,
+    Bye,
+    PreAuth,
+    Capability,
+    Other,
+}
+
+const WORDS: [(&[u8], Word); 6] = [
+    (b"OK", Word::Ok),
+    (b"NO", Word::No),
+    (b"BAD", Word::No),
+    (b"BYE", Word::Bye),
+    (b"PREAUTH", Word::PreAuth),
+    (b"CAPABILITY", Word::Capability),
+];
+
+/// The word in front, and what stands behind it.
+fn split(text: &[u8]) -> (Word, &[u8]) {
+    let (word, rest) = split_word(text);
+    (look_up(&WORDS, word).unwrap_or(Word::Other), rest)
+}
+
 impl ClientGrammar {
     /// The digit behind the letters: each command has a tag of its own.
     const fn digit(phase: Phase) -> u8 {
@@ -55,8 +75,10 @@ impl ClientGrammar {
 
     /// What stands behind our tag.
     fn tagged<'f>(&self, phase: Phase, frame: &'f [u8]) -> Option<&'f [u8]> {
-        match frame.strip_prefix(&self.tag.0)? {
-            [digit, b' ', rest @ ..] if *digit == Self::digit(phase) => Some(rest),
+        let (tag, rest) = frame.split_at_checked(8)?;
+        let ours = tag.iter().copied().eq(self.tag.letters());
+        match rest {
+            [digit, b' ', rest @ ..] if ours && *digit == Self::digit(phase) => Some(rest),
             _ => None,
         }
     }
@@ -65,38 +87,14 @@ impl ClientGrammar {
     fn read_code(&mut self, text: &[u8]) {
         if let [b'[', code @ ..] = text {
             let code = code.split(|octet| *octet == b']').next().unwrap_or_default();
-            self.read(code);
+            if let (Word::Capability, list) = split(code) {
+                self.read(list);
+            }
         }
     }
 
-    /// Notes the capabilities behind the word that says that they are some.
-    fn read(&mut self, text: &[u8]) {
-        let (name, list) = split_word(text);
-        if name.eq_ignore_ascii_case(b"CAPABILITY") {
-            self.offered |= has_word(list, b"STARTTLS");
-        }
-    }
-
-    /// A response without a tag.
-    fn untagged(&mut self, phase: Phase, response: &[u8]) -> Result<Reply, Error> {
-        let (name, text) = split_word(response);
-        let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
-        if is(b"BYE") {
-            return Ok(Reply::Closing);
-        }
-        match phase {
-            Phase::Greeting if is(b"OK") => {
-                self.read_code(text);
-                Ok(Reply::Yes)
-            }
-            Phase::Greeting if is(b"PREAUTH") => Ok(Reply::Never),
-            Phase::Greeting => Err(Error::UnexpectedReply),
-            Phase::Capabilities => {
-                self.read(response);
-                Ok(Reply::More)
-            }
-            _ => Ok(Reply::More),
-        }
+    fn read(&mut self, list: &[u8]) {
+        self.offered |= has_word(list, b"STARTTLS");
     }
 }
 
@@ -108,29 +106,33 @@ impl Grammar for ClientGrammar {
     const IS_CHATTY: bool = true;
 
     fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error> {
-        if let [b'*', b' ', response @ ..] = frame {
-            return self.untagged(phase, response);
-        }
-        let status = self.tagged(phase, frame).ok_or(Error::UnexpectedReply)?;
-        let (status, text) = split_word(status);
-        let is = |wanted: &[u8]| status.eq_ignore_ascii_case(wanted);
-        match phase {
-            Phase::Greeting => Err(Error::UnexpectedReply),
-            _ if is(b"OK") => {
-                if phase == Phase::Capabilities {
+        let (untagged, response) = match frame {
+            [b'*', b' ', response @ ..] => (true, response),
+            _ => (false, self.tagged(phase, frame).ok_or(Error::UnexpectedReply)?),
+        };
+        let (word, text) = split(response);
+        let greeting = phase == Phase::Greeting;
+        match (untagged, word) {
+            (true, Word::Bye) => return Ok(Reply::Closing),
+            (true, Word::PreAuth) if greeting => return Ok(Reply::Never),
+            (true, Word::Capability) if phase == Phase::Capabilities => self.read(text),
+            (true, _) if !greeting => {}
+            (_, Word::Ok) if untagged == greeting => {
+                if phase != Phase::Upgrade {
                     self.read_code(text);
                 }
-                Ok(Reply::Yes)
+                return Ok(Reply::Yes);
             }
-            _ if is(b"NO") || is(b"BAD") => Ok(Reply::No),
-            _ => Err(Error::UnexpectedReply),
+            (false, Word::No) if !greeting => return Ok(Reply::No),
+            _ => return Err(Error::UnexpectedReply),
         }
+        Ok(Reply::More)
     }
 
     fn unasked(&mut self, frame: &[u8]) -> Result<Reply, Error> {
         match frame {
-            // In a phase of its own, so that it counts for nothing.
-            [b'*', b' ', response @ ..] => self.untagged(Phase::Upgrade, response),
+            // In a phase in which it counts for nothing.
+            [b'*', b' ', ..] => self.reply(Phase::Upgrade, frame),
             _ => Err(Error::Unsolicited),
         }
     }
@@ -140,7 +142,9 @@ impl Grammar for ClientGrammar {
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {
-        out.put(&self.tag.0);
+        for letter in self.tag.letters() {
+            out.push(letter);
+        }
         out.push(Self::digit(phase));
         out.put(if phase == Phase::Upgrade { b" STARTTLS\r\n" } else { b" CAPABILITY\r\n" });
     }

@@ -10,13 +10,52 @@ use crate::Error;
 #[derive(Debug, Default)]
 pub struct Literals<const MAX: usize, const FROM_CLIENT: bool> {
     scanned: u16,
-    /// Where the part of the line begins that is being scanned.
-    start: u16,
+    /// What the octets so far may be the start of.
+    mark: Mark,
+    /// The number in it.
+    length: u16,
+}
+
+/// How much of `"{" number ["+"] "}"` was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mark {
+    #[default]
+    Nothing,
+    Brace,
+    Number,
+    Plus,
+    /// All of it.
+    Literal,
+    /// All of it, and its sender waits for leave.
+    Waiting,
+}
+
+impl<const MAX: usize, const FROM_CLIENT: bool> Literals<MAX, FROM_CLIENT> {
+    /// Notes one octet of a line.
+    fn note(&mut self, octet: u8) {
+        self.mark = match (octet, self.mark) {
+            (b'{', _) => {
+                self.length = 0;
+                Mark::Brace
+            }
+            (b'0'..=b'9', Mark::Brace | Mark::Number) => {
+                // Beyond every limit it stays there.
+                let tens = self.length.saturating_mul(10);
+                self.length = tens.saturating_add(u16::from(octet & 0xf));
+                Mark::Number
+            }
+            (b'+', Mark::Number) => Mark::Plus,
+            (b'}', Mark::Number) => Mark::Waiting,
+            (b'}', Mark::Plus) => Mark::Literal,
+            _ => Mark::Nothing,
+        };
+        self.scanned = self.scanned.wrapping_add(1);
+    }
 }
 
 impl<const MAX: usize, const FROM_CLIENT: bool> Framing for Literals<MAX, FROM_CLIENT> {
     const MAX_FRAME: usize = {
-        assert!(MAX >= 2 && MAX <= u16::MAX as usize);
+        assert!(MAX >= 2 && MAX < u16::MAX as usize);
         MAX
     };
 
@@ -24,57 +63,38 @@ impl<const MAX: usize, const FROM_CLIENT: bool> Framing for Literals<MAX, FROM_C
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         loop {
             let end = usize::from(self.scanned);
-            let (front, rest) = match input.split_at_checked(end) {
-                Some((front, rest)) if end < MAX => (front, rest),
-                // A literal that is not all there.
-                None if end < MAX => return Ok(None),
-                _ => return Err(Error::FrameTooLong),
-            };
-            match rest {
+            if end >= MAX {
+                return Err(Error::FrameTooLong);
+            }
+            // It may be within a literal that is not all there.
+            match input.get(end..).unwrap_or_default() {
                 [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
                 [] | [b'\r'] => return Ok(None),
-                [b'\r', b'\n', after @ ..] => {
-                    let line = front.get(usize::from(self.start)..).unwrap_or_default();
-                    let Some(length) = literal(line, FROM_CLIENT)? else {
-                        *self = Self::default();
-                        *input = after;
-                        return Ok(Some(front));
+                [b'\r', b'\n', rest @ ..] => {
+                    let literal = match self.mark {
+                        Mark::Literal => true,
+                        Mark::Waiting => !FROM_CLIENT,
+                        _ => false,
                     };
-                    // Its CRLF, and that of the line's end, have to fit, too.
-                    let start = end.saturating_add(2).saturating_add(length);
-                    if start.saturating_add(2) > MAX {
+                    if !literal {
+                        let line = input.get(..end);
+                        *self = Self::default();
+                        *input = rest;
+                        return Ok(line);
+                    }
+                    self.mark = Mark::Nothing;
+                    self.scanned = self.scanned.saturating_add(2).saturating_add(self.length);
+                    // The CRLF at the end of the line has to fit, too.
+                    if usize::from(self.scanned) > MAX.wrapping_sub(2) {
                         return Err(Error::FrameTooLong);
                     }
-                    self.scanned = u16::try_from(start).map_err(|_| Error::FrameTooLong)?;
-                    self.start = self.scanned;
                 }
                 [b'\r', ..] => return Err(Error::BareCr),
                 [b'\n', ..] => return Err(Error::BareLf),
                 [0, ..] => return Err(Error::Nul),
-                _ => self.scanned = self.scanned.wrapping_add(1),
+                [octet, ..] => self.note(*octet),
             }
         }
-    }
-}
-
-/// The octets of the literal that a line announces at its end.
-fn literal(line: &[u8], from_client: bool) -> Result<Option<usize>, Error> {
-    let [front @ .., b'}'] = line else { return Ok(None) };
-    let (front, waits) = match front {
-        [front @ .., b'+'] => (front, false),
-        _ => (front, true),
-    };
-    let digits = front.iter().rev().take_while(|octet| octet.is_ascii_digit()).count();
-    let (before, digits) = front.split_at(front.len().saturating_sub(digits));
-    match before {
-        [.., b'{'] if from_client && waits => Ok(None),
-        [.., b'{'] if !digits.is_empty() => {
-            let number = digits.iter().try_fold(0_usize, |number, digit| {
-                number.checked_mul(10)?.checked_add(usize::from(digit & 0xf))
-            });
-            number.map(Some).ok_or(Error::FrameTooLong)
-        }
-        _ => Ok(None),
     }
 }
 

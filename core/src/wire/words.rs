@@ -18,11 +18,16 @@ pub(crate) fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
     table.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
 }
 
-/// Whether one of the words, however they are set apart, is `wanted`, in any case.
-pub(crate) fn has_word(words: &[u8], wanted: &[u8]) -> bool {
-    words
-        .split(|octet| !octet.is_ascii_graphic() || b"()[];,".contains(octet))
-        .any(|word| word.eq_ignore_ascii_case(wanted))
+/// Whether one of the words is `wanted`, in any case.
+pub(crate) fn has_word(mut words: &[u8], wanted: &[u8]) -> bool {
+    while !words.is_empty() {
+        let (word, rest) = split_word(words);
+        if word.eq_ignore_ascii_case(wanted) {
+            return true;
+        }
+        words = rest;
+    }
+    false
 }
 
 /// The three digits in front of a line, and what stands behind them.
@@ -87,8 +92,8 @@ mod tests {
         assert_eq!(split_word(b"a  b c"), (&b"a"[..], &b"b c"[..]));
         assert_eq!(split_word(b""), (&b""[..], &b""[..]));
         assert_eq!(split_word(b" a"), (&b""[..], &b"a"[..]));
-        assert!(has_word(b"[A startTLS]", b"STARTTLS"));
-        assert!(has_word(b"TLS;TLS-C;SSL;", b"TLS-C"));
+        assert!(has_word(b"A startTLS B", b"STARTTLS"));
+        assert!(has_word(b" A  starttls", b"STARTTLS"));
         assert!(!has_word(b"STARTTLSX XSTARTTLS START TLS", b"STARTTLS"));
         assert_eq!(code(b"234 go"), Some((234, &b" go"[..])));
         assert_eq!(code(b"999"), Some((999, &b""[..])));

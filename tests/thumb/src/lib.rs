@@ -5,6 +5,9 @@
 use core::panic::PanicInfo;
 use core::ptr::{addr_of_mut, read_volatile, write_volatile};
 
+use starttls::client::{Client, Event, Grammar, Upgrade};
+use starttls::{Buffer, Error, Machine as _, Step};
+
 unsafe extern "C" {
     /// Exists nowhere: an image from which a panic can be reached does not link.
     safe fn a_panic_is_reachable() -> !;
@@ -46,4 +49,44 @@ pub fn opaque<T>(mut value: T) -> T {
     let place = addr_of_mut!(value);
     // SAFETY: `place` is valid and its value is not used again.
     unsafe { read_volatile(place) }
+}
+
+/// A client's upgrade, from its start to the go-ahead, with a receive buffer of `N` octets.
+///
+/// # Errors
+/// Those of the client.
+pub fn upgrade<G: Grammar, const N: usize>(mut client: Client<G>) -> Result<Upgrade, Error> {
+    let mut buffer = Buffer::<N>::new();
+    let mut output = [0; 64];
+    loop {
+        let mut input = buffer.filled();
+        let step = client.step(&mut input, &mut output)?;
+        let unread = input.len();
+        match step {
+            Step::Write(n) => send(output.get(..n).unwrap_or_default()),
+            Step::Event(Event::UpgradeReady) => return client.into_upgrade(input),
+            Step::Event(_) => {}
+            Step::Read => {
+                buffer.keep(unread);
+                buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
+                continue;
+            }
+        }
+        buffer.keep(unread);
+    }
+}
+
+/// The image of a client's upgrade, with a receive buffer of so many octets.
+#[macro_export]
+macro_rules! image {
+    ($client:expr, $buffer:expr) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn reset() -> ! {
+            let upgraded = $crate::upgrade::<_, { $buffer }>($client).is_ok();
+            $crate::send(if upgraded { b"upgraded" } else { b"failed" });
+            loop {
+                core::hint::spin_loop();
+            }
+        }
+    };
 }
