@@ -1,7 +1,16 @@
-#![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "smtp", feature = "imap", feature = "pop3", feature = "ftp", feature = "nntp", feature = "sieve", feature = "irc", feature = "nut"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(feature = "smtp"),
-    doc = "The engines without any protocol; see the feature `smtp`."
+    not(all(
+        feature = "smtp",
+        feature = "imap",
+        feature = "pop3",
+        feature = "ftp",
+        feature = "nntp",
+        feature = "sieve",
+        feature = "irc",
+        feature = "nut"
+    )),
+    doc = "The engines and some of the protocols; see the features."
 )]
 #![no_std]
 #![forbid(unsafe_code)]

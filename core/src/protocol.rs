@@ -46,7 +46,9 @@ impl Protocol {
     /// NUT, RFC 9271.
     pub const NUT: Self = Self::new("nut", 3493, None, None);
 
-    const fn new(
+    /// A protocol of your own; in TLS that was asked for the client speaks first.
+    #[must_use]
+    pub const fn new(
         name: &'static str,
         port: u16,
         implicit_port: Option<u16>,

@@ -6,6 +6,8 @@
 //!
 //! Protocols are [`Grammar`]s; a grammar frames octets, says what a frame means and prints requests.
 //! It makes no decision.
+//!
+#![doc = include_str!("../../GRAMMAR.md")]
 
 #[cfg(test)]
 mod diagram;
