@@ -1,6 +1,6 @@
 //! The loop of the blocking side.
 
-use embedded_io::{Read, Write};
+use embedded_io::{Error, Read, Write};
 
 use crate::error::Stop;
 use crate::task::{Do, Driver};
@@ -11,14 +11,15 @@ pub(crate) fn run<S: Read + Write, const IN: usize, const OUT: usize>(
     stream: &mut S,
 ) -> Result<(), Stop<S::Error>> {
     loop {
-        match driver.next() {
-            Do::Write => driver.written(stream.write(driver.said()))?,
-            Do::Flush => driver.flushed(stream.flush())?,
-            Do::Read => {
-                let received = stream.read(driver.room());
-                driver.received(received)?;
-            }
-            Do::Return(outcome) => return Ok(outcome?),
+        let done = match driver.next() {
+            Do::Write => stream.write(driver.said()),
+            Do::Flush => stream.flush().map(|()| 0),
+            Do::Read => stream.read(driver.room()),
+            Do::Return => return driver.outcome().map_err(Stop::Fault),
+        };
+        let told = driver.told(done.as_ref().copied().map_err(Error::kind));
+        if let Err(lost) = told {
+            return Err(Stop::new(lost, done));
         }
     }
 }

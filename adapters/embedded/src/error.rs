@@ -3,6 +3,8 @@ use core::fmt;
 #[cfg(feature = "smtp")]
 use starttls::smtp::{Status, session::Command};
 
+use crate::task::Lost;
+
 /// Why an upgrade or a mail failed, on a socket that fails with `S` and by a TLS that fails with `T`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -105,19 +107,16 @@ pub(crate) enum Stop<E> {
     Stream(E),
 }
 
-impl<E> From<Fault> for Stop<E> {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl<E> From<starttls::Error> for Stop<E> {
-    fn from(error: starttls::Error) -> Self {
-        Self::Fault(error.into())
-    }
-}
-
 impl<E> Stop<E> {
+    /// Why the driver gave up on what was done.
+    pub(crate) fn new<T>(lost: Lost, done: Result<T, E>) -> Self {
+        match (lost, done) {
+            (Lost::Stream, Err(error)) => Self::Stream(error),
+            (Lost::Stream, Ok(_)) => Self::Fault(starttls::Error::Closed.into()),
+            (Lost::Fault(fault), _) => Self::Fault(fault),
+        }
+    }
+
     /// What it means for the caller, on a stream whose errors `wrap` sorts.
     pub(crate) fn sort<S, T>(self, wrap: impl FnOnce(E) -> Error<S, T>) -> Error<S, T> {
         match self {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use embedded_io::ErrorKind;
 use starttls::Error as Rule;
 
-use crate::error::{Fault, Stop};
+use crate::error::Fault;
 use crate::{Budget, Buffers};
 
 /// For the peer to read what is sent to it.
@@ -60,8 +60,8 @@ pub(crate) trait Framed: Task {
     const MAX_INPUT: usize;
 }
 
-/// What a loop does next.
-#[derive(Debug)]
+/// What a loop does next, and then tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Do {
     /// Write what is [`said`](Driver::said), or a part of it.
     Write,
@@ -69,8 +69,17 @@ pub(crate) enum Do {
     Flush,
     /// Read into [`room`](Driver::room).
     Read,
-    /// Return.
-    Return(Result<(), Fault>),
+    /// Return [`outcome`](Driver::outcome).
+    Return,
+}
+
+/// Why nothing more can be done.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// By this, which counts more than the stream's own error.
+    Fault(Fault),
+    /// By the stream's own error.
+    Stream,
 }
 
 /// Drives a task, but for reading and writing. One for all tasks: they are told apart while it runs, and
@@ -86,6 +95,8 @@ pub(crate) struct Driver<'d, const IN: usize, const OUT: usize> {
     /// Something was written since the last flush.
     unflushed: bool,
     wants_input: bool,
+    /// What the loop does now.
+    doing: Do,
     outcome: Option<Result<(), Fault>>,
 }
 
@@ -108,25 +119,33 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
             end: 0,
             unflushed: false,
             wants_input: false,
+            doing: Do::Return,
             outcome: None,
         };
         driver.start_waiting();
         driver
     }
 
+    #[inline(never)]
     pub(crate) fn next(&mut self) -> Do {
         while !self.wants_input && self.outcome.is_none() && self.start == self.end {
             self.step();
         }
-        if self.start < self.end {
+        self.doing = if self.start < self.end {
             Do::Write
         } else if self.unflushed {
             Do::Flush
-        } else if let Some(outcome) = self.outcome.take() {
-            Do::Return(outcome)
+        } else if self.outcome.is_some() {
+            Do::Return
         } else {
             Do::Read
-        }
+        };
+        self.doing
+    }
+
+    /// What came of it all.
+    pub(crate) fn outcome(self) -> Result<(), Fault> {
+        self.outcome.unwrap_or(Ok(()))
     }
 
     fn step(&mut self) {
@@ -171,50 +190,31 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
         self.buffers.output.get(self.start..self.end).unwrap_or_default()
     }
 
-    pub(crate) fn written<E: embedded_io::Error>(
-        &mut self,
-        written: Result<usize, E>,
-    ) -> Result<(), Stop<E>> {
-        match written {
-            Ok(0) => self.lost(Rule::Closed.into()),
-            Ok(n) => {
-                self.start = self.start.saturating_add(n).min(self.end);
-                self.unflushed = true;
-                Ok(())
-            }
-            Err(error) => self.failed(error),
-        }
-    }
-
-    pub(crate) fn flushed<E: embedded_io::Error>(
-        &mut self,
-        flushed: Result<(), E>,
-    ) -> Result<(), Stop<E>> {
-        self.unflushed = false;
-        flushed.or_else(|error| self.failed(error))
-    }
-
     /// Where to read.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         self.buffers.received.free_mut()
     }
 
-    pub(crate) fn received<E: embedded_io::Error>(
-        &mut self,
-        received: Result<usize, E>,
-    ) -> Result<(), Stop<E>> {
-        match received {
-            Ok(0) => self.ended(),
-            Ok(n) => {
-                self.wants_input = false;
-                self.buffers.received.received(n);
-            }
-            Err(_) if self.budget.is_over() => {
+    /// What was to be done is done: so many octets were written or read.
+    #[inline(never)]
+    pub(crate) fn told(&mut self, done: Result<usize, ErrorKind>) -> Result<(), Lost> {
+        match (self.doing, done) {
+            (Do::Read, Err(_)) if self.budget.is_over() => {
                 let error = self.task.timed_out();
                 self.fail(error.into());
             }
-            Err(error) if is_end(error.kind()) => self.ended(),
-            Err(error) => return self.failed(error),
+            (Do::Read, Err(kind)) if is_end(kind) => self.ended(),
+            (Do::Read, Ok(0)) => self.ended(),
+            (Do::Read, Ok(n)) => {
+                self.wants_input = false;
+                self.buffers.received.received(n);
+            }
+            (Do::Write, Ok(n)) if n > 0 => {
+                self.start = self.start.saturating_add(n).min(self.end);
+                self.unflushed = true;
+            }
+            (Do::Flush, Ok(_)) => self.unflushed = false,
+            (_, failed) => return Err(self.lost(failed.err())),
         }
         Ok(())
     }
@@ -227,23 +227,16 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
         }
     }
 
-    /// The stream failed.
-    fn failed<E: embedded_io::Error>(&mut self, error: E) -> Result<(), Stop<E>> {
-        let stop = if self.budget.is_over() {
-            self.task.timed_out().into()
-        } else if is_end(error.kind()) {
-            Rule::Closed.into()
-        } else {
-            Stop::Stream(error)
-        };
-        self.lost(stop)
-    }
-
-    /// Nothing can be said any more. What went wrong before counts.
-    fn lost<E>(&mut self, stop: Stop<E>) -> Result<(), Stop<E>> {
-        match self.outcome.take() {
-            Some(Err(fault)) => Err(fault.into()),
-            _ => Err(stop),
+    /// The stream failed, or takes nothing, and nothing can be said any more. What went wrong before
+    /// counts.
+    fn lost(&mut self, kind: Option<ErrorKind>) -> Lost {
+        if let Some(Err(fault)) = self.outcome.take() {
+            return Lost::Fault(fault);
+        }
+        match kind {
+            Some(_) if self.budget.is_over() => Lost::Fault(self.task.timed_out().into()),
+            Some(kind) if !is_end(kind) => Lost::Stream,
+            _ => Lost::Fault(Rule::Closed.into()),
         }
     }
 }

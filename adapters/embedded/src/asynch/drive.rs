@@ -1,5 +1,6 @@
 //! The loop of the async side.
 
+use embedded_io::Error;
 use embedded_io_async::{Read, Write};
 
 use crate::error::Stop;
@@ -11,14 +12,15 @@ pub(crate) async fn run<S: Read + Write, const IN: usize, const OUT: usize>(
     stream: &mut S,
 ) -> Result<(), Stop<S::Error>> {
     loop {
-        match driver.next() {
-            Do::Write => driver.written(stream.write(driver.said()).await)?,
-            Do::Flush => driver.flushed(stream.flush().await)?,
-            Do::Read => {
-                let received = stream.read(driver.room()).await;
-                driver.received(received)?;
-            }
-            Do::Return(outcome) => return Ok(outcome?),
+        let done = match driver.next() {
+            Do::Write => stream.write(driver.said()).await,
+            Do::Flush => stream.flush().await.map(|()| 0),
+            Do::Read => stream.read(driver.room()).await,
+            Do::Return => return driver.outcome().map_err(Stop::Fault),
+        };
+        let told = driver.told(done.as_ref().copied().map_err(Error::kind));
+        if let Err(lost) = told {
+            return Err(Stop::new(lost, done));
         }
     }
 }
