@@ -71,6 +71,7 @@ check "curl through us: pop3s" same "$one" by_curl --cacert "$ca" "pop3s://local
 
 front sieve
 check "openssl s_client through us: sieve" says '^OK "Logged in' through_s_client sieve "$login" LOGOUT
+check "gnutls-cli through us: sieve" says '^OK "Logged in' through_gnutls sieve "$login" LOGOUT
 by_sieve_connect() {       # by_sieve_connect OPTION...
     timeout 60 sieve-connect --server localhost --port "$p" --noclearchan --user test \
         --passwordfd 3 --tlscafile "$ca" "$@" 3<"$work/password"

@@ -170,9 +170,14 @@ impl Grammar for ServerGrammar<'_> {
 
     fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
         let text: &[u8] = match reply {
-            Reply::Capabilities | Reply::Engine(Answer::Greeting) => {
+            Reply::Capabilities => {
                 self.capabilities.put(Text(""), offer, out);
                 b"OK\r\n"
+            }
+            // With a text, for there are clients that wait for a blank behind the OK.
+            Reply::Engine(Answer::Greeting) => {
+                self.capabilities.put(Text(""), offer, out);
+                b"OK \"ManageSieve ready\"\r\n"
             }
             Reply::Ok if !self.tag.as_bytes().is_empty() => {
                 out.put(b"OK (TAG ");
