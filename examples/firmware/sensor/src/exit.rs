@@ -98,6 +98,7 @@ impl Exit {
                 Error::PlaintextAfterGoAhead { .. } => Self::PlaintextAfterGoAhead,
                 Error::Closed => Self::Closed,
                 Error::TimedOut => Self::TimedOut,
+                Error::Unverified => Self::UnknownIssuer,
                 error if error.is_ours() => Self::Ours,
                 _ => Self::Violation,
             },
