@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
-use addr2line::Loader;
+use addr2line::{Loader, Location};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SectionKind, SymbolKind,
@@ -41,6 +42,31 @@ impl Section {
             let word = u32::from_le_bytes(word.try_into().unwrap_or_default());
             (self.start + 4 * n as u64, u64::from(word))
         })
+    }
+
+    /// The literals that `LDR` loads (A7.7.44) in a range of instructions, with where that is.
+    fn loaded(&self, range: Range<u64>) -> Vec<(u64, u64)> {
+        let half = |at: u64| {
+            let at = usize::try_from(at.checked_sub(self.start)?).ok()?;
+            let octets = self.octets.get(at..at + 2)?;
+            Some(u64::from(u16::from_le_bytes(octets.try_into().ok()?)))
+        };
+        let mut loaded = Vec::new();
+        let mut at = range.start;
+        while at < range.end
+            && let (Some(first), second) = (half(at), half(at + 2).unwrap_or_default())
+        {
+            let base = (at + 4) & !3;
+            match (first & 0xf800, first & 0xff7f) {
+                (0x4800, _) => loaded.push((at, base + 4 * (first & 0xff))),
+                (_, 0xf85f) if first & 0x80 != 0 => loaded.push((at, base + (second & 0xfff))),
+                (_, 0xf85f) => loaded.push((at, base - (second & 0xfff))),
+                _ => {}
+            }
+            // The first five bits of a half say whether there is another.
+            at += if first >> 11 > 0b11100 { 4 } else { 2 };
+        }
+        loaded
     }
 
     /// The addresses that `MOVW` and `MOVT` make between them (ARM DDI 0403E, A7.7.76 and A7.7.79),
@@ -113,17 +139,27 @@ impl Image {
             for function in functions.iter().filter(|function| section.contains(function.start)) {
                 // What lies between two functions belongs to nobody; one function may have two names.
                 image.add(Part::Rest, "gaps", function.start.saturating_sub(address));
+                let code = address.max(function.start)..function.end;
                 let mut owner = None;
-                for at in (address.max(function.start)..function.end).step_by(2) {
-                    // Literals behind a function have no line: they are of whom the code before is.
+                for at in code.clone().step_by(2) {
+                    // What has no line is of whom the code before is: the compiler does not know
+                    // where that is from.
                     owner = owner_of(&loader, at, root)?.or(owner);
-                    let (part, name) = owner.clone().unwrap_or((Part::Rest, "Rust's core".into()));
-                    image.add(part, &name, 2);
-                    owners.insert(at, (part, name));
+                    let owner = owner.clone().unwrap_or((Part::Rest, "Rust's core".into()));
+                    owners.insert(at, owner);
+                }
+                // A literal is of whom loads it.
+                for (at, literal) in section.loaded(code.clone()) {
+                    for half in [literal, literal + 2].into_iter().filter(|at| code.contains(at)) {
+                        owners.extend(owners.get(&at).cloned().map(|owner| (half, owner)));
+                    }
                 }
                 address = address.max(function.end);
             }
             image.add(Part::Rest, "gaps", end.saturating_sub(address));
+        }
+        for (part, name) in owners.values() {
+            image.add(*part, name, 2);
         }
         image.constants(&code, &constants, &owners);
         let (counted, flash) = (image.flash.values().sum::<u64>(), in_flash(&file));
@@ -195,7 +231,9 @@ fn owner_of(loader: &Loader, address: u64, root: &Path) -> Result<Option<(Part, 
     let failed = |error| anyhow!("{address:#x}: {error}");
     let mut frames = loader.find_frames(address).map_err(failed)?;
     while let Some(frame) = frames.next()? {
-        let Some(file) = frame.location.and_then(|location| location.file) else { continue };
+        let Some(Location { file: Some(file), line: Some(1..), .. }) = frame.location else {
+            return Ok(None);
+        };
         let origin = Origin::of(file, root);
         if let Some(part) = origin.part() {
             return Ok(Some((part, origin.to_string())));
@@ -219,5 +257,14 @@ mod tests {
         ];
         let section = Section { start: 0x100, octets: octets.concat() };
         assert_eq!(section.moved(), [(0x108, 0x2000_1234), (0x10c, 0xabcd_ffff)]);
+    }
+
+    #[test]
+    fn a_literal_is_found() {
+        // LDR R0, [PC, #8]; NOP; LDR.W R8, [PC, #4]; a word that looks like the first.
+        let octets = [0x02, 0x48, 0x00, 0xbf, 0xdf, 0xf8, 0x04, 0x80, 0x00, 0xbf, 0x00, 0xbf];
+        let section = Section { start: 0x100, octets: octets.to_vec() };
+        assert_eq!(section.loaded(0x100..0x10c), [(0x100, 0x10c), (0x104, 0x10c)]);
+        assert_eq!(section.loaded(0x102..0x104), []);
     }
 }
