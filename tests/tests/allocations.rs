@@ -7,7 +7,10 @@ use starttls::server::{self, Config};
 use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
 use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
-use starttls::{Buffer, Machine, Policy, Step, Tls, Verification, client};
+use starttls::{
+    Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, lmtp,
+    nntp, nut, pop3, sieve,
+};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -75,11 +78,19 @@ fn drive<M: Machine>(
 }
 
 fn upgrade() -> (Tls, Tls) {
+    upgraded(smtp::Client::new(NAME, Policy::Required), smtp::Server::new(NAME, Config::default()))
+}
+
+fn upgraded<C: client::Grammar, S: server::Grammar>(
+    mut client: Client<C>,
+    mut server: Server<S>,
+) -> (Tls, Tls) {
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
-    let mut client = smtp::Client::new(NAME, Policy::Required);
-    let mut server = smtp::Server::new(NAME, Config::default());
     let (mut client_ready, mut server_ready) = (false, false);
-    while !client_ready {
+    for _ in 0..100 {
+        let pipes = (&mut to_client, &mut to_server);
+        client_ready = client_ready
+            || drive(&mut client, pipes, |_, event, _| event == client::Event::UpgradeReady);
         let pipes = (&mut to_server, &mut to_client);
         server_ready = server_ready
             || drive(&mut server, pipes, |server, event, _| {
@@ -88,15 +99,29 @@ fn upgrade() -> (Tls, Tls) {
                 }
                 event == server::Event::UpgradeReady
             });
-        assert!(!to_client.filled().is_empty(), "both wait");
-        let pipes = (&mut to_client, &mut to_server);
-        client_ready =
-            drive(&mut client, pipes, |_, event, _| event == client::Event::UpgradeReady);
     }
+    assert!(client_ready && server_ready, "both wait");
     let upgrade = client.into_upgrade(to_client.filled()).expect("ready");
     let client = upgrade.established(Verification::Verified).expect("verified");
     let upgrade = server.into_upgrade(to_server.filled()).expect("ready");
     (client, upgrade.established())
+}
+
+#[test]
+fn every_protocol_reaches_tls_without_the_heap() {
+    let (policy, config) = (Policy::Required, Config::default());
+    let name = irc::Name::new("irc.example.org").expect("a name");
+    let before = COUNT.with(Cell::get);
+    upgraded(lmtp::Client::new(NAME, policy), lmtp::Server::new(NAME, config));
+    upgraded(imap::Client::new(imap::Tag::new(7), policy), imap::Server::new(config));
+    upgraded(pop3::Client::new(policy), pop3::Server::new(config));
+    upgraded(ftp::Client::new(policy), ftp::Server::new(config));
+    upgraded(nntp::Client::new(policy), nntp::Server::new(config));
+    let capabilities = sieve::Capabilities::default();
+    upgraded(sieve::Client::new(policy), sieve::Server::new(capabilities, config));
+    upgraded(irc::Client::new(policy), irc::Server::new(name, config));
+    upgraded(nut::Client::new(policy), nut::Server::new(config));
+    assert_eq!(COUNT.with(Cell::get) - before, 0);
 }
 
 fn over(event: session::Event<'_>) -> bool {

@@ -1,3 +1,4 @@
+use super::DataConnection;
 use crate::wire::split_word;
 
 /// What a server answers inside TLS to the commands of RFC 2228 and RFC 4217, and whether data
@@ -40,6 +41,12 @@ impl Guard {
     #[must_use]
     pub const fn is_private(&self) -> bool {
         self.private
+    }
+
+    /// What TLS on each data connection has to be; `None` while the client wants it in clear.
+    #[must_use]
+    pub const fn data_connection(&self) -> Option<DataConnection> {
+        if self.private { Some(DataConnection::SERVER) } else { None }
     }
 
     /// The reply to a command, without its CRLF, if it is one of those; `None` is for the application.
@@ -116,6 +123,8 @@ mod tests {
             let answer = guard.answer(command.as_bytes()).expect("an answer");
             assert!(answer.starts_with(code) && answer.ends_with("\r\n"), "{command}: {answer}");
             assert_eq!(guard.is_private(), private, "{command}");
+            let data = guard.data_connection();
+            assert_eq!(data.map(|data| data.tls_client), private.then_some(false), "{command}");
         }
         for command in ["USER me", "LIST", "PASV", ""] {
             assert_eq!(guard.answer(command.as_bytes()), None, "{command}");

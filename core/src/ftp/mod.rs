@@ -24,8 +24,8 @@
 //! user is logged in already, leaves no way to TLS. Whoever logs in does so inside; it never sends CCC
 //! or REIN, which would end TLS. [`Protection`] then asks for private data connections.
 //!
-//! **Data connections.** The FTP client is the TLS client on each, whoever opened it (RFC 4217 §7), to the
-//! same name as on the control connection. Servers tell by a resumed session that it is the same client
+//! **Data connections.** [`DataConnection`] says what TLS has to be there: the FTP client is the TLS client
+//! on each, whoever opened it (RFC 4217 §7), to the same name as on the control connection. Servers tell by a resumed session that it is the same client
 //! (RFC 4217 §10.2), and many demand it: give both connections one TLS configuration with a session
 //! store, and let the control connection's tickets arrive before the first data connection.
 //!
@@ -52,12 +52,14 @@
 //! ```
 
 mod client;
+mod data;
 mod guard;
 mod protection;
 mod reply;
 mod server;
 
 pub use client::ClientGrammar;
+pub use data::DataConnection;
 pub use guard::Guard;
 pub use protection::{Event, Protection};
 pub use server::{Reply, ServerGrammar};

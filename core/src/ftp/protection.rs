@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use super::reply::{Line, Reader};
-use super::{MAX_LINE, WAIT};
+use super::{DataConnection, MAX_LINE, WAIT};
 use crate::client::MAX_FRAMES;
 use crate::wire::{Framing, Lines, Writer};
 use crate::{Error, Machine, Step, Tls, Untrusted};
@@ -51,6 +51,16 @@ impl Protection {
             framing: Lines::default(),
             reader: Reader::default(),
             frames: 0,
+        }
+    }
+
+    /// What TLS on each data connection has to be, behind [`Event::Protected`]; before that they have
+    /// none.
+    #[must_use]
+    pub const fn data_connection(&self) -> Option<DataConnection> {
+        match self.state {
+            State::Over => Some(DataConnection::CLIENT),
+            _ => None,
         }
     }
 
@@ -143,12 +153,17 @@ mod tests {
         let mut input = &b""[..];
         loop {
             let mut output = [0; Protection::MAX_OUTPUT];
+            assert_eq!(protection.data_connection(), None);
             match protection.step(&mut input, &mut output)? {
                 Step::Write(n) => {
                     sent.extend_from_slice(&output[..n]).expect("short");
                     input = replies.next().map_or(b"", |reply| reply.as_bytes());
                 }
-                Step::Event(Event::Protected) => return Ok(sent),
+                Step::Event(Event::Protected) => {
+                    let data = protection.data_connection().expect("protected");
+                    assert!(data.tls_client && data.resumes);
+                    return Ok(sent);
+                }
                 Step::Event(Event::Received(_)) => {}
                 Step::Read => protection.end_of_input()?,
             }

@@ -85,7 +85,7 @@ fn inside(tls: &Tls) {
         let n = receive(&mut line);
         let said = line.get(..n).unwrap_or_default();
         send(guard.answer(said).unwrap_or_default().as_bytes());
-        black_box((guard.is_private(), irc::Sts::find(said)));
+        black_box((guard.is_private(), guard.data_connection(), irc::Sts::find(said)));
     }
     let capabilities = sieve::Capabilities { implementation: TEXT, sieve: TEXT, sasl: TEXT };
     let mut output = [0; sieve::Capabilities::MAX_OUTPUT];
