@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
-use crate::common::{Server, starttls, text};
+use crate::common::{Server, scripted, starttls, text};
 
 /// A plaintext server for one connection: says `greeting`, then `ok` to each line, until it said
 /// goodbye to QUIT or its client left; what it heard.
@@ -98,6 +98,32 @@ fn nobody_behind() {
         let server = Server::start(&["smtp", "--backend", &address]);
         assert_eq!(said_to(&server.port, ""), expected, "{greeting}");
         assert_eq!(backend.join().expect("no panic"), "");
+    }
+}
+
+#[test]
+fn who_goes_on_in_plaintext_is_introduced() {
+    for (answers, expected) in [
+        (&["250 x\r\n", "250 sender\r\n"][..], "250 sender\r\n"),
+        (&["502 x\r\n", "250 x\r\n", "250 sender\r\n"], "250 sender\r\n"),
+        (&["502 x\r\n", "502-not\r\n502 you\r\n"], "502-not\r\n502 you\r\n"),
+        (&["421 later\r\n"], "421 later\r\n"),
+        (&["nonsense\r\n"], "421 4.3.2 The server behind is not available, closing\r\n"),
+        // It has TLS of its own.
+        (
+            &["250-x\r\n250 STARTTLS\r\n", "220 go\r\n"],
+            "421 4.3.2 The server behind is not available, closing\r\n",
+        ),
+    ] {
+        let (url, backend) = scripted(&[&["220 behind\r\n"], answers].concat());
+        let address = url.strip_prefix("smtp://").expect("an address");
+        let server = Server::start(&["smtp", "--backend", address]);
+        let said = said_to(&server.port, "EHLO me.test\r\nMAIL FROM:<a@b>\r\n");
+        let answered = said.split_once("250 ENHANCEDSTATUSCODES\r\n").expect("our answer").1;
+        assert_eq!(answered, expected, "{answers:?}");
+        let heard = text(&backend.join().expect("no panic"));
+        assert!(heard.starts_with("EHLO [127.0.0.1]\r\n"), "{heard}");
+        assert_eq!(heard.contains("MAIL FROM:<a@b>\r\n"), expected.starts_with("250"), "{heard}");
     }
 }
 

@@ -72,7 +72,7 @@ impl Drop for Server {
 }
 
 /// A server that says what it is told, each line after reading one from the client.
-pub(crate) fn scripted(lines: &'static [&'static str]) -> (String, JoinHandle<Vec<u8>>) {
+pub(crate) fn scripted(lines: &[&'static str]) -> (String, JoinHandle<Vec<u8>>) {
     scripted_as("smtp", lines)
 }
 
