@@ -79,7 +79,7 @@ async fn run(spawner: Spawner) -> Result<(), Exit> {
     let mut socket = TcpSocket::new(stack, &mut received, &mut to_send);
     // Each write is a whole thought, and Nagle's algorithm would hold it back.
     socket.set_nagle_enabled(false);
-    defmt::info!("connecting to {}, port {=u16}", Display2Format(&address), settings.port);
+    defmt::info!("connecting to {}:{=u16}", Display2Format(&address), settings.port);
     let connect = socket.connect((address, settings.port)).with_timeout(PATIENCE);
     connect.await.ok().and_then(Result::ok).ok_or(Exit::NoConnection)?;
     let sent = post::send(&settings, &mut socket, tls, now).await;
