@@ -13,7 +13,7 @@ impl<E: Engine> Connection<E> {
     ///
     /// # Errors
     /// Those of TLS, [`Error::Truncated`] if the end came without TLS's goodbye,
-    /// [`starttls::Error::OutOfOrder`] before [`Event::Established`].
+    /// [`starttls::Error::OutOfOrder`] before [`Event::Established`](crate::Event::Established).
     pub fn read(&mut self) -> Result<Step<&[u8]>, Error> {
         Ok(match self.readable()? {
             Step::Event(Marks { start, plain, .. }) => {
@@ -81,7 +81,7 @@ impl<E: Engine> Connection<E> {
     /// is 0, something has to be sent first.
     ///
     /// # Errors
-    /// Those of TLS, [`starttls::Error::OutOfOrder`] before [`Event::Established`] and behind
+    /// Those of TLS, [`starttls::Error::OutOfOrder`] before [`Event::Established`](crate::Event::Established) and behind
     /// [`close`](Self::close).
     pub fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
         let blocked = self.open_records()? == Opened::NoRoom;
