@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::{MAX_LINE, WAIT};
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+use crate::wire::{Lines, Writer, is_http, look_up, split_word};
 
 /// The FTP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -129,10 +129,5 @@ impl Grammar for ServerGrammar {
             Reply::BadArguments => b"501 Bad arguments\r\n",
             Reply::ProtectionLater => b"503 Send AUTH TLS first\r\n",
         });
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
-        out.put(b"\r\n");
     }
 }

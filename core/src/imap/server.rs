@@ -2,8 +2,8 @@ use core::time::Duration;
 
 use super::{MAX_FRAME, MAX_TAG};
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Kept, Line, Literals, Writer, is_http, look_up, split_word};
+use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::wire::{Kept, Literals, Writer, is_http, split_word};
 
 /// The IMAP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -44,20 +44,13 @@ impl From<Answer> for Reply {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Verb {
-    Alone(Command<Reply>),
-    WithArguments(Command<Reply>),
-}
-
-const VERBS: [(&[u8], Verb); 7] = [
-    (b"CAPABILITY", Verb::Alone(Command::Harmless(Reply::Capabilities))),
-    (b"NOOP", Verb::Alone(Command::Harmless(Reply::Ok))),
-    (b"LOGOUT", Verb::Alone(Command::Quit)),
-    (b"STARTTLS", Verb::Alone(Command::Upgrade)),
-    (b"ID", Verb::WithArguments(Command::Harmless(Reply::Id))),
-    (b"LOGIN", Verb::WithArguments(Command::Credentials)),
-    (b"AUTHENTICATE", Verb::WithArguments(Command::Credentials)),
+const VERBS: [(&[u8], Command<Reply>); 6] = [
+    (b"CAPABILITY", Command::Harmless(Reply::Capabilities)),
+    (b"NOOP", Command::Harmless(Reply::Ok)),
+    (b"LOGOUT", Command::Quit),
+    (b"STARTTLS", Command::Upgrade),
+    (b"LOGIN", Command::Credentials),
+    (b"AUTHENTICATE", Command::Credentials),
 ];
 
 /// `tag = 1*<any ASTRING-CHAR except "+">` (RFC 9051 §9).
@@ -85,7 +78,7 @@ impl Grammar for ServerGrammar {
     const WAIT: Duration = Duration::from_secs(30 * 60);
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
-        let (tag, command) = split_word(line);
+        let (tag, rest) = split_word(line);
         self.tag.set(b"*");
         if is_http(tag) {
             return Command::Foreign;
@@ -94,12 +87,11 @@ impl Grammar for ServerGrammar {
             return Command::Fault(Reply::NoTag);
         }
         self.tag.set(tag);
-        let (verb, arguments) = split_word(command);
-        match look_up(&VERBS, verb) {
-            Some(Verb::Alone(_)) if !arguments.is_empty() => Command::Fault(Reply::NoArguments),
-            Some(Verb::Alone(command) | Verb::WithArguments(command)) => command,
-            None => Command::Other,
+        let (verb, arguments) = split_word(rest);
+        if verb.eq_ignore_ascii_case(b"ID") {
+            return Command::Harmless(Reply::Id);
         }
+        command(&VERBS, verb, arguments, Reply::NoArguments)
     }
 
     fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
@@ -144,11 +136,6 @@ impl Grammar for ServerGrammar {
             Reply::NoTag => b" BAD No tag",
             Reply::Capabilities | Reply::Id | Reply::Ok => &b" OK Done"[..],
         });
-        out.put(b"\r\n");
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
         out.put(b"\r\n");
     }
 }

@@ -17,7 +17,7 @@
 //! **`sts`.** A network that wants TLS says so by a policy: look for [`Sts`] in the lines that are
 //! reported, close, and connect to its port with TLS first.
 //!
-//! **Server.** It answers CAP, PING, QUIT and STARTTLS. PASS, AUTHENTICATE, OPER and WEBIRC are refused before TLS,
+//! **Server.** It answers CAP, PING, QUIT and STARTTLS. PASS, AUTHENTICATE, OPER, WEBIRC, SERVER and PRIVMSG are refused before TLS,
 //! whatever the policy; NICK and USER begin the protocol's own business.
 //!
 //! **Limits.** A message has at most 512 octets with its CRLF, and 8,191 more of tags in front of it

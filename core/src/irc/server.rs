@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::Messages;
 use super::message::{parameter, parse};
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Kept, Line, Writer, is_http, look_up};
+use crate::wire::{Kept, Writer, is_http, look_up};
 use crate::{ArgumentError, Protocol};
 
 /// The longest name of a server, in octets.
@@ -86,14 +86,15 @@ const COMMANDS: [(&[u8], Command<Reply>); 14] = [
     (b"QUIT", Command::Quit),
     (b"NICK", Command::Business),
     (b"USER", Command::Business),
-    (b"SERVER", Command::Business),
     (b"SERVICE", Command::Business),
     (b"PASS", Command::Credentials),
+    // A server's link, and messages to services, carry passwords, too.
+    (b"SERVER", Command::Credentials),
+    (b"PRIVMSG", Command::Credentials),
     (b"AUTHENTICATE", Command::Credentials),
     (b"OPER", Command::Credentials),
     (b"WEBIRC", Command::Credentials),
     (b"JOIN", Command::Sequence),
-    (b"PRIVMSG", Command::Sequence),
 ];
 
 impl ServerGrammar<'_> {
@@ -186,11 +187,6 @@ impl Grammar for ServerGrammar<'_> {
             Reply::NoArguments => b" 691 * :No arguments allowed",
         };
         out.put(text);
-        out.put(b"\r\n");
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
         out.put(b"\r\n");
     }
 }

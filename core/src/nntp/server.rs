@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::MAX_LINE;
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Line, Lines, Writer, is_http_request, look_up, split_word};
+use crate::wire::{Lines, Writer, is_http_request, look_up, split_word};
 
 /// The NNTP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -119,10 +119,5 @@ impl Grammar for ServerGrammar {
             Reply::Help => b"100 Help follows\r\nSTARTTLS begins TLS\r\n.\r\n",
             Reply::BadArguments => b"501 Bad arguments\r\n",
         });
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
-        out.put(b"\r\n");
     }
 }

@@ -2,8 +2,8 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{LfLines, Line, Writer, is_http_request, look_up, split_word};
+use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::wire::{LfLines, Line, Writer, is_http_request, split_word};
 
 /// The NUT server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -72,17 +72,11 @@ impl Grammar for ServerGrammar {
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
-        match look_up(&VERBS, verb) {
-            // GET is NUT's, too.
-            _ if is_http_request(verb, argument) => Command::Foreign,
-            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
-                if !argument.is_empty() =>
-            {
-                Command::Fault(Reply::NoArguments)
-            }
-            Some(command) => command,
-            None => Command::Other,
+        // GET is NUT's, too.
+        if is_http_request(verb, argument) {
+            return Command::Foreign;
         }
+        command(&VERBS, verb, argument, Reply::NoArguments)
     }
 
     fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {

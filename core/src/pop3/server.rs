@@ -2,8 +2,8 @@ use core::time::Duration;
 
 use super::MAX_COMMAND;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Line, Lines, Writer, is_http, look_up, split_word};
+use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::wire::{Lines, Writer, split_word};
 
 /// The POP3 server's grammar up to the upgrade.
 #[derive(Debug, Default)]
@@ -66,18 +66,7 @@ impl Grammar for ServerGrammar {
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
-        if is_http(verb) {
-            return Command::Foreign;
-        }
-        match look_up(&VERBS, verb) {
-            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
-                if !argument.is_empty() =>
-            {
-                Command::Fault(Reply::NoArguments)
-            }
-            Some(command) => command,
-            None => Command::Other,
-        }
+        command(&VERBS, verb, argument, Reply::NoArguments)
     }
 
     fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
@@ -99,10 +88,5 @@ impl Grammar for ServerGrammar {
             Reply::Capabilities => b"+OK\r\nRESP-CODES\r\n.\r\n",
             Reply::NoArguments => b"-ERR No arguments allowed\r\n",
         });
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
-        out.put(b"\r\n");
     }
 }

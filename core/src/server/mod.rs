@@ -3,10 +3,12 @@
 #[cfg(test)]
 mod diagram;
 mod state;
+mod verbs;
 
 use core::time::Duration;
 
 pub use state::{Answer, Command};
+pub(crate) use verbs::command;
 
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
@@ -38,8 +40,11 @@ pub trait Grammar {
     /// Prints a reply; `offer` says whether the upgrade is to be listed.
     fn print(&self, reply: Self::Reply, offer: bool, out: &mut Writer<'_>);
 
-    /// Prints an application's own line.
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>);
+    /// Prints an application's own line; in most protocols its end is CRLF.
+    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
+        out.put(line.as_str().as_bytes());
+        out.put(b"\r\n");
+    }
 
     /// How long waiting for a command is reasonable.
     const WAIT: Duration;

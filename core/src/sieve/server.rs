@@ -1,8 +1,8 @@
 use core::time::Duration;
 
 use super::MAX_FRAME;
-use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Kept, Line, Literals, Writer, is_http, look_up, split_word};
+use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::wire::{Kept, Literals, Writer, split_word};
 use crate::{ArgumentError, Error, Protocol};
 
 /// The longest [`Text`], in octets.
@@ -152,20 +152,11 @@ impl Grammar for ServerGrammar<'_> {
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
         self.tag.set(b"");
-        match look_up(&VERBS, verb) {
-            None if is_http(verb) => Command::Foreign,
-            Some(Command::Harmless(Reply::Ok)) if is_quoted(argument) => {
-                self.tag.set(argument);
-                Command::Harmless(Reply::Ok)
-            }
-            Some(Command::Harmless(_) | Command::Upgrade | Command::Quit)
-                if !argument.is_empty() =>
-            {
-                Command::Fault(Reply::BadArguments)
-            }
-            Some(command) => command,
-            None => Command::Other,
+        if is_quoted(argument) && verb.eq_ignore_ascii_case(b"NOOP") {
+            self.tag.set(argument);
+            return Command::Harmless(Reply::Ok);
         }
+        command(&VERBS, verb, argument, Reply::BadArguments)
     }
 
     fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
@@ -202,10 +193,5 @@ impl Grammar for ServerGrammar<'_> {
             },
         };
         out.put(text);
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
-        out.put(b"\r\n");
     }
 }

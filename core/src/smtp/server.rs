@@ -6,7 +6,7 @@ use super::limits::{COMMAND_WAIT, MAX_LINE};
 use super::{Dialect, Domain};
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar};
-use crate::wire::{Line, Lines, Writer};
+use crate::wire::{Lines, Writer};
 
 /// The SMTP or LMTP server's grammar up to the upgrade (RFC 3207 §4).
 #[derive(Debug)]
@@ -142,11 +142,6 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
             }
             _ => out.put(reply.text().as_bytes()),
         }
-        out.put(b"\r\n");
-    }
-
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
         out.put(b"\r\n");
     }
 }
