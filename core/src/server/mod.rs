@@ -8,6 +8,7 @@ mod verbs;
 use core::time::Duration;
 
 pub use state::{Answer, Command};
+#[allow(unused_imports, reason = "not every protocol has verbs")]
 pub(crate) use verbs::command;
 
 use crate::wire::{Framing, Line, Writer};

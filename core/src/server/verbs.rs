@@ -1,6 +1,6 @@
 //! Commands that begin with a verb.
 
-#![allow(dead_code, unused_imports, reason = "not every protocol has verbs")]
+#![allow(dead_code, reason = "not every protocol has verbs")]
 
 use super::Command;
 use crate::wire::{is_http, look_up};
