@@ -8,7 +8,8 @@ use starttls_embedded::{
     Buffers, Composed, Error, Mailer, Mode, Receipt, Settings, Source, Unreadable,
 };
 
-use crate::common::{FROM, Peer, Through, Turn, address, envelope, hears, play, rule, says, send};
+use crate::common::{FROM, Peer, Turn, address, envelope, hears, play, rule, says, send};
+use crate::through::Through;
 
 pub(crate) const TO: [Address<'_>; 2] = [address("you@example.org"), address("no@example.org")];
 pub(crate) const MESSAGE: &[u8] = b"Subject: 21.5 C\r\n\r\n.\r\nAll is well.\r\n";

@@ -5,4 +5,5 @@ mod common;
 mod ends;
 mod mails;
 mod roles;
+mod through;
 mod waits;

@@ -5,7 +5,8 @@ use starttls::smtp::{Client, Domain, Server};
 use starttls::{Error as Rule, Policy, Tls, lmtp, server};
 use starttls_embedded::{Buffers, Error, Timer, Upgraded, accept, asynch, upgrade};
 
-use crate::common::{CHUNKS, Failed, Peer, Through, Turn, block_on, hears, says};
+use crate::common::{CHUNKS, Peer, Turn, block_on, hears, says};
+use crate::through::{Failed, Through};
 
 type Outcome = Result<Tls, Error<embedded_io::ErrorKind, Failed>>;
 
