@@ -32,6 +32,8 @@ pub mod asynch;
 mod budget;
 mod buffers;
 mod clock;
+#[cfg(feature = "smtp")]
+mod connection;
 mod drive;
 #[cfg(feature = "embedded-tls")]
 pub mod embedded_tls;
@@ -59,9 +61,11 @@ pub use accept::{ServerStream, accept};
 pub use budget::{Budget, Timer};
 pub use buffers::Buffers;
 pub use clock::{Clock, Timed, TimedError, Unbounded};
+#[cfg(feature = "smtp")]
+pub use connection::Connection;
 pub use error::Error;
 #[cfg(feature = "smtp")]
-pub use mailer::{Connection, Mailer};
+pub use mailer::Mailer;
 #[cfg(feature = "smtp")]
 pub use post::Receipt;
 #[cfg(feature = "smtp")]

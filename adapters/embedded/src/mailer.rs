@@ -1,19 +1,18 @@
 use core::fmt;
-use core::marker::PhantomData;
-use core::time::Duration;
 
 use embedded_io::{Read, Write};
-use starttls::smtp::session::{Event, Extensions, Fate};
-use starttls::smtp::{Client, Envelope, Session};
+use starttls::smtp::session::{Event, Fate};
+use starttls::smtp::{Client, Envelope};
 use starttls::{Error as Rule, Protocol, Tls};
 
 use crate::clock::{Clock, Timed};
+use crate::connection::Connection;
 use crate::drive::run;
-use crate::post::{Greet, Mail, Quit, Receipt, Watch};
+use crate::post::{Greet, Receipt, Watch};
 use crate::settings::{Mode, Settings};
 use crate::task::Driver;
 use crate::upgrade::{ClientStream, ErrorOf, Upgraded, handshake, upgrade};
-use crate::{Budget, Buffers, Connect, Error, Source, Stream, Timer};
+use crate::{Buffers, Connect, Error, Source, Timer};
 
 /// A way to a mail server, over a socket that is connected to it, for one connection.
 ///
@@ -111,7 +110,7 @@ where
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
         let most = settings.most;
-        let (mut stream, tls, budget) = match settings.mode {
+        let (stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
                 let Upgraded { stream, tls, budget } =
@@ -126,104 +125,12 @@ where
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
-        let mut session = Session::new(tls, settings.domain);
-        session.set_line_ends(settings.line_ends);
-        let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
+        let mut connection = Connection::new(stream, tls, budget, settings, buffers, watch, fate);
+        let Connection { stream, session, buffers, watch, .. } = &mut connection;
+        let mut greet = Greet::new(session, settings.credentials, watch);
+        run(Driver::new(&mut greet, buffers, budget, most), stream)
             .map_err(|stop| stop.sort(Error::Tls))?;
-        Ok(Connection {
-            stream,
-            buffers,
-            budget,
-            most,
-            session,
-            watch,
-            fate,
-            open: true,
-            socket: PhantomData,
-        })
-    }
-}
-
-/// An open connection to a mail server, for one mail after the other. A mail takes two round trips
-/// where the server offers `PIPELINING`.
-///
-/// A mail that the server refuses leaves it open for the next one.
-pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
-    stream: Stream,
-    buffers: &'c mut Buffers<IN, OUT>,
-    budget: &'c Budget,
-    most: Option<Duration>,
-    session: Session<'a, Tls>,
-    watch: &'c mut Watch<'a>,
-    fate: &'c mut Fate,
-    open: bool,
-    socket: PhantomData<fn() -> E>,
-}
-
-impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, IN, OUT> {
-    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
-    /// next one only.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.open
-    }
-
-    /// What the server said it can do.
-    #[must_use]
-    pub const fn extensions(&self) -> Extensions {
-        self.session.extensions()
-    }
-
-    /// What became of the mail that was sent last.
-    #[must_use]
-    pub const fn fate(&self) -> Fate {
-        *self.fate
-    }
-
-    /// Sends one mail.
-    ///
-    /// # Errors
-    /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
-    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
-    /// way ends it. [`fate`](Self::fate) says whether it is safe to send the mail again.
-    pub fn send(
-        &mut self,
-        envelope: &Envelope<'_>,
-        message: impl Source,
-    ) -> Result<Receipt, Error<E, T::Error>> {
-        if !self.open {
-            return Err(Rule::Closed.into());
-        }
-        *self.fate = Fate::NotSent;
-        let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
-        let outcome =
-            run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
-                .map(|()| mail.receipt)
-                .map_err(|stop| stop.sort(Error::Tls));
-        *self.fate = self.session.fate();
-        self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));
-        outcome
-    }
-
-    /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
-    ///
-    /// # Errors
-    /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
-    pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
-        if !self.open {
-            return Err(Rule::Closed.into());
-        }
-        let mut quit = Quit(self.session.quit()?);
-        run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
-            .map_err(|stop| stop.sort(Error::Tls))?;
-        self.stream.close().map_err(Error::Tls)
-    }
-}
-
-impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("open", &self.open).finish_non_exhaustive()
+        Ok(connection)
     }
 }
 

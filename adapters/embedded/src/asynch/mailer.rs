@@ -1,18 +1,13 @@
-use core::fmt;
-use core::marker::PhantomData;
-use core::time::Duration;
-
 use embedded_io_async::{Read, Write};
-use starttls::smtp::session::{Extensions, Fate};
-use starttls::smtp::{Client, Envelope, Session};
+use starttls::smtp::{Client, Envelope};
 use starttls::{Error as Rule, Protocol, Tls};
 
 use super::drive::run;
 use super::upgrade::{handshake, upgrade};
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
-use crate::post::{Greet, Mail, Quit, Watch};
+use crate::post::{Greet, Mail, Quit};
 use crate::task::Driver;
-use crate::{Budget, Buffers, Error, Mailer, Mode, Receipt, Source, Timed, Timer, Upgraded};
+use crate::{Connection, Error, Mailer, Mode, Receipt, Source, Timed, Timer, Upgraded};
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
 where
@@ -31,9 +26,9 @@ where
         message: impl Source,
     ) -> Result<Receipt, ErrorOf<S, T>> {
         let mut connection = self.connect_async().await?;
-        let outcome = connection.send(envelope, message).await;
+        let outcome = connection.send_async(envelope, message).await;
         // What became of the mail is known: an error while saying goodbye changes nothing.
-        let _ = connection.quit().await;
+        let _ = connection.quit_async().await;
         outcome
     }
 
@@ -51,7 +46,7 @@ where
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
         let most = settings.most;
-        let (mut stream, tls, budget) = match settings.mode {
+        let (stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
                 let Upgraded { stream, tls, budget } =
@@ -67,85 +62,36 @@ where
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
-        let mut session = Session::new(tls, settings.domain);
-        session.set_line_ends(settings.line_ends);
-        let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
+        let mut connection = Connection::new(stream, tls, budget, settings, buffers, watch, fate);
+        let Connection { stream, session, buffers, watch, .. } = &mut connection;
+        let mut greet = Greet::new(session, settings.credentials, watch);
+        run(Driver::new(&mut greet, buffers, budget, most), stream)
             .await
             .map_err(|stop| stop.sort(Error::Tls))?;
-        Ok(Connection {
-            stream,
-            buffers,
-            budget,
-            most,
-            session,
-            watch,
-            fate,
-            open: true,
-            socket: PhantomData,
-        })
+        Ok(connection)
     }
-}
-
-/// An open connection to a mail server, for one mail after the other. A mail takes two round trips
-/// where the server offers `PIPELINING`.
-///
-/// A mail that the server refuses leaves it open for the next one.
-pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
-    stream: Stream,
-    buffers: &'c mut Buffers<IN, OUT>,
-    budget: &'c Budget,
-    most: Option<Duration>,
-    session: Session<'a, Tls>,
-    watch: &'c mut Watch<'a>,
-    fate: &'c mut Fate,
-    open: bool,
-    socket: PhantomData<fn() -> E>,
 }
 
 impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, IN, OUT> {
-    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
-    /// next one only.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.open
-    }
-
-    /// What the server said it can do.
-    #[must_use]
-    pub const fn extensions(&self) -> Extensions {
-        self.session.extensions()
-    }
-
-    /// What became of the mail that was sent last.
-    #[must_use]
-    pub const fn fate(&self) -> Fate {
-        *self.fate
-    }
-
     /// Sends one mail.
     ///
     /// # Errors
     /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
     /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
     /// way ends it. [`fate`](Self::fate) says whether it is safe to send the mail again.
-    pub async fn send(
+    pub async fn send_async(
         &mut self,
         envelope: &Envelope<'_>,
         message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
-        if !self.open {
-            return Err(Rule::Closed.into());
-        }
-        *self.fate = Fate::NotSent;
+        self.begin()?;
         let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
         let outcome =
             run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
                 .await
                 .map(|()| mail.receipt)
                 .map_err(|stop| stop.sort(Error::Tls));
-        *self.fate = self.session.fate();
-        self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));
+        self.settle(&outcome);
         outcome
     }
 
@@ -153,20 +99,12 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     ///
     /// # Errors
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
-    pub async fn quit(mut self) -> Result<(), Error<E, T::Error>> {
-        if !self.open {
-            return Err(Rule::Closed.into());
-        }
+    pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
+        self.still_open()?;
         let mut quit = Quit(self.session.quit()?);
         run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
             .await
             .map_err(|stop| stop.sort(Error::Tls))?;
         self.stream.close().await.map_err(Error::Tls)
-    }
-}
-
-impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("open", &self.open).finish_non_exhaustive()
     }
 }

@@ -21,7 +21,5 @@ mod upgrade;
 
 pub use accept::{ServerStream, accept};
 pub use clock::Clock;
-#[cfg(feature = "smtp")]
-pub use mailer::Connection;
 pub use tls::{Accept, Connect, Stream};
 pub use upgrade::{ClientStream, ErrorOf, upgrade};

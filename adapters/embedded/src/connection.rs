@@ -1,0 +1,124 @@
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use starttls::smtp::session::{Extensions, Fate};
+use starttls::smtp::{Envelope, Session};
+use starttls::{Error as Rule, Tls};
+
+use crate::drive::run;
+use crate::post::{Mail, Quit, Watch};
+use crate::task::Driver;
+use crate::{Budget, Buffers, Error, Receipt, Settings, Source, Stream};
+
+/// An open connection to a mail server, for one mail after the other. A mail takes two round trips
+/// where the server offers `PIPELINING`.
+///
+/// A mail that the server refuses leaves it open for the next one.
+pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
+    pub(crate) stream: Stream,
+    pub(crate) buffers: &'c mut Buffers<IN, OUT>,
+    pub(crate) budget: &'c Budget,
+    pub(crate) most: Option<Duration>,
+    pub(crate) session: Session<'a, Tls>,
+    pub(crate) watch: &'c mut Watch<'a>,
+    pub(crate) fate: &'c mut Fate,
+    pub(crate) open: bool,
+    pub(crate) socket: PhantomData<fn() -> E>,
+}
+
+impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, IN, OUT> {
+    /// Over a stream to a server that was not greeted yet.
+    pub(crate) fn new(
+        stream: T,
+        tls: Tls,
+        budget: &'c Budget,
+        settings: &Settings<'a>,
+        buffers: &'c mut Buffers<IN, OUT>,
+        watch: &'c mut Watch<'a>,
+        fate: &'c mut Fate,
+    ) -> Self {
+        let mut session = Session::new(tls, settings.domain);
+        session.set_line_ends(settings.line_ends);
+        let most = settings.most;
+        let socket = PhantomData;
+        Self { stream, buffers, budget, most, session, watch, fate, open: true, socket }
+    }
+
+    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
+    /// next one only.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What the server said it can do.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions {
+        self.session.extensions()
+    }
+
+    /// What became of the mail that was sent last.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        *self.fate
+    }
+
+    pub(crate) const fn still_open(&self) -> Result<(), Rule> {
+        if self.open { Ok(()) } else { Err(Rule::Closed) }
+    }
+
+    /// Whether a mail may begin; of one that does nothing was sent.
+    pub(crate) fn begin(&mut self) -> Result<(), Rule> {
+        self.still_open()?;
+        *self.fate = Fate::NotSent;
+        Ok(())
+    }
+
+    /// Keeps what became of a mail, and whether another one may follow.
+    pub(crate) fn settle<F>(&mut self, outcome: &Result<Receipt, Error<E, F>>) {
+        *self.fate = self.session.fate();
+        self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));
+    }
+}
+
+impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, IN, OUT> {
+    /// Sends one mail.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
+    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
+    /// way ends it. [`fate`](Self::fate) says whether it is safe to send the mail again.
+    pub fn send(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: impl Source,
+    ) -> Result<Receipt, Error<E, T::Error>> {
+        self.begin()?;
+        let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
+        let outcome =
+            run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
+                .map(|()| mail.receipt)
+                .map_err(|stop| stop.sort(Error::Tls));
+        self.settle(&outcome);
+        outcome
+    }
+
+    /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
+    ///
+    /// # Errors
+    /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
+    pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
+        self.still_open()?;
+        let mut quit = Quit(self.session.quit()?);
+        run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
+            .map_err(|stop| stop.sort(Error::Tls))?;
+        self.stream.close().map_err(Error::Tls)
+    }
+}
+
+impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("open", &self.open).finish_non_exhaustive()
+    }
+}
