@@ -9,7 +9,7 @@ use starttls::{Error as Rule, Tls};
 use crate::drive::run;
 use crate::post::{Mail, Quit, Watch};
 use crate::task::Driver;
-use crate::{Budget, Buffers, Error, Receipt, Settings, Source, Stream};
+use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
 
 /// An open connection to a mail server, for one mail after the other. A mail takes two round trips
 /// where the server offers `PIPELINING`.
@@ -28,19 +28,17 @@ pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
 }
 
 impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, IN, OUT> {
-    /// Over a stream to a server that was not greeted yet.
-    pub(crate) fn new(
+    /// Over a stream to a server that was greeted. In place: a stream may be large.
+    #[inline(always)]
+    pub(crate) const fn new(
         stream: T,
-        tls: Tls,
+        session: Session<'a, Tls>,
         budget: &'c Budget,
-        settings: &Settings<'a>,
+        most: Option<Duration>,
         buffers: &'c mut Buffers<IN, OUT>,
         watch: &'c mut Watch<'a>,
         fate: &'c mut Fate,
     ) -> Self {
-        let mut session = Session::new(tls, settings.domain);
-        session.set_line_ends(settings.line_ends);
-        let most = settings.most;
         let socket = PhantomData;
         Self { stream, buffers, budget, most, session, watch, fate, open: true, socket }
     }

@@ -1,8 +1,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use starttls::Policy;
-use starttls::smtp::{Credentials, Domain, LineEnds};
+use starttls::smtp::{Credentials, Domain, LineEnds, Session};
+use starttls::{Policy, Tls};
 
 /// When TLS begins. Exhaustive: there is no third moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,13 @@ impl<'a> Settings<'a> {
     pub const fn dangerous_accept_unverified(mut self) -> Self {
         self.policy = Policy::Opportunistic;
         self
+    }
+
+    /// A mail session over TLS.
+    pub(crate) fn session(&self, tls: Tls) -> Session<'a, Tls> {
+        let mut session = Session::new(tls, self.domain);
+        session.set_line_ends(self.line_ends);
+        session
     }
 }
 

@@ -46,7 +46,7 @@ where
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
         let most = settings.most;
-        let (stream, tls, budget) = match settings.mode {
+        let (mut stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
                 let Upgraded { stream, tls, budget } =
@@ -62,13 +62,12 @@ where
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
-        let mut connection = Connection::new(stream, tls, budget, settings, buffers, watch, fate);
-        let Connection { stream, session, buffers, watch, .. } = &mut connection;
-        let mut greet = Greet::new(session, settings.credentials, watch);
-        run(Driver::new(&mut greet, buffers, budget, most), stream)
+        let mut session = settings.session(tls);
+        let mut greet = Greet::new(&mut session, settings.credentials, watch);
+        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
             .await
             .map_err(|stop| stop.sort(Error::Tls))?;
-        Ok(connection)
+        Ok(Connection::new(stream, session, budget, most, buffers, watch, fate))
     }
 }
 
