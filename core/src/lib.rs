@@ -1,15 +1,6 @@
-#![cfg_attr(all(feature = "smtp", feature = "imap", feature = "pop3", feature = "ftp", feature = "nntp", feature = "sieve", feature = "irc", feature = "nut"), doc = include_str!("../README.md"))]
+#![cfg_attr(feature = "protocols", doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(
-        feature = "smtp",
-        feature = "imap",
-        feature = "pop3",
-        feature = "ftp",
-        feature = "nntp",
-        feature = "sieve",
-        feature = "irc",
-        feature = "nut"
-    )),
+    not(feature = "protocols"),
     doc = "The engines and some of the protocols; see the features."
 )]
 #![no_std]

@@ -14,11 +14,13 @@ use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
 use crate::wire::{Framing, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
-const NAMES: Names<4> = [
+const NAMES: Names<6> = [
     ["not offered", "offered"],
     ["required", "opportunistic"],
     ["no fallback", "fallback"],
     ["quiet", "chatty"],
+    ["has go-ahead", "no go-ahead"],
+    ["all asked", "more to ask"],
 ];
 
 /// The start of a frame, which ends behind it.
@@ -37,18 +39,22 @@ impl Framing for Octet {
 }
 
 /// Says what the test wants.
-struct Script<const FALLBACK: bool, const CHATTY: bool> {
+struct Script<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool> {
     reply: Result<Reply, Error>,
     offered: bool,
+    asks_on: bool,
 }
 
-impl<const FALLBACK: bool, const CHATTY: bool> Grammar for Script<FALLBACK, CHATTY> {
+impl<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool> Grammar
+    for Script<FALLBACK, CHATTY, SILENT>
+{
     type Framing = Octet;
 
     const PROTOCOL: Protocol = Protocol::SMTP;
     const MAX_OUTPUT: usize = 1;
     const HAS_FALLBACK: bool = FALLBACK;
     const IS_CHATTY: bool = CHATTY;
+    const HAS_GO_AHEAD: bool = !SILENT;
 
     fn reply(&mut self, _: Phase, _: &[u8]) -> Result<Reply, Error> {
         self.reply
@@ -60,6 +66,10 @@ impl<const FALLBACK: bool, const CHATTY: bool> Grammar for Script<FALLBACK, CHAT
 
     fn offers_upgrade(&self) -> bool {
         self.offered
+    }
+
+    fn asks_on(&self, phase: Phase) -> bool {
+        phase == Phase::Capabilities && self.asks_on
     }
 
     fn request(&self, _: Phase, out: &mut Writer<'_>) {
@@ -129,10 +139,10 @@ struct Way {
 }
 
 /// Lets it happen; `None` if it has no effect. The state is `None` if the client is given up.
-fn happen<const FALLBACK: bool, const CHATTY: bool>(
+fn happen<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool>(
     state: State,
     happening: Happening,
-    [offered, opportunistic, ..]: [bool; 4],
+    [offered, opportunistic, .., asks_on]: [bool; 6],
 ) -> Option<(Way, Option<State>)> {
     let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
     let reply = match happening {
@@ -144,7 +154,7 @@ fn happen<const FALLBACK: bool, const CHATTY: bool>(
         Closing => Ok(Reply::Closing),
         _ => Err(Error::Syntax),
     };
-    let grammar = Script::<FALLBACK, CHATTY> { reply, offered };
+    let grammar = Script::<FALLBACK, CHATTY, SILENT> { reply, offered, asks_on };
     let mut client = Client { state, ..Client::with_grammar(grammar, policy) };
     let waits = match state {
         State::Await(_) => true,
@@ -204,7 +214,8 @@ fn variant(error: Error) -> String {
 
 fn draw() -> String {
     let mut diagram = Diagram::default();
-    let grammar = Script::<true, true> { reply: Ok(Reply::More), offered: false };
+    let grammar =
+        Script::<true, true, false> { reply: Ok(Reply::More), offered: false, asks_on: false };
     let start = Client::with_grammar(grammar, Policy::Required).state;
     diagram.edge("[*]", &name(start), "", "", "");
     let mut found = vec![start];
@@ -216,13 +227,17 @@ fn draw() -> String {
             diagram.state(&from);
         }
         for happening in ALL {
-            let mut ways: BTreeMap<Way, BTreeSet<[bool; 4]>> = BTreeMap::new();
-            for truth in truths::<4>() {
+            let mut ways: BTreeMap<Way, BTreeSet<[bool; 6]>> = BTreeMap::new();
+            for truth in truths::<6>() {
                 let lead = match truth {
-                    [.., false, false] => happen::<false, false>,
-                    [.., false, true] => happen::<false, true>,
-                    [.., true, false] => happen::<true, false>,
-                    [.., true, true] => happen::<true, true>,
+                    [.., false, false, false, _] => happen::<false, false, false>,
+                    [.., false, true, false, _] => happen::<false, true, false>,
+                    [.., true, false, false, _] => happen::<true, false, false>,
+                    [.., true, true, false, _] => happen::<true, true, false>,
+                    [.., false, false, true, _] => happen::<false, false, true>,
+                    [.., false, true, true, _] => happen::<false, true, true>,
+                    [.., true, false, true, _] => happen::<true, false, true>,
+                    [.., true, true, true, _] => happen::<true, true, true>,
                 };
                 let Some((way, reached)) = lead(state, happening, truth) else { continue };
                 ways.entry(way).or_default().insert(truth);
@@ -245,8 +260,8 @@ fn draw() -> String {
                     }
                 };
                 let all = match (happening, state) {
-                    (Unread, _) | (Broken, State::Ask(_) | State::Listen(_)) => 8,
-                    _ => 16,
+                    (Unread, _) | (Broken, State::Ask(_) | State::Listen(_)) => 32,
+                    _ => 64,
                 };
                 assert_eq!((to.as_str(), truths.len()), ("Failed", all), "{state:?} {happening:?}");
                 diagram.fails(everywhere, &from);

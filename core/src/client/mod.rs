@@ -44,13 +44,18 @@ pub trait Grammar {
     /// in another way. Taken only where the policy allows plaintext.
     const HAS_FALLBACK: bool = false;
 
+    /// Whether the server answers the request of [`Phase::Upgrade`]. If not, TLS starts behind it, and
+    /// only a server that offered the upgrade may be asked.
+    const HAS_GO_AHEAD: bool = true;
+
     /// Whether servers say things that nobody asked for, see [`unasked`](Self::unasked).
     const IS_CHATTY: bool = false;
 
     /// What `frame` says while the answer of `phase` is awaited.
     ///
     /// # Errors
-    /// The frame breaks the protocol.
+    /// The frame breaks the protocol, or it is a refusal behind which the protocol has the connection
+    /// end ([`Error::Refused`]).
     fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error>;
 
     /// What `frame` says that comes while it is the client's turn: [`Reply::More`] where it is none of
@@ -67,6 +72,12 @@ pub trait Grammar {
     /// Whether to ask for the upgrade: the capabilities read so far include it, or the protocol has
     /// clients ask for it even if they do not.
     fn offers_upgrade(&self) -> bool;
+
+    /// Whether the client has more to ask in `phase`, in which the last reply was [`Reply::Yes`].
+    fn asks_on(&self, phase: Phase) -> bool {
+        let _ = phase;
+        false
+    }
 
     /// Prints the request of `phase`.
     fn request(&self, phase: Phase, out: &mut Writer<'_>);
@@ -121,6 +132,12 @@ impl<G: Grammar> Client<G> {
         G::PROTOCOL
     }
 
+    /// What the grammar knows so far; it is gone with the machine.
+    #[must_use]
+    pub const fn grammar(&self) -> &G {
+        &self.grammar
+    }
+
     /// What the caller demands of the connection.
     #[must_use]
     pub const fn policy(&self) -> Policy {
@@ -163,15 +180,15 @@ impl<G: Grammar> Client<G> {
                 let mut out = Writer::new(output);
                 self.grammar.request(phase, &mut out);
                 let written = out.finish()?;
-                self.state = State::Ask(phase).next();
+                self.state = State::Ask(phase).next(G::HAS_GO_AHEAD);
                 Ok(Step::Write(written))
             }
             State::GoAhead => {
-                self.state = State::GoAhead.next();
+                self.state = State::GoAhead.next(true);
                 Ok(Step::Event(Event::UpgradeReady))
             }
             State::NoUpgrade(reason) => {
-                self.state = State::NoUpgrade(reason).next();
+                self.state = State::NoUpgrade(reason).next(true);
                 Ok(Step::Event(Event::Plaintext(reason)))
             }
             State::Failed(error) => Err(error),
@@ -203,8 +220,12 @@ impl<G: Grammar> Client<G> {
             State::Await(phase) => {
                 let reply = self.grammar.reply(phase, frame)?;
                 self.count(reply)?;
-                let offered = self.grammar.offers_upgrade();
-                State::after(phase, reply, offered, self.policy, G::HAS_FALLBACK)
+                if reply == Reply::Yes && self.grammar.asks_on(phase) {
+                    State::Ask(phase)
+                } else {
+                    let offered = self.grammar.offers_upgrade();
+                    State::after(phase, reply, offered, self.policy, G::HAS_FALLBACK)
+                }
             }
             _ if G::IS_CHATTY => self.overhear(frame)?,
             _ => return Err(Error::OutOfOrder),

@@ -44,7 +44,7 @@ pub(crate) enum State {
     Ask(Phase),
     /// Our turn, but the server began to say something that nobody asked for.
     Listen(Phase),
-    /// The go-ahead is read; the caller is to be told.
+    /// The go-ahead is read, or there is none; the caller is to be told.
     GoAhead,
     /// The caller was told to start TLS.
     Ready,
@@ -66,8 +66,9 @@ impl State {
 
     /// What follows when the request is written or the event is told.
     #[inline(always)]
-    pub(crate) const fn next(self) -> Self {
+    pub(crate) const fn next(self, has_go_ahead: bool) -> Self {
         match self {
+            Self::Ask(Phase::Upgrade) if !has_go_ahead => Self::GoAhead,
             Self::Ask(phase) => Self::Await(phase),
             Self::GoAhead => Self::Ready,
             Self::NoUpgrade(reason) => Self::Plaintext(reason),

@@ -15,10 +15,11 @@ use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
-const NAMES: Names<3> = [
+const NAMES: Names<4> = [
     ["required", "opportunistic"],
     ["TLS unavailable", "TLS available"],
     ["before hello", "after hello"],
+    ["client may go on", "reply ends it"],
 ];
 
 /// Every octet is a frame, but for one that breaks a rule.
@@ -47,8 +48,8 @@ impl From<Answer> for Reply {
     }
 }
 
-/// Reads what the test wants.
-struct Script(Command<Reply>);
+/// Reads what the test wants, and ends the connection where it wants.
+struct Script(Command<Reply>, bool);
 
 impl Grammar for Script {
     type Framing = Octet;
@@ -65,6 +66,10 @@ impl Grammar for Script {
 
     fn print(&self, _: Reply, _: bool, out: &mut Writer<'_>) {
         out.put(b"!");
+    }
+
+    fn ends(&self, _: Reply) -> bool {
+        self.1
     }
 
     fn line(&self, _: Line<'_>, out: &mut Writer<'_>) {
@@ -149,7 +154,7 @@ struct Way {
 fn happen(
     state: State<Reply>,
     happening: Happening,
-    [opportunistic, available, greeted]: [bool; 3],
+    [opportunistic, available, greeted, ends]: [bool; 4],
     max_errors: u8,
 ) -> Option<(Way, Option<State<Reply>>)> {
     let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
@@ -157,7 +162,8 @@ fn happen(
         Happening::Command(command) => command,
         _ => Command::Foreign,
     };
-    let fresh = Server::with_grammar(Script(command), Config { policy, available, max_errors });
+    let fresh =
+        Server::with_grammar(Script(command, ends), Config { policy, available, max_errors });
     let mut server = Server { state, greeted, ..fresh };
     let waits = matches!(state, State::Await);
     let mut step = |mut input: &[u8]| match server.step(&mut input, &mut [0; 1]) {
@@ -224,7 +230,7 @@ fn given_up<T>(
 
 fn draw() -> String {
     let mut diagram = Diagram::default();
-    let start = Server::with_grammar(Script(Command::Quit), Config::default()).state;
+    let start = Server::with_grammar(Script(Command::Quit, false), Config::default()).state;
     diagram.edge("[*]", &name(start), "", "", "");
     let mut found = vec![start];
     let mut next = 0;
@@ -235,7 +241,7 @@ fn draw() -> String {
             diagram.state(&from);
         }
         for happening in all() {
-            let mut ways: BTreeMap<Way, BTreeSet<[bool; 3]>> = BTreeMap::new();
+            let mut ways: BTreeMap<Way, BTreeSet<[bool; 4]>> = BTreeMap::new();
             for truth in truths() {
                 let Some((mut way, reached)) = happen(state, happening, truth, u8::MAX) else {
                     continue;
@@ -264,7 +270,7 @@ fn draw() -> String {
                         continue;
                     }
                 };
-                assert_eq!((to.as_str(), truths.len()), ("Failed", 8), "{state:?} {happening:?}");
+                assert_eq!((to.as_str(), truths.len()), ("Failed", 16), "{state:?} {happening:?}");
                 diagram.fails(everywhere, &from);
             }
         }

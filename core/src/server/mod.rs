@@ -38,8 +38,15 @@ pub trait Grammar {
     /// What `frame` asks for.
     fn command(&mut self, frame: &[u8]) -> Command<Self::Reply>;
 
-    /// Prints a reply; `offer` says whether the upgrade is to be listed.
+    /// Prints a reply; `offer` says whether the upgrade is to be listed. Where it prints nothing,
+    /// nothing is sent.
     fn print(&self, reply: Self::Reply, offer: bool, out: &mut Writer<'_>);
+
+    /// Whether the connection ends behind `reply`, where the client could otherwise go on.
+    fn ends(&self, reply: Self::Reply) -> bool {
+        let _ = reply;
+        false
+    }
 
     /// Prints an application's own line; in most protocols its end is CRLF.
     fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
@@ -70,7 +77,7 @@ pub enum Event<'i> {
     /// The client does its business without TLS, which the policy allows: call
     /// [`Server::into_plaintext`], with its command still unread, or close.
     Plaintext,
-    /// The client said goodbye and was answered: close.
+    /// The client said goodbye and was answered, or was refused what ends the connection: close.
     Quit,
 }
 
@@ -128,6 +135,12 @@ impl<G: Grammar> Server<G> {
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         G::PROTOCOL
+    }
+
+    /// What the grammar knows so far; it is gone with the machine.
+    #[must_use]
+    pub const fn grammar(&self) -> &G {
+        &self.grammar
     }
 
     /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
@@ -234,7 +247,9 @@ impl<G: Grammar> Server<G> {
         let answer = match error {
             Error::TimedOut => Answer::TooSlow,
             Error::FrameTooLong => Answer::TooLong,
-            Error::BareCr | Error::BareLf | Error::Nul | Error::Foreign => Answer::Malformed,
+            Error::BareCr | Error::BareLf | Error::Nul | Error::Syntax | Error::Foreign => {
+                Answer::Malformed
+            }
             _ => return Ok(0),
         };
         let mut out = Writer::new(output);
@@ -303,15 +318,17 @@ impl<G: Grammar> Machine for Server<G> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
+        if let State::Say(reply, then) = self.state {
+            let mut out = Writer::new(output);
+            self.grammar.print(reply, self.config.available, &mut out);
+            let written = out.finish()?;
+            self.state = State::said(then, self.grammar.ends(reply));
+            if written != 0 {
+                return Ok(Step::Write(written));
+            }
+        }
         match self.state {
             State::Await => self.receive(input).map_err(|error| self.fail(error)),
-            State::Say(reply, then) => {
-                let mut out = Writer::new(output);
-                self.grammar.print(reply, self.config.available, &mut out);
-                let written = out.finish()?;
-                self.state = State::Say(reply, then).next();
-                Ok(Step::Write(written))
-            }
             State::Asked => {
                 self.state = State::Asked.next();
                 Ok(Step::Event(Event::UpgradeRequested))
@@ -327,6 +344,7 @@ impl<G: Grammar> Machine for Server<G> {
             State::Unasked
             | State::Deciding
             | State::Answering
+            | State::Say(..)
             | State::Plaintext
             | State::Ready
             | State::Closed => Err(Error::OutOfOrder),

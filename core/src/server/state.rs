@@ -85,7 +85,7 @@ pub(crate) enum State<R> {
     GoAhead,
     /// The caller was told to start TLS.
     Ready,
-    /// The goodbye is sent; the caller is to be told.
+    /// The last word is sent; the caller is to be told.
     Leaving,
     /// The caller was told to close.
     Closed,
@@ -112,14 +112,22 @@ pub(crate) struct Facts {
 }
 
 impl<R> State<R> {
-    /// What follows when the reply is written or the event is told.
+    /// What follows when a reply is written, behind which the connection may end.
+    #[inline(always)]
+    pub(crate) const fn said(then: Then, ends: bool) -> Self {
+        match then {
+            Then::Await if ends => Self::Leaving,
+            Then::Await => Self::Await,
+            Then::GoAhead => Self::GoAhead,
+            Then::Leave => Self::Leaving,
+            Then::Fail(error) => Self::Failed(error),
+        }
+    }
+
+    /// What follows when the event is told.
     #[inline(always)]
     pub(crate) fn next(self) -> Self {
         match self {
-            Self::Say(_, Then::Await) => Self::Await,
-            Self::Say(_, Then::GoAhead) => Self::GoAhead,
-            Self::Say(_, Then::Leave) => Self::Leaving,
-            Self::Say(_, Then::Fail(error)) => Self::Failed(error),
             Self::Asked => Self::Deciding,
             Self::Answering => Self::Await,
             Self::Unasked => Self::Plaintext,

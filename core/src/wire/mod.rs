@@ -6,6 +6,7 @@ mod lines;
 mod literals;
 #[cfg(feature = "smtp")]
 mod octets;
+mod packets;
 mod text;
 mod words;
 mod writer;
@@ -14,6 +15,7 @@ pub use lines::{LfLines, Lines};
 pub use literals::Literals;
 #[cfg(feature = "smtp")]
 pub(crate) use octets::Octets;
+pub use packets::{Header, Octet, Packets};
 pub use text::Line;
 #[allow(unused_imports, reason = "no protocol needs all of it")]
 pub(crate) use words::{Kept, code, has_word, is_http, is_http_request, look_up, split_word, word};

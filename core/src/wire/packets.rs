@@ -1,0 +1,129 @@
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::Framing;
+use crate::Error;
+
+/// How long a packet says it is.
+pub trait Header {
+    /// The longest packet, in octets, with its header.
+    const MAX_PACKET: usize;
+
+    /// How many octets the packet at the start of `input` has, header and all, as soon as enough of it
+    /// is there to know. None at all is a packet that is nothing but noticed: what was noticed stays
+    /// where it is.
+    ///
+    /// # Errors
+    /// No packet begins like this.
+    fn packet_len(input: &[u8]) -> Result<Option<usize>, Error>;
+}
+
+/// Packets that say in front how long they are, as `H` reads it. The frame is the whole packet.
+pub struct Packets<H>(PhantomData<H>);
+
+impl<H> Default for Packets<H> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<H> fmt::Debug for Packets<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Packets")
+    }
+}
+
+impl<H: Header> Framing for Packets<H> {
+    const MAX_FRAME: usize = H::MAX_PACKET;
+
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        match H::packet_len(input)? {
+            Some(length) if length > H::MAX_PACKET => Err(Error::FrameTooLong),
+            Some(length) => Ok(input.split_off(..length)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Exactly one octet.
+#[derive(Debug)]
+pub struct Octet(());
+
+impl Header for Octet {
+    const MAX_PACKET: usize = 1;
+
+    fn packet_len(_: &[u8]) -> Result<Option<usize>, Error> {
+        Ok(Some(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An octet that says how long the packet is; `T` is no part of any.
+    struct Short;
+
+    impl Header for Short {
+        const MAX_PACKET: usize = 4;
+
+        fn packet_len(input: &[u8]) -> Result<Option<usize>, Error> {
+            match input {
+                [] => Ok(None),
+                [b'T', ..] => Ok(Some(0)),
+                [0, ..] => Err(Error::Syntax),
+                [length, ..] => Ok(Some(usize::from(*length))),
+            }
+        }
+    }
+
+    #[test]
+    fn however_it_is_cut() {
+        type Expected<'e> = Result<(&'e [&'e [u8]], usize), Error>;
+        let rows: [(&[u8], Expected<'_>); 7] = [
+            (b"", Ok((&[], 0))),
+            (b"\x01\x02x\x04abc", Ok((&[b"\x01", b"\x02x", b"\x04abc"], 0))),
+            (b"\x04ab", Ok((&[], 3))),
+            (b"\x01\x00", Err(Error::Syntax)),
+            (b"\x04abc\x05", Err(Error::FrameTooLong)),
+            (b"\xff", Err(Error::FrameTooLong)),
+            (b"\x01T", Ok((&[b"\x01", b""], 1))),
+        ];
+        for (whole, expected) in rows {
+            for piece in [whole.len(), 1, 2, 3] {
+                assert_eq!(
+                    frames(whole, piece),
+                    expected.map(|(f, n)| (f.iter().copied().collect(), n)),
+                    "{whole:?} by {piece}"
+                );
+            }
+        }
+    }
+
+    fn frames(whole: &[u8], piece: usize) -> Result<(heapless::Vec<&[u8], 8>, usize), Error> {
+        let mut packets = Packets::<Short>::default();
+        let mut found = heapless::Vec::new();
+        let (mut start, mut end) = (0, 0);
+        while end < whole.len() {
+            end = whole.len().min(end + piece);
+            let mut input = &whole[start..end];
+            while let Some(frame) = packets.next(&mut input)? {
+                found.push(frame).expect("few frames");
+                if frame.is_empty() {
+                    return Ok((found, input.len()));
+                }
+            }
+            start = end - input.len();
+        }
+        Ok((found, whole.len() - start))
+    }
+
+    #[test]
+    fn one_octet() {
+        let mut input = &b"SN"[..];
+        let mut octets = Packets::<Octet>::default();
+        assert_eq!(octets.next(&mut input), Ok(Some(&b"S"[..])));
+        assert_eq!(octets.next(&mut input), Ok(Some(&b"N"[..])));
+        assert_eq!(octets.next(&mut input), Ok(None));
+    }
+}
