@@ -109,6 +109,7 @@ fn all() -> Vec<Happening> {
         Command::Ignored,
         Command::Quit,
         Command::Foreign,
+        Command::Malformed,
     ]
     .map(Happening::Command)
     .into();

@@ -34,6 +34,8 @@ pub enum Command<R> {
     Quit,
     /// A request of another protocol.
     Foreign,
+    /// Not of the protocol's form, though the frame is.
+    Malformed,
 }
 
 /// What the engine says on its own. Exhaustive: a grammar has a reply for each.
@@ -189,6 +191,7 @@ impl<R: From<Answer>> State<R> {
         let required = matches!(facts.policy, Policy::Required);
         match command {
             Command::Foreign => (Self::Failed(Error::Foreign), false),
+            Command::Malformed => (Self::Failed(Error::Syntax), false),
             Command::Quit => (Self::Say(Answer::Bye.into(), Then::Leave), false),
             Command::Fault(reply) => (Self::Say(reply, Then::Await), true),
             Command::Ignored => (Self::Await, false),
