@@ -2,17 +2,16 @@ use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use starttls::{Buffer, Machine, Step, Untrusted};
+use starttls::{Buffer, Machine};
 
 use crate::Error;
+use crate::observer::Observer;
+use crate::pump::{FULL, Pump, Turn};
 use crate::socket::{Socket, is_end, is_gone, is_timeout};
 use crate::timeouts::{Deadlines, Timeouts};
 
 /// The receive buffer, in octets; no machine needs more for a frame.
 const BUFFER: usize = 16 * 1024;
-
-/// How many octets make a write worth its system call: one TLS record.
-const FULL: usize = 16 * 1024;
 
 /// How long, and for how many reads, a peer is listened to that is being sent away.
 const LINGER: Duration = Duration::from_secs(2);
@@ -20,43 +19,6 @@ const LINGER_READS: usize = 64;
 
 /// How long a write may take when the machine does not wait for anything.
 const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
-
-/// Somebody who watches a connection: a log, a ladder, a test. All methods do nothing by default.
-pub trait Observer {
-    /// These octets were sent.
-    fn sent(&mut self, octets: &[u8]) {
-        let _ = octets;
-    }
-
-    /// So many octets were sent that carry a credential.
-    fn withheld(&mut self, octets: usize) {
-        let _ = octets;
-    }
-
-    /// These octets were received and consumed: one line, or a piece of a message. On a server they
-    /// are whatever clients say; inside TLS, or where the protocol goes on without, passwords included.
-    fn received(&mut self, octets: &[u8]) {
-        let _ = octets;
-    }
-
-    /// So many octets were received and consumed on the way to TLS that carry a credential, which a
-    /// client should not have said there.
-    fn credential(&mut self, octets: usize) {
-        let _ = octets;
-    }
-
-    /// TLS is up, and `problem` says why the peer's certificate does not verify. What came before was
-    /// plaintext, what follows is encrypted.
-    fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
-        let _ = (tls, problem);
-    }
-}
-
-/// Nobody watches.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
-
-impl Observer for Silent {}
 
 /// Drives machines over a blocking stream: reads when they need more, writes what they say.
 ///
@@ -68,11 +30,7 @@ pub struct Driver<'o, S> {
     deadlines: Deadlines,
     timeout: Option<Duration>,
     buffer: Box<Buffer<BUFFER>>,
-    output: Vec<u8>,
-    pending: Vec<u8>,
-    said: Vec<u8>,
-    secret: bool,
-    quotes: bool,
+    pump: Pump,
     observer: &'o mut dyn Observer,
 }
 
@@ -85,7 +43,7 @@ impl<S> std::fmt::Debug for Driver<'_, S> {
 impl<'o, S: Socket> Driver<'o, S> {
     /// A driver for a fresh connection; the total time starts now.
     pub fn new(stream: S, timeouts: Timeouts, observer: &'o mut dyn Observer) -> Self {
-        Self::starting(stream, Deadlines::start(timeouts), observer)
+        Self::starting(stream, Deadlines::start(timeouts, Instant::now()), observer)
     }
 
     pub(crate) fn starting(
@@ -98,11 +56,7 @@ impl<'o, S: Socket> Driver<'o, S> {
             deadlines,
             timeout: None,
             buffer: Box::default(),
-            output: Vec::new(),
-            pending: Vec::new(),
-            said: Vec::new(),
-            secret: false,
-            quotes: true,
+            pump: Pump::new(),
             observer,
         }
     }
@@ -134,17 +88,17 @@ impl<'o, S: Socket> Driver<'o, S> {
 
     /// Errors will not say what the peer said: a client may have said its password.
     pub(crate) const fn never_quote(&mut self) {
-        self.quotes = false;
+        self.pump.never_quote();
     }
 
     /// Counts the total time from now on.
     pub(crate) fn restart_total(&mut self) {
-        self.deadlines.restart();
+        self.deadlines.restart(Instant::now());
     }
 
     /// From now on, whether what is sent carries a credential.
     pub(crate) const fn set_secret(&mut self, secret: bool) {
-        self.secret = secret;
+        self.pump.set_secret(secret);
     }
 
     /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
@@ -168,61 +122,30 @@ impl<'o, S: Socket> Driver<'o, S> {
         mut on_event: impl FnMut(&mut M, M::Event<'_>, &mut Vec<u8>) -> Result<ControlFlow<T>, Error>,
     ) -> Result<Option<T>, Error> {
         const { assert!(M::MAX_INPUT <= BUFFER) };
-        if self.output.len() < M::MAX_OUTPUT {
-            self.output.resize(M::MAX_OUTPUT, 0);
-        }
         loop {
-            let filled = self.buffer.filled();
-            let mut input = filled;
-            let step = machine.step(&mut input, &mut self.output);
+            let mut input = self.buffer.filled();
+            let turn = self.pump.run(machine, &mut input, self.observer, &is_secret, &mut on_event);
             let unread = input.len();
-            if unread < filled.len() {
-                let consumed = &filled[..filled.len() - unread];
-                self.said.clear();
-                self.said.extend_from_slice(&consumed[..consumed.len().min(512)]);
-                match step {
-                    Ok(Step::Event(event))
-                        if is_secret(event) && !consumed.trim_ascii().is_empty() =>
-                    {
-                        self.observer.credential(consumed.len());
-                    }
-                    _ => self.observer.received(consumed),
-                }
-            }
-            let ended = match step {
-                Ok(Step::Event(event)) => {
-                    let flow = on_event(machine, event, &mut self.pending);
-                    self.buffer.keep(unread);
-                    match flow? {
-                        ControlFlow::Break(value) => Some(Some(value)),
-                        ControlFlow::Continue(()) => None,
-                    }
-                }
-                Ok(Step::Write(n)) => {
-                    self.buffer.keep(unread);
-                    self.pending.extend_from_slice(&self.output[..n]);
-                    None
-                }
-                Ok(Step::Read) => {
-                    self.buffer.keep(unread);
-                    // Whatever was said since the last octets came leaves in one write.
+            self.buffer.keep(unread);
+            match turn? {
+                // Whatever was said since the last octets came leaves in one write.
+                Turn::Receive => {
                     self.flush(machine.wait())?;
-                    if self.receive(machine)? { None } else { Some(None) }
+                    if !self.receive(machine)? {
+                        return Ok(None);
+                    }
                 }
-                Err(error) => {
-                    self.buffer.keep(unread);
-                    let error = self.protocol(error);
+                Turn::Send => self.flush(machine.wait())?,
+                Turn::Done(value) => {
+                    self.flush(machine.wait())?;
+                    return Ok(Some(value));
+                }
+                Turn::Failed(error) => {
+                    let error = self.pump.protocol(error);
                     // The machine's error counts, not that its last words did not arrive.
                     let _ = self.flush(None);
                     return Err(error);
                 }
-            };
-            if let Some(value) = ended {
-                self.flush(machine.wait())?;
-                return Ok(value);
-            }
-            if self.pending.len() >= FULL {
-                self.flush(machine.wait())?;
             }
         }
     }
@@ -232,7 +155,7 @@ impl<'o, S: Socket> Driver<'o, S> {
     /// # Errors
     /// Those of the stream.
     pub fn send(&mut self, octets: &[u8]) -> Result<(), Error> {
-        self.pending.extend_from_slice(octets);
+        self.pump.say(octets);
         self.flush(None)
     }
 
@@ -270,32 +193,23 @@ impl<'o, S: Socket> Driver<'o, S> {
     /// Sends octets as soon as there are many or a machine has something to add, so that the end of a
     /// message leaves in one write with its last piece.
     pub(crate) fn send_soon(&mut self, octets: &[u8]) -> Result<(), Error> {
-        self.pending.extend_from_slice(octets);
-        if self.pending.len() < FULL { Ok(()) } else { self.flush(None) }
+        self.pump.say(octets);
+        if self.pump.is_full() { self.flush(None) } else { Ok(()) }
     }
 
     fn flush(&mut self, wait: Option<Duration>) -> Result<(), Error> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
         let mut sent = Ok(());
-        for start in (0..self.pending.len()).step_by(FULL) {
+        let mut start = 0;
+        while start < self.pump.pending().len() && sent.is_ok() {
             self.bound(wait.unwrap_or(WRITE_WAIT))?;
-            let end = self.pending.len().min(start + FULL);
-            sent =
-                self.stream.write_all(&self.pending[start..end]).and_then(|()| self.stream.flush());
-            if sent.is_err() {
-                break;
-            }
+            let rest = &self.pump.pending()[start..];
+            let piece = &rest[..rest.len().min(FULL)];
+            start += piece.len();
+            sent = self.stream.write_all(piece).and_then(|()| self.stream.flush());
         }
-        if self.secret {
-            self.observer.withheld(self.pending.len());
-        } else {
-            self.observer.sent(&self.pending);
-        }
-        self.pending.clear();
+        self.pump.sent(self.observer);
         match sent {
-            Err(error) if is_timeout(&error) => Err(self.protocol(starttls::Error::TimedOut)),
+            Err(error) if is_timeout(&error) => Err(self.pump.protocol(starttls::Error::TimedOut)),
             other => other.map_err(Error::io("sending")),
         }
     }
@@ -303,11 +217,11 @@ impl<'o, S: Socket> Driver<'o, S> {
     /// Receives more; `false` if the connection ended and may.
     fn receive<M: Machine>(&mut self, machine: &mut M) -> Result<bool, Error> {
         let Some(reasonable) = machine.wait() else {
-            return Err(self.protocol(starttls::Error::OutOfOrder));
+            return Err(self.pump.protocol(starttls::Error::OutOfOrder));
         };
         loop {
             if self.bound(reasonable).is_err() {
-                return Err(self.protocol(machine.timed_out()));
+                return Err(self.pump.protocol(machine.timed_out()));
             }
             let stream = &mut self.stream;
             stream.acknowledge();
@@ -323,30 +237,24 @@ impl<'o, S: Socket> Driver<'o, S> {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {
-                    return Err(self.protocol(machine.timed_out()));
+                    return Err(self.pump.protocol(machine.timed_out()));
                 }
                 Err(error) if is_end(&error) => break,
                 Err(error) => return Err(Error::io("receiving")(error)),
             }
         }
-        machine.end_of_input().map_err(|error| self.protocol(error))?;
+        machine.end_of_input().map_err(|error| self.pump.protocol(error))?;
         Ok(false)
     }
 
     fn bound(&mut self, reasonable: Duration) -> Result<(), Error> {
-        let Some(timeout) = self.deadlines.wait(reasonable) else {
-            return Err(self.protocol(starttls::Error::TimedOut));
+        let Some(timeout) = self.deadlines.wait(reasonable, Instant::now()) else {
+            return Err(self.pump.protocol(starttls::Error::TimedOut));
         };
         if self.timeout != Some(timeout) {
             self.stream.set_timeout(timeout).map_err(Error::io("setting a timeout"))?;
             self.timeout = Some(timeout);
         }
         Ok(())
-    }
-
-    fn protocol(&self, error: starttls::Error) -> Error {
-        let said = if self.quotes { self.said.trim_ascii_end() } else { b"" };
-        let said = Untrusted::new(said).to_string();
-        Error::Protocol { error, said }
     }
 }

@@ -7,6 +7,8 @@ mod error;
 mod halves;
 mod login;
 mod mail;
+mod observer;
+mod pump;
 mod receive;
 mod server;
 mod socket;
@@ -16,14 +18,24 @@ mod upgrade;
 mod verify;
 
 pub use compose::Composed;
-pub use driver::{Driver, Observer, Silent};
+pub use driver::Driver;
 pub use error::{Answer, Error};
 pub use halves::{ReadHalf, WriteHalf, split};
 pub use login::Login;
 pub use mail::{Connection, Mailer, Mode, Receipt};
+pub use observer::{Observer, Silent};
 pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
 pub use server::{Accepted, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::Socket;
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;
 pub use upgrade::{ClientStream, Upgraded, connect, handshake, upgrade, upgrade_or_plaintext};
+
+/// What another adapter shares. No part of the API: it changes without notice.
+#[doc(hidden)]
+pub mod shared {
+    pub use crate::pump::{FULL, Pump, Turn};
+    pub use crate::socket::{is_end, is_gone};
+    pub use crate::timeouts::Deadlines;
+    pub use crate::tls::Opening;
+}

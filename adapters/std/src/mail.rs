@@ -2,6 +2,7 @@ mod connection;
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::Instant;
 
 pub use connection::{Connection, Receipt};
 use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
@@ -9,11 +10,11 @@ use starttls::{Client, Error as Rule, Policy, Tls};
 
 use connection::{Link, job, leave_if_rejected};
 
-use crate::driver::{Driver, Observer, Silent};
+use crate::driver::Driver;
 use crate::login::Connected;
 use crate::timeouts::{Deadlines, Timeouts};
 use crate::upgrade::{ClientStream, Upgraded, connect_within, handshake, upgrade_or_plaintext};
-use crate::{ClientTls, Error, Login};
+use crate::{ClientTls, Error, Login, Observer, Silent};
 
 /// When TLS begins. Exhaustive: there is no third moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Mailer {
     ) -> Result<Connection<'m, D>, Error> {
         let domain = Domain::new(&self.domain).map_err(Error::argument("the client's name"))?;
         self.credentials.as_ref().map_or(Ok(()), Login::check)?;
-        let deadlines = Deadlines::start(self.timeouts);
+        let deadlines = Deadlines::start(self.timeouts, Instant::now());
         let stream = connect_within((self.host.as_str(), self.port), &deadlines)?;
         let driver = Driver::starting(stream, deadlines, observer);
         let link = match self.upgrade::<D>(driver, domain)? {

@@ -8,11 +8,11 @@ use starttls::smtp::receiver::{self, Config, Event, Login};
 use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
 use starttls::{Channel, Machine, Server, server};
 
-use crate::driver::{Driver, Observer};
+use crate::driver::Driver;
 use crate::server::{Accepted, accept_implicit, accept_or_plaintext};
 use crate::socket::Socket;
 use crate::timeouts::Timeouts;
-use crate::{Answer, Error, Mode};
+use crate::{Answer, Error, Mode, Observer};
 
 /// Who judges and takes the mail that [`Inbox`] receives.
 pub trait Deliver {

@@ -6,10 +6,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use starttls::server::{Event, Grammar};
 use starttls::{Machine, Plaintext, Server, Tls};
 
-use crate::Error;
-use crate::driver::{Driver, Silent};
+use crate::driver::Driver;
 use crate::timeouts::Timeouts;
 use crate::upgrade::shake_hands;
+use crate::{Error, Silent};
 
 /// A server's stream after the upgrade.
 pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;

@@ -100,13 +100,14 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-pub(crate) fn is_gone(error: &io::Error) -> bool {
+/// Whether the peer is gone, however that shows.
+pub fn is_gone(error: &io::Error) -> bool {
     is_end(error) || matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::NotConnected)
 }
 
 /// Whether the peer just went away. Without TLS's own goodbye the end is an end all the same: the
 /// machine knows whether it may be here.
-pub(crate) fn is_end(error: &io::Error) -> bool {
+pub fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted

@@ -26,39 +26,47 @@ impl Default for Timeouts {
     }
 }
 
-/// Timeouts of a connection that has begun.
+/// Timeouts of a connection that has begun. It takes no time from the system.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadlines {
+pub struct Deadlines {
     timeouts: Timeouts,
     end: Option<Instant>,
 }
 
 impl Deadlines {
-    pub(crate) fn start(timeouts: Timeouts) -> Self {
-        let end = timeouts.total.and_then(|total| Instant::now().checked_add(total));
+    /// The total begins.
+    #[must_use]
+    pub fn start(timeouts: Timeouts, now: Instant) -> Self {
+        let end = timeouts.total.and_then(|total| now.checked_add(total));
         Self { timeouts, end }
     }
 
-    pub(crate) fn restart(&mut self) {
-        *self = Self::start(self.timeouts);
+    /// The total begins anew.
+    pub fn restart(&mut self, now: Instant) {
+        *self = Self::start(self.timeouts, now);
     }
 
     /// For a wait that the machine calls reasonable; `None` when the time is over.
-    pub(crate) fn wait(&self, reasonable: Duration) -> Option<Duration> {
-        self.at_most(self.timeouts.wait.unwrap_or(reasonable).min(reasonable))
+    #[must_use]
+    pub fn wait(&self, reasonable: Duration, now: Instant) -> Option<Duration> {
+        self.at_most(self.timeouts.wait.unwrap_or(reasonable).min(reasonable), now)
     }
 
-    pub(crate) fn connect(&self) -> Option<Duration> {
-        self.at_most(self.timeouts.connect)
+    /// For the TCP connection.
+    #[must_use]
+    pub fn connect(&self, now: Instant) -> Option<Duration> {
+        self.at_most(self.timeouts.connect, now)
     }
 
-    pub(crate) fn handshake(&self) -> Option<Duration> {
-        self.at_most(self.timeouts.handshake)
+    /// For the TLS handshake.
+    #[must_use]
+    pub fn handshake(&self, now: Instant) -> Option<Duration> {
+        self.at_most(self.timeouts.handshake, now)
     }
 
-    fn at_most(&self, wait: Duration) -> Option<Duration> {
+    fn at_most(&self, wait: Duration, now: Instant) -> Option<Duration> {
         let left = match self.end {
-            Some(end) => wait.min(end.saturating_duration_since(Instant::now())),
+            Some(end) => wait.min(end.saturating_duration_since(now)),
             None => wait,
         };
         (!left.is_zero()).then_some(left)

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, CommonState, RootCertStore};
+use starttls::{Policy, Verification};
 
-use crate::Error;
 use crate::verify::Judging;
+use crate::{Error, Observer};
 
 /// Whom a client trusts, and by which cryptography.
 #[derive(Clone, Debug)]
@@ -87,8 +87,12 @@ impl ClientTls {
     }
 
     /// Fills `octets` with what nobody can predict.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the provider has no random numbers.
     #[cfg(feature = "scram")]
-    pub(crate) fn fill_random(&self, octets: &mut [u8]) -> Result<(), Error> {
+    #[doc(hidden)]
+    pub fn fill_random(&self, octets: &mut [u8]) -> Result<(), Error> {
         let random = self.config.crypto_provider().secure_random;
         random.fill(octets).map_err(|_| Error::Argument {
             what: "the cryptography provider",
@@ -105,29 +109,65 @@ impl ClientTls {
         self
     }
 
-    /// The configuration for one connection, and who judges its certificate if not the handshake.
-    pub(crate) fn config(
-        &self,
-        alpn: Option<&[u8]>,
-        lenient: bool,
-    ) -> (Arc<ClientConfig>, Option<Arc<Judging>>) {
-        let judging = match &self.verifier {
-            Some(verifier) if lenient || self.inspecting => {
-                Some(Arc::new(Judging::new(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>)))
+    /// What the handshake of one connection begins with. `name` is whom the certificate must be for.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if nobody can have that name.
+    #[doc(hidden)]
+    pub fn open(&self, name: &str, alpn: Option<&[u8]>, policy: Policy) -> Result<Opening, Error> {
+        let server = ServerName::try_from(name.to_owned()).map_err(|error| Error::Argument {
+            what: "the server's name",
+            why: format!("{name:?} cannot be verified: {error}"),
+        })?;
+        let mut offered = self.config.alpn_protocols.clone();
+        offered.extend(alpn.map(<[u8]>::to_vec));
+        let lenient = policy == Policy::Opportunistic || self.inspecting;
+        let (config, judging) = match &self.verifier {
+            Some(verifier) if lenient => {
+                let judging = Arc::new(Judging::new(Arc::clone(verifier) as _));
+                let mut config = ClientConfig::clone(&self.config);
+                // A session that began with a stranger must not be resumed by who is strict.
+                config.resumption = Resumption::disabled();
+                config.dangerous().set_certificate_verifier(Arc::clone(&judging) as _);
+                (Arc::new(config), Some(judging))
             }
-            _ => None,
+            _ => (Arc::clone(&self.config), None),
         };
-        if judging.is_none() && alpn.is_none() {
-            return (Arc::clone(&self.config), None);
+        Ok(Opening { config, name: server, alpn: offered, judging, policy })
+    }
+}
+
+/// What a client's handshake begins with.
+#[derive(Debug)]
+pub struct Opening {
+    /// The configuration.
+    pub config: Arc<ClientConfig>,
+    /// Whom the certificate must be for.
+    pub name: ServerName<'static>,
+    /// What is offered.
+    pub alpn: Vec<Vec<u8>>,
+    /// Who judges the certificate if not the handshake.
+    judging: Option<Arc<Judging>>,
+    policy: Policy,
+}
+
+impl Opening {
+    /// What is known of the server, behind the handshake.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] if nobody vouches for it, and the policy requires that.
+    pub fn judge(
+        &self,
+        tls: &CommonState,
+        observer: &mut dyn Observer,
+    ) -> Result<Verification, Error> {
+        let problem = self.judging.as_deref().and_then(Judging::problem);
+        observer.secured(tls, problem.as_ref());
+        match problem {
+            Some(problem) if self.policy == Policy::Required => Err(problem.into()),
+            Some(_) => Ok(Verification::Unverified),
+            None => Ok(Verification::Verified),
         }
-        let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols.extend(alpn.map(<[u8]>::to_vec));
-        if let Some(judging) = &judging {
-            // A session that began with a stranger must not be resumed by who is strict.
-            config.resumption = Resumption::disabled();
-            config.dangerous().set_certificate_verifier(Arc::clone(judging) as _);
-        }
-        (Arc::new(config), judging)
     }
 }
 

@@ -1,18 +1,17 @@
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use starttls::client::{Event, Grammar};
 use starttls::{Client, Plaintext, Policy, Tls, Verification};
 
-use crate::driver::{Driver, Silent};
+use crate::driver::Driver;
 use crate::socket::{Socket as _, is_timeout};
 use crate::timeouts::{Deadlines, Timeouts};
-use crate::verify::Judging;
-use crate::{ClientTls, Error};
+use crate::{ClientTls, Error, Silent};
 
 /// A client's stream after the upgrade.
 pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
@@ -32,7 +31,7 @@ pub enum Upgraded<'o> {
 /// # Errors
 /// [`Error::Io`] if the name has no address or none of them answers.
 pub fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<TcpStream, Error> {
-    connect_within(address, &Deadlines::start(*timeouts))
+    connect_within(address, &Deadlines::start(*timeouts, Instant::now()))
 }
 
 pub(crate) fn connect_within(
@@ -42,7 +41,7 @@ pub(crate) fn connect_within(
     let addresses = address.to_socket_addrs().map_err(Error::io("looking up the host"))?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in addresses {
-        let Some(timeout) = deadlines.connect() else {
+        let Some(timeout) = deadlines.connect(Instant::now()) else {
             last = io::ErrorKind::TimedOut.into();
             break;
         };
@@ -118,21 +117,13 @@ pub fn handshake<'o>(
     alpn: Option<&[u8]>,
     policy: Policy,
 ) -> Result<(Driver<'o, ClientStream>, Verification), Error> {
-    let server_name = ServerName::try_from(name.to_owned()).map_err(|error| Error::Argument {
-        what: "the server's name",
-        why: format!("{:?} cannot be verified: {error}", name),
-    })?;
-    let (config, judging) = tls.config(alpn, policy == Policy::Opportunistic);
+    let opening = tls.open(name, alpn, policy)?;
     let (mut stream, deadlines, observer) = driver.into_parts();
-    let mut connection = ClientConnection::new(config, server_name)?;
+    let config = Arc::clone(&opening.config);
+    let (name, alpn) = (opening.name.clone(), opening.alpn.clone());
+    let mut connection = ClientConnection::new_with_alpn(config, name, alpn)?;
     shake_hands(&mut connection, &mut stream, &deadlines)?;
-    let problem = judging.as_deref().and_then(Judging::problem);
-    observer.secured(&connection, problem.as_ref());
-    let verification = match problem {
-        Some(problem) if policy == Policy::Required => return Err(problem.into()),
-        Some(_) => Verification::Unverified,
-        None => Verification::Verified,
-    };
+    let verification = opening.judge(&connection, observer)?;
     let stream = StreamOwned::new(connection, stream);
     Ok((Driver::starting(stream, deadlines, observer), verification))
 }
@@ -154,7 +145,8 @@ where
             Error::io("shaking hands")(error)
         }
     };
-    let end = Instant::now() + deadlines.handshake().unwrap_or_default();
+    let begun = Instant::now();
+    let end = begun + deadlines.handshake(begun).unwrap_or_default();
     while connection.is_handshaking() || connection.wants_write() {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
