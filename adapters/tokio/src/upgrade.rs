@@ -1,0 +1,133 @@
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use starttls::client::{Event, Grammar};
+use starttls::{Client, Error as Rule, Plaintext, Policy, Tls, Verification};
+use starttls_std::shared::Deadlines;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, client};
+
+use crate::driver::{io_error, now};
+use crate::{ClientTls, Driver, Error, Silent, Timeouts};
+
+/// A client's stream after the upgrade.
+pub type ClientStream<S> = client::TlsStream<S>;
+
+/// Where a client's upgrade led. Exhaustive: a caller has to do something about each.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a connection")]
+pub enum Upgraded<'o, S> {
+    /// To TLS.
+    Tls(Driver<'o, ClientStream<S>>, Tls),
+    /// Nowhere, and the policy allows that.
+    Plaintext(Driver<'o, S>, Plaintext),
+}
+
+/// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
+/// is whom the certificate must be for: what the caller asked for, never what the server said. The
+/// protocol's ALPN id is offered behind those of the connector.
+///
+/// Dropped before it is done, it closes the stream: half an upgrade is of no use to anybody.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
+/// plaintext and there is no TLS.
+pub async fn upgrade<S, G>(
+    stream: S,
+    client: Client<G>,
+    connector: &TlsConnector,
+    name: &str,
+) -> Result<ClientStream<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    G: Grammar,
+{
+    let mut silent = Silent;
+    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    let tls = ClientTls::from_config(Arc::clone(connector.config()));
+    match upgrade_or_plaintext(driver, client, &tls, name).await? {
+        Upgraded::Tls(driver, _) => Ok(driver.into_stream()),
+        Upgraded::Plaintext(..) => Err(Rule::NotOffered.into()),
+    }
+}
+
+/// Upgrades a connection to TLS as far as the machine's policy demands, watched and within the
+/// driver's timeouts.
+///
+/// Dropped before it is done, it closes the stream.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network.
+pub async fn upgrade_or_plaintext<'o, S, G>(
+    mut driver: Driver<'o, S>,
+    mut client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+) -> Result<Upgraded<'o, S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    G: Grammar,
+{
+    let ready = driver
+        .run(&mut client, |_, event, _| {
+            Ok(match event {
+                Event::UpgradeReady => ControlFlow::Break(true),
+                Event::Plaintext(_) => ControlFlow::Break(false),
+                _ => ControlFlow::Continue(()),
+            })
+        })
+        .await?;
+    driver.flush().await?;
+    if ready != Some(true) {
+        let plaintext = client.into_plaintext(driver.unread())?;
+        return Ok(Upgraded::Plaintext(driver, plaintext));
+    }
+    let policy = client.policy();
+    let upgrade = client.into_upgrade(driver.unread())?;
+    let (driver, verification) = handshake(driver, tls, name, G::PROTOCOL.alpn, policy).await?;
+    Ok(Upgraded::Tls(driver, upgrade.established(verification)?))
+}
+
+/// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where
+/// TLS comes first.
+///
+/// Dropped before it is done, it closes the stream.
+///
+/// # Errors
+/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy
+/// requires it; those of the network.
+pub async fn handshake<'o, S>(
+    driver: Driver<'o, S>,
+    tls: &ClientTls,
+    name: &str,
+    alpn: Option<&[u8]>,
+    policy: Policy,
+) -> Result<(Driver<'o, ClientStream<S>>, Verification), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let opening = tls.open(name, alpn, policy)?;
+    let (stream, deadlines, observer) = driver.into_parts();
+    let connector = TlsConnector::from(Arc::clone(&opening.config));
+    let connect = connector.with_alpn(opening.alpn.clone()).connect(opening.name.clone(), stream);
+    let stream = shake_hands(&deadlines, connect).await?;
+    let verification = opening.judge(stream.get_ref().1, observer)?;
+    Ok((Driver::starting(stream, deadlines, observer), verification))
+}
+
+/// Waits for a whole handshake, however slowly its octets come.
+pub(crate) async fn shake_hands<T>(
+    deadlines: &Deadlines,
+    handshake: impl Future<Output = io::Result<T>>,
+) -> Result<T, Error> {
+    let limit = deadlines.handshake(now()).unwrap_or_default();
+    match timeout(limit, handshake).await {
+        Ok(outcome) => outcome.map_err(|error| match error.downcast::<rustls::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => io_error("shaking hands")(error),
+        }),
+        Err(_) => Err(Rule::TimedOut.into()),
+    }
+}

@@ -1,0 +1,253 @@
+//! The moment where plaintext ends.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustls::pki_types::ServerName;
+use starttls::smtp::{self, Domain};
+use starttls::{Error as Rule, Policy, Verification, server};
+use starttls_tokio::{
+    Accepted, Driver, Error, Silent, Timeouts, Upgraded, accept, accept_or_plaintext, upgrade,
+    upgrade_or_plaintext,
+};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
+};
+use tokio::task::yield_now;
+use tokio::{join, try_join};
+
+use crate::common::{Cut, Identity, client, ping, pipe, read_to, server, until_starttls};
+
+#[tokio::test(start_paused = true)]
+async fn octets_behind_the_go_ahead_end_it() {
+    let identity = Identity::new();
+    for garbage in [&b"250 forged\r\n"[..], b"250-AUTH PLAIN", b"\x16"] {
+        let (here, mut there) = pipe();
+        let (failed, rest) =
+            join!(upgrade(here, client(), &identity.connector, "localhost"), async {
+                until_starttls(&mut there).await;
+                there.write_all(&[b"220 go\r\n", garbage].concat()).await.expect("written");
+                let mut rest = Vec::new();
+                there.read_to_end(&mut rest).await.map(|_| rest)
+            });
+        let unread = garbage.len();
+        let failed = failed.expect_err("injected");
+        assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
+        assert_eq!(rest.expect("closed"), b"", "the client says nothing more");
+    }
+}
+
+/// In two reads what comes behind is a matter of TLS, which does not take it.
+#[tokio::test(start_paused = true)]
+async fn octets_that_come_later_are_not_tls() {
+    let identity = Identity::new();
+    for wait_for_hello in [false, true] {
+        let (here, mut there) = pipe();
+        let (failed, first) =
+            join!(upgrade(here, client(), &identity.connector, "localhost"), async {
+                until_starttls(&mut there).await;
+                there.write_all(b"220 go\r\n").await.expect("written");
+                let first = if wait_for_hello {
+                    Some(there.read_u8().await.expect("a ClientHello"))
+                } else {
+                    for _ in 0..10 {
+                        yield_now().await;
+                    }
+                    None
+                };
+                there.write_all(b"250 forged answer\r\n").await.expect("written");
+                let mut rest = Vec::new();
+                let _ = there.read_to_end(&mut rest).await;
+                first.or(rest.first().copied())
+            });
+        let failed = failed.expect_err("injected");
+        assert!(matches!(failed, Error::Tls(_)), "{failed}");
+        assert_eq!(first, Some(0x16));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_why() {
+    let identity = Identity::new();
+    let (here, mut there) = pipe();
+    let (failed, rest) = join!(upgrade(here, client(), &identity.connector, "localhost"), async {
+        until_starttls(&mut there).await;
+        there.write_all(b"454 4.7.0 TLS is ill\r\n").await.expect("written");
+        read_to(&mut there, b"\n").await
+    });
+    let failed = failed.expect_err("refused");
+    assert_eq!(failed.protocol(), Some(Rule::Refused));
+    assert!(failed.to_string().ends_with("the peer said: 454 4.7.0 TLS is ill"), "{failed}");
+    assert_eq!(rest, b"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_name_is_nobody() {
+    let identity = Identity::new();
+    let (here, there) = pipe();
+    let (failed, other) = join!(
+        upgrade(here, client(), &identity.connector, "other.test"),
+        accept(there, server(), &identity.acceptor),
+    );
+    let failed = failed.expect_err("another's certificate");
+    assert!(matches!(failed, Error::Tls(rustls::Error::InvalidCertificate(_))), "{failed}");
+    assert!(std::error::Error::source(&failed).is_some());
+    assert!(matches!(other, Err(Error::Tls(rustls::Error::AlertReceived(_)))), "{other:?}");
+
+    let (here, _there) = pipe();
+    let failed = upgrade(here, client(), &identity.connector, "no name").await;
+    assert!(matches!(failed, Err(Error::Protocol { .. } | Error::Argument { .. })), "{failed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn opportunity_is_said() {
+    let identity = Identity::new();
+    let timeouts = Timeouts::default();
+    let opportunistic = || smtp::Client::new(Domain::LOCALHOST, Policy::Opportunistic);
+
+    // Nothing is offered: both go on in plaintext, and the next command is not lost.
+    let (here, there) = pipe();
+    let (mut left, mut right) = (Silent, Silent);
+    let mut config = server::Config::default();
+    (config.policy, config.available) = (Policy::Opportunistic, false);
+    let machine = smtp::Server::new(Domain::LOCALHOST, config);
+    let (ours, theirs) = join!(
+        async {
+            let driver = Driver::new(here, timeouts, &mut left);
+            match upgrade_or_plaintext(driver, opportunistic(), &identity.tls, "localhost").await {
+                Ok(Upgraded::Plaintext(mut driver, _)) => driver.send(b"MAIL FROM:<>\r\n").await,
+                other => panic!("{other:?}"),
+            }
+        },
+        accept_or_plaintext(Driver::new(there, timeouts, &mut right), machine, &identity.acceptor),
+    );
+    ours.expect("sent");
+    match theirs.expect("plaintext") {
+        Accepted::Plaintext(driver, _) => assert_eq!(driver.unread(), b"MAIL FROM:<>\r\n"),
+        other => panic!("{other:?}"),
+    }
+
+    // Encrypted, but by anybody: the machine that requires TLS would not have it.
+    for (name, expected) in
+        [("localhost", Verification::Verified), ("other.test", Verification::Unverified)]
+    {
+        let (here, there) = pipe();
+        let (mut silent, driver) = (Silent, here);
+        let driver = Driver::new(driver, timeouts, &mut silent);
+        let (upgraded, _) = try_join!(
+            upgrade_or_plaintext(driver, opportunistic(), &identity.tls, name),
+            accept(there, server(), &identity.acceptor),
+        )
+        .expect("TLS");
+        match upgraded {
+            Upgraded::Tls(_, tls) => assert_eq!(tls.verification(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A client that does not wait: its first write follows what it says in plaintext, and so many octets of
+/// the answer are not TLS's.
+struct Hasty {
+    stream: DuplexStream,
+    first: Vec<u8>,
+    skip: usize,
+}
+
+impl AsyncRead for Hasty {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.skip > 0 {
+            let mut octets = [0; 128];
+            let most = self.skip.min(octets.len());
+            let mut skipped = ReadBuf::new(&mut octets[..most]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut skipped))?;
+            match skipped.filled().len() {
+                0 => return Poll::Ready(Ok(())),
+                n => self.skip -= n,
+            }
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Hasty {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let first = std::mem::take(&mut self.first);
+        let all = [&first[..], octets].concat();
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &all))?;
+        assert_eq!(written, all.len(), "there is room");
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Where a server has read a part of what came early, or all of it.
+#[tokio::test(start_paused = true)]
+async fn an_early_hello_is_for_tls() {
+    let identity = Identity::new();
+    for cut in (1..60).chain([100, 200, 4096]) {
+        let (mut here, there) = pipe();
+        let client = async {
+            read_to(&mut here, b"\n").await;
+            here.write_all(b"EHLO me\r\n").await.expect("written");
+            let mut offered = Vec::new();
+            while !offered.starts_with(b"250 ") {
+                offered = read_to(&mut here, b"\n").await;
+            }
+            let skip = b"220 2.0.0 Ready to start TLS\r\n".len();
+            let hasty = Hasty { stream: here, first: b"STARTTLS\r\n".to_vec(), skip };
+            let name = ServerName::try_from("localhost").expect("a name");
+            identity.connector.connect(name, hasty).await
+        };
+        let (client, server) = join!(client, accept(Cut(there, cut), server(), &identity.acceptor));
+        ping(client.expect("connected"), server.expect("accepted")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_octets_that_are_not_tls() {
+    let identity = Identity::new();
+    // What came early, and what the server says to it: nothing, or an alert.
+    for (early, expected) in [
+        (&b"MAIL FROM:<>\r\n"[..], &b""[..]),
+        (b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", b"\x15\x03\x03"),
+    ] {
+        let (here, there) = pipe();
+        let (failed, answer) = join!(accept(there, server(), &identity.acceptor), async move {
+            let mut here = here;
+            let hello = [b"EHLO me\r\nSTARTTLS\r\n", early].concat();
+            here.write_all(&hello).await.expect("written");
+            let mut answer = Vec::new();
+            here.read_to_end(&mut answer).await.expect("closed");
+            answer
+        });
+        let failed = failed.expect_err("injected");
+        let go_ahead = b"220 2.0.0 Ready to start TLS\r\n";
+        let end = answer.windows(go_ahead.len()).position(|window| window == go_ahead);
+        let behind = &answer[end.expect("a go-ahead") + go_ahead.len()..];
+        if expected.is_empty() {
+            let unread = early.len();
+            assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
+            assert_eq!(behind, b"");
+        } else {
+            assert!(matches!(failed, Error::Tls(_)), "{failed}");
+            assert!(behind.starts_with(expected), "{behind:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Certificates, and streams that cut what they carry.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use starttls::smtp::{self, Domain};
+use starttls::{Policy, server};
+use starttls_tokio::ClientTls;
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// A CA of its own, and a server certificate for `localhost` signed by it.
+pub(crate) struct Identity {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) connector: TlsConnector,
+    pub(crate) tls: ClientTls,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        Self::offering(None)
+    }
+
+    /// Its server takes this ALPN id.
+    pub(crate) fn offering(alpn: Option<&[u8]>) -> Self {
+        let ca_key = KeyPair::generate().expect("a key");
+        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
+            .expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(ca_certificate.der().clone()).expect("a CA");
+        let provider = Arc::new(ring::default_provider());
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+            )
+            .expect("a certificate");
+        server.alpn_protocols.extend(alpn.map(<[u8]>::to_vec));
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        Self {
+            acceptor: Arc::new(server).into(),
+            connector: Arc::new(client).into(),
+            tls: ClientTls::trusting(roots, provider).expect("roots"),
+        }
+    }
+}
+
+pub(crate) fn client() -> smtp::Client<'static> {
+    smtp::Client::new(Domain::LOCALHOST, Policy::Required)
+}
+
+pub(crate) fn server() -> smtp::Server<'static> {
+    smtp::Server::new(Domain::LOCALHOST, server::Config::default())
+}
+
+pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
+    duplex(64 * 1024)
+}
+
+/// Reads at most so many octets at a time.
+pub(crate) struct Cut<S>(pub(crate) S, pub(crate) usize);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self(stream, most) = &mut *self;
+        let mut part = buffer.take(*most);
+        ready!(Pin::new(stream).poll_read(cx, &mut part))?;
+        let (filled, initialized) = (part.filled().len(), part.initialized().to_vec());
+        buffer.put_slice(&initialized[..filled]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Reads until `end` was seen or the peer left.
+pub(crate) async fn read_to(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) -> Vec<u8> {
+    let mut seen = Vec::new();
+    while !seen.ends_with(end) {
+        match stream.read_u8().await {
+            Ok(octet) => seen.push(octet),
+            Err(_) => break,
+        }
+    }
+    seen
+}
+
+/// The server's part up to the client's STARTTLS.
+pub(crate) async fn until_starttls(stream: &mut DuplexStream) {
+    stream.write_all(b"220 mail.example.test\r\n").await.expect("written");
+    assert!(read_to(stream, b"\r\n").await.starts_with(b"EHLO "));
+    stream.write_all(b"250-mail.example.test\r\n250 STARTTLS\r\n").await.expect("written");
+    assert_eq!(read_to(stream, b"\r\n").await, b"STARTTLS\r\n");
+}
+
+/// Says a line in each direction.
+pub(crate) async fn ping(
+    mut here: impl AsyncRead + AsyncWrite + Unpin,
+    mut there: impl AsyncRead + AsyncWrite + Unpin,
+) {
+    here.write_all(b"ping\n").await.expect("written");
+    here.flush().await.expect("flushed");
+    assert_eq!(read_to(&mut there, b"\n").await, b"ping\n");
+    there.write_all(b"pong\n").await.expect("written");
+    there.flush().await.expect("flushed");
+    assert_eq!(read_to(&mut here, b"\n").await, b"pong\n");
+}
