@@ -24,12 +24,12 @@ mod buffer;
 #[cfg(test)]
 mod diagram;
 mod error;
-mod policy;
 mod protocol;
 mod step;
 mod untrusted;
 
 pub mod client;
+pub mod policy;
 pub mod server;
 pub mod wire;
 

@@ -1,0 +1,419 @@
+use core::fmt;
+
+use super::dane::Associations;
+use super::hosts::{Candidate, Hosts};
+use super::sts::{self, Id, Mode};
+use super::{Answer, Cached, Domain, Host, Mx, Names, Question, Requirement, Security, Skip};
+use crate::Error;
+
+/// How old, in seconds, a kept policy may get before it is fetched anew, even if the TXT record has not
+/// changed (RFC 8461 §3.3): a day.
+pub const REFRESH: u64 = 86_400;
+
+/// Whether to go by TLSA records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Dane {
+    /// They are not looked up.
+    Off,
+    /// Where there are any, also of a host that insecure MX records name: nothing vouches for the host
+    /// then, but nobody can listen to it (RFC 7672 §2.2.1).
+    #[default]
+    Opportunistic,
+    /// Where there are any, of hosts that secure MX records name.
+    SecureHosts,
+    /// No mail is sent without (RFC 7672 §6).
+    Mandatory,
+}
+
+/// What a sender goes by; by default all that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(clippy::exhaustive_structs, reason = "callers make it, by way of the default")]
+pub struct Options {
+    /// The TCP port of the hosts: 25.
+    pub port: u16,
+    /// Whether to go by DANE.
+    pub dane: Dane,
+    /// Whether to go by MTA-STS.
+    pub sts: bool,
+    /// Whether the mail carries `REQUIRETLS`: it goes only to a host that something vouches for, over
+    /// verified TLS (RFC 8689 §4.2.1).
+    pub require_tls: bool,
+    /// Whether the mail has the header `TLS-Required: No`: it is more important that it arrives than
+    /// that nobody reads it (RFC 8689 §5). Counts only without [`require_tls`](Self::require_tls).
+    pub tls_optional: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { port: 25, dane: Dane::default(), sts: true, require_tls: false, tls_optional: false }
+    }
+}
+
+/// What a resolution wants next. Exhaustive: a loop that does these things does everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Step<'s, 'i> {
+    /// Find this out and come back with the answer.
+    Ask(Question<'s>),
+    /// Keep the policy that was just read, for its domain, in place of any other.
+    Keep {
+        /// The domain.
+        domain: &'s Domain,
+        /// By which it was announced.
+        id: Id,
+        /// The policy; the time is that of its fetching.
+        policy: sts::Policy<'i>,
+    },
+    /// The next best host. Try it, and come back for another one, without an answer.
+    Host(Host<'s, 'i>),
+    /// There are no more hosts: the mail has to wait, if it is not delivered.
+    End,
+    /// There is no host to send mail to.
+    Undeliverable(Undeliverable),
+}
+
+/// Why there is no host to send mail to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Undeliverable {
+    /// The hosts could not be looked up; it has to be tried later (RFC 7672 §2.1.2).
+    LookupFailed,
+    /// DANE is mandatory, and the MX records are not secure; it has to be tried later (RFC 7672 §2.2.1).
+    Insecure,
+    /// The domain does not exist.
+    NoDomain,
+    /// The domain takes no mail (RFC 7505).
+    NullMx,
+    /// None of the MX records names a host.
+    NoHosts,
+}
+
+impl Undeliverable {
+    /// Whether it may be otherwise later; if not, the mail goes back to its sender.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::LookupFailed | Self::Insecure)
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LookupFailed => "its hosts could not be looked up",
+            Self::Insecure => "DANE is demanded, and its MX records are not signed",
+            Self::NoDomain => "it does not exist",
+            Self::NullMx => "it says that it takes no mail",
+            Self::NoHosts => "none of its MX records names a host",
+        }
+    }
+}
+
+impl fmt::Display for Undeliverable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Mx,
+    Cached,
+    Txt,
+    Fetch(Id),
+    Host,
+    Address,
+    /// The records of the host's alias, then of itself.
+    TlsaOfAlias,
+    Tlsa,
+    Undeliverable(Undeliverable),
+}
+
+/// What was found out of a host.
+enum Found<'i> {
+    Skip(Skip),
+    /// No records.
+    Nothing,
+    /// Records, none of them usable.
+    Unusable,
+    Records(Associations<'i>),
+}
+
+/// What is known of an MTA-STS policy.
+#[derive(Clone, Copy, Debug)]
+struct Sts {
+    mode: Mode,
+    id: Id,
+    /// In seconds.
+    age: u64,
+    left: u32,
+}
+
+/// Finds out what it takes to send mail to a domain (RFC 7672 §2, RFC 8461 §5.1).
+///
+/// Call [`step`](Self::step) without an answer, then with the answer to what it asks. It does no I/O and
+/// keeps the best `HOSTS` of the domain's hosts, some 260 octets each.
+#[derive(Debug)]
+pub struct Resolution<const HOSTS: usize = 8> {
+    domain: Domain,
+    options: Options,
+    state: State,
+    hosts: Hosts<HOSTS>,
+    /// What the domain is an alias of.
+    expanded: Option<Domain>,
+    /// Of the MX records, or of their absence.
+    mx: Security,
+    mx_ttl: u32,
+    /// There are MX records.
+    has_mx: bool,
+    sts: Option<Sts>,
+    host: Option<Candidate>,
+    /// What the host is an alias of, securely.
+    alias: Option<Domain>,
+    ttl: u32,
+}
+
+impl<const HOSTS: usize> Resolution<HOSTS> {
+    /// A resolution for a domain, that of the recipients or of a smart host (RFC 8461 §3.4).
+    #[must_use]
+    pub const fn new(domain: Domain, options: Options) -> Self {
+        Self {
+            domain,
+            options,
+            state: State::Mx,
+            hosts: Hosts::new(),
+            expanded: None,
+            mx: Security::Insecure,
+            mx_ttl: 0,
+            has_mx: false,
+            sts: None,
+            host: None,
+            alias: None,
+            ttl: 0,
+        }
+    }
+
+    /// Takes the answer to what it asked, if it asked, and says what it wants next. Without an answer it
+    /// asks again.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if the answer is to another question; nothing changed.
+    pub fn step<'i>(&mut self, answer: Option<Answer<'i>>) -> Result<Step<'_, 'i>, Error> {
+        let mut found = None;
+        if let Some(answer) = answer {
+            match (self.state, answer) {
+                (State::Mx, answer) => self.take_mx(answer)?,
+                (State::Cached, Answer::Cached { now, entry }) => self.take_cached(now, entry),
+                (State::Txt, answer) => self.take_txt(answer)?,
+                (State::Fetch(id), Answer::Policy { text }) => {
+                    self.state = State::Host;
+                    if let Some(policy) = self.take_policy(id, text) {
+                        return Ok(Step::Keep { domain: &self.domain, id, policy });
+                    }
+                }
+                (State::Fetch(_), Answer::Failed) => self.state = State::Host,
+                (State::Address, answer) => found = self.take_address(answer)?,
+                (State::Tlsa | State::TlsaOfAlias, answer) => found = self.take_tlsa(answer)?,
+                _ => return Err(Error::OutOfOrder),
+            }
+        }
+        if let Some(found) = found {
+            return Ok(self.tell(found));
+        }
+        self.ask()
+    }
+
+    fn ask<'i>(&mut self) -> Result<Step<'_, 'i>, Error> {
+        if self.state == State::Host {
+            self.alias = None;
+            self.host = self.hosts.next();
+            if self.host.is_none() {
+                return Ok(Step::End);
+            }
+            self.ttl = self.mx_ttl;
+            if !self.goes_by_dane() {
+                return Ok(self.tell(Found::Nothing));
+            }
+            self.state = State::Address;
+        }
+        let host = self.host.as_ref().map_or(&self.domain, |host| &host.name);
+        Ok(Step::Ask(match self.state {
+            State::Mx => Question::Mx(&self.domain),
+            State::Cached => Question::Cached(&self.domain),
+            State::Txt => Question::Txt(&self.domain),
+            State::Fetch(_) => Question::Policy(&self.domain),
+            State::Address | State::Host => Question::Address(host),
+            State::TlsaOfAlias => Question::Tlsa {
+                port: self.options.port,
+                base: self.alias.as_ref().unwrap_or(host),
+            },
+            State::Tlsa => Question::Tlsa { port: self.options.port, base: host },
+            State::Undeliverable(why) => return Ok(Step::Undeliverable(why)),
+        }))
+    }
+
+    /// Whether the sender of this mail does not care.
+    const fn is_relaxed(&self) -> bool {
+        self.options.tls_optional && !self.options.require_tls
+    }
+
+    fn goes_by_dane(&self) -> bool {
+        !self.is_relaxed()
+            && match self.options.dane {
+                Dane::Off => false,
+                Dane::Opportunistic | Dane::Mandatory => true,
+                Dane::SecureHosts => self.mx == Security::Secure,
+            }
+    }
+
+    fn take_mx(&mut self, answer: Answer<'_>) -> Result<(), Error> {
+        self.state = match answer {
+            Answer::Failed => State::Undeliverable(Undeliverable::LookupFailed),
+            Answer::NoDomain => State::Undeliverable(Undeliverable::NoDomain),
+            Answer::Mx { records: [Mx { name: "" | ".", .. }], .. } => {
+                State::Undeliverable(Undeliverable::NullMx)
+            }
+            Answer::Mx { security: Security::Insecure, .. }
+                if self.options.dane == Dane::Mandatory && !self.is_relaxed() =>
+            {
+                State::Undeliverable(Undeliverable::Insecure)
+            }
+            Answer::Mx { security, alias, records, ttl } => {
+                self.mx = security;
+                self.mx_ttl = ttl;
+                self.expanded = alias.and_then(|alias| Domain::new(alias).ok());
+                self.has_mx = !records.is_empty();
+                if self.has_mx {
+                    self.hosts.add_all(records);
+                } else {
+                    self.hosts.add(self.domain, 0);
+                }
+                if self.hosts.is_empty() {
+                    State::Undeliverable(Undeliverable::NoHosts)
+                } else if self.options.sts && !self.is_relaxed() {
+                    State::Cached
+                } else {
+                    State::Host
+                }
+            }
+            _ => return Err(Error::OutOfOrder),
+        };
+        Ok(())
+    }
+
+    fn take_cached(&mut self, now: u64, entry: Option<Cached<'_>>) {
+        self.state = State::Txt;
+        let Some(Cached { id, fetched, text }) = entry else { return };
+        let age = now.saturating_sub(fetched);
+        if let Ok(policy) = sts::Policy::read(text)
+            && let Some(left) = u64::from(policy.max_age()).checked_sub(age)
+            && left != 0
+        {
+            self.apply(id, &policy, age, left);
+        }
+    }
+
+    fn take_txt(&mut self, answer: Answer<'_>) -> Result<(), Error> {
+        let announced = match answer {
+            Answer::Txt { records } => sts::announced(records),
+            Answer::Failed => None,
+            _ => return Err(Error::OutOfOrder),
+        };
+        let is_fresh = |sts: &Sts| Some(sts.id) == announced && sts.age < REFRESH;
+        self.state = match announced {
+            Some(id) if !self.sts.as_ref().is_some_and(is_fresh) => State::Fetch(id),
+            _ => State::Host,
+        };
+        Ok(())
+    }
+
+    /// What the host says now counts more than what was kept, unless it is no policy.
+    fn take_policy<'i>(&mut self, id: Id, text: &'i [u8]) -> Option<sts::Policy<'i>> {
+        let policy = sts::Policy::read(text).ok()?;
+        self.apply(id, &policy, 0, u64::from(policy.max_age()));
+        Some(policy)
+    }
+
+    fn apply(&mut self, id: Id, policy: &sts::Policy<'_>, age: u64, left: u64) {
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        self.sts = Some(Sts { mode: policy.mode(), id, age, left });
+        self.hosts.note(|host| policy.lists(host));
+    }
+
+    fn take_address<'i>(&mut self, answer: Answer<'_>) -> Result<Option<Found<'i>>, Error> {
+        Ok(Some(match answer {
+            Answer::Failed => Found::Skip(Skip::LookupFailed),
+            Answer::Address { found: false, .. } => Found::Skip(Skip::NoAddress),
+            Answer::Address { first: Security::Insecure, ttl, .. } => {
+                self.ttl = self.ttl.min(ttl);
+                Found::Nothing
+            }
+            Answer::Address { last, alias, ttl, .. } => {
+                self.ttl = self.ttl.min(ttl);
+                let alias = alias.filter(|_| last == Security::Secure);
+                self.alias = alias.and_then(|alias| Domain::new(alias).ok());
+                self.state = if self.alias.is_some() { State::TlsaOfAlias } else { State::Tlsa };
+                return Ok(None);
+            }
+            _ => return Err(Error::OutOfOrder),
+        }))
+    }
+
+    fn take_tlsa<'i>(&mut self, answer: Answer<'i>) -> Result<Option<Found<'i>>, Error> {
+        Ok(Some(match answer {
+            Answer::Failed => Found::Skip(Skip::LookupFailed),
+            Answer::Tlsa { security, records, ttl } => {
+                self.ttl = self.ttl.min(ttl);
+                if security == Security::Insecure || records.is_empty() {
+                    if self.state == State::TlsaOfAlias {
+                        self.alias = None;
+                        self.state = State::Tlsa;
+                        return Ok(None);
+                    }
+                    Found::Nothing
+                } else {
+                    Associations::new(records).map_or(Found::Unusable, Found::Records)
+                }
+            }
+            _ => return Err(Error::OutOfOrder),
+        }))
+    }
+
+    /// Makes of what was found what the host requires.
+    fn tell<'i>(&mut self, found: Found<'i>) -> Step<'_, 'i> {
+        self.state = State::Host;
+        let (name, preference, listed) = match &self.host {
+            Some(host) => (&host.name, host.preference(), host.listed),
+            None => (&self.domain, 0, false),
+        };
+        let sts = self.sts.as_ref().filter(|sts| sts.mode != Mode::None);
+        let mode = sts.map(|sts| sts.mode);
+        let is_secure = self.mx == Security::Secure;
+        let is_vouched = is_secure || (sts.is_some() && listed);
+        let required = self.options.require_tls;
+        let requirement = match found {
+            Found::Skip(why) => Requirement::Skip(why),
+            _ if self.is_relaxed() => Requirement::Opportunistic,
+            Found::Records(_) if required && !is_vouched => Requirement::Skip(Skip::Unvouched),
+            Found::Records(records) => {
+                let base = self.alias.as_ref().unwrap_or(name);
+                let next_hop = Some(&self.domain).filter(|_| is_secure);
+                let expanded = self.expanded.as_ref().filter(|_| is_secure);
+                let names = Names([Some(base), next_hop, expanded]);
+                Requirement::Dane { base, names, records }
+            }
+            _ if self.options.dane == Dane::Mandatory => Requirement::Skip(Skip::NoRecords),
+            _ if mode == Some(Mode::Enforce) && !listed => Requirement::Skip(Skip::NotListed),
+            _ if required && !is_vouched => Requirement::Skip(Skip::Unvouched),
+            _ if required || mode == Some(Mode::Enforce) => Requirement::Pkix,
+            Found::Unusable => Requirement::Encrypted,
+            Found::Nothing if mode.is_some() => Requirement::Testing { listed },
+            Found::Nothing => Requirement::Opportunistic,
+        };
+        let ttl = sts.map_or(self.ttl, |sts| self.ttl.min(sts.left));
+        Step::Host(Host { name, preference, requirement, sts: mode, is_secure, ttl })
+    }
+}

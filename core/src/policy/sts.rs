@@ -1,0 +1,444 @@
+//! MTA-STS, RFC 8461: what a domain says of its mail servers by a TXT record and over HTTPS.
+
+use core::fmt;
+
+use super::Domain;
+use crate::wire::Kept;
+
+/// The longest policy that is read, in octets (RFC 8461 §3.3).
+pub const MAX_POLICY: usize = 64 * 1024;
+
+/// The longest time for which a policy holds, in seconds: a year (RFC 8461 §3.2).
+pub const MAX_AGE: u32 = 31_557_600;
+
+/// The label in front of a domain at which its TXT record is (RFC 8461 §3.1).
+pub const RECORD_LABEL: &str = "_mta-sts";
+
+/// The label in front of a domain that makes its policy host (RFC 8461 §3.2). The policy is at
+/// `https://` this host and [`POLICY_PATH`].
+pub const HOST_LABEL: &str = "mta-sts";
+
+/// Where the policy is on its host.
+pub const POLICY_PATH: &str = "/.well-known/mta-sts.txt";
+
+/// What names a version of a policy: 1 to 32 letters and digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Id(Kept<32>);
+
+impl Id {
+    /// Checks an id, as a cache gives it back.
+    #[must_use]
+    pub fn new(id: &str) -> Option<Self> {
+        Self::read(id.as_bytes())
+    }
+
+    fn read(id: &[u8]) -> Option<Self> {
+        (matches!(id.len(), 1..=32) && id.iter().all(u8::is_ascii_alphanumeric)).then(|| {
+            let mut kept = Kept::default();
+            kept.set(id);
+            Self(kept)
+        })
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.0.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Id {}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Id {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=str}", self.as_str());
+    }
+}
+
+/// The id in the TXT records at `_mta-sts.` and the domain, the strings of each put together; `None`
+/// where they announce no policy.
+///
+/// ```abnf
+/// sts-text-record = sts-version 1*(sts-field-delim sts-field) [sts-field-delim]
+/// sts-field       = sts-id / sts-extension
+/// sts-field-delim = *WSP ";" *WSP
+/// sts-version     = %s"v=STSv1"
+/// sts-id          = %s"id=" 1*32(ALPHA / DIGIT)
+/// ```
+#[must_use]
+pub fn announced(records: &[&[u8]]) -> Option<Id> {
+    let mut ours = records.iter().filter_map(|record| record.strip_prefix(b"v=STSv1"));
+    let mut ours = ours.by_ref().filter(|fields| fields.trim_ascii_start().starts_with(b";"));
+    let (fields, None) = (ours.next()?, ours.next()) else { return None };
+    let mut id = None;
+    let mut rest = fields;
+    while let [b';', field @ ..] = trim_start(rest) {
+        let field = trim_start(field);
+        let end = field.iter().position(|octet| *octet == b';').unwrap_or(field.len());
+        let (field, behind) = field.split_at_checked(end)?;
+        let field = trim_end(field);
+        match (field, field.strip_prefix(b"id=")) {
+            ([], _) if behind.is_empty() => {}
+            (_, Some(value)) => id = id.or(Some(Id::read(value)?)),
+            _ if is_extension(field) => {}
+            _ => return None,
+        }
+        rest = behind;
+    }
+    if trim_start(rest).is_empty() { id } else { None }
+}
+
+/// `sts-ext-name "=" sts-ext-value`
+fn is_extension(field: &[u8]) -> bool {
+    let Some(equals) = field.iter().position(|octet| *octet == b'=') else { return false };
+    let (name, value) = field.split_at_checked(equals).unwrap_or_default();
+    is_name(name) && matches!(value, [b'=', _, ..]) && value.iter().all(u8::is_ascii_graphic)
+}
+
+/// `(ALPHA / DIGIT) *31(ALPHA / DIGIT / "_" / "-" / ".")`
+fn is_name(name: &[u8]) -> bool {
+    let inner = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
+    name.len() <= 32
+        && name.first().is_some_and(u8::is_ascii_alphanumeric)
+        && name.iter().all(inner)
+}
+
+fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_blank(*first) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = text {
+        if !is_blank(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// What a policy has its senders do. Exhaustive: RFC 8461 §5 knows no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Mode {
+    /// Deliver only to the hosts that it lists, over verified TLS.
+    Enforce,
+    /// Deliver in any case, and report what enforcing would have refused.
+    Testing,
+    /// There is no policy any more.
+    None,
+}
+
+impl Mode {
+    /// As policies spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Testing => "testing",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Why a text is no policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Invalid {
+    /// More than [`MAX_POLICY`] octets.
+    TooLong,
+    /// A line that is no `key: value`, or a value that its key cannot have.
+    Syntax,
+    /// A version that is not `STSv1`.
+    Version,
+    /// `version`, `mode` or `max_age` is not there, or `mx` where the mode needs one.
+    Incomplete,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the policy is longer than 64 KiB",
+            Self::Syntax => "a line of the policy is not of the form that RFC 8461 §3.2 asks for",
+            Self::Version => "the policy is not of version STSv1",
+            Self::Incomplete => "the policy lacks version, mode, max_age or mx",
+        })
+    }
+}
+
+impl core::error::Error for Invalid {}
+
+/// A policy as its host says it; borrows from the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy<'t> {
+    text: &'t [u8],
+    mode: Mode,
+    max_age: u32,
+}
+
+impl<'t> Policy<'t> {
+    /// Reads the body of the answer at [`POLICY_PATH`] (RFC 8461 §3.2). Keys that it does not know are
+    /// passed over, and of a key that is there twice, but for `mx`, the first one counts. Empty lines
+    /// are borne.
+    ///
+    /// # Errors
+    /// It is no policy; a sender then does as if there were none, or goes by the one that it knows.
+    pub fn read(text: &'t [u8]) -> Result<Self, Invalid> {
+        if text.len() > MAX_POLICY {
+            return Err(Invalid::TooLong);
+        }
+        let (mut version, mut mode, mut max_age, mut has_mx) = (None, None, None, false);
+        for line in lines(text) {
+            let (key, value) = field(line?).ok_or(Invalid::Syntax)?;
+            match key {
+                b"version" => version = version.or(Some(value)),
+                b"mode" if mode.is_none() => {
+                    mode = Some(match value {
+                        b"enforce" => Mode::Enforce,
+                        b"testing" => Mode::Testing,
+                        b"none" => Mode::None,
+                        _ => return Err(Invalid::Syntax),
+                    });
+                }
+                b"max_age" if max_age.is_none() => {
+                    max_age = Some(seconds(value).ok_or(Invalid::Syntax)?);
+                }
+                b"mx" => {
+                    pattern(value).ok_or(Invalid::Syntax)?;
+                    has_mx = true;
+                }
+                _ => {}
+            }
+        }
+        match (version, mode, max_age) {
+            (Some(b"STSv1"), Some(mode), Some(max_age)) if has_mx || mode == Mode::None => {
+                Ok(Self { text, mode, max_age })
+            }
+            (Some(b"STSv1") | None, ..) => Err(Invalid::Incomplete),
+            _ => Err(Invalid::Version),
+        }
+    }
+
+    /// What senders are to do.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// For how many seconds from its fetching it holds, at most [`MAX_AGE`].
+    #[must_use]
+    pub const fn max_age(&self) -> u32 {
+        self.max_age
+    }
+
+    /// The text that it was read from, for a cache.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'t [u8] {
+        self.text
+    }
+
+    /// The patterns of hosts: names, of which the first label may be `*`.
+    pub fn patterns(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        lines(self.text).filter_map(|line| match field(line.ok()?)? {
+            (b"mx", value) => core::str::from_utf8(value).ok(),
+            _ => None,
+        })
+    }
+
+    /// Whether one of the patterns is the name of `host`; `*` is exactly one label (RFC 8461 §4.1).
+    #[must_use]
+    pub fn lists(&self, host: &Domain) -> bool {
+        let host = host.as_str();
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.patterns().any(|pattern| match pattern.strip_prefix("*.") {
+            Some(suffix) => parent.is_some_and(|parent| same(parent, suffix)),
+            None => same(host, pattern),
+        })
+    }
+}
+
+fn same(name: &str, pattern: &str) -> bool {
+    name.eq_ignore_ascii_case(pattern.strip_suffix('.').unwrap_or(pattern))
+}
+
+/// The lines that are not empty, without their ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = Result<&[u8], Invalid>> {
+    text.split(|octet| *octet == b'\n')
+        .map(|line| trim_end(line.strip_suffix(b"\r").unwrap_or(line)))
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let bad = line.iter().any(|octet| octet.is_ascii_control() && !is_blank(*octet));
+            if bad { Err(Invalid::Syntax) } else { Ok(line) }
+        })
+}
+
+/// `sts-policy-ext-name ":" *WSP sts-policy-ext-value`
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|octet| *octet == b':')?;
+    let (key, value) = line.split_at_checked(colon)?;
+    let value = trim_start(value.get(1..)?);
+    (is_name(key) && !value.is_empty() && core::str::from_utf8(value).is_ok())
+        .then_some((key, value))
+}
+
+/// `1*10(DIGIT)`, no more than a year.
+fn seconds(value: &[u8]) -> Option<u32> {
+    if value.len() > 10 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = value
+        .iter()
+        .fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit & 0xf)));
+    Some(u32::try_from(number).unwrap_or(MAX_AGE).min(MAX_AGE))
+}
+
+/// `["*."] Domain`
+fn pattern(value: &[u8]) -> Option<Domain> {
+    let name = core::str::from_utf8(value).ok()?;
+    Domain::new(name.strip_prefix("*.").unwrap_or(name)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_announce() {
+        let rows: [(&[&str], Option<&str>); 27] = [
+            (&["v=STSv1; id=20160831085700Z;"], Some("20160831085700Z")),
+            (&["v=STSv1;id=1"], Some("1")),
+            (&["v=STSv1 \t; \tid=1\t ; "], Some("1")),
+            (&["v=STSv1; a-b_c.d=x:y!; id=1"], Some("1")),
+            (&["v=STSv1; id=1; id=2"], Some("1")),
+            (&["v=spf1 -all", "v=STSv1; id=1", "v=STSv2; id=3"], Some("1")),
+            (
+                &["v=STSv1; id=12345678901234567890123456789012"],
+                Some("12345678901234567890123456789012"),
+            ),
+            (&[], None),
+            (&["v=STSv1; id=1", "v=STSv1; id=1"], None),
+            (&["v=STSv1; id=123456789012345678901234567890123"], None),
+            (&["v=STSv1"], None),
+            (&["v=STSv1;"], None),
+            (&["v=STSv1; x=1"], None),
+            (&["v=STSv1; id="], None),
+            (&["v=STSv1; id=a-b"], None),
+            (&["v=STSv1; ID=1"], None),
+            (&["V=STSv1; id=1"], None),
+            (&["v=stsv1; id=1"], None),
+            (&["v=STSv12; id=1"], None),
+            (&[" v=STSv1; id=1"], None),
+            (&["id=1; v=STSv1"], None),
+            (&["v=STSv1; id=1; x"], None),
+            (&["v=STSv1; id=1; -x=1"], None),
+            (&["v=STSv1; id=1; x=a b"], None),
+            (&["v=STSv1; id=1; x=\u{e4}"], None),
+            (&["v=STSv1; id=1;; x=1"], None),
+            (&["v=STSv1 id=1"], None),
+        ];
+        for (records, expected) in rows {
+            let octets: heapless::Vec<&[u8], 4> =
+                records.iter().map(|record| record.as_bytes()).collect();
+            let id = announced(&octets);
+            assert_eq!(id.as_ref().map(Id::as_str), expected, "{records:?}");
+        }
+    }
+
+    const WHOLE: &str = "version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\n\
+        mx: *.example.net\r\nmax_age: 604800\r\n";
+
+    #[test]
+    fn policies() {
+        use Invalid::{Incomplete, Syntax, Version};
+        type Expected = Result<(Mode, u32, usize), Invalid>;
+        let rows: [(&str, Expected); 30] = [
+            (WHOLE, Ok((Mode::Enforce, 604_800, 2))),
+            ("max_age:0\nmx:a\nmode:testing\nversion:STSv1", Ok((Mode::Testing, 0, 1))),
+            ("version: STSv1\nmode: none\nmax_age: 1", Ok((Mode::None, 1, 0))),
+            (
+                "version:\tSTSv1 \t\nmode: none\n\n \nmax_age: 9999999999\n",
+                Ok((Mode::None, MAX_AGE, 0)),
+            ),
+            (
+                "version: STSv1\nversion: STSv2\nmode: none\nmode: bad\nmax_age: 1\nmax_age: x",
+                Ok((Mode::None, 1, 0)),
+            ),
+            ("version: STSv1\nmode: none\nmax_age: 1\nx-y_z.9: \u{fc} ~\n", Ok((Mode::None, 1, 0))),
+            ("version: STSv1\nmode: enforce\nmx: a.\nmax_age: 1", Ok((Mode::Enforce, 1, 1))),
+            ("", Err(Incomplete)),
+            ("mode: none\nmax_age: 1", Err(Incomplete)),
+            ("version: STSv1\nmax_age: 1", Err(Incomplete)),
+            ("version: STSv1\nmode: none", Err(Incomplete)),
+            ("version: STSv1\nmode: enforce\nmax_age: 1", Err(Incomplete)),
+            ("version: STSv1\nmode: testing\nmax_age: 1", Err(Incomplete)),
+            ("version: STSv2\nmode: none\nmax_age: 1", Err(Version)),
+            ("version: stsv1\nmode: none\nmax_age: 1", Err(Version)),
+            ("Version: STSv1\nmode: none\nmax_age: 1", Err(Incomplete)),
+            ("version: STSv1\nmode: Enforce\nmax_age: 1", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: 12345678901", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: -1", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: 1s", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age:\n", Err(Syntax)),
+            ("version: STSv1\nmode: enforce\nmax_age: 1\nmx: a b", Err(Syntax)),
+            ("version: STSv1\nmode: enforce\nmax_age: 1\nmx: a.*.b", Err(Syntax)),
+            ("version: STSv1\nmode: enforce\nmax_age: 1\nmx: *a.b", Err(Syntax)),
+            ("version: STSv1\nmode: enforce\nmax_age: 1\nmx: *", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: 1\nno colon", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: 1\n x: y", Err(Syntax)),
+            ("version: STSv1\rmode: none\rmax_age: 1", Err(Syntax)),
+            ("version: STSv1\nmode: none\nmax_age: 1\nx: a\0", Err(Syntax)),
+            ("<html>", Err(Syntax)),
+        ];
+        for (text, expected) in rows {
+            let policy = Policy::read(text.as_bytes());
+            let seen =
+                policy.map(|policy| (policy.mode(), policy.max_age(), policy.patterns().count()));
+            assert_eq!(seen, expected, "{text:?}");
+        }
+        assert_eq!(Policy::read(b"x: \xff"), Err(Syntax));
+    }
+
+    #[test]
+    fn no_more_than_64_kib() {
+        let mut text = [b'\n'; MAX_POLICY + 1];
+        text[..WHOLE.len()].copy_from_slice(WHOLE.as_bytes());
+        assert!(Policy::read(&text[..MAX_POLICY]).is_ok());
+        assert_eq!(Policy::read(&text), Err(Invalid::TooLong));
+    }
+
+    #[test]
+    fn patterns() {
+        let policy = Policy::read(WHOLE.as_bytes()).expect("a policy");
+        let rows = [
+            ("mail.example.com", true),
+            ("MAIL.example.com.", true),
+            ("a.example.net", true),
+            ("example.net", false),
+            ("a.b.example.net", false),
+            ("example.com", false),
+            ("a.mail.example.com", false),
+            ("xexample.net", false),
+        ];
+        for (host, listed) in rows {
+            assert_eq!(policy.lists(&Domain::new(host).expect("a name")), listed, "{host}");
+        }
+    }
+}
