@@ -47,6 +47,8 @@ pub mod nntp;
 pub mod nut;
 #[cfg(feature = "pop3")]
 pub mod pop3;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sieve")]
 pub mod sieve;
 #[cfg(feature = "smtp")]

@@ -46,6 +46,9 @@ impl Protocol {
     /// NUT, RFC 9271.
     pub const NUT: Self = Self::new("nut", 3493, None, None);
 
+    /// PostgreSQL, protocol 3; since version 17 TLS may come first on the same port, with ALPN.
+    pub const POSTGRES: Self = Self::new("postgres", 5432, Some(5432), Some(b"postgresql"));
+
     /// A protocol of your own; in TLS that was asked for the client speaks first.
     #[must_use]
     pub const fn new(

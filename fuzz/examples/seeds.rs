@@ -98,9 +98,10 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
     let (before, behind): (&[&str], &[&str]) = match (protocol, role) {
         ("smtp" | "lmtp", "server") => (&SERVER, &RECEIVER),
         ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
-        ("imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut", "client" | "server") => {
-            (&own, &[])
-        }
+        (
+            "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres",
+            "client" | "server",
+        ) => (&own, &[]),
         _ => return Err(unknown()),
     };
     let lmtp = if protocol == "lmtp" { LMTP } else { 0 };

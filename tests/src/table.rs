@@ -55,6 +55,37 @@ pub struct Row {
     pub mail: Option<Mail>,
 }
 
+impl Row {
+    /// A row that is in no table: what is received, turn by turn, and nothing expected.
+    #[must_use]
+    pub fn of<T: AsRef<[u8]>>(protocol: Protocol, role: Role, policy: Demand, turns: &[T]) -> Self {
+        let turn = |input: &T| Turn {
+            input: Octets(input.as_ref().to_vec()),
+            out: Octets::default(),
+            then: Then::Nothing,
+        };
+        Self {
+            id: "sweep".to_string(),
+            rules: Vec::new(),
+            source: String::new(),
+            protocol,
+            role,
+            policy,
+            available: true,
+            max_errors: None,
+            decide: Vec::new(),
+            tls: Handshake::Verified,
+            turns: turns.iter().map(turn).collect(),
+            events: Vec::new(),
+            end: None,
+            error: None,
+            farewell: Octets::default(),
+            early: Octets::default(),
+            mail: None,
+        }
+    }
+}
+
 /// What is received by the time the machine gets to write, and what it sends.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -246,6 +277,8 @@ pub enum Protocol {
     Irc,
     /// RFC 9271.
     Nut,
+    /// Protocol 3.
+    Postgres,
 }
 
 /// Who is tested.

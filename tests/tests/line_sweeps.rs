@@ -1,36 +1,12 @@
 //! Every code and every word of a status at every place, for the protocols that go as far as TLS.
 
-use starttls_tests::octets::Octets;
 use starttls_tests::run::{Cut, play};
 use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Handshake, Protocol, Role, Row, Then, Turn};
+use starttls_tests::table::{Demand, Protocol, Role, Row};
 
 /// What a client does about the last of `turns`: how it ends, or what it sends thereupon.
 fn answer(protocol: Protocol, policy: Demand, turns: &[&str]) -> String {
-    let turn = |input: &&str| Turn {
-        input: Octets(input.as_bytes().to_vec()),
-        out: Octets::default(),
-        then: Then::Nothing,
-    };
-    let row = Row {
-        id: "sweep".to_string(),
-        rules: Vec::new(),
-        source: String::new(),
-        protocol,
-        role: Role::Client,
-        policy,
-        available: true,
-        max_errors: None,
-        decide: Vec::new(),
-        tls: Handshake::Verified,
-        turns: turns.iter().map(turn).collect(),
-        events: Vec::new(),
-        end: None,
-        error: None,
-        farewell: Octets::default(),
-        early: Octets::default(),
-        mail: None,
-    };
+    let row = Row::of(protocol, Role::Client, policy, turns);
     let outcome = play(&row, Cut::Whole, Room::Ample).upgrade.expect("a dialogue");
     match (&outcome.end[..], outcome.out.last().expect("a turn")) {
         ("waiting", out) if out.is_empty() => "goes on".to_string(),

@@ -52,6 +52,7 @@ fn every_rule_has_a_row() {
         ("MS", 7),
         ("IR", 6),
         ("NU", 3),
+        ("PG", 10),
         ("N", 25),
     ];
     let expected: BTreeSet<String> = groups

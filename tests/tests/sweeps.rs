@@ -7,31 +7,11 @@ use starttls::{Error, Machine, Server, Step};
 use starttls_tests::octets::Octets;
 use starttls_tests::run::{Cut, Outcome, play};
 use starttls_tests::subject::Room;
-use starttls_tests::table::{
-    Demand, Handshake, Job, Mail, Over, Protocol, Role, Row, Sent, Then, Turn,
-};
+use starttls_tests::table::{Demand, Job, Mail, Over, Protocol, Role, Row, Sent, Then, Turn};
 use starttls_tests::{SERVER, shown};
 
 fn row(protocol: Protocol, policy: Demand, turns: &[&str], mail: Option<Mail>) -> Row {
-    Row {
-        id: "sweep".to_string(),
-        rules: Vec::new(),
-        source: String::new(),
-        protocol,
-        role: Role::Client,
-        policy,
-        available: true,
-        max_errors: None,
-        decide: Vec::new(),
-        tls: Handshake::Verified,
-        turns: received(turns),
-        events: Vec::new(),
-        end: None,
-        error: None,
-        farewell: Octets::default(),
-        early: Octets::default(),
-        mail,
-    }
+    Row { mail, ..Row::of(protocol, Role::Client, policy, turns) }
 }
 
 fn received(turns: &[&str]) -> Vec<Turn> {

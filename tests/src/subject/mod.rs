@@ -8,7 +8,7 @@ mod session;
 use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
-    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, nntp, nut, pop3, sieve,
+    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, nntp, nut, pop3, postgres, sieve,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
@@ -143,6 +143,7 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Sieve => Box::new(Upgrading(sieve::Client::new(policy))),
         Protocol::Irc => Box::new(Upgrading(irc::Client::new(policy))),
         Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
+        Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
     }
 }
 
@@ -160,6 +161,7 @@ fn server(row: &Row) -> Box<dyn Subject> {
         }
         Protocol::Irc => Box::new(Serving::new(irc::Server::new(crate::irc_name(), config), row)),
         Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
+        Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
     }
 }
 

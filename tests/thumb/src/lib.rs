@@ -2,6 +2,8 @@
 
 #![no_std]
 
+pub mod api;
+
 use core::panic::PanicInfo;
 use core::ptr::{addr_of_mut, read_volatile, write_volatile};
 

@@ -8,9 +8,9 @@
 
 use core::hint::black_box;
 
-use starttls::client::{self, Client};
-use starttls::server::{self, Config, Server};
-use starttls::{Buffer, Error, Machine, Policy, Step, Tls, ftp, imap, irc, nntp, nut, pop3, sieve};
+use starttls::server::Config;
+use starttls::{Policy, Tls, ftp, imap, irc, nntp, nut, pop3, sieve};
+use starttls_thumb::api::{drive, serve, upgrade};
 use starttls_thumb::{opaque, receive, send};
 
 const TEXT: sieve::Text<'_> = match sieve::Text::new("fileinto") {
@@ -21,58 +21,6 @@ const NAME: irc::Name<'_> = match irc::Name::new("irc.example.org") {
     Ok(name) => name,
     Err(_) => panic!("not a name"),
 };
-
-/// Steps a machine until it needs something, and tells it everything that can be told.
-fn drive<M: Machine>(
-    machine: &mut M,
-    mut event: impl FnMut(&mut M, M::Event<'_>),
-) -> Result<(), Error> {
-    let mut buffer = Buffer::<{ irc::MAX_MESSAGE }>::new();
-    let mut output = [0; 1024];
-    for _ in 0..opaque(100_u8) {
-        let mut input = buffer.filled();
-        let step = machine.step(&mut input, &mut output)?;
-        let unread = input.len();
-        match step {
-            Step::Write(n) => send(output.get(..n).unwrap_or_default()),
-            Step::Event(happened) => event(machine, happened),
-            Step::Read if opaque(false) => machine.end_of_input()?,
-            Step::Read if opaque(false) => return Err(machine.timed_out()),
-            Step::Read => {
-                black_box(machine.wait());
-                buffer.keep(unread);
-                buffer.fill(|free| Ok::<_, Error>(receive(free)))?;
-                continue;
-            }
-        }
-        buffer.keep(unread);
-    }
-    Ok(())
-}
-
-fn upgrade<G: client::Grammar>(mut client: Client<G>) {
-    let _ = drive(&mut client, |_, event| {
-        if let client::Event::Received(said) = event {
-            send(said.as_untrusted_bytes());
-        }
-    });
-    let unread: &[u8] = if opaque(true) { b"" } else { b"x" };
-    let _ = black_box(client.into_upgrade(unread));
-}
-
-fn serve<G: server::Grammar>(mut server: Server<G>) {
-    let _ = drive(&mut server, |server, event| {
-        let _ = match event {
-            server::Event::UpgradeRequested if opaque(true) => server.accept(),
-            server::Event::UpgradeRequested => server.refuse(),
-            server::Event::Command(_) => server.unknown(),
-            _ => Ok(()),
-        };
-    });
-    let mut output = [0; 64];
-    let _ = black_box(server.farewell(&mut output));
-    let _ = black_box(server.into_upgrade(&[]));
-}
 
 fn inside(tls: &Tls) {
     let mut protection = ftp::Protection::new(tls);

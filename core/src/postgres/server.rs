@@ -1,0 +1,177 @@
+use core::mem::replace;
+use core::time::Duration;
+
+use super::{MAX_HEADER, MAX_PACKET};
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{self, Packets, Writer};
+use crate::{Error, Protocol};
+
+/// The PostgreSQL server's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ServerGrammar {
+    last: Packet,
+    ssl_asked: bool,
+    gss_asked: bool,
+}
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar::default(), config)
+    }
+
+    /// Whether the client began with TLS, without an SSLRequest; known from
+    /// [`Event::UpgradeRequested`](crate::server::Event::UpgradeRequested) on.
+    ///
+    /// Then its ClientHello has to name the ALPN protocol id of
+    /// [`Protocol::POSTGRES`], and **the caller has to fail the handshake
+    /// if it does not**: where nothing in plaintext said which protocol is meant, nothing else keeps a client
+    /// of another protocol from being led here.
+    #[must_use]
+    pub const fn is_direct(&self) -> bool {
+        matches!(self.grammar().last, Packet::Tls)
+    }
+}
+
+/// The replies of a PostgreSQL server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To GSSENCRequest: `N`.
+    NoGss,
+    /// To a version of the protocol other than 3, and to a second request for encryption.
+    UnsupportedProtocol,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+/// What the start of a packet says it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Packet {
+    /// There was none yet.
+    #[default]
+    None,
+    /// It is no packet: TLS begins.
+    Tls,
+    SslRequest,
+    GssEncRequest,
+    CancelRequest,
+    /// Of protocol 3.
+    StartupMessage,
+    Unsupported,
+}
+
+impl Packet {
+    const fn of(code: [u8; 4]) -> Self {
+        const SPECIAL: u16 = 1234;
+        let [a, b, c, d] = code;
+        match (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])) {
+            (SPECIAL, 5678) => Self::CancelRequest,
+            (SPECIAL, 5679) => Self::SslRequest,
+            (SPECIAL, 5680) => Self::GssEncRequest,
+            // Which minor version is spoken is settled behind it.
+            (3, _) => Self::StartupMessage,
+            _ => Self::Unsupported,
+        }
+    }
+}
+
+/// The first octets of a packet: its length, itself included, and what it is. The octet with which
+/// TLS begins is only noticed.
+#[derive(Debug)]
+pub struct Header(());
+
+impl wire::Header for Header {
+    const MAX_PACKET: usize = MAX_HEADER;
+
+    fn packet_len(input: &[u8]) -> Result<Option<usize>, Error> {
+        let (length, code) = match input {
+            [0x16, ..] => return Ok(Some(0)),
+            [a, b, c, d, code @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), code),
+            _ => return Ok(None),
+        };
+        if length > MAX_PACKET {
+            return Err(Error::FrameTooLong);
+        }
+        let allowed = match code.first_chunk().map(|code| Packet::of(*code)) {
+            Some(Packet::SslRequest | Packet::GssEncRequest) => length == 8,
+            // A process, and its key of 4 to 256 octets.
+            Some(Packet::CancelRequest) => matches!(length, 16..=268),
+            _ => length >= 8,
+        };
+        if allowed { Ok(Some(MAX_HEADER)) } else { Err(Error::Syntax) }
+    }
+}
+
+/// An ErrorResponse has a type, its length in four octets, and fields that end with an octet of zero:
+/// severity twice, SQLSTATE, message.
+const REQUIRED: &[u8] = b"E\x00\x00\x00\x55SFATAL\0VFATAL\0C28000\0\
+    Mconnections have to be encrypted: use sslmode=verify-full\0\0";
+const UNSUPPORTED: &[u8] = b"E\x00\x00\x00\x4cSFATAL\0VFATAL\0C0A000\0\
+    Munsupported frontend protocol: server supports 3\0\0";
+
+impl Grammar for ServerGrammar {
+    type Framing = Packets<Header>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::POSTGRES;
+    const MAX_OUTPUT: usize = REQUIRED.len();
+    const GREETS: bool = false;
+    const WAIT: Duration = Duration::from_secs(60);
+
+    fn command(&mut self, header: &[u8]) -> Command<Reply> {
+        let packet = header.last_chunk().map_or(Packet::Tls, |code| Packet::of(*code));
+        match (packet, replace(&mut self.last, packet)) {
+            (Packet::Tls, Packet::None) => Command::Upgrade,
+            // Not behind a packet.
+            (Packet::Tls | Packet::None, _) => Command::Foreign,
+            (Packet::SslRequest, _) if !replace(&mut self.ssl_asked, true) => Command::Upgrade,
+            (Packet::GssEncRequest, _) if !replace(&mut self.gss_asked, true) => {
+                Command::Harmless(Reply::NoGss)
+            }
+            (Packet::CancelRequest | Packet::StartupMessage, _) => Command::Business,
+            _ => Command::Fault(Reply::UnsupportedProtocol),
+        }
+    }
+
+    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
+        out.put(match (reply, self.last) {
+            (Reply::Engine(Answer::GoAhead), Packet::SslRequest) => b"S",
+            (Reply::Engine(Answer::Unavailable), Packet::SslRequest) | (Reply::NoGss, _) => b"N",
+            (Reply::Engine(Answer::TlsRequired), Packet::StartupMessage) => REQUIRED,
+            (Reply::UnsupportedProtocol, _) => UNSUPPORTED,
+            // TLS speaks for itself, a CancelRequest has no answer, and nothing else is worth one.
+            _ => b"",
+        });
+    }
+
+    fn ends(&self, reply: Reply) -> bool {
+        match reply {
+            Reply::NoGss => false,
+            Reply::Engine(Answer::Unavailable) => self.last != Packet::SslRequest,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_how_long_it_is() {
+        for error in [REQUIRED, UNSUPPORTED] {
+            let [b'E', a, b, c, d, fields @ ..] = error else { panic!("no error") };
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            assert_eq!(usize::try_from(length), Ok(4 + fields.len()));
+            assert!(error.len() <= ServerGrammar::MAX_OUTPUT && fields.ends_with(b"\0\0"));
+        }
+    }
+}
