@@ -20,6 +20,8 @@ mod before;
 mod buffer;
 mod client;
 mod connection;
+#[cfg(feature = "dane")]
+pub mod dane;
 mod drive;
 mod engine;
 mod error;

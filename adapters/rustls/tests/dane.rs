@@ -1,0 +1,248 @@
+//! Chains against TLSA records: every usage, selector and matching type.
+#![cfg(feature = "dane")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PublicKeyData as _, date_time_ymd,
+};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, Error};
+use sha2::{Digest as _, Sha256, Sha512};
+use starttls::policy::dane::Usage;
+use starttls::policy::{
+    Answer, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step, Tlsa,
+};
+use starttls_rustls::dane::Verifier;
+
+struct Chain {
+    root: Certified,
+    intermediate: Certified,
+    leaf: Certified,
+}
+
+struct Certified {
+    der: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// Root, intermediate and leaf; the leaf is for these names and holds until that year.
+fn chain(names: &[&str], until: i32) -> Chain {
+    let root = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().expect("a key"))
+        .expect("a root");
+    let intermediate = CertifiedIssuer::signed_by(
+        authority("intermediate"),
+        KeyPair::generate().expect("a key"),
+        &root,
+    )
+    .expect("an intermediate");
+    let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    params.not_after = date_time_ymd(until, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let leaf = params.signed_by(&key, &intermediate).expect("a leaf");
+    let key_of = |issuer: &CertifiedIssuer<'_, KeyPair>| issuer.key().subject_public_key_info();
+    Chain {
+        root: Certified { key: key_of(&root), der: root.der().clone() },
+        intermediate: Certified { key: key_of(&intermediate), der: intermediate.der().clone() },
+        leaf: Certified { key: key.subject_public_key_info(), der: leaf.der().clone() },
+    }
+}
+
+impl Certified {
+    fn data(&self, selector: u8, matching: u8) -> Vec<u8> {
+        let selected = match selector {
+            0 => self.der.as_ref(),
+            _ => &self.key,
+        };
+        match matching {
+            0 => selected.into(),
+            1 => Sha256::digest(selected).to_vec(),
+            _ => Sha512::digest(selected).to_vec(),
+        }
+    }
+}
+
+struct Records(Vec<(u8, u8, u8, Vec<u8>)>);
+
+impl Records {
+    fn of(usage: u8, selector: u8, matching: u8, certified: &Certified) -> Self {
+        Self(vec![(usage, selector, matching, certified.data(selector, matching))])
+    }
+}
+
+/// The verdict on a chain at a host with these records, in the year 2026.
+fn verdict(records: &Records, presented: &[&Certified]) -> Result<Usage, Error> {
+    let tlsa: Vec<_> = records
+        .0
+        .iter()
+        .map(|(usage, selector, matching, data)| Tlsa {
+            usage: *usage,
+            selector: *selector,
+            matching: *matching,
+            data,
+        })
+        .collect();
+    let domain = Domain::new("example.org").expect("a name");
+    let mut resolution = Resolution::<1>::new(domain, Options { sts: false, ..Options::default() });
+    let mut answer = None;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = loop {
+        answer = match resolution.step(answer).expect("an answer to the question") {
+            Step::Ask(Question::Mx(_)) => Some(Answer::Mx {
+                security: Security::Secure,
+                alias: None,
+                records: &[Mx { preference: 1, name: "mx.example.net" }],
+                ttl: 1,
+            }),
+            Step::Ask(Question::Address(_)) => Some(Answer::Address {
+                first: Security::Secure,
+                last: Security::Secure,
+                alias: None,
+                found: true,
+                ttl: 1,
+            }),
+            Step::Ask(_) => {
+                Some(Answer::Tlsa { security: Security::Secure, records: &tlsa, ttl: 1 })
+            }
+            Step::Host(host) => match host.requirement {
+                Requirement::Dane { names, records, .. } => {
+                    break Verifier::new(names, records, provider).expect("a name");
+                }
+                other => panic!("{other:?}"),
+            },
+            step => panic!("{step:?}"),
+        };
+    };
+    assert_eq!(verifier.server_name(), &ServerName::try_from("mx.example.net").expect("a name"));
+    let der: Vec<CertificateDer<'_>> =
+        presented.iter().map(|certified| certified.der.clone()).collect();
+    let (leaf, intermediates) = der.split_first().expect("a leaf");
+    // 2026-07-01.
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(1_782_864_000));
+    let outcome =
+        verifier.verify_server_cert(leaf, intermediates, verifier.server_name(), &[], now);
+    assert_eq!(outcome.is_ok(), verifier.verified_by().is_some());
+    outcome.map(|_| verifier.verified_by().expect("by a record"))
+}
+
+const NO_MATCH: Result<Usage, Error> =
+    Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
+
+fn all() -> impl Iterator<Item = (u8, u8)> {
+    (0..=1).flat_map(|selector| (0..=2).map(move |matching| (selector, matching)))
+}
+
+/// RFC 7672 §3.1.1: neither names nor dates.
+#[test]
+fn end_entity() {
+    let wrong = chain(&["other.example"], 2020);
+    let right = chain(&["mx.example.net"], 2030);
+    for (selector, matching) in all() {
+        let Chain { root, intermediate, leaf } = &wrong;
+        let records = Records::of(3, selector, matching, leaf);
+        for presented in [&[leaf][..], &[leaf, intermediate], &[leaf, intermediate, root]] {
+            assert_eq!(verdict(&records, presented), Ok(Usage::EndEntity));
+        }
+        let Chain { root, intermediate, leaf } = &right;
+        assert_eq!(verdict(&records, &[leaf, intermediate, root]), NO_MATCH);
+        // The authority of the chain is not the server.
+        for authority in [intermediate, root] {
+            let records = Records::of(3, selector, matching, authority);
+            assert_eq!(verdict(&records, &[leaf, intermediate, root]), NO_MATCH);
+        }
+    }
+}
+
+/// RFC 7672 §3.1.2: the chain, its dates and a name.
+#[test]
+fn trust_anchor() {
+    let right = chain(&["mx.example.net"], 2030);
+    let Chain { root, intermediate, leaf } = &right;
+    let whole = [leaf, intermediate, root];
+    for (selector, matching) in all() {
+        let by_root = Records::of(2, selector, matching, root);
+        let by_intermediate = Records::of(2, selector, matching, intermediate);
+        let by_leaf = Records::of(2, selector, matching, leaf);
+        assert_eq!(verdict(&by_root, &whole), Ok(Usage::TrustAnchor));
+        assert_eq!(verdict(&by_intermediate, &whole), Ok(Usage::TrustAnchor));
+        assert_eq!(verdict(&by_intermediate, &[leaf, intermediate]), Ok(Usage::TrustAnchor));
+        // Not even if the whole certificate is in the record: nobody issued it but its issuer.
+        assert!(verdict(&by_leaf, &whole).is_err());
+
+        // An authority that is not presented is known only where its certificate is in the record.
+        let expected =
+            if (selector, matching) == (0, 0) { Ok(Usage::TrustAnchor) } else { NO_MATCH };
+        assert_eq!(verdict(&by_root, &[leaf, intermediate]), expected);
+
+        let other = chain(&["mx.example.net"], 2030);
+        let strange = [&other.leaf, &other.intermediate, &other.root];
+        // Of the same name, but with another key.
+        let forged = Err(Error::InvalidCertificate(CertificateError::BadSignature));
+        let expected = if (selector, matching) == (0, 0) { forged.clone() } else { NO_MATCH };
+        assert_eq!(verdict(&by_root, &strange), expected);
+        // The authority is there, but did not issue the leaf.
+        assert_eq!(verdict(&by_root, &[&other.leaf, &other.intermediate, root]), forged);
+    }
+}
+
+/// RFC 7672 §3.2.2, §3.2.3.
+#[test]
+fn names_of_a_trust_anchor() {
+    let rows = [
+        ("mx.example.net", true),
+        ("example.org", true),
+        ("*.example.net", true),
+        ("*.example.org", false),
+        ("mx*.example.net", false),
+        ("other.example.net", false),
+        ("a.mx.example.net", false),
+    ];
+    for (name, expected) in rows {
+        let Chain { root, intermediate, leaf } = &chain(&[name], 2030);
+        let outcome = verdict(&Records::of(2, 0, 1, root), &[leaf, intermediate, root]);
+        assert_eq!(outcome.is_ok(), expected, "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn dates_of_a_trust_anchor() {
+    let Chain { root, intermediate, leaf } = &chain(&["mx.example.net"], 2020);
+    let outcome = verdict(&Records::of(2, 0, 1, root), &[leaf, intermediate, root]);
+    assert!(
+        matches!(
+            outcome,
+            Err(Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. }
+            ))
+        ),
+        "{outcome:?}"
+    );
+}
+
+/// RFC 7672 §4: the old key or the next one; RFC 7671 §9: not by the weaker digest alone.
+#[test]
+fn several_records() {
+    let (old, new) = (chain(&["mx.example.net"], 2030), chain(&["mx.example.net"], 2030));
+    let both = Records(vec![(3, 1, 1, old.leaf.data(1, 1)), (3, 1, 1, new.leaf.data(1, 1))]);
+    for Chain { intermediate, leaf, .. } in [&old, &new] {
+        assert_eq!(verdict(&both, &[leaf, intermediate]), Ok(Usage::EndEntity));
+    }
+    let weak = Records(vec![(3, 1, 1, old.leaf.data(1, 1)), (3, 1, 2, new.leaf.data(1, 2))]);
+    assert_eq!(verdict(&weak, &[&old.leaf, &old.intermediate]), NO_MATCH);
+    assert_eq!(verdict(&weak, &[&new.leaf, &new.intermediate]), Ok(Usage::EndEntity));
+    // The server is known by its authority where its own certificate is not.
+    let mixed = Records(vec![(3, 1, 1, old.leaf.data(1, 1)), (2, 0, 1, new.root.data(0, 1))]);
+    let presented = [&new.leaf, &new.intermediate, &new.root];
+    assert_eq!(verdict(&mixed, &presented), Ok(Usage::TrustAnchor));
+}
