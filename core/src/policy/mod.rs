@@ -58,6 +58,8 @@ mod domain;
 #[cfg(feature = "mx")]
 mod hosts;
 #[cfg(feature = "mx")]
+mod options;
+#[cfg(feature = "mx")]
 mod question;
 #[cfg(feature = "mx")]
 mod requirement;
@@ -72,7 +74,8 @@ pub use demand::{Policy, Reason, Verification};
 pub use {
     dane::Tlsa,
     domain::{Domain, MAX_DOMAIN},
+    options::{Dane, Options, Undeliverable},
     question::{Answer, Cached, Mx, Question, Security},
     requirement::{Host, Names, Requirement, Skip},
-    resolution::{Dane, Options, REFRESH, Resolution, Step, Undeliverable},
+    resolution::{REFRESH, Resolution, Step},
 };
