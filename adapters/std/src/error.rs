@@ -87,18 +87,23 @@ impl Error {
         }
     }
 
-    pub(crate) fn with_fate(self, fate: Fate) -> Self {
+    /// Adds what became of the mail.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_fate(self, fate: Fate) -> Self {
         match fate {
             Fate::NotSent => self,
             fate => Self::Unfinished { fate, error: Box::new(self) },
         }
     }
 
-    pub(crate) fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
+    #[doc(hidden)]
+    pub fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
         move |error| Self::Argument { what, why: error.to_string() }
     }
 
-    pub(crate) fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
+    #[doc(hidden)]
+    pub fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| Self::Io { doing, error }
     }
 }

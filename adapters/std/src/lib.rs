@@ -34,7 +34,10 @@ pub use upgrade::{ClientStream, Upgraded, connect, handshake, upgrade, upgrade_o
 /// What another adapter shares. No part of the API: it changes without notice.
 #[doc(hidden)]
 pub mod shared {
+    pub use crate::login::Connected;
+    pub use crate::mail::letter::{Letter, may_quit, settle};
     pub use crate::pump::{FULL, Pump, Turn};
+    pub use crate::receive::{Asked, Taking, bad_credentials};
     pub use crate::socket::{is_end, is_gone};
     pub use crate::timeouts::Deadlines;
     pub use crate::tls::Opening;

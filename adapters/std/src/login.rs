@@ -7,7 +7,8 @@ use starttls::smtp::session::Mechanism;
 #[cfg(feature = "scram")]
 use starttls::smtp::{ChannelBinding, Nonce};
 
-use crate::upgrade::ClientStream;
+use rustls::ClientConnection;
+
 use crate::{ClientTls, Error};
 
 /// Who sends, and what proves it. Never shown.
@@ -40,15 +41,20 @@ impl Login {
     }
 
     /// Says early what is wrong with them.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Argument`].
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<(), Error> {
         self.credentials(&Connected::default()).map(drop)
     }
 
     /// What is shown over this connection.
-    pub(crate) fn credentials<'a>(
-        &'a self,
-        connected: &'a Connected,
-    ) -> Result<Credentials<'a>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Argument`].
+    #[doc(hidden)]
+    pub fn credentials<'a>(&'a self, connected: &'a Connected) -> Result<Credentials<'a>, Error> {
         let credentials = if self.is_token {
             Credentials::bearer(&self.user, &self.secret)
         } else {
@@ -64,8 +70,8 @@ impl Login {
 }
 
 /// What ties a login to its connection.
-#[derive(Default)]
-pub(crate) struct Connected {
+#[derive(Debug, Default)]
+pub struct Connected {
     #[cfg(feature = "scram")]
     nonce: Nonce,
     #[cfg(feature = "scram")]
@@ -75,14 +81,17 @@ pub(crate) struct Connected {
 #[cfg(feature = "scram")]
 impl Connected {
     /// Fresh for a connection.
-    pub(crate) fn over(stream: &ClientStream, tls: &ClientTls) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are no random numbers.
+    pub fn over(connection: &ClientConnection, tls: &ClientTls) -> Result<Self, Error> {
         let mut nonce = Nonce::default();
         tls.fill_random(&mut nonce)?;
         // `tls-exporter` (RFC 9266), which only TLS 1.3 has without further conditions.
-        let exporter = match stream.conn.protocol_version() {
+        let exporter = match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => {
                 let label = b"EXPORTER-Channel-Binding";
-                stream.conn.export_keying_material([0; 32], label, Some(b"")).ok()
+                connection.export_keying_material([0; 32], label, Some(b"")).ok()
             }
             _ => None,
         };
@@ -102,7 +111,11 @@ impl Connected {
 
 #[cfg(not(feature = "scram"))]
 impl Connected {
-    pub(crate) fn over(_: &ClientStream, _: &ClientTls) -> Result<Self, Error> {
+    /// Nothing ties it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn over(_: &ClientConnection, _: &ClientTls) -> Result<Self, Error> {
         Ok(Self::default())
     }
 

@@ -1,10 +1,12 @@
 mod connection;
+pub(crate) mod letter;
 
 use std::io::Read;
 use std::net::TcpStream;
 use std::time::Instant;
 
-pub use connection::{Connection, Receipt};
+pub use connection::Connection;
+pub use letter::Receipt;
 use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
 use starttls::{Client, Error as Rule, Policy, Tls};
 
@@ -169,7 +171,7 @@ fn log_in<D: Dialect>(
     login: &Login,
     tls: &ClientTls,
 ) -> Result<(), Error> {
-    let connected = Connected::over(driver.stream(), tls)?;
+    let connected = Connected::over(&driver.stream().conn, tls)?;
     let credentials = login.credentials(&connected)?;
     driver.set_secret(true);
     let outcome = match session.authenticate(&credentials) {

@@ -1,10 +1,11 @@
+mod taking;
+
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::smtp::dsn::{Notify, Return};
-use starttls::smtp::receiver::{self, Config, Event, Login};
+use starttls::smtp::receiver::Config;
 use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
 use starttls::{Channel, Machine, Server, server};
 
@@ -13,6 +14,7 @@ use crate::server::{Accepted, accept_implicit, accept_or_plaintext};
 use crate::socket::Socket;
 use crate::timeouts::Timeouts;
 use crate::{Answer, Error, Mode, Observer};
+pub use taking::{Asked, Mail, Recipient, Taking, bad_credentials};
 
 /// Who judges and takes the mail that [`Inbox`] receives.
 pub trait Deliver {
@@ -39,62 +41,7 @@ pub trait Deliver {
     fn deliver(&mut self, mail: &Mail) -> Answer;
 }
 
-/// A mail that was received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Mail {
-    /// The reverse path; empty for reports about failures.
-    pub from: String,
-    /// The accepted recipients.
-    pub to: Vec<Recipient>,
-    /// The message, its lines ended by CRLF; the last one may have no end.
-    pub message: Vec<u8>,
-    /// Whether it came over TLS.
-    pub encrypted: bool,
-    /// Whether it came in chunks (`BDAT`).
-    pub chunked: bool,
-    /// Who sent it, if the client logged in.
-    pub user: Option<String>,
-    /// Whether it needs servers that take UTF-8 (`SMTPUTF8`).
-    pub international: bool,
-    /// Whether it may go nowhere without verified TLS (`REQUIRETLS`).
-    pub require_tls: bool,
-    /// What a report of failure is to bring back.
-    pub returns: Option<Return>,
-    /// What a report is to call the mail, encoded as it came (xtext).
-    pub envelope_id: Option<String>,
-}
-
-/// A recipient of a mail that was received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recipient {
-    /// The forward path.
-    pub path: String,
-    /// Which reports the sender wants.
-    pub notify: Option<Notify>,
-    /// How the sender called the recipient: a kind of address, `;`, and the address, encoded as it
-    /// came (xtext).
-    pub original: Option<String>,
-}
-
-impl From<receiver::Recipient<'_>> for Recipient {
-    fn from(recipient: receiver::Recipient<'_>) -> Self {
-        Self {
-            path: recipient.path.as_str().to_owned(),
-            notify: recipient.notify,
-            original: recipient.original.map(|original| {
-                format!("{};{}", original.address_type(), original.address().as_str())
-            }),
-        }
-    }
-}
-
-fn bad_credentials() -> Answer {
-    Answer::new(535, "5.7.8 Authentication credentials invalid")
-}
-
-/// The largest message, in octets, where [`Limits::size`](receiver::Limits::size) does not say.
+/// The largest message, in octets, where [`Limits::size`](starttls::smtp::receiver::Limits::size) does not say.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// A server that takes mail, one connection at a time.
@@ -162,68 +109,21 @@ impl Inbox {
         mut receiver: Receiver<'_, C, D>,
         deliver: &mut dyn Deliver,
     ) -> Result<(), Error> {
-        let encrypted = S::ENCRYPTED;
-        let mut mail = Mail::default();
-        let (mut named, mut user) = (None, None);
+        let mut taking = Taking::new(S::ENCRYPTED, self.max_message());
         let end = driver.run(&mut receiver, |receiver, event, out| {
-            let answer = match event {
-                Event::User(name) => {
-                    named = name.decode(&mut [0; Login::MAX]).ok().map(str::to_owned);
-                    return Ok(ControlFlow::Continue(()));
-                }
-                Event::Login(login) => {
-                    let (name, answer) = authenticate(login, named.take(), deliver);
-                    user = answer.is_yes().then_some(name);
-                    answer
-                }
-                Event::Mail(event) => {
-                    mail = Mail {
-                        from: event.path.as_str().to_owned(),
-                        encrypted,
-                        user: user.clone(),
-                        international: event.international,
-                        require_tls: event.require_tls,
-                        returns: event.returns,
-                        envelope_id: event.envelope_id.map(|id| id.as_str().to_owned()),
-                        ..Mail::default()
-                    };
-                    deliver.sender(&mail.from)
-                }
-                Event::Recipient(recipient) => {
-                    let answer = deliver.recipient(recipient.path.as_str());
-                    if answer.is_yes() {
-                        mail.to.push(recipient.into());
-                    }
-                    answer
-                }
-                Event::Body(piece) => {
-                    let room = self.max_message().saturating_sub(mail.message.len());
-                    mail.message.extend_from_slice(&piece[..piece.len().min(room)]);
-                    return Ok(ControlFlow::Continue(()));
-                }
-                Event::Message { index } => {
-                    mail.chunked = receiver.is_chunked();
-                    let one = D::PROTOCOL == starttls::Protocol::LMTP;
-                    let to = if one { mail.to.get(usize::from(index)).cloned() } else { None };
-                    match to {
-                        Some(to) => {
-                            // The message may be large: it is lent, not copied, to each recipient.
-                            let all = std::mem::replace(&mut mail.to, vec![to]);
-                            let answer = deliver.deliver(&mail);
-                            mail.to = all;
-                            answer
-                        }
-                        None => deliver.deliver(&mail),
-                    }
-                }
-                Event::Quit => return Ok(ControlFlow::Break(())),
-                _ => return Ok(ControlFlow::Continue(())),
+            let asked = match taking.take(receiver, event) {
+                ControlFlow::Continue(Some(asked)) => asked,
+                ControlFlow::Continue(None) => return Ok(ControlFlow::Continue(())),
+                ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
             };
-            let text = receiver::Answer::new(answer.code, &answer.text)
-                .map_err(Error::argument("the application's answer"))?;
-            let mut line = vec![0; answer.text.len() + b"250 \r\n".len()];
-            let written = receiver.answer(text, &mut line)?;
-            out.extend_from_slice(&line[..written]);
+            let answer = match &asked {
+                Asked::Nothing(answer) => answer.clone(),
+                Asked::Login { user, password } => deliver.authenticate(user, password),
+                Asked::Sender => deliver.sender(&taking.mail().from),
+                Asked::Recipient(recipient) => deliver.recipient(&recipient.path),
+                Asked::Message => deliver.deliver(taking.mail()),
+            };
+            taking.answer(receiver, asked, &answer, out)?;
             Ok(ControlFlow::Continue(()))
         });
         if let Err(error) = end {
@@ -234,25 +134,4 @@ impl Inbox {
         }
         driver.close()
     }
-}
-
-/// Asks about a login, and who it is.
-fn authenticate(
-    login: Login<'_>,
-    named: Option<String>,
-    deliver: &mut dyn Deliver,
-) -> (String, Answer) {
-    let mut buffer = [0; Login::MAX];
-    let Ok(claim) = login.decode(&mut buffer) else {
-        return (String::new(), bad_credentials());
-    };
-    let Some(user) = claim.user.map(str::to_owned).or(named) else {
-        return (String::new(), bad_credentials());
-    };
-    // Nobody acts for others here.
-    if !["", &user].contains(&claim.authorization) {
-        return (user, bad_credentials());
-    }
-    let answer = deliver.authenticate(&user, claim.password);
-    (user, answer)
 }

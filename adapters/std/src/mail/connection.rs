@@ -1,33 +1,18 @@
 use std::io::Read;
 use std::net::TcpStream;
-use std::ops::ControlFlow;
 
-use starttls::smtp::session::{Event, Exchange, Extensions};
+use starttls::smtp::session::{Exchange, Extensions};
 use starttls::smtp::{Dialect, Envelope, Session, Smtp};
 use starttls::{Channel, Error as Rule, Plaintext, Tls};
 
+use crate::Error;
 use crate::driver::Driver;
+use crate::mail::letter::{self, Letter, Receipt};
 use crate::socket::Socket;
 use crate::upgrade::ClientStream;
-use crate::{Answer, Error};
 
 /// How many octets of a message are read at a time.
 const PIECE: usize = 16 * 1024;
-
-/// What became of a mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// For each recipient of the envelope, in its order: the answer that took or refused the mail.
-    pub recipients: Vec<Answer>,
-}
-
-impl Receipt {
-    /// Whether every recipient was accepted.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.recipients.iter().all(Answer::is_yes)
-    }
-}
 
 /// An open connection to a mail server, from [`Mailer::connect`](crate::Mailer::connect), for one
 /// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
@@ -139,15 +124,7 @@ pub(super) fn job<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
     exchange: &mut Exchange<'_, '_, '_, C, D>,
 ) -> Result<(), Error> {
-    driver
-        .run(exchange, |_, event, _| match event {
-            Event::Done(_) => Ok(ControlFlow::Break(())),
-            Event::Rejected { command, reply } => {
-                Err(Error::Rejected { command, answer: reply.into() })
-            }
-            _ => Ok(ControlFlow::Continue(())),
-        })
-        .map(|_| ())
+    driver.run(exchange, |_, event, _| letter::settle(event)).map(|_| ())
 }
 
 /// Says goodbye to a server that does not take the credentials, and passes the reason on.
@@ -156,10 +133,7 @@ pub(super) fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
     session: &mut Session<'_, C, D>,
     outcome: Result<T, Error>,
 ) -> Result<T, Error> {
-    let no_use = [Rule::Unsupported, Rule::Unverified].map(Some);
-    if let Err(error) = &outcome
-        && (matches!(error, Error::Rejected { .. }) || no_use.contains(&error.protocol()))
-    {
+    if outcome.as_ref().is_err_and(letter::may_quit) {
         let _ = job(driver, &mut session.quit()?);
     }
     outcome
@@ -171,59 +145,13 @@ pub(super) fn mail<S: Socket, C: Channel, D: Dialect>(
     envelope: &Envelope<'_>,
     mut message: impl Read,
 ) -> Result<Receipt, Error> {
-    let mut recipients: Vec<Answer> = Vec::with_capacity(envelope.to().len());
-    envelope_and_data(driver, exchange, &mut recipients)?;
+    let mut letter = Letter::new(envelope);
+    driver.run(exchange, |_, event, _| letter.envelope(event))?;
+    letter.check()?;
     body(driver, exchange, &mut message)?;
     exchange.finish()?;
-    // LMTP answers for each accepted recipient, SMTP for all.
-    let accepted: Vec<usize> =
-        (0..recipients.len()).filter(|index| recipients[*index].is_yes()).collect();
-    driver.run(exchange, |_, event, _| match event {
-        Event::Delivery { index, reply } => {
-            if let Some(place) = accepted.get(usize::from(index)) {
-                recipients[*place] = reply.into();
-            }
-            Ok(ControlFlow::Continue(()))
-        }
-        Event::Done(reply) => {
-            for place in &accepted {
-                recipients[*place] = reply.into();
-            }
-            Ok(ControlFlow::Break(()))
-        }
-        Event::Delivered => Ok(ControlFlow::Break(())),
-        Event::Rejected { command, reply } => {
-            Err(Error::Rejected { command, answer: reply.into() })
-        }
-        _ => Ok(ControlFlow::Continue(())),
-    })?;
-    Ok(Receipt { recipients })
-}
-
-fn envelope_and_data<S: Socket, C: Channel, D: Dialect>(
-    driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
-    recipients: &mut Vec<Answer>,
-) -> Result<(), Error> {
-    let refused = driver.run(exchange, |_, event, _| match event {
-        Event::Recipient { reply, .. } => {
-            recipients.push(reply.into());
-            Ok(ControlFlow::Continue(()))
-        }
-        Event::Body(_) => Ok(ControlFlow::Break(false)),
-        Event::NoRecipients => Ok(ControlFlow::Break(true)),
-        Event::Rejected { command, reply } => {
-            Err(Error::Rejected { command, answer: reply.into() })
-        }
-        _ => Ok(ControlFlow::Continue(())),
-    })?;
-    match (refused, recipients.last()) {
-        (Some(true), Some(answer)) => Err(Error::Rejected {
-            command: starttls::smtp::session::Command::Recipient,
-            answer: answer.clone(),
-        }),
-        _ => Ok(()),
-    }
+    driver.run(exchange, |_, event, _| letter.message(event))?;
+    Ok(letter.into_receipt())
 }
 
 /// Sends the message but for its end, which leaves in one write with the last piece.
