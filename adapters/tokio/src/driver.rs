@@ -70,6 +70,10 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
         self.observer
     }
 
+    pub(crate) const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Ends the driver; anything unread is lost.
     pub fn into_stream(self) -> S {
         self.stream
@@ -82,6 +86,28 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// Errors will not say what the peer said: a client may have said its password.
     pub(crate) const fn never_quote(&mut self) {
         self.pump.never_quote();
+    }
+
+    /// Counts the total time from now on.
+    pub(crate) fn restart_total(&mut self) {
+        self.deadlines.restart(now());
+    }
+
+    /// From now on, whether what is sent carries a credential.
+    pub(crate) const fn set_secret(&mut self, secret: bool) {
+        self.pump.set_secret(secret);
+    }
+
+    /// What is said next.
+    pub(crate) fn say(&mut self, octets: &[u8]) {
+        self.pump.say(octets);
+    }
+
+    /// Sends octets as soon as there are many or a machine has something to add, so that the end of a
+    /// message leaves in one write with its last piece.
+    pub(crate) async fn send_soon(&mut self, octets: &[u8]) -> Result<(), Error> {
+        self.pump.say(octets);
+        if self.pump.is_full() { self.flush().await } else { Ok(()) }
     }
 
     /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
@@ -160,7 +186,7 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// Those of the stream; a peer that is gone already is none.
     pub async fn close(mut self) -> Result<(), Error> {
         match self.within(WRITE_WAIT, |stream| stream.shutdown()).await? {
-            Err(error) if !is_gone(&error) => Err(io_error("closing")(error)),
+            Err(error) if !is_gone(&error) => Err(Error::io("closing")(error)),
             _ => Ok(()),
         }
     }
@@ -169,19 +195,21 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// a moment: closed with octets unread, TCP would take the words back. What goes wrong here does
     /// not count, the connection is lost anyway.
     pub(crate) async fn part(mut self, last: &[u8]) {
-        if last.is_empty() || self.send(last).await.is_err() {
+        if last.is_empty() {
             return;
         }
+        // In its own time: that of the connection may be over.
         let _ = timeout(LINGER, async {
-            if self.stream.shutdown().await.is_err() {
-                return;
-            }
+            self.stream.write_all(last).await?;
+            self.observer.sent(last);
+            self.stream.shutdown().await?;
             for _ in 0..LINGER_READS {
                 self.received.clear();
-                if !matches!(self.more().await, Ok(1..)) {
-                    return;
+                if self.more().await? == 0 {
+                    break;
                 }
             }
+            io::Result::Ok(())
         })
         .await;
     }
@@ -193,7 +221,7 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
         let outcome = self.write_pending(wait.unwrap_or(WRITE_WAIT)).await;
         self.sent = 0;
         self.pump.sent(self.observer);
-        outcome?.map_err(io_error("sending"))
+        outcome?.map_err(Error::io("sending"))
     }
 
     async fn write_pending(&mut self, wait: Duration) -> Result<io::Result<()>, Error> {
@@ -227,7 +255,7 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
         };
         match received {
             Ok(1..) => return Ok(true),
-            Err(error) if !is_end(&error) => return Err(io_error("receiving")(error)),
+            Err(error) if !is_end(&error) => return Err(Error::io("receiving")(error)),
             _ => {}
         }
         machine.end_of_input().map_err(|error| self.pump.protocol(error))?;
@@ -265,8 +293,4 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
 /// The runtime's time, which a test may move.
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
-}
-
-pub(crate) fn io_error(doing: &'static str) -> impl Fn(io::Error) -> Error {
-    move |error| Error::Io { doing, error }
 }

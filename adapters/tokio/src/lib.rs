@@ -2,13 +2,24 @@
 #![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS on tokio, with tokio-rustls.")]
 #![forbid(unsafe_code)]
 
+mod compose;
 mod driver;
+mod mail;
+mod receive;
+mod serve;
 mod server;
 mod socket;
 mod upgrade;
 
+pub use compose::Composed;
 pub use driver::Driver;
+pub use mail::{Connection, Mailer};
+pub use receive::{Deliver, Inbox};
+pub use serve::serve;
 pub use server::{Accepted, Decide, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::{Prompt, connect};
-pub use starttls_std::{ClientTls, Error, Observer, Silent, Timeouts};
+pub use starttls_std::{
+    Answer, ClientTls, Error, Login, MAX_MESSAGE, Mail, Mode, Observer, Receipt, Recipient, Silent,
+    Timeouts,
+};
 pub use upgrade::{ClientStream, Upgraded, handshake, upgrade, upgrade_or_plaintext};

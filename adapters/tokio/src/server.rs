@@ -9,7 +9,6 @@ use starttls::{Error as Rule, Machine, Plaintext, Server, Tls, Untrusted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server};
 
-use crate::driver::io_error;
 use crate::upgrade::shake_hands;
 use crate::{Driver, Error, Silent, Timeouts};
 
@@ -220,7 +219,7 @@ where
         while !early.is_empty() && taken.is_ok() {
             taken = connection
                 .read_tls(&mut early)
-                .map_err(io_error("shaking hands"))
+                .map_err(Error::io("shaking hands"))
                 .and_then(|_| Ok(connection.process_new_packets().map(drop)?));
         }
     });

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout;
 
-use crate::driver::{io_error, now};
+use crate::driver::now;
 use crate::{Error, Timeouts};
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
@@ -31,20 +31,20 @@ pub(crate) async fn connect_within(
         None => Err(io::ErrorKind::TimedOut.into()),
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in addresses.map_err(io_error("looking up the host"))? {
+    for address in addresses.map_err(Error::io("looking up the host"))? {
         let Some(limit) = deadlines.connect(now()) else {
             last = io::ErrorKind::TimedOut.into();
             break;
         };
         match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                return Prompt::new(stream).map_err(io_error("setting TCP_NODELAY"));
+                return Prompt::new(stream).map_err(Error::io("setting TCP_NODELAY"));
             }
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
-    Err(io_error("connecting")(last))
+    Err(Error::io("connecting")(last))
 }
 
 /// A TCP connection that neither waits before it sends (`TCP_NODELAY`) nor, on Linux, before it

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client};
 
-use crate::driver::{io_error, now};
+use crate::driver::now;
 use crate::{ClientTls, Driver, Error, Silent, Timeouts};
 
 /// A client's stream after the upgrade.
@@ -126,7 +126,7 @@ pub(crate) async fn shake_hands<T>(
     match timeout(limit, handshake).await {
         Ok(outcome) => outcome.map_err(|error| match error.downcast::<rustls::Error>() {
             Ok(error) => error.into(),
-            Err(error) => io_error("shaking hands")(error),
+            Err(error) => Error::io("shaking hands")(error),
         }),
         Err(_) => Err(Rule::TimedOut.into()),
     }

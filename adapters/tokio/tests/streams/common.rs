@@ -2,19 +2,20 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use starttls::smtp::{self, Domain};
+use starttls::smtp::{self, Domain, receiver};
 use starttls::{Policy, server};
-use starttls_tokio::ClientTls;
+use starttls_tokio::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Timeouts};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
 };
+use tokio::task::yield_now;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A CA of its own, and a server certificate for `localhost` signed by it.
@@ -22,6 +23,7 @@ pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) connector: TlsConnector,
     pub(crate) tls: ClientTls,
+    pub(crate) server: Arc<ServerConfig>,
 }
 
 impl Identity {
@@ -57,11 +59,67 @@ impl Identity {
             .expect("versions")
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
+        let server = Arc::new(server);
         Self {
-            acceptor: Arc::new(server).into(),
+            acceptor: Arc::clone(&server).into(),
+            server,
             connector: Arc::new(client).into(),
             tls: ClientTls::trusting(roots, provider).expect("roots"),
         }
+    }
+
+    pub(crate) fn inbox(&self) -> Inbox {
+        Inbox {
+            domain: "mail.example.test".into(),
+            mode: Mode::StartTls,
+            config: server::Config::default(),
+            tls: Arc::clone(&self.server),
+            receiver: receiver::Config::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    pub(crate) fn mailer(&self, port: u16) -> Mailer {
+        let mut mailer = Mailer::new("localhost", self.tls.clone());
+        mailer.port = port;
+        mailer
+    }
+}
+
+/// Keeps what it gets, in its own time, and refuses recipients whose name begins with "no". Its one user is
+/// `user`, and the password `secret`.
+#[derive(Clone, Default)]
+pub(crate) struct Kept(pub(crate) Arc<Mutex<Vec<Mail>>>);
+
+impl Kept {
+    pub(crate) fn mails(&self) -> Vec<Mail> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+impl Deliver for Kept {
+    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+        yield_now().await;
+        match (user, password) {
+            ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
+            _ => Answer::new(535, "5.7.8 Wrong"),
+        }
+    }
+
+    async fn recipient(&mut self, path: &str) -> Answer {
+        yield_now().await;
+        if path.starts_with("no") {
+            Answer::new(550, "5.1.1 No such user")
+        } else {
+            Answer::new(250, "2.1.5 Recipient ok")
+        }
+    }
+
+    async fn deliver(&mut self, mail: &Mail) -> Answer {
+        yield_now().await;
+        let mut mails = self.0.lock().expect("no panic");
+        mails.push(mail.clone());
+        Answer::new(250, format!("2.0.0 Mail {}", mails.len()))
     }
 }
 

@@ -1,0 +1,95 @@
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use starttls::ArgumentError;
+use starttls::smtp::Message;
+use starttls::smtp::message::{Composer, Progress};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::Error;
+
+/// How many octets of an attachment are read at a time.
+const PIECE: usize = 16 * 1024;
+
+/// A composed message, for [`Mailer::send`](crate::Mailer::send) or any other reader.
+pub struct Composed<'a> {
+    composer: Composer<'a>,
+    attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
+    piece: Vec<u8>,
+    start: usize,
+}
+
+impl<'a> Composed<'a> {
+    /// `attachments` are the files of [`Message::attachments`], in its order; each is read to its
+    /// end when its turn comes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are more or fewer.
+    pub fn new(
+        message: &'a Message<'a>,
+        attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
+    ) -> Result<Self, Error> {
+        if attachments.len() != message.attachments().len() {
+            return Err(Error::argument("the list of attachments")(ArgumentError::Malformed));
+        }
+        Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
+    }
+
+    /// Writes what comes next, 0 at the end.
+    fn poll_compose(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut piece = &self.piece[self.start..];
+            if !piece.is_empty() {
+                let written = self.composer.attach(&mut piece, room);
+                self.start = self.piece.len() - piece.len();
+                match written.map_err(io::Error::other)? {
+                    0 => continue,
+                    n => return Poll::Ready(Ok(n)),
+                }
+            }
+            match self.composer.step(room).map_err(io::Error::other)? {
+                Progress::Write(n) => return Poll::Ready(Ok(n)),
+                Progress::Attachment(index) => {
+                    if !ready!(self.poll_fill(cx, index))? {
+                        self.composer.end_attachment().map_err(io::Error::other)?;
+                    }
+                }
+                Progress::Done => return Poll::Ready(Ok(0)),
+            }
+        }
+    }
+
+    /// Reads the next piece of an attachment; `false` at its end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, index: usize) -> Poll<io::Result<bool>> {
+        self.start = 0;
+        self.piece.resize(PIECE, 0);
+        let mut room = ReadBuf::new(&mut self.piece);
+        let read = Pin::new(&mut self.attachments[index]).poll_read(cx, &mut room);
+        let filled = room.filled().len();
+        self.piece.truncate(filled);
+        read.map_ok(|()| filled > 0)
+    }
+}
+
+impl AsyncRead for Composed<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let written = ready!(self.poll_compose(cx, buffer.initialize_unfilled()))?;
+        buffer.advance(written);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for Composed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composed").field("composer", &self.composer).finish_non_exhaustive()
+    }
+}

@@ -1,8 +1,0 @@
-//! Upgrades between the two ends of a pipe in memory.
-
-mod boundary;
-mod cancel;
-mod common;
-mod decide;
-mod protocols;
-mod waits;

@@ -1,0 +1,11 @@
+//! Upgrades between the two ends of a pipe in memory, and mail over loopback.
+
+mod boundary;
+mod cancel;
+mod common;
+mod decide;
+mod inbox;
+mod mail;
+mod protocols;
+mod serve;
+mod waits;
