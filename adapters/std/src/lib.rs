@@ -14,6 +14,8 @@ mod server;
 mod socket;
 mod timeouts;
 mod tls;
+#[cfg(feature = "tlsrpt")]
+pub mod tlsrpt;
 mod upgrade;
 mod verify;
 

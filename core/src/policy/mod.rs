@@ -66,6 +66,8 @@ mod requirement;
 #[cfg(feature = "mx")]
 mod resolution;
 #[cfg(feature = "mx")]
+mod result;
+#[cfg(feature = "mx")]
 pub mod sts;
 
 pub use demand::{Policy, Reason, Verification};
@@ -78,4 +80,5 @@ pub use {
     question::{Answer, Cached, Mx, Question, Security},
     requirement::{Host, Names, Requirement, Skip},
     resolution::{REFRESH, Resolution, Step},
+    result::ResultType,
 };

@@ -1,0 +1,44 @@
+use rustls::{CertificateError, Error};
+use starttls::policy::ResultType;
+
+/// What a failed handshake is to the domain. `None` for connections that were lost.
+#[must_use]
+pub fn result_type(error: &Error) -> Option<ResultType> {
+    Some(match error {
+        Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                ResultType::CertificateExpired
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                ResultType::CertificateHostMismatch
+            }
+            CertificateError::ApplicationVerificationFailure => ResultType::ValidationFailure,
+            _ => ResultType::CertificateNotTrusted,
+        },
+        Error::HandshakeNotComplete => return None,
+        _ => ResultType::ValidationFailure,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_domain_is_told() {
+        let rows = [
+            (CertificateError::Expired, ResultType::CertificateExpired),
+            (CertificateError::NotValidForName, ResultType::CertificateHostMismatch),
+            (CertificateError::UnknownIssuer, ResultType::CertificateNotTrusted),
+            (CertificateError::BadSignature, ResultType::CertificateNotTrusted),
+            (CertificateError::NotValidYet, ResultType::CertificateNotTrusted),
+            (CertificateError::ApplicationVerificationFailure, ResultType::ValidationFailure),
+        ];
+        for (error, expected) in rows {
+            let shown = format!("{error:?}");
+            assert_eq!(result_type(&error.into()), Some(expected), "{shown}");
+        }
+        let no_version = rustls::PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig;
+        assert_eq!(result_type(&no_version.into()), Some(ResultType::ValidationFailure));
+    }
+}

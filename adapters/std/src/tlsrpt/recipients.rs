@@ -1,0 +1,83 @@
+use url::Url;
+
+/// Where a domain wants its reports, by the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipients(Vec<Url>);
+
+impl Recipients {
+    /// Reads the TXT records, the strings of each put together; `None` where the domain wants no reports.
+    ///
+    /// ```abnf
+    /// tlsrpt-record = tlsrpt-version 1*(field-delim tlsrpt-field) [field-delim]
+    /// tlsrpt-rua    = %s"rua=" tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri)
+    /// ```
+    #[must_use]
+    pub fn read<'r>(records: impl IntoIterator<Item = &'r str>) -> Option<Self> {
+        let ours = records.into_iter().filter_map(|record| {
+            let fields = record.strip_prefix("v=TLSRPTv1")?.trim_start();
+            fields.strip_prefix(';')
+        });
+        let mut ours = ours;
+        let (fields, None) = (ours.next()?, ours.next()) else { return None };
+        let fields = fields.trim().trim_end_matches(';').split(';').map(str::trim);
+        let mut recipients = None;
+        for field in fields {
+            let (name, value) = field.split_once('=')?;
+            if name == "rua" && recipients.is_none() {
+                let uris = value.split(',').filter_map(|uri| Url::parse(uri.trim()).ok());
+                recipients = Some(Self(uris.collect()));
+            }
+        }
+        recipients.filter(|recipients| recipients.0.iter().any(is_known))
+    }
+
+    /// Addresses to which reports are mailed.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|uri| uri.scheme() == "mailto").map(Url::path)
+    }
+
+    /// Where reports are posted, as `application/tlsrpt+gzip` (RFC 8460 §5.4).
+    pub fn endpoints(&self) -> impl Iterator<Item = &Url> {
+        self.0.iter().filter(|uri| uri.scheme() == "https")
+    }
+}
+
+fn is_known(uri: &Url) -> bool {
+    matches!(uri.scheme(), "mailto" | "https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records() {
+        let rows: [(&[&str], Option<&[&str]>); 14] = [
+            (&["v=TLSRPTv1;rua=mailto:reports@example.com"], Some(&["reports@example.com"])),
+            (
+                &["v=TLSRPTv1; rua=mailto:a@example.com , https://r.example/v1 ; "],
+                Some(&["a@example.com", "https://r.example/v1"]),
+            ),
+            (&["v=TLSRPTv1;x=y;rua=mailto:a%21b@c;rua=mailto:d@e"], Some(&["a%21b@c"])),
+            (&["v=spf1", "v=TLSRPTv1;rua=mailto:a@b", "v=TLSRPTv2;"], Some(&["a@b"])),
+            (&["v=TLSRPTv1;rua=ftp://x/,mailto:a@b"], Some(&["a@b"])),
+            (&[], None),
+            (&["v=TLSRPTv1;rua=mailto:a@b", "v=TLSRPTv1;rua=mailto:a@b"], None),
+            (&["v=TLSRPTv1"], None),
+            (&["v=TLSRPTv1;"], None),
+            (&["v=TLSRPTv1;x=y"], None),
+            (&["v=TLSRPTv1;rua=ftp://x/"], None),
+            (&["v=TLSRPTv1;rua=reports@example.com"], None),
+            (&["v=TLSRPTv1;rua"], None),
+            (&["V=TLSRPTv1;rua=mailto:a@b"], None),
+        ];
+        for (records, expected) in rows {
+            let recipients = Recipients::read(records.iter().copied());
+            let seen = recipients.as_ref().map(|recipients| {
+                let endpoints = recipients.endpoints().map(Url::as_str);
+                recipients.addresses().chain(endpoints).collect::<Vec<_>>()
+            });
+            assert_eq!(seen.as_deref(), expected, "{records:?}");
+        }
+    }
+}
