@@ -39,6 +39,8 @@ pub mod ftp;
 pub mod imap;
 #[cfg(feature = "irc")]
 pub mod irc;
+#[cfg(feature = "ldap")]
+pub mod ldap;
 #[cfg(feature = "smtp")]
 pub mod lmtp;
 #[cfg(feature = "nntp")]

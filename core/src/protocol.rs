@@ -49,6 +49,9 @@ impl Protocol {
     /// PostgreSQL, protocol 3; since version 17 TLS may come first on the same port, with ALPN.
     pub const POSTGRES: Self = Self::new("postgres", 5432, Some(5432), Some(b"postgresql"));
 
+    /// LDAP, RFC 4511. No ALPN id is registered.
+    pub const LDAP: Self = Self::new("ldap", 389, Some(636), None);
+
     /// A protocol of your own; in TLS that was asked for the client speaks first.
     #[must_use]
     pub const fn new(

@@ -279,6 +279,8 @@ pub enum Protocol {
     Nut,
     /// Protocol 3.
     Postgres,
+    /// RFC 4511.
+    Ldap,
 }
 
 /// Who is tested.

@@ -8,8 +8,8 @@ use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
 use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{
-    Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, lmtp,
-    nntp, nut, pop3, postgres, sieve,
+    Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
+    lmtp, nntp, nut, pop3, postgres, sieve,
 };
 
 thread_local! {
@@ -122,6 +122,7 @@ fn every_protocol_reaches_tls_without_the_heap() {
     upgraded(irc::Client::new(policy), irc::Server::new(name, config));
     upgraded(nut::Client::new(policy), nut::Server::new(config));
     upgraded(postgres::Client::new(policy), postgres::Server::new(config));
+    upgraded(ldap::Client::new(policy), ldap::Server::new(config));
     assert_eq!(COUNT.with(Cell::get) - before, 0);
 }
 

@@ -4,7 +4,7 @@
 
 mod lines;
 mod literals;
-#[cfg(feature = "smtp")]
+#[cfg(any(feature = "ldap", feature = "smtp"))]
 mod octets;
 mod packets;
 mod text;
@@ -13,7 +13,7 @@ mod writer;
 
 pub use lines::{LfLines, Lines};
 pub use literals::Literals;
-#[cfg(feature = "smtp")]
+#[cfg(any(feature = "ldap", feature = "smtp"))]
 pub(crate) use octets::Octets;
 pub use packets::{Header, Octet, Packets};
 pub use text::Line;

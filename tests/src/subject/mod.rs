@@ -8,7 +8,8 @@ mod session;
 use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
-    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, nntp, nut, pop3, postgres, sieve,
+    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, nntp, nut, pop3, postgres,
+    sieve,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
@@ -144,6 +145,7 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Irc => Box::new(Upgrading(irc::Client::new(policy))),
         Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
         Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
+        Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
     }
 }
 
@@ -162,6 +164,7 @@ fn server(row: &Row) -> Box<dyn Subject> {
         Protocol::Irc => Box::new(Serving::new(irc::Server::new(crate::irc_name(), config), row)),
         Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
         Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
+        Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
     }
 }
 

@@ -9,7 +9,7 @@
 use core::hint::black_box;
 
 use starttls::server::Config;
-use starttls::{Policy, postgres};
+use starttls::{Policy, ldap, postgres};
 use starttls_thumb::api::{serve, upgrade};
 use starttls_thumb::{opaque, receive};
 
@@ -31,10 +31,12 @@ extern "C" fn reset() -> ! {
     let policy = if opaque(true) { Policy::Required } else { Policy::Opportunistic };
     black_box(parameters());
     upgrade(postgres::Client::new(policy));
+    upgrade(ldap::Client::new(policy));
     let config = opaque(Config { policy, ..Config::default() });
     let server = postgres::Server::new(config);
     black_box(server.is_direct());
     serve(server);
+    serve(ldap::Server::new(config));
     loop {
         core::hint::spin_loop();
     }

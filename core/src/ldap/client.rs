@@ -1,0 +1,62 @@
+use core::time::Duration;
+
+use super::message::{
+    EXTENDED_REQUEST, EXTENDED_RESPONSE, Envelope, Message, NOTICE_OF_DISCONNECTION, REQUEST_NAME,
+    Response, START_TLS,
+};
+use crate::client::{Grammar, Phase, Reply};
+use crate::wire::{Packets, Writer};
+use crate::{Error, Policy, Protocol};
+
+/// The LDAP client's grammar up to the upgrade.
+#[derive(Debug, Default)]
+pub struct ClientGrammar(());
+
+impl crate::Client<ClientGrammar> {
+    /// A client at the start of a fresh connection. It takes the messageID 1; yours goes on with any
+    /// other.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self::with_grammar(ClientGrammar::default(), policy)
+    }
+}
+
+/// Up to the OID: an extended request with the messageID 1 and no requestValue.
+const REQUEST: [u8; 9] = [0x30, 29, 0x02, 1, 1, EXTENDED_REQUEST, 24, REQUEST_NAME, 22];
+
+impl Grammar for ClientGrammar {
+    type Framing = Packets<Envelope>;
+
+    const PROTOCOL: Protocol = Protocol::LDAP;
+    const MAX_OUTPUT: usize = REQUEST.len() + START_TLS.len();
+    const FIRST: Phase = Phase::Upgrade;
+
+    fn reply(&mut self, _: Phase, frame: &[u8]) -> Result<Reply, Error> {
+        let message = Message::parse(frame).ok_or(Error::Syntax)?;
+        if message.op != EXTENDED_RESPONSE {
+            return Err(Error::UnexpectedReply);
+        }
+        let response = Response::parse(message.body).ok_or(Error::Syntax)?;
+        match (message.id, response.name, response.value) {
+            (0, Some(NOTICE_OF_DISCONNECTION), _) => Ok(Reply::Closing),
+            // ApacheDS sends a responseValue without octets in it.
+            (1, None | Some(START_TLS), None | Some([])) => {
+                Ok(if response.code == 0 { Reply::Yes } else { Reply::No })
+            }
+            _ => Err(Error::UnexpectedReply),
+        }
+    }
+
+    fn offers_upgrade(&self) -> bool {
+        true
+    }
+
+    fn request(&self, _: Phase, out: &mut Writer<'_>) {
+        out.put(&REQUEST);
+        out.put(START_TLS);
+    }
+
+    fn wait(&self, _: Phase) -> Duration {
+        Duration::from_secs(60)
+    }
+}
