@@ -93,8 +93,9 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
     let name = text("id").ok_or_else(|| io::Error::other("a row without an id"))?;
     let unknown = || io::Error::other(format!("{name}: protocol or role are not known here"));
     let (protocol, role) = text("protocol").zip(text("role")).ok_or_else(unknown)?;
-    let own = format!("{protocol}_{role}");
-    let own = [&own[..]];
+    let own = [format!("{protocol}_{role}"), format!("{protocol}_grammar")];
+    let [own, grammar] = own.each_ref().map(|name| &name[..]);
+    let (own, with_grammar) = ([own], [own, grammar]);
     let (before, behind): (&[&str], &[&str]) = match (protocol, role) {
         ("smtp" | "lmtp", "server") => (&SERVER, &RECEIVER),
         ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
@@ -102,6 +103,7 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
             "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres",
             "client" | "server",
         ) => (&own, &[]),
+        ("ldap", "client" | "server") => (&with_grammar, &[]),
         _ => return Err(unknown()),
     };
     let lmtp = if protocol == "lmtp" { LMTP } else { 0 };

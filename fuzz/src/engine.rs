@@ -1,9 +1,11 @@
 //! What holds for both engines, whatever the grammar: the bodies of the targets.
 
 mod client;
+mod ldap;
 mod protocols;
 mod server;
 
 pub use client::{ClientSide, client};
+pub use ldap::Ldap;
 pub use protocols::{Ftp, Imap, Irc, Lmtp, Nntp, Nut, Pop3, Sieve, Smtp};
 pub use server::{ServerSide, server};

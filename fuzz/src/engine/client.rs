@@ -18,6 +18,15 @@ pub trait ClientSide {
 
     /// Whether a frame is the one that TLS follows.
     fn is_go_ahead(frame: &[u8]) -> bool;
+
+    /// Checks that what was written is one request and nothing else.
+    ///
+    /// # Panics
+    /// If not.
+    fn assert_request(written: &[u8]) {
+        assert_lines(written);
+        assert_eq!(written.iter().filter(|octet| **octet == b'\n').count(), 1);
+    }
 }
 
 /// Plays a case.
@@ -127,8 +136,7 @@ where
                     consumed = available - input.len();
                     match result {
                         Ok(Step::Write(_)) => {
-                            assert_lines(&written);
-                            assert_eq!(written.iter().filter(|octet| **octet == b'\n').count(), 1);
+                            P::assert_request(&written);
                             assert!(input.is_empty(), "asks what may be answered already");
                             request = written;
                         }
