@@ -37,6 +37,10 @@ where
     run(Driver::new(&mut server, buffers, budget, *most), &mut timed)
         .map_err(|stop| stop.sort(in_plaintext))?;
     let upgrade = server.into_upgrade(buffers.received.filled())?;
+    // What TLS agreed on is not known here.
+    if upgrade.alpn().is_some() {
+        return Err(Error::Protocol(starttls::Error::Foreign));
+    }
     start_handshake(budget, *most);
     let stream = tls.accept(timed, upgrade.early()).map_err(|error| shaking(budget, error))?;
     budget.start(None);

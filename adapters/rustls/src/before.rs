@@ -96,7 +96,7 @@ impl<E: Engine> Connection<E> {
         let Stage::Shaking(pledge, setup, mut records) = stage else {
             return Err(starttls::Error::OutOfOrder.into());
         };
-        match E::established(pledge, &setup) {
+        match E::established(pledge, &setup, records.common()) {
             Ok(tls) => {
                 self.stage = Stage::Tunnel(records);
                 self.progress += 1;

@@ -1,10 +1,10 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, CommonState};
 use starttls::client::{Event, Grammar, Upgrade};
 use starttls::{Plaintext, Policy, Tls, Verification};
 
@@ -131,7 +131,11 @@ impl<G: Grammar> sealed::Engine for starttls::Client<G> {
         Ok((connection, fragment))
     }
 
-    fn established(pledge: Pledge, setup: &ClientSetup) -> Result<Tls, starttls::Error> {
+    fn established(
+        pledge: Pledge,
+        setup: &ClientSetup,
+        _: &CommonState,
+    ) -> Result<Tls, starttls::Error> {
         let verification =
             setup.judging.as_deref().map_or(Verification::Verified, Judging::verdict);
         match pledge {

@@ -1,3 +1,4 @@
+use rustls::CommonState;
 use starttls::{Machine, Plaintext, Tls};
 
 use crate::records::Side;
@@ -16,7 +17,7 @@ pub enum Meaning {
 }
 
 pub(crate) mod sealed {
-    use super::{Machine, Meaning, Plaintext, Side, Tls};
+    use super::{CommonState, Machine, Meaning, Plaintext, Side, Tls};
 
     pub(crate) type Begun<S> = (<S as Side>::Connection, Option<usize>);
 
@@ -40,6 +41,10 @@ pub(crate) mod sealed {
         /// The connection, and the size of its fragments where it is configured.
         fn begin(setup: &Self::Setup) -> Result<Begun<Self::Side>, rustls::Error>;
 
-        fn established(pledge: Self::Pledge, setup: &Self::Setup) -> Result<Tls, starttls::Error>;
+        fn established(
+            pledge: Self::Pledge,
+            setup: &Self::Setup,
+            tls: &CommonState,
+        ) -> Result<Tls, starttls::Error>;
     }
 }

@@ -1,7 +1,7 @@
 use alloc::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
+use rustls::{CommonState, ServerConfig};
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
 use starttls::{Plaintext, Tls};
@@ -24,7 +24,7 @@ impl<G: Grammar> Server<G> {
     /// A connection that begins with TLS, on a port of its own (RFC 8314 §3).
     #[must_use]
     pub fn implicit(tls: Arc<ServerConfig>) -> Self {
-        Self::shaking(Tls::implicit_server(), tls)
+        Self::shaking(Pledge { alpn: None, tls: Tls::implicit_server() }, tls)
     }
 
     /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
@@ -61,10 +61,17 @@ impl<G: Grammar> Server<G> {
     }
 }
 
+/// What becomes [`Tls`], and the ALPN id that it takes.
+#[derive(Debug)]
+pub struct Pledge {
+    alpn: Option<&'static [u8]>,
+    tls: Tls,
+}
+
 impl<G: Grammar> sealed::Engine for starttls::Server<G> {
     type Side = ServerSide;
     type Setup = Arc<ServerConfig>;
-    type Pledge = Tls;
+    type Pledge = Pledge;
 
     fn meaning(event: &Event<'_>) -> Meaning {
         match event {
@@ -75,8 +82,9 @@ impl<G: Grammar> sealed::Engine for starttls::Server<G> {
     }
 
     /// The early octets stay where they are: the connection opens them next.
-    fn into_upgrade(self, unread: &[u8]) -> Result<Tls, starttls::Error> {
-        self.into_upgrade(unread).map(|upgrade| upgrade.established())
+    fn into_upgrade(self, unread: &[u8]) -> Result<Pledge, starttls::Error> {
+        let upgrade = self.into_upgrade(unread)?;
+        Ok(Pledge { alpn: upgrade.alpn(), tls: upgrade.established() })
     }
 
     fn into_plaintext(self, _: &[u8]) -> Result<Plaintext, starttls::Error> {
@@ -92,7 +100,14 @@ impl<G: Grammar> sealed::Engine for starttls::Server<G> {
         Ok((connection, setup.max_fragment_size))
     }
 
-    fn established(pledge: Tls, _: &Arc<ServerConfig>) -> Result<Tls, starttls::Error> {
-        Ok(pledge)
+    fn established(
+        pledge: Pledge,
+        _: &Arc<ServerConfig>,
+        tls: &CommonState,
+    ) -> Result<Tls, starttls::Error> {
+        match pledge.alpn {
+            Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign),
+            _ => Ok(pledge.tls),
+        }
     }
 }

@@ -40,6 +40,7 @@ pub mod shared {
     pub use crate::mail::letter::{Letter, may_quit, settle};
     pub use crate::pump::{FULL, Pump, Turn};
     pub use crate::receive::{Asked, Taking, bad_credentials};
+    pub use crate::server::check;
     pub use crate::socket::{is_end, is_gone};
     pub use crate::timeouts::Deadlines;
     pub use crate::tls::Opening;

@@ -2,7 +2,7 @@ use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{CommonState, ServerConfig, ServerConnection, StreamOwned};
 use starttls::server::{Event, Grammar};
 use starttls::{Machine, Plaintext, Server, Tls};
 
@@ -83,6 +83,7 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
             let early = driver.unread().to_vec();
             let upgrade = server.into_upgrade(&early)?;
             let driver = handshake(driver, tls, upgrade.early())?;
+            check(upgrade.alpn(), &driver.stream().conn)?;
             Ok(Accepted::Tls(driver, upgrade.established()))
         }
         Ok(Some(End::Plaintext)) => Ok(Accepted::Plaintext(driver, server.into_plaintext()?)),
@@ -105,6 +106,17 @@ pub fn accept_implicit<'o>(
     tls: &Arc<ServerConfig>,
 ) -> Result<(Driver<'o, ServerStream>, Tls), Error> {
     Ok((handshake(driver, tls, &[])?, Tls::implicit_server()))
+}
+
+/// Whether TLS ended with the protocol that it takes, where it takes one.
+///
+/// # Errors
+/// [`Foreign`](starttls::Error::Foreign).
+pub fn check(alpn: Option<&[u8]>, tls: &CommonState) -> Result<(), Error> {
+    match alpn {
+        Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Starts TLS as a server, `early` octets first.

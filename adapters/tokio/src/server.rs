@@ -6,6 +6,7 @@ use std::task::Poll;
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
 use starttls::{Error as Rule, Machine, Plaintext, Server, Tls, Untrusted};
+use starttls_std::shared::check;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server};
 
@@ -116,6 +117,7 @@ where
             let upgrade = server.into_upgrade(&early)?;
             // On the heap, for those who never come here.
             let driver = Box::pin(handshake(driver, &acceptor, upgrade.early())).await?;
+            check(upgrade.alpn(), driver.stream().get_ref().1)?;
             Ok(Accepted::Tls(driver, upgrade.established()))
         }
         Ok(Some(End::Plaintext)) => Ok(Accepted::Plaintext(driver, server.into_plaintext()?)),

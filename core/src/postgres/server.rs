@@ -24,10 +24,8 @@ impl crate::Server<ServerGrammar> {
     /// Whether the client began with TLS, without an SSLRequest; known from
     /// [`Event::UpgradeRequested`](crate::server::Event::UpgradeRequested) on.
     ///
-    /// Then its ClientHello has to name the ALPN protocol id of
-    /// [`Protocol::POSTGRES`], and **the caller has to fail the handshake
-    /// if it does not**: where nothing in plaintext said which protocol is meant, nothing else keeps a client
-    /// of another protocol from being led here.
+    /// Then its ClientHello has to name the ALPN protocol id of [`Protocol::POSTGRES`], and **the caller
+    /// has to fail the handshake if it does not**: see [`Upgrade::alpn`](crate::server::Upgrade::alpn).
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         matches!(self.grammar().last, Packet::Tls)
@@ -125,6 +123,10 @@ impl Grammar for ServerGrammar {
     const MAX_OUTPUT: usize = REQUIRED.len();
     const GREETS: bool = false;
     const WAIT: Duration = Duration::from_secs(60);
+
+    fn is_direct(&self) -> bool {
+        matches!(self.last, Packet::Tls)
+    }
 
     fn command(&mut self, header: &[u8]) -> Command<Reply> {
         let packet = header.last_chunk().map_or(Packet::Tls, |code| Packet::of(*code));

@@ -54,6 +54,11 @@ pub trait Grammar {
         out.put(b"\r\n");
     }
 
+    /// Whether the client began with TLS, so that nothing in plaintext said which protocol is meant.
+    fn is_direct(&self) -> bool {
+        false
+    }
+
     /// How long waiting for a command is reasonable.
     const WAIT: Duration;
 }
@@ -223,7 +228,8 @@ impl<G: Grammar> Server<G> {
     /// (CVE-2011-0411 and its like). [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The
     /// connection must be closed.
     pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade<'_>, Error> {
-        self.state.upgrade(unread).map(|()| Upgrade { early: unread })
+        let alpn = if self.grammar.is_direct() { G::PROTOCOL.alpn } else { None };
+        self.state.upgrade(unread).map(|()| Upgrade { early: unread, alpn })
     }
 
     /// Goes on without TLS, after [`Event::Plaintext`]. The command that led here is still unread:
@@ -380,6 +386,7 @@ impl<G: Grammar> Machine for Server<G> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Upgrade<'i> {
     early: &'i [u8],
+    alpn: Option<&'static [u8]>,
 }
 
 impl<'i> Upgrade<'i> {
@@ -387,6 +394,14 @@ impl<'i> Upgrade<'i> {
     #[must_use]
     pub const fn early(&self) -> &'i [u8] {
         self.early
+    }
+
+    /// The ALPN id that the handshake has to end with: where nothing in plaintext said which protocol is
+    /// meant, nothing else keeps a client of another protocol from being led here. [`Error::Foreign`] is
+    /// what a handshake without it fails by.
+    #[must_use]
+    pub const fn alpn(&self) -> Option<&'static [u8]> {
+        self.alpn
     }
 
     /// The handshake succeeded. If it fails, drop this and close the connection: there is no way

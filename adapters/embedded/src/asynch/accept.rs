@@ -39,6 +39,10 @@ where
         .await
         .map_err(|stop| stop.sort(in_plaintext))?;
     let upgrade = server.into_upgrade(buffers.received.filled())?;
+    // What TLS agreed on is not known here.
+    if upgrade.alpn().is_some() {
+        return Err(Error::Protocol(starttls::Error::Foreign));
+    }
     start_handshake(budget, *most);
     let stream =
         tls.accept(timed, upgrade.early()).await.map_err(|error| shaking(budget, error))?;

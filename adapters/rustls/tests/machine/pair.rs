@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rustls::{HandshakeKind, SupportedProtocolVersion};
-use starttls::{Policy, server};
-use starttls_rustls::{Client, ClientTls, Server};
+use starttls::client::Grammar;
+use starttls::{Error as Rule, Policy, nut, postgres, server};
+use starttls_rustls::{Client, ClientTls, Error, Event, Server, Step};
 
 use crate::common::{
     IDENTITY, Sender, SmtpClient, SmtpServer, Taker, VERSIONS, Want, client, localhost, receive,
@@ -108,5 +109,41 @@ fn a_session_is_resumed() {
                 assert_eq!(agreed.protocol_version(), Some(version.version));
             }
         }
+    }
+}
+
+/// How a PostgreSQL server and a client that begins with TLS get on.
+fn direct<G: Grammar>(
+    offered: Option<&[u8]>,
+    version: &'static SupportedProtocolVersion,
+) -> Result<bool, Error> {
+    let mut config = IDENTITY.server(version);
+    config.alpn_protocols.extend(offered.map(<[u8]>::to_vec));
+    let mut server =
+        Server::new(postgres::Server::new(server::Config::default()), Arc::new(config));
+    let mut client = Client::<G>::implicit(Policy::Required, &strict(version), localhost());
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    loop {
+        let _ = client.step();
+        match server.step()? {
+            Step::Event(Event::Before(server::Event::UpgradeRequested)) => server.accept()?,
+            Step::Event(Event::Established(_)) => return Ok(true),
+            _ => {}
+        }
+        send(&mut client, &mut to_server, 100);
+        send(&mut server, &mut to_client, 100);
+        receive(&mut client, &mut to_client, 100);
+        receive(&mut server, &mut to_server, 100);
+    }
+}
+
+#[test]
+fn who_begins_with_tls_names_the_protocol() {
+    let id = postgres::ClientGrammar::PROTOCOL.alpn;
+    for version in VERSIONS {
+        assert_eq!(direct::<postgres::ClientGrammar>(id, version), Ok(true));
+        let foreign = Err(Error::Protocol(Rule::Foreign));
+        assert_eq!(direct::<postgres::ClientGrammar>(None, version), foreign);
+        assert_eq!(direct::<nut::ClientGrammar>(id, version), foreign);
     }
 }

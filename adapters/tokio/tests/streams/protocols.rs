@@ -1,9 +1,11 @@
 //! Every protocol to TLS, in both roles, by the same two calls, in every cut.
 
 use starttls::server::{Config, Grammar};
-use starttls::{Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, sieve};
-use starttls_tokio::{accept, upgrade};
-use tokio::try_join;
+use starttls::{
+    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, postgres, sieve,
+};
+use starttls_tokio::{Error, accept, upgrade};
+use tokio::{join, try_join};
 
 use crate::common::{self, Cut, Identity, ping, pipe};
 
@@ -47,9 +49,42 @@ async fn all_of_them_meet() {
     .await;
     meet(|| irc::Client::new(required), || irc::Server::new(IRC_NAME, config), cuts()).await;
     meet(|| nut::Client::new(required), || nut::Server::new(config), cuts()).await;
+    meet(|| postgres::Client::new(required), || postgres::Server::new(config), cuts()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn mail_in_every_cut() {
     meet(common::client, common::server, 1..=100).await;
+}
+
+/// A client that begins with TLS, where a server sees that, has to name the protocol.
+#[tokio::test(start_paused = true)]
+async fn who_begins_with_tls_names_the_protocol() {
+    let offers: [&[&[u8]]; 4] = [&[b"postgresql"], &[b"http/1.1", b"postgresql"], &[], &[b"pop3"]];
+    for (server_alpn, welcome) in [(Some(&b"postgresql"[..]), true), (None, false)] {
+        let identity = Identity::offering(server_alpn);
+        for (offer, named) in offers.into_iter().zip([true, true, false, false]) {
+            let (here, there) = pipe();
+            let offer = offer.iter().map(|id| id.to_vec()).collect();
+            let name = "localhost".try_into().expect("a name");
+            let server = postgres::Server::new(Config::default());
+            let (client, server) = join!(
+                identity.connector.with_alpn(offer).connect(name, here),
+                accept(there, server, &identity.acceptor),
+            );
+            match server {
+                Ok(server) => {
+                    assert!(named && welcome);
+                    ping(client.expect("connected"), server).await;
+                }
+                Err(Error::Tls(error)) => {
+                    assert_eq!(error, rustls::Error::NoApplicationProtocol);
+                }
+                Err(error) => {
+                    assert!(!(named && welcome));
+                    assert_eq!(error.protocol(), Some(Rule::Foreign), "{error}");
+                }
+            }
+        }
+    }
 }

@@ -121,6 +121,7 @@ fn server<G: server::Grammar>(mut server: Server<G>) -> Result<Tls, Error> {
     let received = receive(&mut early);
     let upgrade = server.into_upgrade(early.get(..received).unwrap_or_default())?;
     send(upgrade.early());
+    send(upgrade.alpn().unwrap_or_default());
     Ok(upgrade.established())
 }
 
