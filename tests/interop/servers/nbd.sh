@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# NBD with NBD_OPT_STARTTLS: nbdkit and qemu-nbd, which demand it, and an nbdkit without TLS.
+. "$(dirname "$0")/lib.sh"
+
+svc_install() { apt_install nbdkit qemu-utils libnbd-bin openssl; }
+
+svc_start() {
+    local kit qemu plain p
+    for p in kit qemu plain; do pick_port "$p"; done
+    # GnuTLS-based tools expect these file names in one directory.
+    mkdir -p "$DIR/pki"
+    cp "$CADIR/ca.pem" "$DIR/pki/ca-cert.pem"
+    cp "$CADIR/server.pem" "$DIR/pki/server-cert.pem"
+    cp "$CADIR/server.key" "$DIR/pki/server-key.pem"
+    truncate -s 4M "$DIR/disk.img"; chmod 0666 "$DIR/disk.img"
+
+    spawn nbdkit nbdkit -f -i "$HOST" -p "$kit" --tls=require \
+        --tls-certificates="$DIR/pki" memory 4M
+    spawn plain-nbdkit nbdkit -f -i "$HOST" -p "$plain" --tls=off memory 4M
+    spawn qemu-nbd qemu-nbd --persistent --shared=8 -b "$HOST" -p "$qemu" -f raw -x "" \
+        --object "tls-creds-x509,id=tls0,endpoint=server,dir=$DIR/pki,verify-peer=no" \
+        --tls-creds tls0 "$DIR/disk.img"
+    for p in $kit $qemu $plain; do wait_port "$p"; done
+    announce nbd "$kit"; announce qemu-nbd "$qemu"; announce plain-nbd "$plain"
+}
+
+main "$@"
