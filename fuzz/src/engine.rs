@@ -2,10 +2,12 @@
 
 mod client;
 mod ldap;
+mod packets;
 mod protocols;
 mod server;
 
 pub use client::{ClientSide, client};
 pub use ldap::Ldap;
+pub use packets::Postgres;
 pub use protocols::{Ftp, Imap, Irc, Lmtp, Nntp, Nut, Pop3, Sieve, Smtp};
 pub use server::{ServerSide, server};
