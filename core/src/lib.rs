@@ -51,10 +51,14 @@ pub mod nut;
 pub mod pop3;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "rdp")]
+pub mod rdp;
 #[cfg(feature = "sieve")]
 pub mod sieve;
 #[cfg(feature = "smtp")]
 pub mod smtp;
+#[cfg(feature = "vnc")]
+pub mod vnc;
 
 pub use boundary::{Channel, Plaintext, Tls};
 pub use buffer::Buffer;

@@ -48,6 +48,11 @@ impl Protocol {
 
     /// PostgreSQL, protocol 3; since version 17 TLS may come first on the same port, with ALPN.
     pub const POSTGRES: Self = Self::new("postgres", 5432, Some(5432), Some(b"postgresql"));
+    /// VNC with VeNCrypt. Inside TLS the subtype says who speaks first.
+    pub const VNC: Self = Self::new("vnc", 5900, None, None);
+
+    /// RDP, MS-RDPBCGR.
+    pub const RDP: Self = Self::new("rdp", 3389, None, None);
 
     /// LDAP, RFC 4511. No ALPN id is registered.
     pub const LDAP: Self = Self::new("ldap", 389, Some(636), None);

@@ -13,7 +13,7 @@ pub mod subject;
 pub mod table;
 
 use starttls::smtp::Domain;
-use starttls::{imap, irc, sieve};
+use starttls::{imap, irc, rdp, sieve, vnc};
 
 /// The name of every client in the tables.
 pub const CLIENT: Domain<'static> = name("client.example.org");
@@ -47,6 +47,27 @@ pub fn capabilities() -> sieve::Capabilities<'static> {
 pub fn irc_name() -> irc::Name<'static> {
     irc::Name::new("irc.example.org").expect("a name")
 }
+
+/// What every VNC client in the tables can do, and every server has, in this order.
+pub const VNC: &[vnc::Subtype] =
+    &[vnc::Subtype::X509Plain, vnc::Subtype::X509Vnc, vnc::Subtype::X509None];
+
+/// What every VNC server in the tables lets clients choose from.
+///
+/// # Panics
+/// Never: its types are some.
+#[must_use]
+pub fn vnc_offer() -> vnc::Offer<'static> {
+    let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
+    vnc::Offer { subtypes: VNC, plaintext }
+}
+
+/// What every RDP client in the tables can do.
+pub const RDP: rdp::Protocols = rdp::Protocols::SSL.with(rdp::Protocols::HYBRID);
+
+/// What every RDP server in the tables has, in this order, and its flags.
+pub const RDP_OFFER: rdp::Offer<'static> =
+    rdp::Offer { security: &[rdp::Security::Hybrid, rdp::Security::Ssl], flags: 1 };
 
 /// Octets for people.
 #[must_use]

@@ -281,6 +281,10 @@ pub enum Protocol {
     Postgres,
     /// RFC 4511.
     Ldap,
+    /// RFC 6143, with VeNCrypt.
+    Vnc,
+    /// MS-RDPBCGR.
+    Rdp,
 }
 
 /// Who is tested.

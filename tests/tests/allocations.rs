@@ -9,7 +9,7 @@ use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{
     Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
-    lmtp, nntp, nut, pop3, postgres, sieve,
+    lmtp, nntp, nut, pop3, postgres, rdp, sieve, vnc,
 };
 
 thread_local! {
@@ -123,6 +123,10 @@ fn every_protocol_reaches_tls_without_the_heap() {
     upgraded(nut::Client::new(policy), nut::Server::new(config));
     upgraded(postgres::Client::new(policy), postgres::Server::new(config));
     upgraded(ldap::Client::new(policy), ldap::Server::new(config));
+    let offer = starttls_tests::vnc_offer();
+    upgraded(vnc::Client::new(offer.subtypes, policy), vnc::Server::new(offer, config));
+    let offer = starttls_tests::RDP_OFFER;
+    upgraded(rdp::Client::new(starttls_tests::RDP, policy), rdp::Server::new(offer, config));
     assert_eq!(COUNT.with(Cell::get) - before, 0);
 }
 

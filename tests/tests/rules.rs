@@ -54,6 +54,8 @@ fn every_rule_has_a_row() {
         ("NU", 3),
         ("PG", 10),
         ("LD", 12),
+        ("VN", 6),
+        ("RD", 6),
         ("N", 25),
     ];
     let expected: BTreeSet<String> = groups

@@ -48,6 +48,9 @@ tables! {
     postgres_client: "postgres-client.toml",
     postgres_server: "postgres-server.toml",
     postgres_state: "postgres-state.toml",
+    rdp_client: "rdp-client.toml",
+    rdp_server: "rdp-server.toml",
+    rdp_state: "rdp-state.toml",
     sieve_client: "sieve-client.toml",
     sieve_server: "sieve-server.toml",
     sieve_state: "sieve-state.toml",
@@ -56,4 +59,7 @@ tables! {
     smtp_server: "smtp-server.toml",
     smtp_session: "smtp-session.toml",
     smtp_state: "smtp-state.toml",
+    vnc_client: "vnc-client.toml",
+    vnc_server: "vnc-server.toml",
+    vnc_state: "vnc-state.toml",
 }

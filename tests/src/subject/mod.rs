@@ -9,11 +9,11 @@ use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
     Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, nntp, nut, pop3, postgres,
-    sieve,
+    rdp, sieve, vnc,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
-use crate::{CLIENT, SERVER, TAG};
+use crate::{CLIENT, RDP, RDP_OFFER, SERVER, TAG, VNC, vnc_offer};
 
 pub use client::Upgrading;
 pub use receiver::Receiving;
@@ -146,6 +146,8 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
         Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
         Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
+        Protocol::Vnc => Box::new(Upgrading(vnc::Client::new(VNC, policy))),
+        Protocol::Rdp => Box::new(Upgrading(rdp::Client::new(RDP, policy))),
     }
 }
 
@@ -165,6 +167,8 @@ fn server(row: &Row) -> Box<dyn Subject> {
         Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
         Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
         Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
+        Protocol::Vnc => Box::new(Serving::new(vnc::Server::new(vnc_offer(), config), row)),
+        Protocol::Rdp => Box::new(Serving::new(rdp::Server::new(RDP_OFFER, config), row)),
     }
 }
 

@@ -1,0 +1,124 @@
+//! RDP (MS-RDPBCGR §2.2.1.1 and §2.2.1.2), up to TLS.
+//!
+//! ```text
+//! C: X.224 connection request, with the security protocols it can do     the client speaks first
+//! S: X.224 connection confirm, with the one chosen
+//!    ═══════════════ TLS ═══════════════
+//!                                                        your own client, as the protocol says
+//! ```
+//!
+//! **Client.** A confirm that chooses one of the [`Protocols`] asked for starts TLS and nothing else does. A
+//! confirm that chooses none, or of a server that knows no negotiation, is followed by RDP's own
+//! security, which is no TLS: only a caller that does not require TLS goes on with it. The failures 2 and
+//! 3 (TLS is not allowed, there is no certificate) tell that there is none to be had, the others are refusals; both end the
+//! connection, whatever the policy.
+//!
+//! **Server.** It chooses the first of its own list that the client can do. Who can do none is told which
+//! is required (failure 1 or 5), or, where the policy allows it, goes on without TLS, with its request still unread.
+//! A cookie or a routing token is only reported.
+//!
+//! Behind the boundary both sides have to repeat what was negotiated (the protocol chosen, those asked
+//! for, the flags): ask [`ClientGrammar::chosen`] or [`ServerGrammar::negotiated`] before the machine is given up.
+//!
+//! **Limits.** A request has at most [`MAX_REQUEST`] octets, a confirm [`MAX_CONFIRM`].
+//!
+//! ```
+//! use starttls::rdp::{self, Protocols};
+//! use starttls::{Machine, Policy, Step};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = rdp::Client::new(Protocols::SSL.with(Protocols::HYBRID), Policy::Required);
+//! let mut output = [0; 19];
+//! assert_eq!(client.step(&mut &b""[..], &mut output)?, Step::Write(19));
+//! assert_eq!(&output, b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod server;
+mod tpkt;
+
+use core::time::Duration;
+
+pub use client::{Chosen, ClientGrammar, Cookie};
+pub use server::{Negotiated, Offer, Reply, ServerGrammar};
+pub use tpkt::{MAX_CONFIRM, MAX_REQUEST, Tpkt};
+
+/// An RDP client on its way to TLS.
+pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
+
+/// An RDP server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// A security protocol that runs over TLS. Its value is its bit in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Security {
+    /// TLS and nothing else.
+    Ssl = 1,
+    /// CredSSP inside TLS.
+    Hybrid = 2,
+    /// RDSTLS inside TLS.
+    RdsTls = 4,
+    /// CredSSP inside TLS, then the result of the early authorization.
+    HybridEx = 8,
+}
+
+impl Security {
+    const ALL: [Self; 4] = [Self::Ssl, Self::Hybrid, Self::RdsTls, Self::HybridEx];
+
+    const fn bit(self) -> u8 {
+        self as u8
+    }
+}
+
+/// One security protocol or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Protocols(u8);
+
+impl Protocols {
+    /// TLS and nothing else.
+    pub const SSL: Self = Self::only(Security::Ssl);
+    /// CredSSP; who can do it has to be able to do plain TLS, too.
+    pub const HYBRID: Self = Self::only(Security::Hybrid);
+    /// RDSTLS.
+    pub const RDSTLS: Self = Self::only(Security::RdsTls);
+    /// CredSSP with the result of the early authorization; it asks for CredSSP, too.
+    pub const HYBRID_EX: Self = Self::only(Security::HybridEx);
+
+    /// One of them.
+    #[must_use]
+    pub const fn only(one: Security) -> Self {
+        Self(one.bit())
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether `one` is among them.
+    #[must_use]
+    pub const fn contains(self, one: Security) -> bool {
+        self.0 & one.bit() != 0
+    }
+}
+
+/// `TYPE_RDP_NEG_REQ`, `TYPE_RDP_NEG_RSP`, `TYPE_RDP_NEG_FAILURE`, `TYPE_RDP_CORRELATION_INFO`.
+const REQUEST: u8 = 1;
+const RESPONSE: u8 = 2;
+const FAILURE: u8 = 3;
+const CORRELATION: u8 = 6;
+
+/// X.224's codes of a connection request, a confirm and a disconnect request (§13.3 to 13.5).
+const CONNECTION_REQUEST: u8 = 0xe0;
+const CONNECTION_CONFIRM: u8 = 0xd0;
+const DISCONNECT_REQUEST: u8 = 0x80;
+
+/// No standard says it.
+const WAIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,99 @@
+//! VNC (RFB 3.8, RFC 6143) with VeNCrypt 0.2 (the community's *rfbproto*), up to TLS.
+//!
+//! ```text
+//! S: RFB 003.008\n               C: RFB 003.008\n
+//! S: n, n security types         C: 19                   VeNCrypt
+//! S: 0 2                         C: 0 2                  its version
+//! S: 0, n, n subtypes of u32     C: u32                  the chosen one
+//! S: 1
+//!    ═══════════════ TLS ═══════════════
+//!                                                        your own client, as the subtype says
+//! ```
+//!
+//! **Client.** It chooses the first [`Subtype`] of its own list that the server has, and an octet of value
+//! 1 starts TLS. Those whose TLS is anonymous (257 to 259, 263, and the security type 18) are never
+//! chosen: TLS with anybody is none. A server of another version than 3.8, without VeNCrypt or without
+//! such a subtype does not offer TLS. Without VeNCrypt, the caller's own client may go on in plaintext, if
+//! the policy allows it; it finds the list of security types in the last frame that was reported. A list of
+//! no types and its reason is a refusal.
+//!
+//! **Server.** It lists VeNCrypt and, where the policy lets clients go on in plaintext, what the caller
+//! has for them. Every refusal ends the connection, and says why where the protocol has words for it.
+//!
+//! Behind the boundary the [`Subtype`] says who proves what, and who speaks first; ask
+//! [`ClientGrammar::subtype`] or [`ServerGrammar::subtype`] before the machine is given up.
+//!
+//! **Limits.** A server's message has at most [`MAX_MESSAGE`] octets: lists of 255 types and 63 subtypes,
+//! reasons of 251 octets.
+//!
+//! ```
+//! use starttls::vnc::{self, Subtype};
+//! use starttls::{Machine, Policy, Step, client};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = vnc::Client::new(&[Subtype::X509Plain, Subtype::X509None], Policy::Required);
+//! let mut input = &b"RFB 003.008\n"[..];
+//! let mut output = [0; 16];
+//! assert!(matches!(client.step(&mut input, &mut output)?, Step::Event(client::Event::Received(_))));
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(12));
+//! assert_eq!(&output[..12], b"RFB 003.008\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod messages;
+mod server;
+
+use core::time::Duration;
+
+pub use client::ClientGrammar;
+pub use messages::{FromClient, FromServer, MAX_MESSAGE};
+pub use server::{Offer, Reply, SecurityTypes, ServerGrammar};
+
+/// A VNC client on its way to TLS.
+pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
+
+/// A VNC server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// What VeNCrypt does in TLS with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum Subtype {
+    /// Nobody logs in; the server speaks first, with the result.
+    X509None = 260,
+    /// A password by challenge and response; the server speaks first.
+    X509Vnc = 261,
+    /// A name and a password; the client speaks first.
+    X509Plain = 262,
+    /// SASL; the server speaks first, with its mechanisms.
+    X509Sasl = 264,
+}
+
+impl Subtype {
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+const VERSION: &[u8; 12] = b"RFB 003.008\n";
+
+/// The security type of VeNCrypt.
+const VENCRYPT: u8 = 19;
+
+/// Of VeNCrypt.
+const VENCRYPT_VERSION: [u8; 2] = [0, 2];
+
+/// No standard says it.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Not `contains`, which brings a panic into firmware.
+#[expect(clippy::manual_contains, reason = "see above")]
+fn lists(types: &[u8], one: u8) -> bool {
+    types.iter().any(|kind| *kind == one)
+}

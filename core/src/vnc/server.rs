@@ -1,0 +1,270 @@
+use core::time::Duration;
+
+use super::{FromClient, Subtype, VENCRYPT, VENCRYPT_VERSION, VERSION, WAIT, lists};
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::Writer;
+use crate::{ArgumentError, Policy, Protocol};
+
+/// How many subtypes are listed at most.
+const MAX_SUBTYPES: usize = 4;
+
+/// How many security types without TLS are listed at most.
+const MAX_TYPES: usize = 16;
+
+/// What a client is told that gets no further, with its length in front.
+const REASON: &[u8] = b"\0\0\0\x1ano security type in common";
+
+/// Security types without TLS: at most 16, without 0, 18 (anonymous TLS) and 19 (VeNCrypt itself).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SecurityTypes<'a>(&'a [u8]);
+
+impl<'a> SecurityTypes<'a> {
+    /// Checks a list; constants are checked at compile time.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TooLong`], [`ArgumentError::Forbidden`].
+    pub const fn new(types: &'a [u8]) -> Result<Self, ArgumentError> {
+        if types.len() > MAX_TYPES {
+            return Err(ArgumentError::TooLong);
+        }
+        let mut rest = types;
+        while let [kind, tail @ ..] = rest {
+            if matches!(*kind, 0 | 18 | VENCRYPT) {
+                return Err(ArgumentError::Forbidden);
+            }
+            rest = tail;
+        }
+        Ok(Self(types))
+    }
+}
+
+/// What a server lets clients choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Offer<'a> {
+    /// What comes with TLS, the best first; what is behind the fourth is not listed.
+    pub subtypes: &'a [Subtype],
+    /// What goes without, under [`Policy::Opportunistic`] alone.
+    pub plaintext: SecurityTypes<'a>,
+}
+
+/// The VNC server's grammar up to the upgrade.
+#[derive(Debug)]
+pub struct ServerGrammar<'a> {
+    /// None where TLS cannot be had.
+    subtypes: &'a [Subtype],
+    /// None where TLS is required.
+    plaintext: &'a [u8],
+    refusal: Refusal,
+    chosen: Option<Subtype>,
+}
+
+impl ServerGrammar<'_> {
+    /// What the client chose, as soon as it did: it says how your own server has to go on inside TLS.
+    #[must_use]
+    pub const fn subtype(&self) -> Option<Subtype> {
+        self.chosen
+    }
+
+    fn has_types(&self) -> bool {
+        !(self.subtypes.is_empty() && self.plaintext.is_empty())
+    }
+}
+
+impl<'a> crate::Server<ServerGrammar<'a>> {
+    /// A server at the start of a fresh connection.
+    #[must_use]
+    pub fn new(offer: Offer<'a>, config: Config) -> Self {
+        let subtypes = offer.subtypes.get(..MAX_SUBTYPES).unwrap_or(offer.subtypes);
+        let grammar = ServerGrammar {
+            subtypes: if config.available { subtypes } else { &[] },
+            plaintext: match config.policy {
+                Policy::Required => &[],
+                Policy::Opportunistic => offer.plaintext.0,
+            },
+            refusal: Refusal::Nothing,
+            chosen: None,
+        };
+        Self::with_grammar(grammar, config)
+    }
+}
+
+/// How a client is refused at this point.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    /// There is no way to say it.
+    Nothing,
+    /// For version 3.3 (RFC 6143 appendix A.1.1).
+    Word,
+    /// For version 3.7.
+    NoTypes,
+    Version,
+    Subtype,
+}
+
+/// The replies of a VNC server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// The security types, or why there are none.
+    SecurityTypes,
+    /// The version of VeNCrypt.
+    VeNCrypt,
+    /// Its subtypes.
+    Subtypes,
+    /// The end of the connection.
+    Refusal,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+/// A count and what is counted; there is never more than an octet can count.
+fn put_count(count: usize, out: &mut Writer<'_>) {
+    out.push(u8::try_from(count).unwrap_or_default());
+}
+
+impl Grammar for ServerGrammar<'_> {
+    type Framing = FromClient;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::VNC;
+    const MAX_OUTPUT: usize = 4 + REASON.len();
+    const WAIT: Duration = WAIT;
+
+    fn command(&mut self, message: &[u8]) -> Command<Reply> {
+        match message {
+            [VENCRYPT] if !self.subtypes.is_empty() => {
+                self.refusal = Refusal::Version;
+                Command::Harmless(Reply::VeNCrypt)
+            }
+            [kind] if lists(self.plaintext, *kind) => Command::Business,
+            [0, 2] => {
+                self.refusal = Refusal::Subtype;
+                Command::Harmless(Reply::Subtypes)
+            }
+            [a, b, c, d] => {
+                let number = u32::from_be_bytes([*a, *b, *c, *d]);
+                self.chosen = self.subtypes.iter().copied().find(|one| one.number() == number);
+                match self.chosen {
+                    Some(_) => Command::Upgrade,
+                    None => Command::Fault(Reply::Refusal),
+                }
+            }
+            _ if message == VERSION => Command::Harmless(Reply::SecurityTypes),
+            [] | [_] | [_, _] => Command::Fault(Reply::Refusal),
+            _ => {
+                let is_3_7 = message == b"RFB 003.007\n";
+                self.refusal = if is_3_7 { Refusal::NoTypes } else { Refusal::Word };
+                Command::Fault(Reply::Refusal)
+            }
+        }
+    }
+
+    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
+        match (reply, self.refusal) {
+            (Reply::Engine(Answer::Greeting), _) => out.put(VERSION),
+            (Reply::Engine(Answer::GoAhead), _) => out.push(1),
+            (Reply::SecurityTypes, _) if self.has_types() => {
+                let with_tls = !self.subtypes.is_empty();
+                put_count(self.plaintext.len().saturating_add(with_tls.into()), out);
+                if with_tls {
+                    out.push(VENCRYPT);
+                }
+                out.put(self.plaintext);
+            }
+            (Reply::VeNCrypt, _) => out.put(&VENCRYPT_VERSION),
+            (Reply::Subtypes, _) => {
+                out.push(0);
+                put_count(self.subtypes.len(), out);
+                for subtype in self.subtypes {
+                    out.put(&subtype.number().to_be_bytes());
+                }
+            }
+            (Reply::SecurityTypes, _) | (_, Refusal::NoTypes) => {
+                out.push(0);
+                out.put(REASON);
+            }
+            (_, Refusal::Word) => {
+                out.put(&[0; 4]);
+                out.put(REASON);
+            }
+            (_, Refusal::Version) => out.push(0xff),
+            (_, Refusal::Subtype) => out.push(0),
+            (_, Refusal::Nothing) => {}
+        }
+    }
+
+    fn ends(&self, reply: Reply) -> bool {
+        match reply {
+            Reply::SecurityTypes => !self.has_types(),
+            Reply::Engine(Answer::Greeting) | Reply::VeNCrypt | Reply::Subtypes => false,
+            Reply::Engine(_) | Reply::Refusal => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Machine;
+
+    #[test]
+    fn the_reason_is_as_long_as_it_says() {
+        assert_eq!(usize::from(REASON[3]), REASON.len() - 4);
+    }
+
+    #[test]
+    fn types_without_tls() {
+        assert!(SecurityTypes::new(&[1, 2, 5, 16]).is_ok());
+        assert!(SecurityTypes::new(&[1; 16]).is_ok());
+        assert_eq!(SecurityTypes::new(&[1; 17]), Err(ArgumentError::TooLong));
+        for bad in [0, 18, 19] {
+            assert_eq!(SecurityTypes::new(&[1, bad]), Err(ArgumentError::Forbidden));
+        }
+    }
+
+    #[test]
+    fn what_is_listed() {
+        const FOUR: [Subtype; 4] =
+            [Subtype::X509Sasl, Subtype::X509Plain, Subtype::X509Vnc, Subtype::X509None];
+        let all = [&FOUR[..], &FOUR].concat();
+        for (subtypes, types, expected) in [
+            (&all[..], &[2, 1][..], &[3, 19, 2, 1][..]),
+            (&FOUR[..1], &[], &[1, 19]),
+            (&[], &[2], &[1, 2]),
+            (&all, &[9; 16], &[17, 19, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]),
+        ] {
+            let plaintext = SecurityTypes::new(types).expect("types");
+            let config = Config { policy: Policy::Opportunistic, ..Config::default() };
+            let server = crate::vnc::Server::new(Offer { subtypes, plaintext }, config);
+            let mut output = [0; 64];
+            let mut out = Writer::new(&mut output);
+            server.grammar().print(Reply::SecurityTypes, true, &mut out);
+            let listed = out.finish().expect("room enough");
+            assert_eq!(&output[..listed], expected);
+            let mut out = Writer::new(&mut output);
+            server.grammar().print(Reply::Subtypes, true, &mut out);
+            assert_eq!(out.len(), 2 + 4 * subtypes.len().min(MAX_SUBTYPES));
+        }
+    }
+
+    #[test]
+    fn what_was_chosen() {
+        let offer = Offer { subtypes: &[Subtype::X509Plain], plaintext: SecurityTypes::default() };
+        let mut server = crate::vnc::Server::new(offer, Config::default());
+        let mut input = &b"RFB 003.008\n\x13\x00\x02\x00\x00\x01\x06"[..];
+        let mut output = [0; 64];
+        while !input.is_empty() {
+            assert_eq!(server.grammar().subtype(), None);
+            assert!(server.step(&mut input, &mut output).is_ok());
+        }
+        assert_eq!(server.grammar().subtype(), Some(Subtype::X509Plain));
+    }
+}
