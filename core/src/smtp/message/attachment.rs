@@ -66,6 +66,7 @@ impl<'a> Attachment<'a> {
     }
 
     /// The fields of the part.
+    #[inline(never)]
     pub(super) fn put(&self, out: &mut Sink<'_>) {
         out.put(b"Content-Type:");
         for word in self.content_type.as_bytes().split(|octet| *octet == b' ') {
@@ -79,28 +80,25 @@ impl<'a> Attachment<'a> {
         {
             out.put(b" filename=\"");
             out.put(self.name.as_bytes());
-            out.put(b"\"");
+            out.put(b"\"\r\n\r\n");
         } else {
             put_extended(self.name.as_bytes(), out);
         }
-        out.put(b"\r\n");
     }
 }
 
 /// `filename*=utf-8''…`, or `filename*0*=utf-8''…;` and so on (RFC 2231 §3 and §4).
+#[inline(never)]
 fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
-    let mut section = 0_u8;
+    let mut section = 0_u32;
     let (_, more) = words::fitting(rest, LINE.saturating_sub(EXTENDED.len()), width);
     let one = more.is_empty();
     while !rest.is_empty() {
-        out.put(b" filename*");
+        out.put(b" filename");
         if !one {
-            if section > 9 {
-                out.put(&[(section / 10) | b'0']);
-            }
-            out.put(&[(section % 10) | b'0', b'*']);
+            out.digits(b'*', if section > 9 { 2 } else { 1 }, section);
         }
-        out.put(if section == 0 { b"=utf-8''" } else { b"=" });
+        out.put(if section == 0 { b"*=utf-8''" } else { b"*=" });
         section = section.saturating_add(1);
         // A semicolon behind it.
         let room = LINE.saturating_sub(out.column()).saturating_sub(usize::from(!one));
@@ -108,7 +106,7 @@ fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
         for octet in fits {
             if is_literal(*octet) { out.put(&[*octet]) } else { out.hexadecimal(b'%', *octet) }
         }
-        out.put(if after.is_empty() { b"" } else { b";\r\n" });
+        out.put(if after.is_empty() { b"\r\n\r\n" } else { b";\r\n" });
         rest = after;
     }
 }
@@ -235,9 +233,9 @@ mod tests {
 
     #[test]
     fn plain_extended_and_continued() {
-        assert!(named("gate 7.jpg").ends_with("attachment;\r\n filename=\"gate 7.jpg\"\r\n"));
-        assert!(named("a\"b").ends_with(" filename*=utf-8''a%22b\r\n"));
-        assert!(named("Tür.jpg").ends_with(" filename*=utf-8''T%C3%BCr.jpg\r\n"));
+        assert!(named("gate 7.jpg").ends_with("attachment;\r\n filename=\"gate 7.jpg\"\r\n\r\n"));
+        assert!(named("a\"b").ends_with(" filename*=utf-8''a%22b\r\n\r\n"));
+        assert!(named("Tür.jpg").ends_with(" filename*=utf-8''T%C3%BCr.jpg\r\n\r\n"));
         let mut long = heapless::String::<255>::new();
         while long.push('😀').is_ok() {}
         let all = named(&long);

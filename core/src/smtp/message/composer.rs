@@ -1,6 +1,8 @@
+use core::slice;
+
 use super::sink::Sink;
-use super::text::{self, BOUNDARY, Encoding};
-use super::{Header, Mailbox, Message};
+use super::text::{self, Encoding};
+use super::{Mailbox, Message};
 use crate::Error;
 use crate::smtp::base64;
 
@@ -27,57 +29,47 @@ pub enum Progress {
 #[derive(Clone, Debug)]
 pub struct Composer<'a> {
     message: &'a Message<'a>,
-    place: Place<'a>,
+    place: Place,
     /// Octets of the item at `place` that were written before.
     taken: usize,
+    /// The octets of an attachment that are printed next, and how many they are.
+    group: [u8; 3],
+    filled: u8,
 }
 
-/// What is printed next. Each place is one item, of bounded length.
+/// What is printed next.
 #[derive(Clone, Copy, Debug)]
-enum Place<'a> {
-    Origin,
-    Mailboxes {
-        field: Field,
-        rest: &'a [Mailbox<'a>],
-        first: bool,
-    },
-    Subject,
-    Headers(&'a [Header<'a>]),
-    Mime,
-    Text {
-        rest: &'a [u8],
-        column: u8,
-        encoding: Encoding,
-    },
-    /// The header of an attachment, or the end behind the last one.
-    Part(usize),
-    Data(Data),
-    Done,
+struct Place {
+    item: Item,
+    /// Characters of this line of the text, or of an attachment.
+    column: u8,
+    /// Of the text.
+    encoding: Encoding,
+    /// Which mailbox, header or attachment; or how many octets of the text were printed.
+    index: usize,
 }
 
+/// One piece of a message, of bounded length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+enum Item {
+    Origin,
     From,
     ReplyTo,
     To,
     Cc,
-}
-
-/// The next group of an attachment's base64.
-#[derive(Clone, Copy, Debug)]
-struct Data {
-    index: usize,
-    column: u8,
-    group: [u8; 3],
-    filled: usize,
-    supply: Supply,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Supply {
-    Silent,
+    Subject,
+    Header,
+    Mime,
+    Text,
+    /// The header of an attachment, or the end behind the last one.
+    Part,
+    /// A group of an attachment.
+    Data,
+    /// The same, and the caller knows whose octets are wanted.
     Asked,
+    /// The same, and there are no more octets.
     Ended,
+    Done,
 }
 
 impl<'a> Composer<'a> {
@@ -85,7 +77,7 @@ impl<'a> Composer<'a> {
     pub const MIN_OUTPUT: usize = 1;
 
     pub(super) const fn new(message: &'a Message<'a>) -> Self {
-        Self { message, place: Place::Origin, taken: 0 }
+        Self { message, place: Place::START, taken: 0, group: [0; 3], filled: 0 }
     }
 
     /// Fills `output` with what comes next.
@@ -104,9 +96,9 @@ impl<'a> Composer<'a> {
     /// [`Error::OutOfOrder`] if no attachment was asked for, [`Error::OutputTooSmall`] for an empty
     /// output; nothing changed.
     pub fn attach(&mut self, piece: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        match self.place {
+        match self.place.item {
             _ if output.is_empty() => Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT }),
-            Place::Data(Data { supply: Supply::Asked, .. }) => match self.run(piece, output)? {
+            Item::Asked => match self.run(piece, output)? {
                 Progress::Write(n) => Ok(n),
                 _ => Ok(0),
             },
@@ -119,62 +111,76 @@ impl<'a> Composer<'a> {
     /// # Errors
     /// [`Error::OutOfOrder`] if no attachment was asked for; nothing changed.
     pub fn end_attachment(&mut self) -> Result<(), Error> {
-        match &mut self.place {
-            Place::Data(data) if data.supply == Supply::Asked => {
-                data.supply = Supply::Ended;
-                Ok(())
-            }
-            _ => Err(Error::OutOfOrder),
+        if self.place.item != Item::Asked {
+            return Err(Error::OutOfOrder);
         }
+        self.place.item = Item::Ended;
+        Ok(())
     }
 
     fn run(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Progress, Error> {
         let capacity = output.len();
         let mut out = Sink::new(output);
         loop {
-            let written = capacity.saturating_sub(out.room());
-            match &mut self.place {
-                Place::Done if written == 0 => return Ok(Progress::Done),
-                Place::Done => return Ok(Progress::Write(written)),
-                Place::Data(data) => match (data.fill(input), written) {
-                    (true, _) => {}
-                    (false, 0) => {
-                        data.supply = Supply::Asked;
-                        return Ok(Progress::Attachment(data.index));
-                    }
-                    (false, _) => return Ok(Progress::Write(written)),
-                },
-                _ => {}
+            let item = self.place.item;
+            let pause = match item {
+                Item::Done => Some(Progress::Done),
+                Item::Data | Item::Asked if !self.fill(input) => {
+                    Some(Progress::Attachment(self.place.index))
+                }
+                _ => None,
+            };
+            if let Some(progress) = pause {
+                let written = capacity.saturating_sub(out.room());
+                if written > 0 {
+                    return Ok(Progress::Write(written));
+                }
+                if progress != Progress::Done {
+                    self.place.item = Item::Asked;
+                }
+                return Ok(progress);
             }
             out.begin(self.taken);
-            let next = self.print(&mut out);
-            match out.taken() {
-                None => (self.place, self.taken) = (next, 0),
-                Some(_) if capacity == 0 => {
-                    return Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT });
-                }
-                Some(taken) => {
-                    self.taken = taken;
-                    return Ok(Progress::Write(capacity));
-                }
+            let before = self.place;
+            self.print(&mut out);
+            let Some(taken) = out.taken() else {
+                (self.taken, self.group, self.filled) = (0, [0; 3], 0);
+                continue;
+            };
+            self.place = before;
+            if capacity == 0 {
+                return Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT });
             }
+            self.taken = taken;
+            return Ok(Progress::Write(capacity));
         }
+    }
+
+    /// Takes octets of an attachment until a group is full, and says whether it is.
+    fn fill(&mut self, input: &mut &[u8]) -> bool {
+        while let Some(place) = self.group.get_mut(usize::from(self.filled)) {
+            let [octet, rest @ ..] = *input else { return false };
+            *place = *octet;
+            self.filled = self.filled.wrapping_add(1);
+            *input = rest;
+        }
+        true
     }
 
     /// How many octets the rest of the message has, with attachments of the sizes that they say.
     pub(super) fn measure(mut self) -> Option<usize> {
         let mut sum: usize = 0;
         loop {
-            let octets = match self.place {
-                Place::Done => return Some(sum),
-                Place::Data(data) => {
-                    self.place = Place::Part(data.index.saturating_add(1));
-                    let octets = self.message.attachments.get(data.index)?.size()?;
-                    encoded_size(octets)
+            let octets = match self.place.item {
+                Item::Done => return Some(sum),
+                Item::Data => {
+                    let attachment = self.message.attachments.get(self.place.index)?;
+                    self.next(Item::Part);
+                    encoded_size(attachment.size()?)
                 }
                 _ => {
                     let mut out = Sink::new(&mut []);
-                    self.place = self.print(&mut out);
+                    self.print(&mut out);
                     out.printed()
                 }
             };
@@ -182,11 +188,12 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Prints the item at this place and says what follows it.
-    fn print(&self, out: &mut Sink<'_>) -> Place<'a> {
+    /// Prints the item at this place and goes on to the next.
+    fn print(&mut self, out: &mut Sink<'_>) {
         let message = self.message;
-        match self.place {
-            Place::Origin => {
+        let Place { item, column, encoding, index } = self.place;
+        match item {
+            Item::Origin => {
                 if let Some(date) = message.date {
                     out.put(b"Date: ");
                     date.put(out);
@@ -197,126 +204,99 @@ impl<'a> Composer<'a> {
                     out.put(id.as_bytes());
                     out.put(b">\r\n");
                 }
-                Field::From.of(message)
+                self.start(Item::From);
             }
-            Place::Mailboxes { field, rest: [mailbox, rest @ ..], first } => {
-                out.put(if first { field.name() } else { b"" });
-                mailbox.put(out);
-                out.put(if rest.is_empty() { b"\r\n" } else { b",\r\n" });
-                Place::Mailboxes { field, rest, first: false }
+            Item::From => {
+                self.put_mailbox(b"From:", slice::from_ref(&message.from), Item::ReplyTo, out);
             }
-            Place::Mailboxes { field, rest: [], .. } => match field {
-                Field::From => Field::ReplyTo.of(message),
-                Field::ReplyTo => Field::To.of(message),
-                Field::To => Field::Cc.of(message),
-                Field::Cc => Place::Subject,
-            },
-            Place::Subject => {
+            Item::ReplyTo => self.put_mailbox(b"Reply-To:", message.reply_to, Item::To, out),
+            Item::To => self.put_mailbox(b"To:", message.to, Item::Cc, out),
+            Item::Cc => self.put_mailbox(b"Cc:", message.cc, Item::Subject, out),
+            Item::Subject => {
                 message.put_subject(out);
-                Place::Headers(message.headers)
+                self.start(Item::Header);
             }
-            Place::Headers([header, rest @ ..]) => {
-                header.put(out);
-                Place::Headers(rest)
-            }
-            Place::Headers([]) => Place::Mime,
-            Place::Mime => {
+            Item::Header => match message.headers.get(index) {
+                Some(header) => {
+                    header.put(out);
+                    self.next(item);
+                }
+                None => self.start(Item::Mime),
+            },
+            Item::Mime => {
                 let encoding = message.text_encoding();
                 out.put(b"MIME-Version: 1.0\r\n");
                 if !message.attachments.is_empty() {
-                    out.put(b"Content-Type: multipart/mixed; boundary=\"");
-                    out.put(BOUNDARY);
-                    out.put(b"\"\r\n\r\n");
-                    put_delimiter(b"\r\n", out);
+                    out.put(text::MULTIPART);
                 }
                 out.put(b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ");
                 out.put(encoding.name());
                 out.put(b"\r\n\r\n");
-                Place::Text { rest: message.text.as_bytes(), column: 0, encoding }
+                self.start(Item::Text);
+                self.place.encoding = encoding;
             }
-            Place::Text { rest, column, encoding } => {
-                let (left, column) = text::put(rest, column, encoding, out);
-                if !rest.is_empty() {
-                    Place::Text { rest: left, column, encoding }
-                } else if message.attachments.is_empty() {
-                    Place::Done
-                } else {
-                    Place::Part(0)
+            Item::Text => {
+                let rest = message.text.as_bytes().get(index..).unwrap_or_default();
+                let (taken, column) = text::put(rest, column, encoding, out);
+                self.place.column = column;
+                self.place.index = index.saturating_add(taken);
+                if taken == 0 {
+                    self.start(if message.attachments.is_empty() { Item::Done } else { Item::Part });
                 }
             }
-            Place::Part(index) => {
-                out.put(b"\r\n");
-                let Some(attachment) = message.attachments.get(index) else {
-                    put_delimiter(b"--\r\n", out);
-                    return Place::Done;
-                };
-                put_delimiter(b"\r\n", out);
-                attachment.put(out);
-                out.put(b"\r\n");
-                Place::Data(Data::new(index))
+            Item::Part => match message.attachments.get(index) {
+                Some(attachment) => {
+                    out.put(text::PART);
+                    attachment.put(out);
+                    (self.place.item, self.place.column) = (Item::Data, 0);
+                }
+                None => {
+                    out.put(text::END);
+                    self.start(Item::Done);
+                }
+            },
+            Item::Data | Item::Asked | Item::Ended if self.filled == 0 => self.next(Item::Part),
+            Item::Data | Item::Asked | Item::Ended => {
+                if column >= BASE64_LINE {
+                    out.put(b"\r\n");
+                    self.place.column = 0;
+                }
+                out.put(&base64::group(self.group, usize::from(self.filled)));
+                self.place.column = self.place.column.saturating_add(4);
             }
-            Place::Data(data) => data.print(out),
-            Place::Done => Place::Done,
+            Item::Done => {}
         }
+    }
+
+    /// Prints one mailbox of a field; behind the last one goes on to another item.
+    fn put_mailbox(
+        &mut self,
+        field: &[u8],
+        mailboxes: &[Mailbox<'_>],
+        then: Item,
+        out: &mut Sink<'_>,
+    ) {
+        let Place { item, index, .. } = self.place;
+        let Some([mailbox, rest @ ..]) = mailboxes.get(index..) else { return self.start(then) };
+        out.put(if index == 0 { field } else { b"" });
+        mailbox.put(out);
+        out.put(if rest.is_empty() { b"\r\n" } else { b",\r\n" });
+        self.next(item);
+    }
+
+    const fn start(&mut self, item: Item) {
+        self.place = Place { item, ..Place::START };
+    }
+
+    const fn next(&mut self, item: Item) {
+        self.place.item = item;
+        self.place.index = self.place.index.saturating_add(1);
     }
 }
 
-impl Field {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::From => b"From:",
-            Self::ReplyTo => b"Reply-To:",
-            Self::To => b"To:",
-            Self::Cc => b"Cc:",
-        }
-    }
-
-    fn of<'a>(self, message: &'a Message<'a>) -> Place<'a> {
-        let rest = match self {
-            Self::From => core::slice::from_ref(&message.from),
-            Self::ReplyTo => message.reply_to,
-            Self::To => message.to,
-            Self::Cc => message.cc,
-        };
-        Place::Mailboxes { field: self, rest, first: true }
-    }
-}
-
-impl Data {
-    const fn new(index: usize) -> Self {
-        Self { index, column: 0, group: [0; 3], filled: 0, supply: Supply::Silent }
-    }
-
-    /// Takes octets until a group is full, and says whether there is one to print: a full one, or
-    /// the last.
-    fn fill(&mut self, input: &mut &[u8]) -> bool {
-        while self.supply != Supply::Ended {
-            let Some(place) = self.group.get_mut(self.filled) else { return true };
-            let [octet, rest @ ..] = *input else { return false };
-            *place = *octet;
-            self.filled = self.filled.saturating_add(1);
-            *input = rest;
-        }
-        true
-    }
-
-    fn print<'a>(self, out: &mut Sink<'_>) -> Place<'a> {
-        if self.filled == 0 {
-            return Place::Part(self.index.saturating_add(1));
-        }
-        let full = self.column >= BASE64_LINE;
-        out.put(if full { b"\r\n" } else { b"" });
-        out.put(&base64::group(self.group, self.filled));
-        let column = if full { 4 } else { self.column.saturating_add(4) };
-        Place::Data(Self { column, group: [0; 3], filled: 0, ..self })
-    }
-}
-
-/// `dash-boundary = "--" boundary` (RFC 2046 §5.1.1), and what is behind it.
-fn put_delimiter(end: &[u8], out: &mut Sink<'_>) {
-    out.put(b"--");
-    out.put(BOUNDARY);
-    out.put(end);
+impl Place {
+    const START: Self =
+        Self { item: Item::Origin, column: 0, encoding: Encoding::SevenBit, index: 0 };
 }
 
 /// The octets of base64 with its line ends, but for the last.

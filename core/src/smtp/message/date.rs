@@ -40,60 +40,49 @@ impl Date {
 
     /// `date-time = day-of-week "," day month year hour ":" minute ":" second zone`.
     pub(super) fn put(self, out: &mut Sink<'_>) {
-        const DAYS: [&[u8]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
-        const MONTHS: [(&[u8], u32); 12] = [
-            (b" Jan ", 31),
-            (b" Feb ", 28),
-            (b" Mar ", 31),
-            (b" Apr ", 30),
-            (b" May ", 31),
-            (b" Jun ", 30),
-            (b" Jul ", 31),
-            (b" Aug ", 31),
-            (b" Sep ", 30),
-            (b" Oct ", 31),
-            (b" Nov ", 30),
-            (b" Dec ", 31),
+        const DAYS: [[u8; 3]; 7] = [*b"Thu", *b"Fri", *b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed"];
+        const MONTHS: [([u8; 4], u8); 12] = [
+            (*b" Jan", 31),
+            (*b" Feb", 28),
+            (*b" Mar", 31),
+            (*b" Apr", 30),
+            (*b" May", 31),
+            (*b" Jun", 30),
+            (*b" Jul", 31),
+            (*b" Aug", 31),
+            (*b" Sep", 30),
+            (*b" Oct", 31),
+            (*b" Nov", 30),
+            (*b" Dec", 31),
         ];
-        // Year by year: a division of 64 bits is larger than all this in small firmware.
-        let (mut year, mut weekday, mut seconds) = (1970_u32, 0_u32, self.local);
-        while let days = 365_u32.saturating_add(leap(year))
-            && let Some(less) = seconds.checked_sub(u64::from(days.saturating_mul(DAY)))
-        {
-            year = year.saturating_add(1);
-            weekday = weekday.saturating_add(days);
-            seconds = less;
+        // A division of 64 bits is larger than all this in small firmware. 128 seconds go into a day.
+        #[expect(clippy::cast_possible_truncation, reason = "so small before END")]
+        let days = (self.local >> 7) as u32 / (DAY >> 7);
+        #[expect(clippy::cast_possible_truncation, reason = "what is cut off is so of both")]
+        let time = (self.local as u32).wrapping_sub(days.wrapping_mul(DAY));
+        let (mut year, mut day) = (1970, days);
+        while let Some(less) = day.checked_sub(leap(year).wrapping_add(365)) {
+            (year, day) = (year.wrapping_add(1), less);
         }
-        let seconds = u32::try_from(seconds).unwrap_or_default();
-        let (mut day, time) = (seconds / DAY, seconds % DAY);
-        weekday = weekday.saturating_add(day) % 7;
-        let mut month: &[u8] = b"";
+        out.put(DAYS.get((days % 7) as usize).map_or(b"", |name| name));
+        out.put(b",");
         for (name, days) in MONTHS {
-            let days = days.saturating_add(if days == 28 { leap(year) } else { 0 });
-            month = name;
-            match day.checked_sub(days) {
-                Some(less) => day = less,
-                None => break,
-            }
+            let days = u32::from(days).wrapping_add(if days == 28 { leap(year) } else { 0 });
+            let Some(less) = day.checked_sub(days) else {
+                out.digits(b' ', 2, day.wrapping_add(1));
+                out.put(&name);
+                break;
+            };
+            day = less;
         }
-        let minutes = u32::from(self.offset.unsigned_abs());
-        // An iterator, since an index could be out of bounds for all that the compiler knows.
-        let mut names = DAYS.iter().zip(0..).filter(|(_, n)| *n == weekday);
-        out.put(names.next().map_or(b"", |(name, _)| name));
-        out.put(b", ");
-        out.two_digits(day.saturating_add(1));
-        out.put(month);
-        out.two_digits(year / 100);
-        out.two_digits(year % 100);
+        out.digits(b' ', 4, year);
+        out.digits(b' ', 2, time / 3600);
+        out.digits(b':', 2, time / 60 % 60);
+        out.digits(b':', 2, time % 60);
         out.put(b" ");
-        out.two_digits(time / 3600);
-        out.put(b":");
-        out.two_digits(time / 60 % 60);
-        out.put(b":");
-        out.two_digits(time % 60);
-        out.put(if self.offset < 0 { b" -" } else { b" +" });
-        out.two_digits(minutes / 60);
-        out.two_digits(minutes % 60);
+        let minutes = u32::from(self.offset.unsigned_abs());
+        let zone = (minutes / 60).wrapping_mul(100).wrapping_add(minutes % 60);
+        out.digits(if self.offset < 0 { b'-' } else { b'+' }, 4, zone);
     }
 }
 

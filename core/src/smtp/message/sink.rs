@@ -80,11 +80,15 @@ impl<'o> Sink<'o> {
         self.put(&[mark, digit(octet >> 4), digit(octet & 15)]);
     }
 
-    /// A number below 100, in two digits.
-    pub(super) fn two_digits(&mut self, number: u32) {
-        for digit in [number / 10, number] {
-            self.put(&[(digit % 10) as u8 | b'0']);
+    /// The last so many digits of a number, four at most, behind a mark.
+    pub(super) fn digits(&mut self, mark: u8, count: usize, mut number: u32) {
+        let mut digits = [b'0'; 4];
+        for place in digits.iter_mut().rev() {
+            *place |= (number % 10) as u8;
+            number /= 10;
         }
+        self.put(&[mark]);
+        self.put(digits.get(4_usize.saturating_sub(count)..).unwrap_or_default());
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
             out.put(b"text");
             out.blank(69);
             out.hexadecimal(b'=', 0xf9);
-            out.two_digits(7);
+            out.digits(b'=', 2, 7);
         };
         let mut all = heapless::Vec::<u8, 32>::new();
         let mut taken = 0;
@@ -109,7 +113,7 @@ mod tests {
             let mut out = Sink::new(&mut output);
             out.begin(taken);
             print(&mut out);
-            assert_eq!((out.printed(), out.column()), (18, 6));
+            assert_eq!((out.printed(), out.column()), (19, 7));
             let free = out.room();
             let left = out.taken();
             all.extend_from_slice(&output[..3 - free]).expect("room");
@@ -118,6 +122,6 @@ mod tests {
                 None => break,
             }
         }
-        assert_eq!(all, b"Name: text\r\n =F907");
+        assert_eq!(all, b"Name: text\r\n =F9=07");
     }
 }

@@ -9,8 +9,31 @@ const MAX_LINE: usize = 998;
 /// The longest line of quoted-printable (RFC 2045 §6.7(5)).
 const MAX_QUOTED: u8 = 76;
 
-/// What every boundary begins with. Quoted-printable has no `=` before a `_`, and base64 no `_`.
-pub(super) const BOUNDARY: &[u8] = b"=_";
+/// The boundary of all parts. Quoted-printable has no `=` before a `_`, and base64 no `_`.
+macro_rules! boundary {
+    () => {
+        "=_"
+    };
+}
+
+/// `dash-boundary = "--" boundary` (RFC 2046 §5.1.1).
+const DELIMITER: &[u8] = concat!("--", boundary!()).as_bytes();
+
+/// The header of a message of parts, and the beginning of the first.
+pub(super) const MULTIPART: &[u8] = concat!(
+    "Content-Type: multipart/mixed; boundary=\"",
+    boundary!(),
+    "\"\r\n\r\n--",
+    boundary!(),
+    "\r\n"
+)
+.as_bytes();
+
+/// What is before any other part.
+pub(super) const PART: &[u8] = concat!("\r\n--", boundary!(), "\r\n").as_bytes();
+
+/// What is behind the last.
+pub(super) const END: &[u8] = concat!("\r\n--", boundary!(), "--\r\n").as_bytes();
 
 /// How the text travels: what is asked for, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +65,15 @@ impl Encoding {
             Self::EightBit => MAX_LINE,
             Self::QuotedPrintable => return self,
         };
-        for line in text.as_bytes().split(|octet| matches!(octet, b'\r' | b'\n')) {
-            let delimits = multipart && line.strip_prefix(b"--").is_some_and(is_boundary);
-            let control = line.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t');
-            if line.len() > limit || delimits || control {
+        let (mut length, mut rest) = (0_usize, text.as_bytes());
+        while let [octet, tail @ ..] = rest {
+            length = if matches!(octet, b'\r' | b'\n') { 0 } else { length.saturating_add(1) };
+            let delimits = multipart && length == 1 && rest.starts_with(DELIMITER);
+            let control = octet.is_ascii_control() && length > 0 && *octet != b'\t';
+            if length > limit || delimits || control {
                 return Self::QuotedPrintable;
             }
+            rest = tail;
         }
         match self {
             _ if text.is_ascii() => Self::SevenBit,
@@ -66,32 +92,28 @@ impl Encoding {
     }
 }
 
-fn is_boundary(text: &[u8]) -> bool {
-    text.starts_with(BOUNDARY)
-}
-
-/// Prints one octet or line end from the front of a text; returns what is left, and the column. Its
-/// last line is ended.
-pub(super) fn put<'a>(
-    text: &'a [u8],
-    column: u8,
-    encoding: Encoding,
-    out: &mut Sink<'_>,
-) -> (&'a [u8], u8) {
+/// Prints one octet or line end from the front of a text; returns how many octets that took, and the
+/// column. Its last line is ended.
+#[inline(never)]
+pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
     let (octet, rest) = match text {
-        [b'\r', b'\n', rest @ ..] | [b'\r' | b'\n', rest @ ..] => {
+        [b'\r', b'\n', ..] => {
             out.put(b"\r\n");
-            return (rest, 0);
+            return (2, 0);
+        }
+        [b'\r' | b'\n', ..] => {
+            out.put(b"\r\n");
+            return (1, 0);
         }
         [octet, rest @ ..] => (*octet, rest),
         [] => {
             out.put(if column > 0 { b"\r\n" } else { b"" });
-            return (text, 0);
+            return (0, 0);
         }
     };
     if encoding != Encoding::QuotedPrintable {
         out.put(&[octet]);
-        return (rest, 1);
+        return (1, 1);
     }
     let last = matches!(rest, [] | [b'\r' | b'\n', ..]);
     let literal = match octet {
@@ -103,19 +125,17 @@ pub(super) fn put<'a>(
     };
     let width = if literal { 1 } else { 3 };
     let limit = if last { MAX_QUOTED } else { MAX_QUOTED - 1 };
-    let column = column.saturating_add(width);
-    let column = if column > limit {
+    let mut column = column.saturating_add(width);
+    if column > limit {
         out.put(b"=\r\n");
-        width
-    } else {
-        column
-    };
-    if literal {
-        out.put(&[octet])
-    } else {
-        out.hexadecimal(b'=', octet)
+        column = width;
     }
-    (rest, column)
+    if literal {
+        out.put(&[octet]);
+    } else {
+        out.hexadecimal(b'=', octet);
+    }
+    (1, column)
 }
 
 #[cfg(test)]
@@ -153,10 +173,13 @@ mod tests {
         let mut output = [0; 512];
         let mut out = Sink::new(&mut output);
         let (mut rest, mut column) = (text.as_bytes(), 0);
-        while !rest.is_empty() {
-            (rest, column) = put(rest, column, encoding, &mut out);
+        loop {
+            let (taken, at) = put(rest, column, encoding, &mut out);
+            if taken == 0 {
+                break;
+            }
+            (rest, column) = (&rest[taken..], at);
         }
-        put(rest, column, encoding, &mut out);
         let n = out.printed();
         let text = core::str::from_utf8(&output[..n]).expect("UTF-8");
         heapless::String::try_from(text).expect("512 octets are enough")

@@ -48,15 +48,16 @@ pub(super) const fn has_odd_blanks(text: &str) -> bool {
 /// Whether the text can go as it is: short words of ASCII with one blank between them, none of which
 /// looks as if it were encoded.
 pub(super) fn is_plain(text: &str) -> bool {
-    let (mut length, mut mark) = (0_usize, false);
+    let (mut length, mut before) = (0_usize, b' ');
     for octet in text.bytes() {
         length = if octet == b' ' { 0 } else { length.saturating_add(1) };
-        if !octet.is_ascii() || length > MAX_WORD || mark && octet == b'?' {
+        let odd = matches!((before, octet), (b'=', b'?') | (b' ', b' '));
+        if odd || !octet.is_ascii() || length > MAX_WORD {
             return false;
         }
-        mark = octet == b'=';
+        before = octet;
     }
-    !has_odd_blanks(text)
+    before != b' ' || text.is_empty()
 }
 
 /// Words with a blank before each, on as many lines as it takes.
@@ -115,7 +116,7 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
 }
 
 /// As many whole characters from the front of UTF-8 as have no more than `room`, and the rest.
-pub(super) fn fitting(text: &[u8], mut room: usize, width: impl Fn(u8) -> usize) -> (&[u8], &[u8]) {
+pub(super) fn fitting(text: &[u8], mut room: usize, width: fn(u8) -> usize) -> (&[u8], &[u8]) {
     let (mut end, mut at) = (0_usize, 0_usize);
     for octet in text {
         if octet & 0xc0 != 0x80 {
