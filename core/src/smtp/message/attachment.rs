@@ -1,5 +1,6 @@
 use super::sink::{LINE, Sink};
-use super::words;
+use super::text;
+use super::words::{self, Escape};
 use crate::ArgumentError;
 
 /// The longest content type, in octets.
@@ -66,13 +67,9 @@ impl<'a> Attachment<'a> {
     }
 
     /// The fields of the part.
-    #[inline(never)]
     pub(super) fn put(&self, out: &mut Sink<'_>) {
-        out.put(b"Content-Type:");
-        for word in self.content_type.as_bytes().split(|octet| *octet == b' ') {
-            out.blank(word.len());
-            out.put(word);
-        }
+        out.put(text::PART);
+        words::put_folded(self.content_type, false, out);
         out.put(b"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n");
         if self.name.len() <= MAX_QUOTED
             && !self.name.bytes().any(|octet| matches!(octet, b'"' | b'\\'))
@@ -87,11 +84,13 @@ impl<'a> Attachment<'a> {
     }
 }
 
+/// Of `attribute-char`, which has more (RFC 2231 §7).
+const PERCENT: Escape = Escape { mark: b'%', literal: b".-_" };
+
 /// `filename*=utf-8''…`, or `filename*0*=utf-8''…;` and so on (RFC 2231 §3 and §4).
-#[inline(never)]
 fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
     let mut section = 0_u32;
-    let (_, more) = words::fitting(rest, LINE.saturating_sub(EXTENDED.len()), width);
+    let (_, more) = words::fitting(rest, LINE.saturating_sub(EXTENDED.len()), Some(&PERCENT));
     let one = more.is_empty();
     while !rest.is_empty() {
         out.put(b" filename");
@@ -102,22 +101,11 @@ fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
         section = section.saturating_add(1);
         // A semicolon behind it.
         let room = LINE.saturating_sub(out.column()).saturating_sub(usize::from(!one));
-        let (fits, after) = words::fitting(rest, room, width);
-        for octet in fits {
-            if is_literal(*octet) { out.put(&[*octet]) } else { out.hexadecimal(b'%', *octet) }
-        }
+        let (fits, after) = words::fitting(rest, room, Some(&PERCENT));
+        PERCENT.put(fits, out);
         out.put(if after.is_empty() { b"\r\n\r\n" } else { b";\r\n" });
         rest = after;
     }
-}
-
-/// Whether an octet may stand for itself; `attribute-char` has more.
-const fn is_literal(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
-}
-
-const fn width(octet: u8) -> usize {
-    if is_literal(octet) { 1 } else { 3 }
 }
 
 const fn is_of(content_type: &str, start: &[u8]) -> bool {

@@ -189,6 +189,7 @@ impl<'a> Composer<'a> {
     }
 
     /// Prints the item at this place and goes on to the next.
+    #[inline(never)]
     fn print(&mut self, out: &mut Sink<'_>) {
         let message = self.message;
         let Place { item, column, encoding, index } = self.place;
@@ -241,12 +242,15 @@ impl<'a> Composer<'a> {
                 self.place.column = column;
                 self.place.index = index.saturating_add(taken);
                 if taken == 0 {
-                    self.start(if message.attachments.is_empty() { Item::Done } else { Item::Part });
+                    self.start(if message.attachments.is_empty() {
+                        Item::Done
+                    } else {
+                        Item::Part
+                    });
                 }
             }
             Item::Part => match message.attachments.get(index) {
                 Some(attachment) => {
-                    out.put(text::PART);
                     attachment.put(out);
                     (self.place.item, self.place.column) = (Item::Data, 0);
                 }

@@ -71,7 +71,7 @@ impl<'a> Header<'a> {
         out.put(self.name.as_bytes());
         out.put(b":");
         if self.text.is_ascii() {
-            words::put_folded(self.text, out);
+            words::put_folded(self.text, true, out);
         } else {
             words::put_encoded(self.text, out);
         }

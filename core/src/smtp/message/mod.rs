@@ -246,7 +246,8 @@ impl<'a> Message<'a> {
         }
         out.put(b"Subject:");
         if words::is_plain(self.subject) {
-            words::put_folded(self.subject, out);
+            // A first line without a word would confuse more readers than a long one.
+            words::put_folded(self.subject, true, out);
         } else {
             words::put_encoded(self.subject, out);
         }

@@ -29,8 +29,8 @@ pub(super) const MULTIPART: &[u8] = concat!(
 )
 .as_bytes();
 
-/// What is before any other part.
-pub(super) const PART: &[u8] = concat!("\r\n--", boundary!(), "\r\n").as_bytes();
+/// The beginning of any other part.
+pub(super) const PART: &[u8] = concat!("\r\n--", boundary!(), "\r\nContent-Type:").as_bytes();
 
 /// What is behind the last.
 pub(super) const END: &[u8] = concat!("\r\n--", boundary!(), "--\r\n").as_bytes();
@@ -96,21 +96,18 @@ impl Encoding {
 /// column. Its last line is ended.
 #[inline(never)]
 pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
-    let (octet, rest) = match text {
-        [b'\r', b'\n', ..] => {
-            out.put(b"\r\n");
-            return (2, 0);
-        }
-        [b'\r' | b'\n', ..] => {
-            out.put(b"\r\n");
-            return (1, 0);
-        }
-        [octet, rest @ ..] => (*octet, rest),
-        [] => {
-            out.put(if column > 0 { b"\r\n" } else { b"" });
-            return (0, 0);
-        }
+    let line_end = match text {
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\r' | b'\n', ..] => Some(1),
+        [] => Some(0),
+        _ => None,
     };
+    if let Some(taken) = line_end {
+        out.put(if taken > 0 || column > 0 { b"\r\n" } else { b"" });
+        return (taken, 0);
+    }
+    let [octet, rest @ ..] = text else { return (0, 0) };
+    let octet = *octet;
     if encoding != Encoding::QuotedPrintable {
         out.put(&[octet]);
         return (1, 1);

@@ -60,11 +60,11 @@ pub(super) fn is_plain(text: &str) -> bool {
     before != b' ' || text.is_empty()
 }
 
-/// Words with a blank before each, on as many lines as it takes.
-pub(super) fn put_folded(text: &str, out: &mut Sink<'_>) {
+/// Words with a blank before each, on as many lines as it takes; the first on the line of its field
+/// where it `stays`.
+pub(super) fn put_folded(text: &str, stays: bool, out: &mut Sink<'_>) {
     for (n, word) in text.as_bytes().split(|octet| *octet == b' ').enumerate() {
-        // A first line without a word would confuse more readers than a long one.
-        out.blank(if n == 0 { 0 } else { word.len() });
+        out.blank(if n == 0 && stays { 0 } else { word.len() });
         out.put(word);
     }
 }
@@ -83,9 +83,9 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
         }
         let room = LINE.saturating_sub(out.column()).saturating_sub(FRAME + 1);
         let (word, after) = if quoted {
-            fitting(rest, room, width)
+            fitting(rest, room, Some(&QUOTED))
         } else {
-            fitting(rest, (room / 4).saturating_mul(3), |_| 1)
+            fitting(rest, (room / 4).saturating_mul(3), None)
         };
         if word.is_empty() {
             // The name of the field is that long; there is room for any character on the next line.
@@ -94,13 +94,7 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
         }
         out.put(if quoted { b" =?utf-8?q?" } else { b" =?utf-8?b?" });
         if quoted {
-            for octet in word {
-                match *octet {
-                    b' ' => out.put(b"_"),
-                    octet if is_literal(octet) => out.put(&[octet]),
-                    octet => out.hexadecimal(b'=', octet),
-                }
-            }
+            QUOTED.put(word, out);
         } else {
             for octets in word.chunks(3) {
                 let mut group = [0; 3];
@@ -116,13 +110,18 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
 }
 
 /// As many whole characters from the front of UTF-8 as have no more than `room`, and the rest.
-pub(super) fn fitting(text: &[u8], mut room: usize, width: fn(u8) -> usize) -> (&[u8], &[u8]) {
+pub(super) fn fitting<'t>(
+    text: &'t [u8],
+    mut room: usize,
+    escape: Option<&Escape>,
+) -> (&'t [u8], &'t [u8]) {
     let (mut end, mut at) = (0_usize, 0_usize);
     for octet in text {
         if octet & 0xc0 != 0x80 {
             end = at;
         }
-        match room.checked_sub(width(*octet)) {
+        let width = if escape.is_none_or(|escape| escape.is_literal(*octet)) { 1 } else { 3 };
+        match room.checked_sub(width) {
             Some(less) => room = less,
             None => return text.split_at_checked(end).unwrap_or((text, b"")),
         }
@@ -131,20 +130,43 @@ pub(super) fn fitting(text: &[u8], mut room: usize, width: fn(u8) -> usize) -> (
     (text, b"")
 }
 
-/// Whether an octet may stand for itself wherever encoded words may stand (RFC 2047 §5(3)).
-const fn is_literal(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'!' | b'*' | b'+' | b'-' | b'/')
+/// How to write what may not stand for itself: a mark and two hexadecimal digits.
+#[derive(Debug)]
+pub(super) struct Escape {
+    pub(super) mark: u8,
+    /// What may, beside letters and digits.
+    pub(super) literal: &'static [u8],
 }
 
-const fn width(octet: u8) -> usize {
-    if is_literal(octet) || octet == b' ' { 1 } else { 3 }
+/// Of the Q encoding, wherever encoded words may stand (RFC 2047 §5(3)). A blank becomes `_`.
+const QUOTED: Escape = Escape { mark: b'=', literal: b" !*+-/" };
+
+impl Escape {
+    #[expect(clippy::manual_contains, reason = "that is larger")]
+    fn is_literal(&self, octet: u8) -> bool {
+        octet.is_ascii_alphanumeric() || self.literal.iter().any(|literal| *literal == octet)
+    }
+
+    pub(super) fn put(&self, octets: &[u8], out: &mut Sink<'_>) {
+        for octet in octets {
+            match *octet {
+                octet if !self.is_literal(octet) => out.hexadecimal(self.mark, octet),
+                b' ' => out.put(b"_"),
+                octet => out.put(&[octet]),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn printed(name: &str, text: &str, print: fn(&str, &mut Sink<'_>)) -> heapless::String<1024> {
+    fn printed(
+        name: &str,
+        text: &str,
+        print: impl Fn(&str, &mut Sink<'_>),
+    ) -> heapless::String<1024> {
         let mut output = [0; 1024];
         let mut out = Sink::new(&mut output);
         out.put(name.as_bytes());
@@ -176,7 +198,7 @@ mod tests {
     #[test]
     fn words_are_folded() {
         let text = filled::<99>("word ");
-        let folded = printed("Subject:", text.trim_end(), put_folded);
+        let folded = printed("Subject:", text.trim_end(), |text, out| put_folded(text, true, out));
         assert!(folded.lines().count() == 2 && folded.lines().all(|line| line.len() <= 78));
     }
 
@@ -205,7 +227,7 @@ mod tests {
     fn whole_characters() {
         let text = "aé😀".as_bytes();
         for (room, end) in [(0, 0), (1, 1), (2, 1), (3, 3), (6, 3), (7, 7), (8, 7)] {
-            assert_eq!(fitting(text, room, |_| 1), text.split_at(end), "{room}");
+            assert_eq!(fitting(text, room, None), text.split_at(end), "{room}");
         }
     }
 
