@@ -21,7 +21,6 @@ impl<const MAX: usize, const CRLF: bool> Framing for Lines<MAX, CRLF> {
     };
 
     /// The line without its end.
-    #[inline]
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         let mut end = usize::from(self.scanned);
         while let Some(octet) = input.get(end) {
