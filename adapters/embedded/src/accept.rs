@@ -4,7 +4,7 @@ use starttls::server::Grammar;
 
 use crate::clock::{Clock, Timed};
 use crate::drive::run;
-use crate::task::{Driver, start_handshake};
+use crate::task::HANDSHAKE_WAIT;
 use crate::upgrade::{Upgraded, in_plaintext, shaking};
 use crate::{Accept, Buffers, Error, Timer};
 
@@ -31,17 +31,16 @@ where
     G: Grammar,
 {
     buffers.clear();
-    let Timer { clock, budget, most } = timer;
+    let Timer { clock, budget } = timer;
     let budget = &*budget;
     let mut timed = Timed { socket, clock, budget };
-    run(Driver::new(&mut server, buffers, budget, *most), &mut timed)
-        .map_err(|stop| stop.sort(in_plaintext))?;
+    run(&mut server, buffers, budget, &mut timed, in_plaintext)?;
     let upgrade = server.into_upgrade(buffers.received.filled())?;
     // What TLS agreed on is not known here.
     if upgrade.alpn().is_some() {
         return Err(Error::Protocol(starttls::Error::Foreign));
     }
-    start_handshake(budget, *most);
+    budget.wait(HANDSHAKE_WAIT);
     let stream = tls.accept(timed, upgrade.early()).map_err(|error| shaking(budget, error))?;
     budget.start(None);
     Ok(Upgraded { stream, tls: upgrade.established(), budget })

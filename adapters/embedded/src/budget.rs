@@ -4,21 +4,29 @@ use core::time::Duration;
 /// How long may still be waited, shared by who sets it and who waits.
 #[derive(Debug)]
 pub struct Budget {
+    /// Milliseconds.
     left: Cell<u32>,
+    /// The most that is ever [waited](Self::wait) for at a time, in milliseconds.
+    pub(crate) most: u32,
 }
 
 impl Budget {
-    const FOREVER: u32 = u32::MAX;
+    pub(crate) const FOREVER: u32 = u32::MAX;
 
     /// Without an end.
     #[must_use]
     pub const fn forever() -> Self {
-        Self { left: Cell::new(Self::FOREVER) }
+        Self { left: Cell::new(Self::FOREVER), most: Self::FOREVER }
     }
 
     /// Starts anew, with so much; `None` is for ever.
     pub fn start(&self, limit: Option<Duration>) {
         self.left.set(limit.map_or(Self::FOREVER, milliseconds));
+    }
+
+    /// Starts anew, with what is reasonable, or with what the caller allows if that is less.
+    pub(crate) fn wait(&self, reasonable: Duration) {
+        self.left.set(milliseconds(reasonable).min(self.most));
     }
 
     /// How many milliseconds are left; `None` without an end.
@@ -49,7 +57,6 @@ impl Budget {
 pub struct Timer<C> {
     pub(crate) clock: C,
     pub(crate) budget: Budget,
-    pub(crate) most: Option<Duration>,
 }
 
 impl<C> Timer<C> {
@@ -57,24 +64,26 @@ impl<C> Timer<C> {
     /// §4.5.3.2), and one for the whole TLS handshake.
     #[must_use]
     pub const fn new(clock: C) -> Self {
-        Self { clock, budget: Budget::forever(), most: None }
+        Self { clock, budget: Budget::forever() }
     }
 
     /// Waits no longer than that, each time.
     #[must_use]
     pub const fn at_most(mut self, most: Duration) -> Self {
-        self.most = Some(most);
+        self.budget.most = milliseconds(most);
         self
     }
 }
 
-fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs())
-        .unwrap_or(u32::MAX)
-        .saturating_mul(1000)
-        .saturating_add(duration.subsec_millis())
-        // The largest value means something else.
-        .min(Budget::FOREVER.wrapping_sub(1))
+pub(crate) const fn milliseconds(duration: Duration) -> u32 {
+    let seconds = duration.as_secs();
+    // The largest value means something else.
+    if seconds > (Budget::FOREVER / 1000 - 1) as u64 {
+        return Budget::FOREVER - 1;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "so small")]
+    let seconds = seconds as u32;
+    seconds.wrapping_mul(1000).wrapping_add(duration.subsec_millis())
 }
 
 #[cfg(test)]

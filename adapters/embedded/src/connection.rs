@@ -1,6 +1,5 @@
 use core::fmt;
 use core::marker::PhantomData;
-use core::time::Duration;
 
 use starttls::smtp::session::{Extensions, Fate};
 use starttls::smtp::{Envelope, Session};
@@ -8,7 +7,6 @@ use starttls::{Error as Rule, Tls};
 
 use crate::drive::run;
 use crate::post::{Mail, Quit, Watch};
-use crate::task::Driver;
 use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
 
 /// An open connection to a mail server, for one mail after the other. A mail takes two round trips
@@ -19,7 +17,6 @@ pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
     pub(crate) stream: Stream,
     pub(crate) buffers: &'c mut Buffers<IN, OUT>,
     pub(crate) budget: &'c Budget,
-    pub(crate) most: Option<Duration>,
     pub(crate) session: Session<'a, Tls>,
     pub(crate) watch: &'c mut Watch<'a>,
     pub(crate) fate: &'c mut Fate,
@@ -34,13 +31,12 @@ impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, I
         stream: T,
         session: Session<'a, Tls>,
         budget: &'c Budget,
-        most: Option<Duration>,
         buffers: &'c mut Buffers<IN, OUT>,
         watch: &'c mut Watch<'a>,
         fate: &'c mut Fate,
     ) -> Self {
         let socket = PhantomData;
-        Self { stream, buffers, budget, most, session, watch, fate, open: true, socket }
+        Self { stream, buffers, budget, session, watch, fate, open: true, socket }
     }
 
     /// Whether another mail can be sent; a server may leave between two mails, which shows with the
@@ -94,10 +90,8 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     ) -> Result<Receipt, Error<E, T::Error>> {
         self.begin()?;
         let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
-        let outcome =
-            run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
-                .map(|()| mail.receipt)
-                .map_err(|stop| stop.sort(Error::Tls));
+        let outcome = run(&mut mail, self.buffers, self.budget, &mut self.stream, Error::Tls)
+            .map(|()| mail.receipt);
         self.settle(&outcome);
         outcome
     }
@@ -109,8 +103,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
         self.still_open()?;
         let mut quit = Quit(self.session.quit()?);
-        run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
-            .map_err(|stop| stop.sort(Error::Tls))?;
+        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls)?;
         self.stream.close().map_err(Error::Tls)
     }
 }

@@ -1,25 +1,43 @@
 //! The loop of the blocking side.
 
-use embedded_io::{Error, Read, Write};
+use embedded_io::{Error as _, Read, Write};
 
-use crate::error::Stop;
-use crate::task::{Do, Driver};
+use crate::task::{Do, Driver, Framed, Task, check_size};
+use crate::{Budget, Buffers, Error};
 
-/// Runs a task to its end.
-pub(crate) fn run<S: Read + Write, const IN: usize, const OUT: usize>(
-    mut driver: Driver<'_, IN, OUT>,
-    stream: &mut S,
-) -> Result<(), Stop<S::Error>> {
+/// Runs a task to its end, on a stream whose errors `wrap` sorts.
+#[inline(always)]
+pub(crate) fn run<J: Framed, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
+    task: &mut J,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    wrap: impl FnOnce(R::Error) -> Error<S, T>,
+) -> Result<(), Error<S, T>> {
+    check_size::<J, IN>();
+    run_on(task, buffers, budget, stream, wrap)
+}
+
+/// The same for every task: there is one in an image for each kind of stream.
+#[inline(never)]
+fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
+    task: &mut dyn Task,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    wrap: impl FnOnce(R::Error) -> Error<S, T>,
+) -> Result<(), Error<S, T>> {
+    let mut driver = Driver::new(task, buffers, budget);
+    let mut failed = None;
     loop {
         let done = match driver.next() {
             Do::Write => stream.write(driver.said()),
             Do::Flush => stream.flush().map(|()| 0),
             Do::Read => stream.read(driver.room()),
-            Do::Return => return driver.outcome().map_err(Stop::Fault),
+            Do::Return => {
+                return driver.outcome().map_err(|fault| Error::of(fault, failed.map(wrap)));
+            }
         };
-        let told = driver.told(done.as_ref().copied().map_err(Error::kind));
-        if let Err(lost) = told {
-            return Err(Stop::new(lost, done));
-        }
+        driver.told(done.map_err(|error| failed.insert(error).kind()));
     }
 }

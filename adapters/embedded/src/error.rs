@@ -3,8 +3,6 @@ use core::fmt;
 #[cfg(feature = "smtp")]
 use starttls::smtp::{Status, session::Command};
 
-use crate::task::Lost;
-
 /// Why an upgrade or a mail failed, on a socket that fails with `S` and by a TLS that fails with `T`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -38,6 +36,15 @@ impl<S, T> Error<S, T> {
         match self {
             Self::Protocol(error) => Some(*error),
             _ => None,
+        }
+    }
+
+    /// What a task failed by, or else the stream below it.
+    pub(crate) fn of(fault: Option<Fault>, stream: Option<Self>) -> Self {
+        match (fault, stream) {
+            (Some(fault), _) => fault.into(),
+            (None, Some(error)) => error,
+            (None, None) => Self::Protocol(starttls::Error::Closed),
         }
     }
 }
@@ -94,34 +101,6 @@ impl<S, T> From<Fault> for Error<S, T> {
             Fault::Rejected { command, code, status } => Self::Rejected { command, code, status },
             #[cfg(feature = "smtp")]
             Fault::Unreadable => Self::Unreadable,
-        }
-    }
-}
-
-/// Why a loop stopped.
-#[derive(Debug)]
-pub(crate) enum Stop<E> {
-    /// By the logic.
-    Fault(Fault),
-    /// By the stream.
-    Stream(E),
-}
-
-impl<E> Stop<E> {
-    /// Why the driver gave up on what was done.
-    pub(crate) fn new<T>(lost: Lost, done: Result<T, E>) -> Self {
-        match (lost, done) {
-            (Lost::Stream, Err(error)) => Self::Stream(error),
-            (Lost::Stream, Ok(_)) => Self::Fault(starttls::Error::Closed.into()),
-            (Lost::Fault(fault), _) => Self::Fault(fault),
-        }
-    }
-
-    /// What it means for the caller, on a stream whose errors `wrap` sorts.
-    pub(crate) fn sort<S, T>(self, wrap: impl FnOnce(E) -> Error<S, T>) -> Error<S, T> {
-        match self {
-            Self::Fault(fault) => fault.into(),
-            Self::Stream(error) => wrap(error),
         }
     }
 }

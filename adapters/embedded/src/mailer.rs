@@ -10,7 +10,6 @@ use crate::connection::Connection;
 use crate::drive::run;
 use crate::post::{Greet, Receipt, Watch};
 use crate::settings::{Mode, Settings};
-use crate::task::Driver;
 use crate::upgrade::{ClientStream, ErrorOf, Upgraded, handshake, upgrade};
 use crate::{Buffers, Connect, Error, Source, Timer};
 
@@ -53,7 +52,7 @@ impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT
     /// With settings of the caller's.
     #[must_use]
     pub const fn with(mut self, settings: Settings<'a>) -> Self {
-        self.timer.most = settings.most;
+        self.timer.budget.most = settings.most;
         self.settings = settings;
         self
     }
@@ -109,7 +108,6 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let most = settings.most;
         let (mut stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
@@ -121,15 +119,14 @@ where
                 buffers.clear();
                 let Timer { clock, budget, .. } = timer;
                 let timed = Timed { socket: *socket, clock, budget };
-                let (stream, verification) = handshake(timed, *tls, most, Protocol::SMTP.alpn)?;
+                let (stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn)?;
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
         let mut session = settings.session(tls);
         let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
-            .map_err(|stop| stop.sort(Error::Tls))?;
-        Ok(Connection::new(stream, session, budget, most, buffers, watch, fate))
+        run(&mut greet, buffers, budget, &mut stream, Error::Tls)?;
+        Ok(Connection::new(stream, session, budget, buffers, watch, fate))
     }
 }
 

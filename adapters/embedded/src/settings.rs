@@ -4,6 +4,9 @@ use core::time::Duration;
 use starttls::smtp::{Credentials, Domain, LineEnds, Session};
 use starttls::{Policy, Tls};
 
+use crate::Budget;
+use crate::budget::milliseconds;
+
 /// When TLS begins. Exhaustive: there is no third moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -23,7 +26,8 @@ pub struct Settings<'a> {
     pub(crate) mode: Mode,
     pub(crate) policy: Policy,
     pub(crate) line_ends: LineEnds,
-    pub(crate) most: Option<Duration>,
+    /// Milliseconds.
+    pub(crate) most: u32,
 }
 
 impl<'a> Settings<'a> {
@@ -36,7 +40,7 @@ impl<'a> Settings<'a> {
             mode: Mode::StartTls,
             policy: Policy::Required,
             line_ends: LineEnds::Strict,
-            most: None,
+            most: Budget::FOREVER,
         }
     }
 
@@ -72,7 +76,7 @@ impl<'a> Settings<'a> {
     /// §4.5.3.2 calls reasonable, 2 to 10 minutes, and one minute for the handshake.
     #[must_use]
     pub const fn with_max_wait(mut self, most: Duration) -> Self {
-        self.most = Some(most);
+        self.most = milliseconds(most);
         self
     }
 

@@ -12,12 +12,7 @@ use crate::{Budget, Buffers};
 const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// For the whole TLS handshake.
-const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
-
-/// The time of a handshake begins.
-pub(crate) fn start_handshake(budget: &Budget, most: Option<Duration>) {
-    budget.start(Some(most.map_or(HANDSHAKE_WAIT, |most| most.min(HANDSHAKE_WAIT))));
-}
+pub(crate) const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
 
 /// For the last words to a peer that ends the connection by a mistake or by silence.
 const FAREWELL_WAIT: Duration = Duration::from_secs(2);
@@ -73,22 +68,18 @@ pub(crate) enum Do {
     Return,
 }
 
-/// Why nothing more can be done.
-#[derive(Debug)]
-pub(crate) enum Lost {
-    /// By this, which counts more than the stream's own error.
-    Fault(Fault),
-    /// By the stream's own error.
-    Stream,
+/// A receive buffer of `IN` octets is large enough for the task, or this does not compile.
+pub(crate) const fn check_size<J: Framed, const IN: usize>() {
+    const {
+        assert!(IN >= J::MAX_INPUT, "IN of Buffers is below Machine::MAX_INPUT");
+    }
 }
 
-/// Drives a task, but for reading and writing. One for all tasks: they are told apart while it runs, and
-/// there is one loop in an image for each kind of stream.
+/// Drives a task, but for reading and writing. One for all tasks: they are told apart while it runs.
 pub(crate) struct Driver<'d, const IN: usize, const OUT: usize> {
     task: &'d mut dyn Task,
     buffers: &'d mut Buffers<IN, OUT>,
     budget: &'d Budget,
-    most: Option<Duration>,
     /// What is said and not written.
     start: usize,
     end: usize,
@@ -97,24 +88,20 @@ pub(crate) struct Driver<'d, const IN: usize, const OUT: usize> {
     wants_input: bool,
     /// What the loop does now.
     doing: Do,
-    outcome: Option<Result<(), Fault>>,
+    /// What came of it all; an error that is `None` is the stream's own.
+    outcome: Option<Result<(), Option<Fault>>>,
 }
 
 impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
-    pub(crate) fn new<T: Framed>(
-        task: &'d mut T,
+    pub(crate) fn new(
+        task: &'d mut dyn Task,
         buffers: &'d mut Buffers<IN, OUT>,
         budget: &'d Budget,
-        most: Option<Duration>,
     ) -> Self {
-        const {
-            assert!(IN >= T::MAX_INPUT, "IN of Buffers is below Machine::MAX_INPUT");
-        }
         let mut driver = Self {
             task,
             buffers,
             budget,
-            most,
             start: 0,
             end: 0,
             unflushed: false,
@@ -143,8 +130,8 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
         self.doing
     }
 
-    /// What came of it all.
-    pub(crate) fn outcome(self) -> Result<(), Fault> {
+    /// What came of it all; an error that is `None` is the stream's own.
+    pub(crate) fn outcome(self) -> Result<(), Option<Fault>> {
         self.outcome.unwrap_or(Ok(()))
     }
 
@@ -169,8 +156,7 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
 
     /// The peer has all the time that is reasonable, or that the caller allows.
     fn start_waiting(&mut self) {
-        let reasonable = self.task.wait().unwrap_or(WRITE_WAIT);
-        self.budget.start(Some(self.most.map_or(reasonable, |most| reasonable.min(most))));
+        self.budget.wait(self.task.wait().unwrap_or(WRITE_WAIT));
     }
 
     fn say(&mut self, n: usize) {
@@ -182,7 +168,7 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
         let last = self.task.farewell(&mut self.buffers.output);
         (self.start, self.end) = (0, last.min(OUT));
         self.budget.start(Some(FAREWELL_WAIT));
-        self.outcome = Some(Err(fault));
+        self.outcome = Some(Err(Some(fault)));
     }
 
     /// What is to be written.
@@ -197,7 +183,7 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
 
     /// What was to be done is done: so many octets were written or read.
     #[inline(never)]
-    pub(crate) fn told(&mut self, done: Result<usize, ErrorKind>) -> Result<(), Lost> {
+    pub(crate) fn told(&mut self, done: Result<usize, ErrorKind>) {
         match (self.doing, done) {
             (Do::Read, Err(_)) if self.budget.is_over() => {
                 let error = self.task.timed_out();
@@ -214,9 +200,8 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
                 self.unflushed = true;
             }
             (Do::Flush, Ok(_)) => self.unflushed = false,
-            (_, failed) => return Err(self.lost(failed.err())),
+            (_, failed) => self.lost(failed.err()),
         }
-        Ok(())
     }
 
     /// The machine knows whether the peer may go away here.
@@ -229,15 +214,16 @@ impl<'d, const IN: usize, const OUT: usize> Driver<'d, IN, OUT> {
 
     /// The stream failed, or takes nothing, and nothing can be said any more. What went wrong before
     /// counts.
-    fn lost(&mut self, kind: Option<ErrorKind>) -> Lost {
-        if let Some(Err(fault)) = self.outcome.take() {
-            return Lost::Fault(fault);
+    fn lost(&mut self, kind: Option<ErrorKind>) {
+        (self.start, self.unflushed) = (self.end, false);
+        if matches!(self.outcome, Some(Err(_))) {
+            return;
         }
-        match kind {
-            Some(_) if self.budget.is_over() => Lost::Fault(self.task.timed_out().into()),
-            Some(kind) if !is_end(kind) => Lost::Stream,
-            _ => Lost::Fault(Rule::Closed.into()),
-        }
+        self.outcome = Some(Err(match kind {
+            Some(_) if self.budget.is_over() => Some(self.task.timed_out().into()),
+            Some(kind) if !is_end(kind) => None,
+            _ => Some(Rule::Closed.into()),
+        }));
     }
 }
 

@@ -1,12 +1,10 @@
-use core::time::Duration;
-
 use embedded_io::{ErrorType, Read, Write};
 use starttls::client::Grammar;
 use starttls::{Client, Tls, Verification};
 
 use crate::clock::{Clock, Timed, TimedError};
 use crate::drive::run;
-use crate::task::{Driver, is_end, start_handshake};
+use crate::task::{HANDSHAKE_WAIT, is_end};
 use crate::{Budget, Buffers, Connect, Error, Timer};
 
 /// A stream after the upgrade, ready for the protocol's own client or server.
@@ -47,12 +45,11 @@ where
     G: Grammar,
 {
     buffers.clear();
-    let Timer { clock, budget, most } = timer;
+    let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
-    run(Driver::new(&mut client, buffers, budget, *most), &mut timed)
-        .map_err(|stop| stop.sort(in_plaintext))?;
+    run(&mut client, buffers, budget, &mut timed, in_plaintext)?;
     let upgrade = client.into_upgrade(buffers.received.filled())?;
-    let (stream, verification) = handshake(timed, tls, *most, G::PROTOCOL.alpn)?;
+    let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn)?;
     Ok(Upgraded { stream, tls: upgrade.established(verification)?, budget })
 }
 
@@ -60,7 +57,6 @@ where
 pub(crate) fn handshake<'t, S, T, C>(
     timed: Timed<'t, S, C>,
     tls: &'t mut T,
-    most: Option<Duration>,
     alpn: Option<&'static [u8]>,
 ) -> Result<(ClientStream<'t, T, S, C>, Verification), ErrorOf<S, T>>
 where
@@ -69,7 +65,7 @@ where
     C: Clock<S>,
 {
     let budget = timed.budget;
-    start_handshake(budget, most);
+    budget.wait(HANDSHAKE_WAIT);
     let connected = tls.connect(timed, alpn).map_err(|error| shaking(budget, error))?;
     budget.start(None);
     Ok(connected)

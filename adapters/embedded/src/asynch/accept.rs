@@ -5,7 +5,7 @@ use starttls::server::Grammar;
 use super::drive::run;
 use super::{Accept, Clock};
 use crate::Upgraded;
-use crate::task::{Driver, start_handshake};
+use crate::task::HANDSHAKE_WAIT;
 use crate::upgrade::{in_plaintext, shaking};
 use crate::{Buffers, Error, Timed, Timer};
 
@@ -32,18 +32,16 @@ where
     G: Grammar,
 {
     buffers.clear();
-    let Timer { clock, budget, most } = timer;
+    let Timer { clock, budget } = timer;
     let budget = &*budget;
     let mut timed = Timed { socket, clock, budget };
-    run(Driver::new(&mut server, buffers, budget, *most), &mut timed)
-        .await
-        .map_err(|stop| stop.sort(in_plaintext))?;
+    run(&mut server, buffers, budget, &mut timed, in_plaintext).await?;
     let upgrade = server.into_upgrade(buffers.received.filled())?;
     // What TLS agreed on is not known here.
     if upgrade.alpn().is_some() {
         return Err(Error::Protocol(starttls::Error::Foreign));
     }
-    start_handshake(budget, *most);
+    budget.wait(HANDSHAKE_WAIT);
     let stream =
         tls.accept(timed, upgrade.early()).await.map_err(|error| shaking(budget, error))?;
     budget.start(None);

@@ -6,7 +6,6 @@ use super::drive::run;
 use super::upgrade::{handshake, upgrade};
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
 use crate::post::{Greet, Mail, Quit};
-use crate::task::Driver;
 use crate::{Connection, Error, Mailer, Mode, Receipt, Source, Timed, Timer, Upgraded};
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
@@ -45,7 +44,6 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let most = settings.most;
         let (mut stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
@@ -57,17 +55,14 @@ where
                 buffers.clear();
                 let Timer { clock, budget, .. } = timer;
                 let timed = Timed { socket: *socket, clock, budget };
-                let (stream, verification) =
-                    handshake(timed, *tls, most, Protocol::SMTP.alpn).await?;
+                let (stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn).await?;
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
         let mut session = settings.session(tls);
         let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(Driver::new(&mut greet, buffers, budget, most), &mut stream)
-            .await
-            .map_err(|stop| stop.sort(Error::Tls))?;
-        Ok(Connection::new(stream, session, budget, most, buffers, watch, fate))
+        run(&mut greet, buffers, budget, &mut stream, Error::Tls).await?;
+        Ok(Connection::new(stream, session, budget, buffers, watch, fate))
     }
 }
 
@@ -85,11 +80,9 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     ) -> Result<Receipt, Error<E, T::Error>> {
         self.begin()?;
         let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
-        let outcome =
-            run(Driver::new(&mut mail, self.buffers, self.budget, self.most), &mut self.stream)
-                .await
-                .map(|()| mail.receipt)
-                .map_err(|stop| stop.sort(Error::Tls));
+        let outcome = run(&mut mail, self.buffers, self.budget, &mut self.stream, Error::Tls)
+            .await
+            .map(|()| mail.receipt);
         self.settle(&outcome);
         outcome
     }
@@ -101,9 +94,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
         self.still_open()?;
         let mut quit = Quit(self.session.quit()?);
-        run(Driver::new(&mut quit, self.buffers, self.budget, self.most), &mut self.stream)
-            .await
-            .map_err(|stop| stop.sort(Error::Tls))?;
+        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls).await?;
         self.stream.close().await.map_err(Error::Tls)
     }
 }

@@ -1,12 +1,10 @@
-use core::time::Duration;
-
 use embedded_io_async::{ErrorType, Read, Write};
 use starttls::client::Grammar;
 use starttls::{Client, Verification};
 
 use super::drive::run;
 use super::{Clock, Connect};
-use crate::task::{Driver, start_handshake};
+use crate::task::HANDSHAKE_WAIT;
 use crate::upgrade::{in_plaintext, shaking};
 use crate::{Buffers, Error, Timed, Timer, Upgraded};
 
@@ -36,13 +34,11 @@ where
     G: Grammar,
 {
     buffers.clear();
-    let Timer { clock, budget, most } = timer;
+    let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
-    run(Driver::new(&mut client, buffers, budget, *most), &mut timed)
-        .await
-        .map_err(|stop| stop.sort(in_plaintext))?;
+    run(&mut client, buffers, budget, &mut timed, in_plaintext).await?;
     let upgrade = client.into_upgrade(buffers.received.filled())?;
-    let (stream, verification) = handshake(timed, tls, *most, G::PROTOCOL.alpn).await?;
+    let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn).await?;
     Ok(Upgraded { stream, tls: upgrade.established(verification)?, budget })
 }
 
@@ -50,7 +46,6 @@ where
 pub(crate) async fn handshake<'t, S, T, C>(
     timed: Timed<'t, S, C>,
     tls: &'t mut T,
-    most: Option<Duration>,
     alpn: Option<&'static [u8]>,
 ) -> Result<(ClientStream<'t, T, S, C>, Verification), ErrorOf<S, T>>
 where
@@ -59,7 +54,7 @@ where
     C: Clock,
 {
     let budget = timed.budget;
-    start_handshake(budget, most);
+    budget.wait(HANDSHAKE_WAIT);
     let connected = tls.connect(timed, alpn).await.map_err(|error| shaking(budget, error))?;
     budget.start(None);
     Ok(connected)
