@@ -6,7 +6,7 @@ use starttls::smtp::{Envelope, Session};
 use starttls::{Error as Rule, Tls};
 
 use crate::drive::run;
-use crate::post::{Mail, Quit, Watch};
+use crate::post::{Talk, Topic, Watch};
 use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
 
 /// An open connection to a mail server, for one mail after the other. A mail takes two round trips
@@ -62,11 +62,11 @@ impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, I
         if self.open { Ok(()) } else { Err(Rule::Closed) }
     }
 
-    /// Whether a mail may begin; of one that does nothing was sent.
-    pub(crate) fn begin(&mut self) -> Result<(), Rule> {
+    /// Whether a mail may begin. Of one that may not, nothing is sent, and the connection stays as it is.
+    pub(crate) fn begin(&mut self, envelope: &Envelope<'_>) -> Result<(), Rule> {
         self.still_open()?;
         *self.fate = Fate::NotSent;
-        Ok(())
+        self.session.send(envelope).map(|_| ())
     }
 
     /// Keeps what became of a mail, and whether another one may follow.
@@ -86,14 +86,18 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     pub fn send(
         &mut self,
         envelope: &Envelope<'_>,
-        message: impl Source,
+        mut message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
-        self.begin()?;
-        let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
-        let outcome = run(&mut mail, self.buffers, self.budget, &mut self.stream, Error::Tls)
-            .map(|()| mail.receipt);
+        self.begin(envelope)?;
+        let outcome = self.talk(Topic::Mail(envelope, &mut message));
         self.settle(&outcome);
         outcome
+    }
+
+    pub(crate) fn talk<'j>(&'j mut self, topic: Topic<'j>) -> Result<Receipt, Error<E, T::Error>> {
+        let mut talk = Talk::new(&mut self.session, topic, self.watch);
+        run(&mut talk, self.buffers, self.budget, &mut self.stream, Error::Tls)?;
+        Ok(talk.receipt)
     }
 
     /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
@@ -102,8 +106,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
         self.still_open()?;
-        let mut quit = Quit(self.session.quit()?);
-        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls)?;
+        self.talk(Topic::Quit)?;
         self.stream.close().map_err(Error::Tls)
     }
 }

@@ -7,11 +7,10 @@ use starttls::{Error as Rule, Protocol, Tls};
 
 use crate::clock::{Clock, Timed};
 use crate::connection::Connection;
-use crate::drive::run;
-use crate::post::{Greet, Receipt, Watch};
+use crate::post::{Receipt, Topic, Watch};
 use crate::settings::{Mode, Settings};
 use crate::upgrade::{ClientStream, ErrorOf, Upgraded, handshake, upgrade};
-use crate::{Buffers, Connect, Error, Source, Timer};
+use crate::{Buffers, Connect, Source, Timer};
 
 /// A way to a mail server, over a socket that is connected to it, for one connection.
 ///
@@ -81,8 +80,9 @@ where
     /// Sends one mail and closes the connection; the socket is the caller's to close.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if nobody gets it, and all that can go wrong on the way there;
+    /// [`Error::Rejected`](crate::Error::Rejected) if nobody gets it, and all that can go wrong on the way there;
     /// [`fate`](Self::fate) says whether it is safe to send it again.
+    #[inline(never)]
     pub fn send(
         &mut self,
         envelope: &Envelope<'_>,
@@ -98,7 +98,7 @@ where
     /// Opens the connection for any number of mails: upgraded, and with the credentials accepted.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`] if the server does not
+    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`](crate::Error::Rejected) if the server does not
     /// take the credentials; [`OutOfOrder`](Rule::OutOfOrder) if the socket was used before.
     pub fn connect(
         &mut self,
@@ -108,7 +108,7 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let (mut stream, tls, budget) = match settings.mode {
+        let (stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
                 let Upgraded { stream, tls, budget } =
@@ -123,10 +123,10 @@ where
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
-        let mut session = settings.session(tls);
-        let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(&mut greet, buffers, budget, &mut stream, Error::Tls)?;
-        Ok(Connection::new(stream, session, budget, buffers, watch, fate))
+        let session = settings.session(tls);
+        let mut connection = Connection::new(stream, session, budget, buffers, watch, fate);
+        connection.talk(Topic::Hello(settings.credentials))?;
+        Ok(connection)
     }
 }
 

@@ -5,7 +5,7 @@ use starttls::{Error as Rule, Protocol, Tls};
 use super::drive::run;
 use super::upgrade::{handshake, upgrade};
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
-use crate::post::{Greet, Mail, Quit};
+use crate::post::{Talk, Topic};
 use crate::{Connection, Error, Mailer, Mode, Receipt, Source, Timed, Timer, Upgraded};
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
@@ -17,7 +17,7 @@ where
     /// Sends one mail and closes the connection; the socket is the caller's to close.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if nobody gets it, and all that can go wrong on the way there;
+    /// [`Error::Rejected`](crate::Error::Rejected) if nobody gets it, and all that can go wrong on the way there;
     /// [`fate`](Self::fate) says whether it is safe to send it again.
     pub async fn send_async(
         &mut self,
@@ -34,7 +34,7 @@ where
     /// Opens the connection for any number of mails: upgraded, and with the credentials accepted.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`] if the server does not
+    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`](crate::Error::Rejected) if the server does not
     /// take the credentials; [`OutOfOrder`](Rule::OutOfOrder) if the socket was used before.
     pub async fn connect_async(
         &mut self,
@@ -44,7 +44,7 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let (mut stream, tls, budget) = match settings.mode {
+        let (stream, tls, budget) = match settings.mode {
             Mode::StartTls => {
                 let client = Client::new(settings.domain, settings.policy);
                 let Upgraded { stream, tls, budget } =
@@ -59,10 +59,10 @@ where
                 (stream, Tls::implicit(settings.policy, verification)?, &*budget)
             }
         };
-        let mut session = settings.session(tls);
-        let mut greet = Greet::new(&mut session, settings.credentials, watch);
-        run(&mut greet, buffers, budget, &mut stream, Error::Tls).await?;
-        Ok(Connection::new(stream, session, budget, buffers, watch, fate))
+        let session = settings.session(tls);
+        let mut connection = Connection::new(stream, session, budget, buffers, watch, fate);
+        connection.talk_async(Topic::Hello(settings.credentials)).await?;
+        Ok(connection)
     }
 }
 
@@ -76,15 +76,18 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     pub async fn send_async(
         &mut self,
         envelope: &Envelope<'_>,
-        message: impl Source,
+        mut message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
-        self.begin()?;
-        let mut mail = Mail::new(&mut self.session, envelope, message, self.watch)?;
-        let outcome = run(&mut mail, self.buffers, self.budget, &mut self.stream, Error::Tls)
-            .await
-            .map(|()| mail.receipt);
+        self.begin(envelope)?;
+        let outcome = self.talk_async(Topic::Mail(envelope, &mut message)).await;
         self.settle(&outcome);
         outcome
+    }
+
+    async fn talk_async<'j>(&'j mut self, topic: Topic<'j>) -> Result<Receipt, Error<E, T::Error>> {
+        let mut talk = Talk::new(&mut self.session, topic, self.watch);
+        run(&mut talk, self.buffers, self.budget, &mut self.stream, Error::Tls).await?;
+        Ok(talk.receipt)
     }
 
     /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
@@ -93,8 +96,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
         self.still_open()?;
-        let mut quit = Quit(self.session.quit()?);
-        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls).await?;
+        self.talk_async(Topic::Quit).await?;
         self.stream.close().await.map_err(Error::Tls)
     }
 }
