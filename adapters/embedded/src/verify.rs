@@ -10,7 +10,8 @@ use embedded_tls::{
     CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, SignatureScheme, TlsError,
     TlsVerifier,
 };
-use p256::ecdsa::signature::{DigestVerifier, Verifier};
+use p256::ecdsa::signature::DigestVerifier;
+use p256::ecdsa::signature::digest::Digest;
 use p256::ecdsa::{Signature, VerifyingKey};
 use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, ServerName,
@@ -286,19 +287,21 @@ fn check_proof(
     transcript: Sha256,
     key: &[u8],
 ) -> Result<(), Problem> {
-    use p256::ecdsa::signature::digest::Digest;
-
     if proof.signature_scheme != SignatureScheme::EcdsaSecp256r1Sha256 {
         return Err(Problem::UnsupportedAlgorithm);
     }
-    let key = VerifyingKey::from_sec1_bytes(key).map_err(|_| Problem::HandshakeSignature)?;
-    let signature =
-        Signature::from_der(proof.signature).map_err(|_| Problem::HandshakeSignature)?;
     let signed = Sha256::new()
         .chain_update([b' '; 64])
         .chain_update(b"TLS 1.3, server CertificateVerify\0")
         .chain_update(transcript.finalize());
-    key.verify_digest(signed, &signature).map_err(|_| Problem::HandshakeSignature)
+    check(key, signed, proof.signature).ok_or(Problem::HandshakeSignature)
+}
+
+/// Whether an ECDSA signature on P-256 is that of a key; `None` if it is not, or not of that form.
+fn check(key: &[u8], signed: Sha256, signature: &[u8]) -> Option<()> {
+    let key = VerifyingKey::from_sec1_bytes(key).ok()?;
+    let signature = Signature::from_der(signature).ok()?;
+    key.verify_digest(signed, &signature).ok()
 }
 
 /// ECDSA on P-256 with SHA-256.
@@ -312,9 +315,8 @@ impl SignatureVerificationAlgorithm for P256Sha256 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
-        let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature).map_err(|_| InvalidSignature)
+        let signed = Sha256::new().chain_update(message);
+        check(public_key, signed, signature).ok_or(InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
