@@ -8,6 +8,7 @@ use std::time::Duration;
 use starttls::client::{Event, Grammar as _};
 use starttls::server::{Config, Grammar as _};
 use starttls::{Kind, Policy};
+use starttls_std::shared::check;
 use starttls_std::{
     Accepted, Driver, Error, Mode, Observer, Timeouts, accept_implicit, accept_or_plaintext,
     connect,
@@ -17,7 +18,7 @@ use crate::greeting::{Greeted, Greeting};
 use crate::reach::random;
 use crate::relay::{relay, relay_plaintext};
 use crate::serve::Front;
-use crate::speech::{Speech, speaking};
+use crate::speech::{Caller, Speech, speaking};
 
 /// How long the backend may take to be reached, and for each answer that is for us.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,10 +53,15 @@ fn implicit<S: Speech>(
     let (mut driver, _) = accept_implicit(driver, &front.tls)?;
     match backend {
         Ok(stream) => {
-            relay(&stream, &[], driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
+            let client = driver.into_stream();
+            let protocol = S::Server::PROTOCOL;
+            // Where both come to the same port, nothing but ALPN says what is spoken.
+            let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
+            check(alpn, &client.conn)?;
+            relay(&stream, &[], client, Duration::ZERO).map_err(io("forwarding"))
         }
         Err(error) => {
-            driver.send(S::PHRASES.unavailable.as_bytes())?;
+            driver.send(S::PHRASES.unavailable)?;
             driver.close()?;
             Err(behind(error))
         }
@@ -77,7 +83,7 @@ fn starttls<S: Speech>(
     let driver = Driver::new(client, front.timeouts, observer);
     let config = Config { policy: front.policy, ..Config::default() };
     match accept_or_plaintext(driver, S::server(config), &front.tls)? {
-        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye.as_bytes()),
+        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye),
         Accepted::Tls(driver, _) => {
             let (stream, early) = backend.into_parts();
             relay(&stream, &early, driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
@@ -106,7 +112,8 @@ impl<'o, S: Speech> Backend<'o, S> {
     /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
     fn new(front: &Front, stream: TcpStream, heard: &'o mut Heard) -> Result<Self, Error> {
         let random = random(front.tls.crypto_provider())?;
-        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, random));
+        let caller = Caller { host: "localhost", random };
+        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller));
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
         if !S::Client::PROTOCOL.server_first && greeted.listen(&mut driver)? == Greeting::LoggedIn {
             // Whoever comes through us would be somebody already.
@@ -157,7 +164,7 @@ impl Observer for Heard {
 /// the client.
 fn turn_away<S: Speech>(client: &mut TcpStream, heard: &Heard, error: Error) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
-    let last = if is_refusal { &heard.0 } else { S::PHRASES.unavailable.as_bytes() };
+    let last = if is_refusal { &heard.0 } else { S::PHRASES.unavailable };
     client.write_all(last).map_err(io("turning a client away"))?;
     client.shutdown(Shutdown::Write).map_err(io("turning a client away"))?;
     if is_refusal { Ok(()) } else { Err(behind(error)) }

@@ -81,13 +81,13 @@ fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(),
     match upgrade(&args.url, tls, timeouts(args), &mut silent) {
         Ok((driver, _)) => {
             if args.url.scheme.mode() == Mode::StartTls {
-                local.write_all(greeting.as_bytes()).map_err(Failure::from_io)?;
+                local.write_all(greeting).map_err(Failure::from_io)?;
             }
             judged(relay(local, &[], driver.into_stream(), args.linger))
         }
         Err(error) => {
             // The reason is for our user, who reads it on standard error.
-            let _ = local.write_all(unavailable.as_bytes());
+            let _ = local.write_all(unavailable);
             Err(error.into())
         }
     }

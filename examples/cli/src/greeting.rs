@@ -79,8 +79,11 @@ impl<G: Grammar> Machine for Greeted<G> {
 }
 
 /// Says goodbye and shows what the server says to it. It may just go, too.
-pub(crate) fn leave<S: Socket>(mut driver: Driver<'_, S>, goodbye: &str) -> Result<(), Error> {
-    driver.send(goodbye.as_bytes())?;
+pub(crate) fn leave<S: Socket>(mut driver: Driver<'_, S>, goodbye: &[u8]) -> Result<(), Error> {
+    if goodbye.is_empty() {
+        return driver.close();
+    }
+    driver.send(goodbye)?;
     let _ = driver.run(&mut Last(0), |_, (), _| Ok(ControlFlow::<()>::Continue(())));
     driver.close()
 }

@@ -16,7 +16,7 @@ use crate::out::out;
 use crate::outcome::{Failure, Report, Violation};
 use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
-use crate::speech::{Speech, speaking};
+use crate::speech::{Caller, Speech, speaking};
 use crate::url::{Scheme, Url};
 
 pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
@@ -76,15 +76,16 @@ fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
     match args.url.scheme {
         Scheme::Smtp | Scheme::Smtps => leave_mail::<Smtp, _>(driver, tls),
         Scheme::Lmtp => leave_mail::<Lmtp, _>(driver, tls),
-        scheme => speaking!(scheme, S => leave::<S, _>(scheme.mode(), driver)),
+        scheme => speaking!(scheme, S => leave::<S, _>(&args.url, driver)),
     }
 }
 
 /// Hears the greeting where there is one inside TLS, and says goodbye.
-fn leave<S: Speech, T: Socket>(mode: Mode, mut driver: Driver<'_, T>) -> Result<(), Error> {
-    if mode == Mode::Implicit || S::Client::PROTOCOL.server_first {
+fn leave<S: Speech, T: Socket>(url: &Url, mut driver: Driver<'_, T>) -> Result<(), Error> {
+    if url.scheme.mode() == Mode::Implicit || S::Client::PROTOCOL.server_first {
         // It never speaks, so that nothing is there to be guessed.
-        Greeted::new(S::client(Policy::Opportunistic, 0)).listen(&mut driver)?;
+        let caller = Caller { host: &url.host, random: 0 };
+        Greeted::new(S::client(Policy::Opportunistic, &caller)).listen(&mut driver)?;
     }
     greeting::leave(driver, S::PHRASES.goodbye)
 }

@@ -9,7 +9,7 @@ use starttls_std::{
     upgrade_or_plaintext,
 };
 
-use crate::speech::{Speech as _, speaking};
+use crate::speech::{Caller, Speech as _, speaking};
 use crate::url::Url;
 
 /// Connects to `url` and upgrades; nothing without verified TLS.
@@ -27,8 +27,9 @@ pub(crate) fn upgrade<'o>(
         return Ok((driver, Tls::implicit(Policy::Required, verification)?));
     }
     let random = random(tls.rustls().crypto_provider())?;
+    let caller = Caller { host: &url.host, random };
     let upgraded = speaking!(url.scheme, S => {
-        upgrade_or_plaintext(driver, S::client(Policy::Required, random), tls, &url.host)
+        upgrade_or_plaintext(driver, S::client(Policy::Required, &caller), tls, &url.host)
     })?;
     match upgraded {
         Upgraded::Tls(driver, tls) => Ok((driver, tls)),

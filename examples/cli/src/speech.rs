@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 
 use starttls::server::Config;
 use starttls::smtp::{self, Dialect, Domain};
-use starttls::{Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, server, sieve};
+use starttls::{
+    Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, postgres, server, sieve,
+};
 
 /// A protocol.
 pub(crate) trait Speech {
@@ -13,21 +15,30 @@ pub(crate) trait Speech {
 
     const PHRASES: Phrases;
 
-    /// `random` is for what nobody may guess.
-    fn client(policy: Policy, random: u32) -> Client<Self::Client>;
+    fn client(policy: Policy, caller: &Caller<'_>) -> Client<Self::Client>;
 
     fn server(config: Config) -> Server<Self::Server>;
+}
+
+/// What a client has to say of itself and of whom it calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'h> {
+    /// The server's name.
+    #[expect(dead_code, reason = "no protocol says it yet")]
+    pub(crate) host: &'h str,
+    /// For what nobody may guess.
+    pub(crate) random: u32,
 }
 
 /// What is said where no machine speaks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Phrases {
     /// For a client that expects a greeting; empty where it does not, or where one comes inside TLS.
-    pub(crate) greeting: &'static str,
+    pub(crate) greeting: &'static [u8],
     /// For a client that has nobody to talk to; empty where nothing can be said unasked.
-    pub(crate) unavailable: &'static str,
-    /// For a server, from a client that leaves.
-    pub(crate) goodbye: &'static str,
+    pub(crate) unavailable: &'static [u8],
+    /// For a server, from a client that leaves; empty where it just goes.
+    pub(crate) goodbye: &'static [u8],
 }
 
 /// Runs `$then` with `$Speech` for the protocol of `$scheme`.
@@ -51,6 +62,7 @@ macro_rules! speaking {
             Scheme::Sieve => then!(speech::Sieve),
             Scheme::Irc | Scheme::Ircs => then!(speech::Irc),
             Scheme::Nut => then!(speech::Nut),
+            Scheme::Postgres | Scheme::Postgress => then!(speech::Postgres),
         }
     }};
 }
@@ -64,12 +76,12 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
     type Server = smtp::ServerGrammar<'static, D>;
 
     const PHRASES: Phrases = Phrases {
-        greeting: "220 localhost is through to TLS\r\n",
-        unavailable: "421 4.3.2 The server behind is not available, closing\r\n",
-        goodbye: "QUIT\r\n",
+        greeting: b"220 localhost is through to TLS\r\n",
+        unavailable: b"421 4.3.2 The server behind is not available, closing\r\n",
+        goodbye: b"QUIT\r\n",
     };
 
-    fn client(policy: Policy, _: u32) -> Client<Self::Client> {
+    fn client(policy: Policy, _: &Caller<'_>) -> Client<Self::Client> {
         Client::<Self::Client>::new(Domain::LOCALHOST, policy)
     }
 
@@ -83,7 +95,7 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
 }
 
 macro_rules! speech {
-    ($name:ident: $Client:ty, |$policy:pat_param, $random:pat_param| $client:expr;
+    ($name:ident: $Client:ty, |$policy:pat_param, $caller:pat_param| $client:expr;
      $Server:ty, |$config:ident| $server:expr;
      $greeting:literal, $unavailable:literal, $goodbye:literal) => {
         pub(crate) struct $name;
@@ -95,7 +107,7 @@ macro_rules! speech {
             const PHRASES: Phrases =
                 Phrases { greeting: $greeting, unavailable: $unavailable, goodbye: $goodbye };
 
-            fn client($policy: Policy, $random: u32) -> Client<$Client> {
+            fn client($policy: Policy, $caller: &Caller<'_>) -> Client<$Client> {
                 $client
             }
 
@@ -107,35 +119,35 @@ macro_rules! speech {
 }
 
 speech! { Imap:
-    imap::ClientGrammar, |policy, random| imap::Client::new(imap::Tag::new(random), policy);
+    imap::ClientGrammar, |policy, caller| imap::Client::new(imap::Tag::new(caller.random), policy);
     imap::ServerGrammar, |config| imap::Server::new(config);
-    "* OK localhost is through to TLS\r\n",
-    "* BYE The server behind is not available\r\n",
-    "bye LOGOUT\r\n"
+    b"* OK localhost is through to TLS\r\n",
+    b"* BYE The server behind is not available\r\n",
+    b"bye LOGOUT\r\n"
 }
 
 speech! { Pop3:
     pop3::ClientGrammar, |policy, _| pop3::Client::new(policy);
     pop3::ServerGrammar, |config| pop3::Server::new(config);
-    "+OK localhost is through to TLS\r\n",
-    "-ERR [SYS/TEMP] The server behind is not available\r\n",
-    "QUIT\r\n"
+    b"+OK localhost is through to TLS\r\n",
+    b"-ERR [SYS/TEMP] The server behind is not available\r\n",
+    b"QUIT\r\n"
 }
 
 speech! { Ftp:
     ftp::ClientGrammar, |policy, _| ftp::Client::new(policy);
     ftp::ServerGrammar, |config| ftp::Server::new(config);
-    "220 localhost is through to TLS\r\n",
-    "421 The server behind is not available, closing\r\n",
-    "QUIT\r\n"
+    b"220 localhost is through to TLS\r\n",
+    b"421 The server behind is not available, closing\r\n",
+    b"QUIT\r\n"
 }
 
 speech! { Nntp:
     nntp::ClientGrammar, |policy, _| nntp::Client::new(policy);
     nntp::ServerGrammar, |config| nntp::Server::new(config);
-    "200 localhost is through to TLS\r\n",
-    "400 The server behind is not available, closing\r\n",
-    "QUIT\r\n"
+    b"200 localhost is through to TLS\r\n",
+    b"400 The server behind is not available, closing\r\n",
+    b"QUIT\r\n"
 }
 
 speech! { Sieve:
@@ -148,9 +160,9 @@ speech! { Sieve:
         let capabilities = sieve::Capabilities { implementation: NAME, ..Default::default() };
         sieve::Server::new(capabilities, config)
     };
-    "",
-    "BYE \"The server behind is not available\"\r\n",
-    "LOGOUT\r\n"
+    b"",
+    b"BYE \"The server behind is not available\"\r\n",
+    b"LOGOUT\r\n"
 }
 
 speech! { Irc:
@@ -162,15 +174,23 @@ speech! { Irc:
         };
         irc::Server::new(NAME, config)
     };
-    "",
-    "ERROR :The server behind is not available\r\n",
-    "QUIT\r\n"
+    b"",
+    b"ERROR :The server behind is not available\r\n",
+    b"QUIT\r\n"
 }
 
 speech! { Nut:
     nut::ClientGrammar, |policy, _| nut::Client::new(policy);
     nut::ServerGrammar, |config| nut::Server::new(config);
-    "",
-    "",
-    "LOGOUT\n"
+    b"",
+    b"",
+    b"LOGOUT\n"
+}
+
+speech! { Postgres:
+    postgres::ClientGrammar, |policy, _| postgres::Client::new(policy);
+    postgres::ServerGrammar, |config| postgres::Server::new(config);
+    b"",
+    b"E\0\0\0\x3eSFATAL\0VFATAL\0C08006\0Mthe server behind is not available\0\0",
+    b""
 }

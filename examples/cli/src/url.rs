@@ -24,6 +24,9 @@ pub(crate) enum Scheme {
     Irc,
     Ircs,
     Nut,
+    Postgres,
+    /// TLS first, since PostgreSQL 17.
+    Postgress,
 }
 
 impl Scheme {
@@ -45,6 +48,8 @@ impl Scheme {
             Self::Irc => ("irc", Protocol::IRC, StartTls),
             Self::Ircs => ("ircs", Protocol::IRC, Implicit),
             Self::Nut => ("nut", Protocol::NUT, StartTls),
+            Self::Postgres => ("postgres", Protocol::POSTGRES, StartTls),
+            Self::Postgress => ("postgress", Protocol::POSTGRES, Implicit),
         }
     }
 
@@ -136,6 +141,8 @@ mod tests {
             ("sieve://mail.example.org", Scheme::Sieve, "mail.example.org", 4190),
             ("ircs://irc.example.org", Scheme::Ircs, "irc.example.org", 6697),
             ("nut://ups.example.org", Scheme::Nut, "ups.example.org", 3493),
+            ("postgres://db.example.org", Scheme::Postgres, "db.example.org", 5432),
+            ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),
         ] {
             let url = Url { scheme, host: host.to_owned(), port };
             assert_eq!(text.parse(), Ok(url), "{text}");

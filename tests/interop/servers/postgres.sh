@@ -15,7 +15,8 @@ postgres_on() {            # postgres_on NAME PORT KIND [OPTION...]
     local name=$1 port=$2 kind=$3; shift 3
     echo "$kind all all $HOST/32 scram-sha-256" >"$DIR/$name/pg_hba.conf"
     spawn "$name" runuser -u postgres -- "$bin/postgres" -D "$DIR/$name" -p "$port" \
-        -c listen_addresses="$HOST" -c unix_socket_directories= -c fsync=off "$@"
+        -c listen_addresses="$HOST" -c unix_socket_directories= -c fsync=off \
+        -c authentication_timeout=2s "$@"
 }
 
 svc_start() {

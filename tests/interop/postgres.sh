@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# PostgreSQL: our client against a server that demands TLS and one that has none; psql through us to the
+# latter.
+
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install
+up postgres
+
+probes PostgreSQL postgres 3
+
+by_psql() {                # by_psql SSLMODE
+    PGPASSWORD=secret timeout 30 psql -Atc 'select 6 * 7' \
+        "host=localhost port=$p sslmode=$1 sslrootcert=$ca user=test dbname=postgres"
+}
+front postgres
+check "psql through us: verify-full" says '^42$' by_psql verify-full
+check "psql through us: without TLS it is refused" exits 2 by_psql disable
+startup='\0\0\0\x25\0\3\0\0user\0test\0database\0postgres\0\0'
+asks_for_password() {      # asks_for_password COMMAND...: the server answers what begins a session
+    { printf "$startup"; sleep 1; } | "$@" | grep -a SCRAM-SHA-256
+}
+check "openssl s_client through us: postgres" asks_for_password s_client_in postgres
+tls_first() {              # tls_first [OPTION...]
+    timeout 30 openssl s_client -connect "localhost:$p" -quiet -CAfile "$ca" -verify_return_error \
+        -verify_hostname localhost "$@"
+}
+check "openssl s_client through us: TLS first" asks_for_password tls_first -alpn postgresql
+check "openssl s_client through us: TLS first, without ALPN" exits 1 asks_for_password tls_first
+check "probe through us: TLS first" probe "postgress://localhost:$p"
+# psql itself would refuse a server that offers to bind its password to a TLS which is not psql's.
+check "a pipe to PostgreSQL" asks_for_password connect "postgres://localhost:$(port postgres)"
