@@ -57,6 +57,9 @@ impl Protocol {
     /// LDAP, RFC 4511. No ALPN id is registered.
     pub const LDAP: Self = Self::new("ldap", 389, Some(636), None);
 
+    /// MySQL and MariaDB. No ALPN id is registered.
+    pub const MYSQL: Self = Self::new("mysql", 3306, None, None);
+
     /// A protocol of your own; in TLS that was asked for the client speaks first.
     #[must_use]
     pub const fn new(

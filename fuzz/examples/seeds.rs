@@ -100,7 +100,8 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
         ("smtp" | "lmtp", "server") => (&SERVER, &RECEIVER),
         ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
         (
-            "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres" | "vnc" | "rdp",
+            "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres" | "mysql"
+            | "vnc" | "rdp",
             "client" | "server",
         ) => (&own, &[]),
         ("ldap", "client" | "server") => (&with_grammar, &[]),

@@ -13,7 +13,7 @@ pub mod subject;
 pub mod table;
 
 use starttls::smtp::Domain;
-use starttls::{imap, irc, rdp, sieve, vnc};
+use starttls::{imap, irc, mysql, rdp, sieve, vnc};
 
 /// The name of every client in the tables.
 pub const CLIENT: Domain<'static> = name("client.example.org");
@@ -68,6 +68,18 @@ pub const RDP: rdp::Protocols = rdp::Protocols::SSL.with(rdp::Protocols::HYBRID)
 /// What every RDP server in the tables has, in this order, and its flags.
 pub const RDP_OFFER: rdp::Offer<'static> =
     rdp::Offer { security: &[rdp::Security::Hybrid, rdp::Security::Ssl], flags: 1 };
+
+/// How every MySQL client in the tables introduces itself: `85 ae 7f 00`, 16 MiB, `21`.
+pub const MYSQL_REQUEST: mysql::SslRequest = mysql::SslRequest::new(0x7f_ae85, 1 << 24, 0x21);
+
+/// How every MySQL server in the tables begins.
+pub const MYSQL_GREETING: mysql::Greeting<'static> = {
+    let version = match mysql::Text::new("8.0.36-example") {
+        Ok(version) => version,
+        Err(_) => panic!("a text"),
+    };
+    mysql::Greeting::new(version, 7, mysql::Scramble::new(*b"abcdefghijklmnopqrst"))
+};
 
 /// Octets for people.
 #[must_use]

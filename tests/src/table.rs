@@ -279,6 +279,8 @@ pub enum Protocol {
     Nut,
     /// Protocol 3.
     Postgres,
+    /// Version 10.
+    Mysql,
     /// RFC 4511.
     Ldap,
     /// RFC 6143, with VeNCrypt.

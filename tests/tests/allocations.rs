@@ -9,7 +9,7 @@ use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{
     Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
-    lmtp, nntp, nut, pop3, postgres, rdp, sieve, vnc,
+    lmtp, mysql, nntp, nut, pop3, postgres, rdp, sieve, vnc,
 };
 
 thread_local! {
@@ -122,6 +122,8 @@ fn every_protocol_reaches_tls_without_the_heap() {
     upgraded(irc::Client::new(policy), irc::Server::new(name, config));
     upgraded(nut::Client::new(policy), nut::Server::new(config));
     upgraded(postgres::Client::new(policy), postgres::Server::new(config));
+    let (request, greeting) = (mysql::SslRequest::default(), starttls_tests::MYSQL_GREETING);
+    upgraded(mysql::Client::new(request, policy), mysql::Server::new(greeting, config));
     upgraded(ldap::Client::new(policy), ldap::Server::new(config));
     let offer = starttls_tests::vnc_offer();
     upgraded(vnc::Client::new(offer.subtypes, policy), vnc::Server::new(offer, config));

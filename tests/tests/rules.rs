@@ -53,6 +53,7 @@ fn every_rule_has_a_row() {
         ("IR", 6),
         ("NU", 3),
         ("PG", 10),
+        ("MY", 9),
         ("LD", 12),
         ("VN", 6),
         ("RD", 6),

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Protocols, and the folder or file of each; LMTP is a parameter of SMTP's grammar.
-const PROTOCOLS: [&str; 12] = [
-    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "nut", "postgres", "ldap", "vnc", "rdp",
+const PROTOCOLS: [&str; 13] = [
+    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "nut", "postgres", "mysql", "ldap",
+    "vnc", "rdp",
 ];
 
 fn core() -> PathBuf {

@@ -8,12 +8,12 @@ mod session;
 use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
-    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, nntp, nut, pop3, postgres,
-    rdp, sieve, vnc,
+    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
+    postgres, rdp, sieve, vnc,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
-use crate::{CLIENT, RDP, RDP_OFFER, SERVER, TAG, VNC, vnc_offer};
+use crate::{CLIENT, MYSQL_GREETING, MYSQL_REQUEST, RDP, RDP_OFFER, SERVER, TAG, VNC, vnc_offer};
 
 pub use client::Upgrading;
 pub use receiver::Receiving;
@@ -145,6 +145,7 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Irc => Box::new(Upgrading(irc::Client::new(policy))),
         Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
         Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
+        Protocol::Mysql => Box::new(Upgrading(mysql::Client::new(MYSQL_REQUEST, policy))),
         Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
         Protocol::Vnc => Box::new(Upgrading(vnc::Client::new(VNC, policy))),
         Protocol::Rdp => Box::new(Upgrading(rdp::Client::new(RDP, policy))),
@@ -166,6 +167,7 @@ fn server(row: &Row) -> Box<dyn Subject> {
         Protocol::Irc => Box::new(Serving::new(irc::Server::new(crate::irc_name(), config), row)),
         Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
         Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
+        Protocol::Mysql => Box::new(Serving::new(mysql::Server::new(MYSQL_GREETING, config), row)),
         Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
         Protocol::Vnc => Box::new(Serving::new(vnc::Server::new(vnc_offer(), config), row)),
         Protocol::Rdp => Box::new(Serving::new(rdp::Server::new(RDP_OFFER, config), row)),

@@ -9,9 +9,9 @@
 use core::hint::black_box;
 
 use starttls::server::Config;
-use starttls::{Policy, ldap, postgres};
+use starttls::{Machine, Policy, Step, ldap, mysql, postgres};
 use starttls_thumb::api::{serve, upgrade};
-use starttls_thumb::{opaque, receive};
+use starttls_thumb::{opaque, receive, send};
 
 fn parameters() -> Option<postgres::Opening> {
     let mut word = [0; 16];
@@ -26,17 +26,45 @@ fn parameters() -> Option<postgres::Opening> {
     postgres::Opening::new(mode, parse()?.1.ok()?).ok()
 }
 
+const VERSION: mysql::Text<'_> = match mysql::Text::new("8.0.36") {
+    Ok(version) => version,
+    Err(_) => panic!("not a text"),
+};
+
+/// What a client of MySQL hands on, and what a server reads again.
+fn hand_on(policy: Policy) {
+    let request = opaque(mysql::SslRequest::new(opaque(0), opaque(0), opaque(0)));
+    let mut client = mysql::Client::new(request, policy);
+    let mut packet = [0; mysql::MAX_PACKET];
+    let n = receive(&mut packet);
+    let mut input = packet.get(..n).unwrap_or_default();
+    while let Ok(Step::Event(_)) = client.step(&mut input, &mut []) {}
+    if let Some(said) = client.handshake() {
+        send(said.version.as_untrusted_bytes());
+        send(said.plugin.as_untrusted_bytes());
+        black_box((said.thread_id, said.capabilities, said.charset, said.status));
+        black_box((said.mariadb_capabilities, said.scramble().fold(0, |sum, octet| sum ^ octet)));
+    }
+    black_box((client.request().capabilities(), request.max_packet(), request.charset()));
+    let n = receive(&mut packet);
+    black_box(mysql::SslRequest::repeated(packet.get(..n).unwrap_or_default()).is_ok());
+    upgrade(client);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
     let policy = if opaque(true) { Policy::Required } else { Policy::Opportunistic };
     black_box(parameters());
     upgrade(postgres::Client::new(policy));
     upgrade(ldap::Client::new(policy));
+    hand_on(policy);
     let config = opaque(Config { policy, ..Config::default() });
     let server = postgres::Server::new(config);
     black_box(server.is_direct());
     serve(server);
     serve(ldap::Server::new(config));
+    let scramble = mysql::Scramble::new(opaque([0; 20]));
+    serve(mysql::Server::new(mysql::Greeting::new(VERSION, opaque(7), scramble), config));
     loop {
         core::hint::spin_loop();
     }

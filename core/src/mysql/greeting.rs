@@ -1,0 +1,168 @@
+use super::capability;
+use crate::ArgumentError;
+use crate::wire::Writer;
+
+/// The longest [`Text`], in octets.
+const MAX_TEXT: usize = 64;
+
+/// A text in a greeting: at most 64 octets of printable ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    /// How the client is asked to prove its password, if nothing else is said.
+    pub const NATIVE_PASSWORD: Text<'static> = Text("mysql_native_password");
+
+    /// Checks a text; constants are checked at compile time.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`], [`ArgumentError::Forbidden`].
+    pub const fn new(text: &'a str) -> Result<Self, ArgumentError> {
+        let mut rest = text.as_bytes();
+        if rest.len() > MAX_TEXT {
+            return Err(ArgumentError::TooLong);
+        }
+        while let [octet, tail @ ..] = rest {
+            match octet {
+                b' '..=b'~' => rest = tail,
+                0..=0x7f => return Err(ArgumentError::Forbidden),
+                _ => return Err(ArgumentError::NotAscii),
+            }
+        }
+        Ok(Self(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+}
+
+/// What the proof of a password is to depend on: 20 octets, another 20 for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Scramble([u8; 20]);
+
+impl Scramble {
+    /// A scramble from random octets. Each becomes one of ASCII, and neither zero, which would end it, nor
+    /// `$`, which stands between what servers keep of a password.
+    #[must_use]
+    pub const fn new(random: [u8; 20]) -> Self {
+        let mut octets = random;
+        let mut rest = octets.as_mut_slice();
+        while let [octet, tail @ ..] = rest {
+            *octet &= 0x7f;
+            if matches!(octet, 0 | b'$') {
+                *octet |= 1;
+            }
+            rest = tail;
+        }
+        Self(octets)
+    }
+
+    /// The octets, for the server that checks the proof.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+}
+
+/// How a server begins a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Greeting<'a> {
+    /// The server's version, by which clients judge what it can do.
+    pub version: Text<'a>,
+    /// The connection's number.
+    pub thread_id: u32,
+    /// What the proof of a password is to depend on.
+    pub scramble: Scramble,
+    /// What the server behind this machine can do, see [`capability`]; what this greeting needs is added, and
+    /// CLIENT_SSL if TLS can be had.
+    pub capabilities: u32,
+    /// The number of the server's collation.
+    pub charset: u8,
+    /// The server's status.
+    pub status: u16,
+    /// How the client is asked to prove its password.
+    pub plugin: Text<'a>,
+}
+
+impl<'a> Greeting<'a> {
+    /// The greeting of a server with transactions, `utf8mb4_general_ci` and autocommit.
+    #[must_use]
+    pub const fn new(version: Text<'a>, thread_id: u32, scramble: Scramble) -> Self {
+        Self {
+            version,
+            thread_id,
+            scramble,
+            capabilities: capability::LONG_PASSWORD
+                | capability::LONG_FLAG
+                | capability::CONNECT_WITH_DB
+                | capability::TRANSACTIONS
+                | capability::PLUGIN_AUTH_LENENC,
+            charset: 45,
+            status: 2,
+            plugin: Text::NATIVE_PASSWORD,
+        }
+    }
+
+    /// The longest packet, in octets.
+    pub(super) const MAX: usize = 4 + 1 + MAX_TEXT + 1 + 31 + 13 + MAX_TEXT + 1;
+
+    pub(super) fn print(&self, offer: bool, out: &mut Writer<'_>) {
+        let Scramble([s0, s1, s2, s3, s4, s5, s6, s7, back @ ..]) = self.scramble;
+        let [c0, c1, c2, c3] = (self.capabilities & !capability::SSL
+            | if offer { capability::SSL } else { 0 }
+            | capability::PROTOCOL_41
+            | capability::SECURE_CONNECTION
+            | capability::PLUGIN_AUTH)
+            .to_le_bytes();
+        let [t0, t1] = self.status.to_le_bytes();
+        let texts = self.version.0.len().wrapping_add(self.plugin.0.len());
+        // Less than 256.
+        let [length, ..] = texts.wrapping_add(1 + 1 + 31 + 13 + 1).to_le_bytes();
+        out.put(&[length, 0, 0, 0, 10]);
+        out.put(self.version.0.as_bytes());
+        out.push(0);
+        out.put(&self.thread_id.to_le_bytes());
+        out.put(&[s0, s1, s2, s3, s4, s5, s6, s7, 0, c0, c1, self.charset, t0, t1, c2, c3, 21]);
+        out.put(&[0; 10]);
+        out.put(&back);
+        out.push(0);
+        out.put(self.plugin.0.as_bytes());
+        out.push(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_end_itself() {
+        let long = core::str::from_utf8(&[b'a'; MAX_TEXT + 1]).expect("ASCII");
+        assert_eq!(Text::new(&long[1..]).map(|text| text.as_str().len()), Ok(MAX_TEXT));
+        assert!(Text::new("").is_ok());
+        for (text, error) in [
+            (long, ArgumentError::TooLong),
+            ("8.0\0", ArgumentError::Forbidden),
+            ("8.0\n", ArgumentError::Forbidden),
+            ("\x7f", ArgumentError::Forbidden),
+            ("é", ArgumentError::NotAscii),
+        ] {
+            assert_eq!(Text::new(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_scramble_cannot_end_itself() {
+        for octet in 0..=u8::MAX {
+            let scramble = Scramble::new([octet; 20]);
+            let [first, ..] = *scramble.as_bytes();
+            assert!(!matches!(first, 0 | b'$' | 0x80..) && first | 1 == octet & 0x7f | 1);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! MySQL and MariaDB (client/server protocol, version 10) with SSLRequest, up to TLS.
+//!
+//! ```text
+//! S: initial handshake packet                sequence number 0, CLIENT_SSL among its capabilities
+//! C: SSLRequest                              sequence number 1; nothing answers it
+//!    ═══════════════ TLS ═══════════════
+//! C: HandshakeResponse …                     sequence number 2: your own client
+//! ```
+//!
+//! **Client.** A server that does not offer CLIENT_SSL and CLIENT_PROTOCOL_41 is found out before anything is
+//! sent (CVE-2015-3152, CVE-2017-3305). An ERR packet in place of the greeting is a refusal, and its text is only
+//! reported. TLS starts behind the SSLRequest; an octet behind the greeting is an error, for the server
+//! never speaks again before the client.
+//!
+//! What your own client needs inside TLS is offered by the machine before it is given up: what the server
+//! said ([`Client::handshake`](crate::Client::handshake)), the capabilities to repeat
+//! ([`Client::request`](crate::Client::request)) and the sequence number
+//! ([`SEQUENCE_IN_TLS`]). **Nobody vouches for what the server said**: choose the way to
+//! authenticate inside TLS, by who the server turned out to be, and let no plugin of its choice have the
+//! password in clear.
+//!
+//! **Server.** The [`Greeting`] is the caller's. A HandshakeResponse in clear is refused with ERR 3159 where TLS
+//! is required, unread but for its first octets; where it is not, it is the protocol's own business.
+//! A client sends its ClientHello without waiting: what stands behind the SSLRequest goes to TLS. Inside,
+//! read the client's capabilities again: [`SslRequest::repeated`].
+//!
+//! **Limits.** The client reads packets of at most [`MAX_PACKET`] octets. The server decides by the first
+//! [`MAX_HEADER`] octets of a packet, and its payload may be said to have at most [`MAX_RESPONSE`].
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, mysql};
+//!
+//! # fn main() -> Result<(), starttls::Error> {
+//! let mut client = mysql::Client::new(mysql::SslRequest::default(), Policy::Required);
+//! let mut input = &b"\x4a\0\0\0\x0a8.0.36\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\xdf\x15\
+//!     \0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0"[..];
+//! let mut output = [0; 36];
+//! assert!(matches!(client.step(&mut input, &mut output)?, Step::Event(_)));
+//! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(36));
+//! assert_eq!(output[..4], [32, 0, 0, 1]);
+//! let said = client.handshake().expect("it has come");
+//! assert_eq!(said.plugin.as_untrusted_bytes(), b"caching_sha2_password");
+//! assert_eq!(said.scramble().count(), 20);
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod greeting;
+mod handshake;
+mod request;
+mod server;
+
+pub use client::{ClientGrammar, Header};
+pub use greeting::{Greeting, Scramble, Text};
+pub use handshake::Handshake;
+pub use request::SslRequest;
+pub use server::{Reply, ResponseHeader, ServerGrammar};
+
+/// The longest packet of a server before TLS, in octets, with its header.
+pub const MAX_PACKET: usize = 640;
+
+/// The octets by which a server decides: a packet's header and the fixed part of a response.
+pub const MAX_HEADER: usize = 36;
+
+/// The longest payload of a client before TLS, in octets.
+pub const MAX_RESPONSE: u32 = 1 << 17;
+
+/// The sequence number of the client's first packet inside TLS.
+pub const SEQUENCE_IN_TLS: u8 = 2;
+
+/// The sequence number of the client's first packet where the connection goes on in plaintext.
+pub const SEQUENCE_IN_PLAINTEXT: u8 = 1;
+
+/// Capabilities of either side, as far as they matter here.
+pub mod capability {
+    /// `CLIENT_LONG_PASSWORD` of MySQL; a MariaDB server does not set it and has further ones.
+    pub const LONG_PASSWORD: u32 = 1;
+    /// `CLIENT_LONG_FLAG`.
+    pub const LONG_FLAG: u32 = 1 << 2;
+    /// `CLIENT_CONNECT_WITH_DB`.
+    pub const CONNECT_WITH_DB: u32 = 1 << 3;
+    /// `CLIENT_PROTOCOL_41`.
+    pub const PROTOCOL_41: u32 = 1 << 9;
+    /// `CLIENT_SSL`.
+    pub const SSL: u32 = 1 << 11;
+    /// `CLIENT_TRANSACTIONS`.
+    pub const TRANSACTIONS: u32 = 1 << 13;
+    /// `CLIENT_SECURE_CONNECTION`.
+    pub const SECURE_CONNECTION: u32 = 1 << 15;
+    /// `CLIENT_PLUGIN_AUTH`.
+    pub const PLUGIN_AUTH: u32 = 1 << 19;
+    /// `CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA`.
+    pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
+}
+
+/// What both sides have to have for TLS.
+const NEEDED: u32 = capability::SSL | capability::PROTOCOL_41;
+
+/// A MySQL client on its way to TLS.
+pub type Client = crate::Client<ClientGrammar>;
+
+/// A MySQL server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a>>;

@@ -1,0 +1,125 @@
+use core::time::Duration;
+
+use super::{Greeting, MAX_HEADER, MAX_RESPONSE, capability};
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{self, Packets, Writer};
+use crate::{Error, Protocol};
+
+/// The MySQL server's grammar up to the upgrade.
+#[derive(Debug)]
+pub struct ServerGrammar<'a> {
+    greeting: Greeting<'a>,
+    /// The client's next octets are TLS.
+    ssl_requested: bool,
+}
+
+impl<'a> crate::Server<ServerGrammar<'a>> {
+    /// A server at the start of a fresh connection, which begins it like this.
+    #[must_use]
+    pub fn new(greeting: Greeting<'a>, config: Config) -> Self {
+        Self::with_grammar(ServerGrammar { greeting, ssl_requested: false }, config)
+    }
+}
+
+/// The replies of a MySQL server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+/// In the second octet of a client's capabilities.
+const SSL: u8 = second(capability::SSL);
+const PROTOCOL_41: u8 = second(capability::PROTOCOL_41);
+
+const fn second(capability: u32) -> u8 {
+    let [_, second, ..] = capability.to_le_bytes();
+    second
+}
+
+/// The first octets of a client's packet: its length, the sequence number 1 and the fixed part of an
+/// `SSLRequest` or of a response. What follows, the name and the proof of the password, is not looked at.
+#[derive(Debug)]
+pub struct ResponseHeader(());
+
+impl wire::Header for ResponseHeader {
+    const MAX_PACKET: usize = MAX_HEADER;
+
+    fn packet_len(input: &[u8]) -> Result<Option<usize>, Error> {
+        let [a, b, c, sequence, payload @ ..] = input else { return Ok(None) };
+        let length = u32::from_le_bytes([*a, *b, *c, 0]);
+        if length > MAX_RESPONSE {
+            return Err(Error::FrameTooLong);
+        }
+        if *sequence != 1 {
+            return Err(Error::Syntax);
+        }
+        let [_, flags, ..] = payload else {
+            return if length < 2 { Err(Error::Syntax) } else { Ok(None) };
+        };
+        match (flags & PROTOCOL_41 != 0, flags & SSL != 0, length) {
+            (true, true, 32) | (true, false, 34..) => Ok(Some(MAX_HEADER)),
+            // Of a client before 4.1: name and proof come sooner.
+            (false, false, 6..) => Ok(Some(6)),
+            _ => Err(Error::Syntax),
+        }
+    }
+}
+
+/// An ERR packet has a header, the octet 255, the error's number, and its SQLSTATE behind a `#`.
+const REQUIRED: &[u8] = b"\x42\0\0\x02\xff\x57\x0c#HY000\
+    Connections have to be encrypted: use --ssl-mode=REQUIRED";
+const TOO_LONG: &[u8] = b"\x18\0\0\x02\xff\x81\x04#08S01Packet too long";
+const MALFORMED: &[u8] = b"\x16\0\0\x02\xff\x13\x04#08S01Bad handshake";
+
+impl Grammar for ServerGrammar<'_> {
+    type Framing = Packets<ResponseHeader>;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::MYSQL;
+    const MAX_OUTPUT: usize = Greeting::MAX;
+    const WAIT: Duration = Duration::from_secs(10);
+
+    fn command(&mut self, header: &[u8]) -> Command<Reply> {
+        self.ssl_requested = matches!(header, [_, _, _, _, _, flags, ..] if flags & SSL != 0);
+        if self.ssl_requested { Command::Upgrade } else { Command::Business }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        let Reply::Engine(answer) = reply;
+        out.put(match answer {
+            Answer::Greeting => return self.greeting.print(offer, out),
+            // What it reads next is TLS.
+            _ if self.ssl_requested => b"",
+            Answer::TlsRequired => REQUIRED,
+            Answer::TooLong => TOO_LONG,
+            Answer::Malformed => MALFORMED,
+            _ => b"",
+        });
+    }
+
+    fn ends(&self, reply: Reply) -> bool {
+        reply != Reply::Engine(Answer::Greeting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_how_long_it_is() {
+        for error in [REQUIRED, TOO_LONG, MALFORMED] {
+            let [length, 0, 0, 2, payload @ ..] = error else { panic!("no header") };
+            assert_eq!(usize::from(*length), payload.len(), "{}", payload.escape_ascii());
+            assert!(error.len() <= ServerGrammar::MAX_OUTPUT);
+        }
+    }
+}
