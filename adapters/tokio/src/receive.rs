@@ -85,44 +85,51 @@ impl Inbox {
                 accept_or_plaintext(driver, server, &acceptor).await?
             }
         };
-        let mut config = self.receiver;
-        config.limits.size = Some(self.max_message());
         // On the heap, for those who never come here.
-        match accepted {
-            Accepted::Tls(driver, tls) => {
-                let receiver = Receiver::<_, D>::new(tls, domain, config);
-                Box::pin(self.take(driver, receiver, true, deliver)).await
-            }
-            Accepted::Plaintext(driver, plaintext) => {
-                let receiver = Receiver::<_, D>::new(plaintext, domain, config);
-                Box::pin(self.take(driver, receiver, false, deliver)).await
-            }
-            Accepted::Quit => Ok(()),
-        }
+        Box::pin(self.take::<D, S>(accepted, domain, deliver)).await
     }
 
     fn max_message(&self) -> usize {
         self.receiver.limits.size.unwrap_or(MAX_MESSAGE)
     }
 
-    async fn take<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+    async fn take<D: Dialect, S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        mut driver: Driver<'_, S>,
-        mut receiver: Receiver<'_, C, D>,
-        encrypted: bool,
+        accepted: Accepted<'_, S>,
+        domain: Domain<'_>,
         deliver: &mut impl Deliver,
     ) -> Result<(), Error> {
-        let mut taking = Taking::new(encrypted, self.max_message());
-        let outcome = judge(&mut driver, &mut receiver, &mut taking, deliver).await;
-        if let Err(error) = outcome {
-            let mut last = vec![0; Receiver::<C, D>::MAX_OUTPUT];
-            let written = receiver.farewell(&mut last).unwrap_or_default();
-            driver.part(&last[..written]).await;
-            return Err(error);
+        let mut config = self.receiver;
+        config.limits.size = Some(self.max_message());
+        match accepted {
+            Accepted::Tls(driver, tls) => {
+                let receiver = Receiver::<_, D>::new(tls, domain, config);
+                converse(driver, receiver, Taking::new(true, self.max_message()), deliver).await
+            }
+            Accepted::Plaintext(driver, plaintext) => {
+                let receiver = Receiver::<_, D>::new(plaintext, domain, config);
+                converse(driver, receiver, Taking::new(false, self.max_message()), deliver).await
+            }
+            Accepted::Quit => Ok(()),
         }
-        driver.flush().await?;
-        driver.close().await
     }
+}
+
+/// Takes mail to the end of the connection.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+    mut driver: Driver<'_, S>,
+    mut receiver: Receiver<'_, C, D>,
+    mut taking: Taking,
+    deliver: &mut impl Deliver,
+) -> Result<(), Error> {
+    if let Err(error) = judge(&mut driver, &mut receiver, &mut taking, deliver).await {
+        let mut last = vec![0; Receiver::<C, D>::MAX_OUTPUT];
+        let written = receiver.farewell(&mut last).unwrap_or_default();
+        driver.part(&last[..written]).await;
+        return Err(error);
+    }
+    driver.flush().await?;
+    driver.close().await
 }
 
 /// Asks the application whatever it is asked, until the client leaves.

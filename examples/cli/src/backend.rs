@@ -1,7 +1,5 @@
 //! `starttls serve --backend`: the TLS in front of a server that has none.
 
-use std::io::Write as _;
-use std::net::{Shutdown, TcpStream};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -9,14 +7,15 @@ use starttls::client::{Event, Grammar as _};
 use starttls::server::{Config, Grammar as _};
 use starttls::{Kind, Policy};
 use starttls_std::shared::check;
-use starttls_std::{
-    Accepted, Driver, Error, Mode, Observer, Timeouts, accept_implicit, accept_or_plaintext,
-    connect,
+use starttls_tokio::{
+    Accepted, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
+    accept_or_plaintext, connect,
 };
+use tokio::io::AsyncWriteExt as _;
 
+use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
 use crate::reach::random;
-use crate::relay::{relay, relay_plaintext};
 use crate::serve::Front;
 use crate::speech::{Caller, Speech, speaking};
 
@@ -28,94 +27,97 @@ const TIMEOUTS: Timeouts =
 
 /// Serves one connection to its end. The backend is asked first, so that a client never gets
 /// further than to a greeting of nobody.
-pub(crate) fn connection(
+pub(crate) async fn connection(
     front: &Front,
-    backend: &str,
-    client: TcpStream,
-    observer: &mut dyn Observer,
+    client: Prompt,
+    observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
-    client.set_nodelay(true).map_err(io("setting TCP_NODELAY"))?;
-    let backend = connect(backend, &TIMEOUTS);
+    let backend = connect(&front.backend, &TIMEOUTS).await;
     speaking!(front.scheme, S => match front.scheme.mode() {
-        Mode::Implicit => implicit::<S>(front, backend, client, observer),
-        Mode::StartTls => starttls::<S>(front, backend, client, observer),
+        Mode::Implicit => implicit::<S>(front, backend, client, observer).await,
+        Mode::StartTls => starttls::<S>(front, backend, client, observer).await,
     })
 }
 
 /// TLS first: the backend's greeting is the client's.
-fn implicit<S: Speech>(
+async fn implicit<S: Speech>(
     front: &Front,
-    backend: Result<TcpStream, Error>,
-    client: TcpStream,
-    observer: &mut dyn Observer,
+    backend: Result<Prompt, Error>,
+    client: Prompt,
+    observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
-    let (mut driver, _) = accept_implicit(driver, &front.tls)?;
+    let (mut driver, _) = Box::pin(accept_implicit(driver, &front.acceptor)).await?;
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
             let protocol = S::Server::PROTOCOL;
             // Where both come to the same port, nothing but ALPN says what is spoken.
             let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
-            check(alpn, &client.conn)?;
-            relay(&stream, &[], client, Duration::ZERO).map_err(io("forwarding"))
+            check(alpn, client.get_ref().1)?;
+            forward(stream, &[], client).await.map_err(io("forwarding"))
         }
         Err(error) => {
-            driver.send(S::PHRASES.unavailable)?;
-            driver.close()?;
+            driver.send(S::PHRASES.unavailable).await?;
+            driver.close().await?;
             Err(behind(error))
         }
     }
 }
 
-fn starttls<S: Speech>(
+async fn starttls<S: Speech>(
     front: &Front,
-    backend: Result<TcpStream, Error>,
-    mut client: TcpStream,
-    observer: &mut dyn Observer,
+    backend: Result<Prompt, Error>,
+    client: Prompt,
+    observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let mut heard = Heard::default();
-    let mut backend = match backend.and_then(|stream| Backend::<S>::new(front, stream, &mut heard))
-    {
+    let backend = match backend {
+        Ok(stream) => Backend::<S>::new(front, stream, &mut heard).await,
+        Err(error) => Err(error),
+    };
+    let mut backend = match backend {
         Ok(backend) => backend,
-        Err(error) => return turn_away::<S>(&mut client, &heard, error),
+        Err(error) => return turn_away::<S>(client, &heard, error).await,
     };
     let driver = Driver::new(client, front.timeouts, observer);
     let config = Config { policy: front.policy, ..Config::default() };
-    match accept_or_plaintext(driver, S::server(config), &front.tls)? {
-        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye),
+    match accept_or_plaintext(driver, S::server(config), &front.acceptor).await? {
+        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye).await,
         Accepted::Tls(driver, _) => {
             let (stream, early) = backend.into_parts();
-            relay(&stream, &early, driver.into_stream(), Duration::ZERO).map_err(io("forwarding"))
+            forward(stream, &early, driver.into_stream()).await.map_err(io("forwarding"))
         }
         Accepted::Plaintext(driver, _) => {
             let unread = driver.unread().to_vec();
-            let mut client = driver.into_stream();
-            if let Err(error) = backend.introduce() {
+            let client = driver.into_stream();
+            if let Err(error) = backend.introduce().await {
                 drop(backend);
-                return turn_away::<S>(&mut client, &heard, error);
+                return turn_away::<S>(client, &heard, error).await;
             }
-            backend.driver.send(&unread)?;
+            backend.driver.send(&unread).await?;
             let (stream, early) = backend.into_parts();
-            relay_plaintext(&stream, &early, &client).map_err(io("forwarding"))
+            forward(stream, &early, client).await.map_err(io("forwarding"))
         }
     }
 }
 
 /// The server behind us, at the point where its client speaks.
 struct Backend<'o, S: Speech> {
-    driver: Driver<'o, TcpStream>,
+    driver: Driver<'o, Prompt>,
     greeted: Greeted<S::Client>,
 }
 
 impl<'o, S: Speech> Backend<'o, S> {
     /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
-    fn new(front: &Front, stream: TcpStream, heard: &'o mut Heard) -> Result<Self, Error> {
-        let random = random(front.tls.crypto_provider())?;
+    async fn new(front: &Front, stream: Prompt, heard: &'o mut Heard) -> Result<Self, Error> {
+        let random = random(front.acceptor.config().crypto_provider())?;
         let caller = Caller { host: "localhost", random };
         let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller));
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
-        if !S::Client::PROTOCOL.server_first && greeted.listen(&mut driver)? == Greeting::LoggedIn {
+        if !S::Client::PROTOCOL.server_first
+            && greeted.hear(&mut driver).await? == Greeting::LoggedIn
+        {
             // Whoever comes through us would be somebody already.
             return Err(starttls::Error::UnexpectedReply.into());
         }
@@ -123,24 +125,28 @@ impl<'o, S: Speech> Backend<'o, S> {
     }
 
     /// Repeats what the client said to us to introduce itself, and would not say again.
-    fn introduce(&mut self) -> Result<(), Error> {
+    async fn introduce(&mut self) -> Result<(), Error> {
         if !S::Server::HELLO_FIRST {
             return Ok(());
         }
-        self.driver.send(&self.greeted.request)?;
-        let plaintext = self.driver.run(&mut self.greeted.client, |_, event, _| {
-            Ok(match event {
-                Event::Plaintext(_) => ControlFlow::Break(true),
-                Event::UpgradeReady => ControlFlow::Break(false),
-                _ => ControlFlow::Continue(()),
+        self.driver.send(&self.greeted.request).await?;
+        let plaintext = self
+            .driver
+            .run(&mut self.greeted.client, |_, event, _| {
+                Ok(match event {
+                    Event::Plaintext(_) => ControlFlow::Break(true),
+                    Event::UpgradeReady => ControlFlow::Break(false),
+                    _ => ControlFlow::Continue(()),
+                })
             })
-        })?;
+            .await?;
+        self.driver.flush().await?;
         // It must have no TLS of its own.
         if plaintext == Some(true) { Ok(()) } else { Err(starttls::Error::UnexpectedReply.into()) }
     }
 
     /// The stream, and what was read of it already.
-    fn into_parts(self) -> (TcpStream, Vec<u8>) {
+    fn into_parts(self) -> (Prompt, Vec<u8>) {
         let early = self.driver.unread().to_vec();
         (self.driver.into_stream(), early)
     }
@@ -162,11 +168,15 @@ impl Observer for Heard {
 
 /// The last words to a client that nobody answers: what the backend has against us, it has against
 /// the client.
-fn turn_away<S: Speech>(client: &mut TcpStream, heard: &Heard, error: Error) -> Result<(), Error> {
+async fn turn_away<S: Speech>(
+    mut client: Prompt,
+    heard: &Heard,
+    error: Error,
+) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
     let last = if is_refusal { &heard.0 } else { S::PHRASES.unavailable };
-    client.write_all(last).map_err(io("turning a client away"))?;
-    client.shutdown(Shutdown::Write).map_err(io("turning a client away"))?;
+    client.write_all(last).await.map_err(io("turning a client away"))?;
+    client.shutdown().await.map_err(io("turning a client away"))?;
     if is_refusal { Ok(()) } else { Err(behind(error)) }
 }
 

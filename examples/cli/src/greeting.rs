@@ -6,6 +6,7 @@ use std::time::Duration;
 use starttls::client::{Event, Grammar, MAX_FRAMES};
 use starttls::{Client, Error as Rule, Machine, Step};
 use starttls_std::{Driver, Error, Socket};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a server may take to answer a goodbye.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,11 +37,22 @@ impl<G: Grammar> Greeted<G> {
         &mut self,
         driver: &mut Driver<'_, S>,
     ) -> Result<Greeting, Error> {
-        let greeting = driver.run(self, |_, event, _| {
-            Ok(event.map_or(ControlFlow::Continue(()), ControlFlow::Break))
-        })?;
+        let greeting = driver.run(self, |_, event, _| Ok(flow(event)))?;
         greeting.ok_or_else(|| Rule::Closed.into())
     }
+
+    /// The same on tokio.
+    pub(crate) async fn hear<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        driver: &mut starttls_tokio::Driver<'_, S>,
+    ) -> Result<Greeting, Error> {
+        let greeting = driver.run(self, |_, event, _| Ok(flow(event))).await?;
+        greeting.ok_or_else(|| Rule::Closed.into())
+    }
+}
+
+fn flow(event: Option<Greeting>) -> ControlFlow<Greeting> {
+    event.map_or(ControlFlow::Continue(()), ControlFlow::Break)
 }
 
 impl<G: Grammar> Machine for Greeted<G> {

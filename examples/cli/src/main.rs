@@ -7,6 +7,7 @@ mod certificate;
 mod compose;
 mod connect;
 mod excerpt;
+mod forward;
 mod greeting;
 mod identity;
 mod ladder;

@@ -105,24 +105,6 @@ where
     )
 }
 
-/// Forwards between a server's connection, whose `early` octets were read already, and a client's,
-/// both in plaintext.
-pub(crate) fn relay_plaintext(
-    server: &TcpStream,
-    mut early: &[u8],
-    client: &TcpStream,
-) -> io::Result<()> {
-    both(
-        server,
-        client,
-        |mut from| {
-            copy(&mut (&mut early).chain(&mut from), &mut &*client, || {})?;
-            finish(client)
-        },
-        |mut to| copy(&mut &*client, &mut to, || {}),
-    )
-}
-
 fn finish(socket: &TcpStream) -> io::Result<()> {
     unless_gone(socket.shutdown(Shutdown::Write))
 }

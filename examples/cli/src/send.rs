@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::thread;
 
 use starttls::Policy;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Mechanism;
 use starttls::smtp::{Address, Envelope, Smtp};
-use starttls_std::{
-    Answer, ClientTls, Deliver, Error, Login, Mail, Mailer, Receipt, Silent, Timeouts,
-};
+use starttls_std::{ClientTls, Error, Login, Mailer, Receipt, Timeouts};
+use starttls_tokio::{Answer, Deliver, Mail, Prompt, Silent};
+use tokio::net::TcpListener;
 
 use crate::args::{Send, Tls};
 use crate::bulk;
@@ -25,7 +24,7 @@ use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::probe;
 use crate::reach::trust;
-use crate::serve::inbox;
+use crate::serve::{inbox, runtime};
 use crate::url::{Scheme, Url};
 
 const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
@@ -82,13 +81,15 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     let to = if args.to.is_empty() { vec!["you@localhost".to_owned()] } else { args.to.clone() };
     let made = Made::new(vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()])?;
     let io = |error: io::Error| Failure::local(format!("starting a server: {error}"));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?;
+    let runtime = runtime()?;
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(io)?;
     let port = listener.local_addr().map_err(io)?.port();
     let inbox = inbox(Scheme::Smtp, made.server()?, Policy::Required);
-    let server = thread::spawn(move || {
+    let server = runtime.spawn(async move {
         let mut kept = Kept::default();
-        let (stream, _) = listener.accept().map_err(Failure::from_io)?;
-        inbox.receive::<Smtp>(stream, &mut kept, &mut Silent)?;
+        let (stream, _) = listener.accept().await.map_err(Failure::from_io)?;
+        let stream = Prompt::new(stream).map_err(Failure::from_io)?;
+        inbox.receive::<Smtp, _>(stream, &mut kept, &mut Silent).await?;
         Ok::<_, Failure>(kept.0)
     });
     // The certificate is for 127.0.0.1, too: no name service has a say in this.
@@ -99,7 +100,7 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     let (outcome, mut ladder) = exchange(args, mailer, &url, &to, &message, &title);
     let failed = outcome.is_err();
     finish(args, &url, &mut ladder, outcome, &to)?;
-    let arrived = server.join().map_err(|_| Failure::local("the server broke"))?;
+    let arrived = runtime.block_on(server).map_err(|_| Failure::local("the server broke"))?;
     if failed || args.json {
         return Ok(());
     }
@@ -263,7 +264,7 @@ fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
 struct Kept(Vec<Mail>);
 
 impl Deliver for Kept {
-    fn deliver(&mut self, mail: &Mail) -> Answer {
+    async fn deliver(&mut self, mail: &Mail) -> Answer {
         self.0.push(mail.clone());
         Answer::new(250, "2.0.0 Delivered")
     }

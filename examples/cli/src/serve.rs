@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,17 +14,23 @@ use starttls::lmtp::Lmtp;
 use starttls::server::Config;
 use starttls::smtp::Smtp;
 use starttls::smtp::receiver::{self, Authentication};
-use starttls_std::{Answer, Deliver, Error, Inbox, Mail, Observer, Silent, Timeouts};
+use starttls_tokio::{Answer, Deliver, Error, Inbox, Mail, Observer, Silent, Timeouts, serve};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::block_in_place;
+use tokio_rustls::TlsAcceptor;
 
 use crate::args::Serve;
 use crate::backend;
 use crate::identity::{self, Made};
-use crate::listen;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::send::first_line;
 use crate::url::Scheme;
-use crate::watch::Pictures;
+use crate::watch::{Pictures, Watch};
+
+/// Connections served at the same time; more wait in the listener's queue.
+const CONNECTIONS: usize = 16 * 1024;
 
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(30),
@@ -54,8 +60,10 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
             made.server()?
         }
     };
-    let listener =
-        TcpListener::bind(args.listen).map_err(local(format!("listening on {}", args.listen)))?;
+    let runtime = runtime()?;
+    let listener = runtime
+        .block_on(TcpListener::bind(args.listen))
+        .map_err(local(format!("listening on {}", args.listen)))?;
     let address = listener.local_addr().map_err(local("listening".into()))?;
     out!("listening {} {} {}", scheme.name(), address.ip(), address.port());
     crate::out::result()?;
@@ -64,12 +72,16 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if let Some(backend) = args.backend.clone() {
         let mut tls = ServerConfig::clone(&tls);
         tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
-        let front = Front { scheme, policy, tls: Arc::new(tls), timeouts: TIMEOUTS };
-        listen::each(&listener, move |stream| {
-            watched(pictures.as_ref(), stream, |stream, observer| {
-                backend::connection(&front, &backend, stream, observer)
-            });
-        });
+        let acceptor = Arc::new(tls).into();
+        let front = Arc::new(Front { scheme, policy, acceptor, timeouts: TIMEOUTS, backend });
+        runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
+            let front = Arc::clone(&front);
+            let mut watched = Watched::new(pictures.as_ref(), peer);
+            async move {
+                let outcome = backend::connection(&front, stream, watched.observer()).await;
+                watched.end(outcome);
+            }
+        }));
         return Ok(());
     }
     let mut inbox = inbox(scheme, tls, policy);
@@ -78,42 +90,71 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         inbox.receiver.authentication = Authentication::Required;
         place.login = Some((user.clone(), first_line(file)?));
     }
-    listen::each(&listener, move |stream| {
-        let place = &mut place.clone();
-        watched(pictures.as_ref(), stream, |stream, observer| match scheme {
-            Scheme::Lmtp => inbox.receive::<Lmtp>(stream, place, observer),
-            _ => inbox.receive::<Smtp>(stream, place, observer),
-        });
-    });
+    let (inbox, place) = (Arc::new(inbox), Arc::new(place));
+    runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
+        let (inbox, place) = (Arc::clone(&inbox), Arc::clone(&place));
+        let mut watched = Watched::new(pictures.as_ref(), peer);
+        async move {
+            let (place, observer) = (&mut &*place, watched.observer());
+            let outcome = match scheme {
+                Scheme::Lmtp => inbox.receive::<Lmtp, _>(stream, place, observer).await,
+                _ => inbox.receive::<Smtp, _>(stream, place, observer).await,
+            };
+            watched.end(outcome);
+        }
+    }));
     Ok(())
+}
+
+/// What connections are served on.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Runtime::new().map_err(|error| Failure::local(format!("starting to serve: {error}")))
+}
+
+fn not_accepted(error: io::Error) {
+    eprintln!("starttls: accepting: {error}");
 }
 
 /// What stands in front of a server that has no TLS.
 pub(crate) struct Front {
     pub(crate) scheme: Scheme,
     pub(crate) policy: Policy,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) acceptor: TlsAcceptor,
     pub(crate) timeouts: Timeouts,
+    /// Where it is.
+    pub(crate) backend: String,
 }
 
-/// Serves a connection, and says what went wrong.
-fn watched(
-    pictures: Option<&Pictures>,
-    stream: TcpStream,
-    serve: impl FnOnce(TcpStream, &mut dyn Observer) -> Result<(), Error>,
-) {
-    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
-    let mut watch = pictures.map(|pictures| pictures.watch(&format!("a connection from {peer}")));
-    let outcome = match &mut watch {
-        Some(watch) => serve(stream, watch),
-        None => serve(stream, &mut Silent),
-    };
-    let saved = watch.map_or(Ok(()), |watch| watch.save(&outcome));
-    if let Err(error) = outcome {
-        eprintln!("starttls: {peer}: {error}");
+/// A connection that somebody may want a picture of.
+struct Watched {
+    peer: SocketAddr,
+    watch: Option<Box<Watch>>,
+    silent: Silent,
+}
+
+impl Watched {
+    fn new(pictures: Option<&Pictures>, peer: SocketAddr) -> Self {
+        let watch =
+            pictures.map(|pictures| Box::new(pictures.watch(&format!("a connection from {peer}"))));
+        Self { peer, watch, silent: Silent }
     }
-    if let Err(failure) = saved {
-        eprintln!("starttls: {}", failure.message);
+
+    fn observer(&mut self) -> &mut (dyn Observer + Send) {
+        match &mut self.watch {
+            Some(watch) => &mut **watch,
+            None => &mut self.silent,
+        }
+    }
+
+    /// Says what went wrong.
+    fn end(self, outcome: Result<(), Error>) {
+        let saved = self.watch.map_or(Ok(()), |watch| watch.save(&outcome));
+        if let Err(error) = outcome {
+            eprintln!("starttls: {}: {error}", self.peer);
+        }
+        if let Err(failure) = saved {
+            eprintln!("starttls: {}", failure.message);
+        }
     }
 }
 
@@ -142,14 +183,13 @@ fn names(address: SocketAddr) -> Vec<String> {
 }
 
 /// Where mails go: a directory, or standard output; and who may send them.
-#[derive(Clone)]
 struct Place {
     directory: Option<PathBuf>,
     login: Option<(String, String)>,
 }
 
-impl Deliver for Place {
-    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+impl Deliver for &Place {
+    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
         let known = self.login.as_ref().is_some_and(|(name, right)| {
             name == user && same(right.as_bytes(), password.as_bytes())
         });
@@ -162,7 +202,14 @@ impl Deliver for Place {
         Answer::new(535, "5.7.8 Authentication credentials invalid")
     }
 
-    fn deliver(&mut self, mail: &Mail) -> Answer {
+    async fn deliver(&mut self, mail: &Mail) -> Answer {
+        // The disk and standard output may take their time.
+        block_in_place(|| self.take(mail))
+    }
+}
+
+impl Place {
+    fn take(&self, mail: &Mail) -> Answer {
         let stored = match &self.directory {
             Some(directory) => store(directory, &mail.message),
             None => Ok("standard output".to_owned()),
