@@ -58,7 +58,7 @@ serve() {                  # serve NAME PROTOCOL [OPTION...]: starts one, and se
 }
 from_client() { read_back "$work/delivered" "$@"; }     # from_client FILE COMMAND...
 
-# The line protocols: our client, and our server in front of one without TLS.
+# What is not mail: our client, and our server in front of one without TLS.
 up() {                     # up SERVER: starts it; it is stopped in the end
     peers="$peers $1"
     "$here/servers/$1.sh" start "$work/$1" >>"$work/ports"
@@ -109,9 +109,15 @@ s_client_in() {            # s_client_in PROTOCOL
     timeout 30 openssl s_client -connect "localhost:$p" -starttls "$1" -quiet -CAfile "$ca" \
         -verify_return_error -verify_hostname localhost
 }
+through_openssl() {        # through_openssl PROTOCOL: as far as TLS
+    timeout 30 openssl s_client -connect "localhost:$p" -starttls "$1" -brief -CAfile "$ca" \
+        -verify_return_error -verify_hostname localhost </dev/null
+}
+gnutls_in() {              # gnutls_in PROTOCOL
+    timeout 30 gnutls-cli --starttls-proto="$1" --x509cafile "$ca" -p "$p" localhost
+}
 through_gnutls() {         # through_gnutls PROTOCOL LINE...
-    { printf '%s\r\n' "${@:2}"; sleep 1; } | timeout 30 gnutls-cli --starttls-proto="$1" \
-        --x509cafile "$ca" -p "$p" localhost
+    { printf '%s\r\n' "${@:2}"; sleep 1; } | gnutls_in "$1"
 }
 by_python() {              # by_python NAME FILE
     timeout 60 "$python" $here/clients.py "$1" "$p" "$ca" "$2"

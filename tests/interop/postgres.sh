@@ -7,12 +7,18 @@ up postgres
 
 probes PostgreSQL postgres 3
 
-by_psql() {                # by_psql SSLMODE
-    PGPASSWORD=secret timeout 30 psql -Atc 'select 6 * 7' \
-        "host=localhost port=$p sslmode=$1 sslrootcert=$ca user=test dbname=postgres"
+by_psql() {                # by_psql SSLMODE [QUERY]
+    PGPASSWORD=secret timeout 30 psql -Atc "${2:-select 6 * 7}" \
+        "host=localhost port=$p sslmode=$1 sslrootcert=$ca user=test dbname=${database:-postgres}"
 }
+in_database() { local database=$1; shift; "$@"; }
+trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
 front postgres
 check "psql through us: verify-full" says '^42$' by_psql verify-full
+check "psql through us: verify-full, a million rows" says '^500000500000$' \
+    by_psql verify-full 'select sum(n) from generate_series(1, 1000000) n'
+check "psql through us: verify-full, another CA is an error" \
+    exits 2 trusting_others by_psql verify-full
 check "psql through us: without TLS it is refused" exits 2 by_psql disable
 startup='\0\0\0\x25\0\3\0\0user\0test\0database\0postgres\0\0'
 asks_for_password() {      # asks_for_password COMMAND...: the server answers what begins a session
@@ -23,8 +29,15 @@ tls_first() {              # tls_first [OPTION...]
     timeout 30 openssl s_client -connect "localhost:$p" -quiet -CAfile "$ca" -verify_return_error \
         -verify_hostname localhost "$@"
 }
+check "gnutls-cli through us: postgres" asks_for_password gnutls_in postgres
 check "openssl s_client through us: TLS first" asks_for_password tls_first -alpn postgresql
 check "openssl s_client through us: TLS first, without ALPN" exits 1 asks_for_password tls_first
 check "probe through us: TLS first" probe "postgress://localhost:$p"
 # psql itself would refuse a server that offers to bind its password to a TLS which is not psql's.
 check "a pipe to PostgreSQL" asks_for_password connect "postgres://localhost:$(port postgres)"
+listen pipe-postgres "postgres://localhost:$(port postgres)"
+check "psql without TLS through our pipe to PostgreSQL" says '^t$' in_database template1 \
+    by_psql disable 'select ssl from pg_stat_ssl where pid = pg_backend_pid()'
+serve front-any postgres --backend "127.0.0.1:$(port plain-postgres)"
+check "psql through us, who do not require TLS: prefer" says '^42$' by_psql prefer
+check "psql through us, who do not require TLS: disable" says '^42$' by_psql disable

@@ -20,8 +20,9 @@ Exit codes:
   6  a mail was rejected";
 
 const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
-const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc \
-    and nut, or for TLS from the start smtps, imaps, pop3s, ftps, nntps or ircs";
+const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc, \
+    nut, postgres, ldap, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
+    postgress or ldaps";
 
 /// Move plaintext connections to TLS, and send mail over them.
 #[derive(Debug, Parser)]

@@ -18,6 +18,12 @@ use crate::relay::{Pulse, copy, relay};
 use crate::speech::{Phrases, Speech as _, speaking};
 
 pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
+    if args.listen.is_some() && !args.url.scheme.begins_anew() {
+        return Err(Failure::local(format!(
+            "--listen is for clients without TLS, and there are none that {} could go on with",
+            args.url.scheme.name()
+        )));
+    }
     let tls = trust(args.ca.as_deref())?;
     match args.listen {
         None => pipe(args, &tls),

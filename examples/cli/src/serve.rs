@@ -48,6 +48,12 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
             scheme.protocol().name
         )));
     }
+    if !scheme.begins_anew() {
+        return Err(Failure::local(format!(
+            "a {} server without TLS cannot go on behind the TLS of another",
+            scheme.name()
+        )));
+    }
     if let Some(directory) = &args.deliver {
         fs::create_dir_all(directory).map_err(local(directory.display().to_string()))?;
     }

@@ -2,10 +2,12 @@
 
 use std::marker::PhantomData;
 
+use starttls::rdp::{self, Protocols, Security};
 use starttls::server::Config;
 use starttls::smtp::{self, Dialect, Domain};
+use starttls::vnc::{self, SecurityTypes, Subtype};
 use starttls::{
-    Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, postgres, server, sieve,
+    Client, Policy, Server, client, ftp, imap, irc, ldap, nntp, nut, pop3, postgres, server, sieve,
 };
 
 /// A protocol.
@@ -63,6 +65,9 @@ macro_rules! speaking {
             Scheme::Irc | Scheme::Ircs => then!(speech::Irc),
             Scheme::Nut => then!(speech::Nut),
             Scheme::Postgres | Scheme::Postgress => then!(speech::Postgres),
+            Scheme::Ldap | Scheme::Ldaps => then!(speech::Ldap),
+            Scheme::Vnc => then!(speech::Vnc),
+            Scheme::Rdp => then!(speech::Rdp),
         }
     }};
 }
@@ -192,5 +197,42 @@ speech! { Postgres:
     postgres::ServerGrammar, |config| postgres::Server::new(config);
     b"",
     b"E\0\0\0\x3eSFATAL\0VFATAL\0C08006\0Mthe server behind is not available\0\0",
+    b""
+}
+
+speech! { Ldap:
+    ldap::ClientGrammar, |policy, _| ldap::Client::new(policy);
+    ldap::ServerGrammar, |config| ldap::Server::new(config);
+    b"",
+    // Notice of Disconnection, unavailable(52).
+    b"\x30\x47\x02\x01\x00\x78\x42\x0a\x01\x34\x04\x00\x04\x23The server behind \
+      is not available.\x8a\x161.3.6.1.4.1.1466.20036",
+    // UnbindRequest.
+    b"\x30\x05\x02\x01\x02\x42\x00"
+}
+
+const SUBTYPES: &[Subtype] =
+    &[Subtype::X509Plain, Subtype::X509Sasl, Subtype::X509Vnc, Subtype::X509None];
+
+speech! { Vnc:
+    vnc::ClientGrammar<'static>, |policy, _| vnc::Client::new(SUBTYPES, policy);
+    vnc::ServerGrammar<'static>, |config| {
+        let offer = vnc::Offer { subtypes: SUBTYPES, plaintext: SecurityTypes::default() };
+        vnc::Server::new(offer, config)
+    };
+    b"",
+    b"",
+    b""
+}
+
+speech! { Rdp:
+    rdp::ClientGrammar<'static>, |policy, _| {
+        rdp::Client::new(Protocols::SSL.with(Protocols::HYBRID), policy)
+    };
+    rdp::ServerGrammar<'static>, |config| {
+        rdp::Server::new(rdp::Offer { security: &[Security::Ssl], flags: 0 }, config)
+    };
+    b"",
+    b"",
     b""
 }

@@ -27,6 +27,10 @@ pub(crate) enum Scheme {
     Postgres,
     /// TLS first, since PostgreSQL 17.
     Postgress,
+    Ldap,
+    Ldaps,
+    Vnc,
+    Rdp,
 }
 
 impl Scheme {
@@ -50,6 +54,10 @@ impl Scheme {
             Self::Nut => ("nut", Protocol::NUT, StartTls),
             Self::Postgres => ("postgres", Protocol::POSTGRES, StartTls),
             Self::Postgress => ("postgress", Protocol::POSTGRES, Implicit),
+            Self::Ldap => ("ldap", Protocol::LDAP, StartTls),
+            Self::Ldaps => ("ldaps", Protocol::LDAP, Implicit),
+            Self::Vnc => ("vnc", Protocol::VNC, StartTls),
+            Self::Rdp => ("rdp", Protocol::RDP, StartTls),
         }
     }
 
@@ -68,6 +76,12 @@ impl Scheme {
     /// Whether mail can be handed over by it.
     pub(crate) const fn takes_mail(self) -> bool {
         matches!(self, Self::Smtp | Self::Smtps | Self::Lmtp)
+    }
+
+    /// Whether inside TLS the protocol begins as it does without, so that a client or a server without
+    /// TLS can be brought to it.
+    pub(crate) const fn begins_anew(self) -> bool {
+        !matches!(self, Self::Vnc | Self::Rdp)
     }
 
     const fn port(self) -> u16 {
@@ -142,6 +156,10 @@ mod tests {
             ("ircs://irc.example.org", Scheme::Ircs, "irc.example.org", 6697),
             ("nut://ups.example.org", Scheme::Nut, "ups.example.org", 3493),
             ("postgres://db.example.org", Scheme::Postgres, "db.example.org", 5432),
+            ("ldap://[::1]", Scheme::Ldap, "::1", 389),
+            ("ldaps://directory.example.org", Scheme::Ldaps, "directory.example.org", 636),
+            ("vnc://desk.example.org:5901", Scheme::Vnc, "desk.example.org", 5901),
+            ("rdp://desk.example.org", Scheme::Rdp, "desk.example.org", 3389),
             ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),
         ] {
             let url = Url { scheme, host: host.to_owned(), port };

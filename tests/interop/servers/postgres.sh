@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PostgreSQL: one server that demands TLS, by SSLRequest, and one without TLS.  Account TEST_USER / TEST_PASS
-# (scram), database "postgres".
+# (scram), database "postgres", and "template1" for who cannot have SCRAM.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {
@@ -13,7 +13,8 @@ svc_install() {
 
 postgres_on() {            # postgres_on NAME PORT KIND [OPTION...]
     local name=$1 port=$2 kind=$3; shift 3
-    echo "$kind all all $HOST/32 scram-sha-256" >"$DIR/$name/pg_hba.conf"
+    printf '%s all %s/32 %s\n' "$kind template1" "$HOST" password "$kind all" "$HOST" scram-sha-256 \
+        >"$DIR/$name/pg_hba.conf"
     spawn "$name" runuser -u postgres -- "$bin/postgres" -D "$DIR/$name" -p "$port" \
         -c listen_addresses="$HOST" -c unix_socket_directories= -c fsync=off \
         -c authentication_timeout=2s "$@"

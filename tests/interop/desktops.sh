@@ -1,0 +1,17 @@
+# shellcheck shell=bash
+# VNC and RDP: our client against TigerVNC and xrdp.
+
+have Xtigervnc || $here/servers/vnc.sh install
+have xrdp || $here/servers/xrdp.sh install
+up vnc
+up xrdp
+
+probes TigerVNC vnc 2
+check "probe TigerVNC: vnc, anonymous TLS is exit code 2" \
+    exits 2 probe "vnc://localhost:$(port anonymous-vnc)"
+# The result, then our wish to share, then what the desktop is called.
+by_hand() {
+    printf '\1' | timeout 60 "$starttls" connect "vnc://localhost:$(port vnc)" --ca "$ca" --linger 1
+}
+check "a pipe to TigerVNC" says 'a desktop for tests' by_hand
+probes xrdp rdp 2

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# LDAP: our client against OpenLDAP, and clients through us to an OpenLDAP without TLS.
+
+have slapd && have ldapsearch || $here/servers/slapd.sh install
+up slapd
+
+probes slapd ldap 3
+by_ldapsearch() {          # by_ldapsearch [OPTION...]
+    LDAPTLS_CACERT=$ca timeout 30 ldapsearch -x -LLL "$@" -D cn=test,dc=example,dc=test -w secret \
+        -b dc=example,dc=test -s base o
+}
+trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
+for s in ldap ldaps; do
+    listen pipe-$s "$s://localhost:$(port $s)"
+    check "ldapsearch without TLS through our pipe to slapd: $s" \
+        says '^o: Test' by_ldapsearch -H "ldap://localhost:$p"
+done
+# A search of the root, and the goodbye.
+by_hand() {
+    { printf '\x30\x25\x02\x01\x02\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00'
+      printf '\x87\x0bobjectclass\x30\x00'; sleep 1; printf '\x30\x05\x02\x01\x03\x42\x00'; } | "$@"
+}
+check "a pipe to slapd" says OpenLDAProotDSE by_hand connect "ldap://localhost:$(port ldap)"
+front ldap
+check "openssl s_client through us: ldap" says OpenLDAProotDSE by_hand s_client_in ldap
+check "gnutls-cli through us: ldap" says OpenLDAProotDSE by_hand gnutls_in ldap
+# It takes "localhost" for the name of this machine.
+check "ldapsearch -ZZ through us" says '^o: Test' by_ldapsearch -ZZ -H "ldap://127.0.0.1:$p"
+check "ldapsearch -ZZ through us, another CA is an error" \
+    exits 1 trusting_others by_ldapsearch -ZZ -H "ldap://127.0.0.1:$p"
+check "ldapsearch -ZZ through us, another name is an error" \
+    exits 1 by_ldapsearch -ZZ -H "ldap://localhost:$p"
+# confidentialityRequired
+check "ldapsearch without TLS through us is refused" exits 13 by_ldapsearch -H "ldap://127.0.0.1:$p"
+check "client through us: ldap" says OpenLDAProotDSE by_hand connect "ldap://localhost:$p"
+front ldaps ldap
+check "ldapsearch through us: ldaps" says '^o: Test' by_ldapsearch -H "ldaps://127.0.0.1:$p"
