@@ -9,7 +9,6 @@ by_ldapsearch() {          # by_ldapsearch [OPTION...]
     LDAPTLS_CACERT=$ca timeout 30 ldapsearch -x -LLL "$@" -D cn=test,dc=example,dc=test -w secret \
         -b dc=example,dc=test -s base o
 }
-trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
 for s in ldap ldaps; do
     listen pipe-$s "$s://localhost:$(port $s)"
     check "ldapsearch without TLS through our pipe to slapd: $s" \

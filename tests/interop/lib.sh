@@ -64,14 +64,14 @@ up() {                     # up SERVER: starts it; it is stopped in the end
     "$here/servers/$1.sh" start "$work/$1" >>"$work/ports"
 }
 probe() { timeout 60 "$starttls" probe "$1" --ca "$ca" --json "${@:2}"; }
-probe_trusting_others() { ca=$CADIR/other-ca.pem probe "$@"; }
+trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
 probes() {                 # probes PEER SCHEME [CODE]: without TLS it ends with CODE
     local peer=$1 scheme=$2 s
     for s in "$scheme" "${scheme}s"; do
         [ -n "$(port "$s")" ] || continue
         check "probe $peer: $s" probe "$s://localhost:$(port "$s")"
         check "probe $peer: $s, another CA is exit code 5" \
-            exits 5 probe_trusting_others "$s://localhost:$(port "$s")"
+            exits 5 trusting_others probe "$s://localhost:$(port "$s")"
         check "probe $peer: $s, another name is exit code 5" \
             exits 5 probe "$s://[::ffff:127.0.0.1]:$(port "$s")"
     done

@@ -12,7 +12,6 @@ by_psql() {                # by_psql SSLMODE [QUERY]
         "host=localhost port=$p sslmode=$1 sslrootcert=$ca user=test dbname=${database:-postgres}"
 }
 in_database() { local database=$1; shift; "$@"; }
-trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
 front postgres
 check "psql through us: verify-full" says '^42$' by_psql verify-full
 check "psql through us: verify-full, a million rows" says '^500000500000$' \

@@ -21,7 +21,7 @@ Exit codes:
 
 const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
 const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc, \
-    nut, postgres, ldap, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
+    nut, postgres, ldap, mysql, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
     postgress or ldaps";
 
 /// Move plaintext connections to TLS, and send mail over them.
@@ -167,7 +167,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
     /// Forward what clients say, decrypted, to this server in plaintext, and its answers back;
-    /// without it only mail ends here
+    /// without it only mail ends here, and in mysql, vnc and rdp, which can have none, a client gets as far as TLS
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
     pub(crate) backend: Option<String>,
     /// Put each mail into a file in this directory; without it, mails go to standard output

@@ -1,5 +1,6 @@
 //! `starttls serve --backend`: the TLS in front of a server that has none.
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use starttls_tokio::{
     Accepted, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
     accept_or_plaintext, connect,
 };
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, copy, sink};
+use tokio::time::timeout;
 
 use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
@@ -21,6 +23,9 @@ use crate::speech::{Caller, Speech, speaking};
 
 /// How long the backend may take to be reached, and for each answer that is for us.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client is listened to that nobody answers.
+const LINGER: Duration = Duration::from_secs(2);
 
 const TIMEOUTS: Timeouts =
     Timeouts { connect: PATIENCE, handshake: PATIENCE, wait: Some(PATIENCE), total: None };
@@ -32,7 +37,8 @@ pub(crate) async fn connection(
     client: Prompt,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
-    let backend = connect(&front.backend, &TIMEOUTS).await;
+    let Some(backend) = &front.backend else { return nobody(front, client, observer).await };
+    let backend = connect(backend, &TIMEOUTS).await;
     speaking!(front.scheme, S => match front.scheme.mode() {
         Mode::Implicit => implicit::<S>(front, backend, client, observer).await,
         Mode::StartTls => starttls::<S>(front, backend, client, observer).await,
@@ -82,7 +88,8 @@ async fn starttls<S: Speech>(
     };
     let driver = Driver::new(client, front.timeouts, observer);
     let config = Config { policy: front.policy, ..Config::default() };
-    match accept_or_plaintext(driver, S::server(config), &front.acceptor).await? {
+    let random = random(front.acceptor.config().crypto_provider())?;
+    match accept_or_plaintext(driver, S::server(config, random), &front.acceptor).await? {
         Accepted::Quit => backend.driver.send(S::PHRASES.goodbye).await,
         Accepted::Tls(driver, _) => {
             let (stream, early) = backend.into_parts();
@@ -102,6 +109,33 @@ async fn starttls<S: Speech>(
     }
 }
 
+/// Serves one connection as far as TLS, where there is nobody behind.
+async fn nobody(
+    front: &Front,
+    client: Prompt,
+    observer: &mut (dyn Observer + Send),
+) -> Result<(), Error> {
+    let driver = Driver::new(client, front.timeouts, observer);
+    let config = Config { policy: front.policy, ..Config::default() };
+    let random = random(front.acceptor.config().crypto_provider())?;
+    let accepted = speaking!(front.scheme, S => {
+        accept_or_plaintext(driver, S::server(config, random), &front.acceptor).await
+    })?;
+    let Accepted::Tls(driver, _) = accepted else { return Ok(()) };
+    let mut stream = driver.into_stream();
+    let last = speaking!(front.scheme, S => S::PHRASES.unavailable);
+    let part = async {
+        stream.write_all(last).await?;
+        stream.shutdown().await?;
+        // Closed with octets unread, TCP would take the words back.
+        copy(&mut stream, &mut sink()).await.map(drop)
+    };
+    match timeout(LINGER, part).await {
+        Ok(Err(error)) if error.kind() != ErrorKind::UnexpectedEof => Err(io("leaving")(error)),
+        _ => Ok(()),
+    }
+}
+
 /// The server behind us, at the point where its client speaks.
 struct Backend<'o, S: Speech> {
     driver: Driver<'o, Prompt>,
@@ -111,7 +145,7 @@ struct Backend<'o, S: Speech> {
 impl<'o, S: Speech> Backend<'o, S> {
     /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
     async fn new(front: &Front, stream: Prompt, heard: &'o mut Heard) -> Result<Self, Error> {
-        let random = random(front.acceptor.config().crypto_provider())?;
+        let random = u32::from_be_bytes(random(front.acceptor.config().crypto_provider())?);
         let caller = Caller { host: "localhost", random };
         let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller));
         let mut driver = Driver::new(stream, TIMEOUTS, heard);

@@ -26,7 +26,7 @@ pub(crate) fn upgrade<'o>(
         let (driver, verification) = handshake(driver, tls, &url.host, alpn, Policy::Required)?;
         return Ok((driver, Tls::implicit(Policy::Required, verification)?));
     }
-    let random = random(tls.rustls().crypto_provider())?;
+    let random = u32::from_be_bytes(random(tls.rustls().crypto_provider())?);
     let caller = Caller { host: &url.host, random };
     let upgraded = speaking!(url.scheme, S => {
         upgrade_or_plaintext(driver, S::client(Policy::Required, &caller), tls, &url.host)
@@ -37,14 +37,14 @@ pub(crate) fn upgrade<'o>(
     }
 }
 
-/// A number that nobody can guess.
-pub(crate) fn random(provider: &CryptoProvider) -> Result<u32, Error> {
-    let mut octets = [0; 4];
+/// Octets that nobody can guess.
+pub(crate) fn random<const N: usize>(provider: &CryptoProvider) -> Result<[u8; N], Error> {
+    let mut octets = [0; N];
     provider.secure_random.fill(&mut octets).map_err(|_| Error::Argument {
         what: "the cryptography provider",
         why: "has no random numbers".to_owned(),
     })?;
-    Ok(u32::from_be_bytes(octets))
+    Ok(octets)
 }
 
 /// Whom to trust: a CA file, or the system.

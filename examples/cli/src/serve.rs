@@ -42,13 +42,13 @@ const TIMEOUTS: Timeouts = Timeouts {
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
     let scheme = args.protocol;
-    if args.backend.is_none() && !scheme.takes_mail() {
+    if args.backend.is_none() && !scheme.takes_mail() && scheme.begins_anew() {
         return Err(Failure::local(format!(
             "only mail ends here; name the {} server behind with --backend HOST:PORT",
             scheme.protocol().name
         )));
     }
-    if !scheme.begins_anew() {
+    if args.backend.is_some() && !scheme.begins_anew() {
         return Err(Failure::local(format!(
             "a {} server without TLS cannot go on behind the TLS of another",
             scheme.name()
@@ -75,7 +75,8 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     crate::out::result()?;
     let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
     let pictures = args.ladder_svg.clone().map(Pictures::new);
-    if let Some(backend) = args.backend.clone() {
+    let backend = args.backend.clone();
+    if backend.is_some() || !scheme.takes_mail() {
         let mut tls = ServerConfig::clone(&tls);
         tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
         let acceptor = Arc::new(tls).into();
@@ -127,8 +128,8 @@ pub(crate) struct Front {
     pub(crate) policy: Policy,
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) timeouts: Timeouts,
-    /// Where it is.
-    pub(crate) backend: String,
+    /// Where it is, if there can be one.
+    pub(crate) backend: Option<String>,
 }
 
 /// A connection that somebody may want a picture of.

@@ -7,7 +7,8 @@ use starttls::server::Config;
 use starttls::smtp::{self, Dialect, Domain};
 use starttls::vnc::{self, SecurityTypes, Subtype};
 use starttls::{
-    Client, Policy, Server, client, ftp, imap, irc, ldap, nntp, nut, pop3, postgres, server, sieve,
+    Client, Policy, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3, postgres, server,
+    sieve,
 };
 
 /// A protocol.
@@ -19,7 +20,8 @@ pub(crate) trait Speech {
 
     fn client(policy: Policy, caller: &Caller<'_>) -> Client<Self::Client>;
 
-    fn server(config: Config) -> Server<Self::Server>;
+    /// `random` is for what nobody may guess.
+    fn server(config: Config, random: [u8; 20]) -> Server<Self::Server>;
 }
 
 /// What a client has to say of itself and of whom it calls.
@@ -66,6 +68,7 @@ macro_rules! speaking {
             Scheme::Nut => then!(speech::Nut),
             Scheme::Postgres | Scheme::Postgress => then!(speech::Postgres),
             Scheme::Ldap | Scheme::Ldaps => then!(speech::Ldap),
+            Scheme::Mysql => then!(speech::Mysql),
             Scheme::Vnc => then!(speech::Vnc),
             Scheme::Rdp => then!(speech::Rdp),
         }
@@ -90,7 +93,7 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
         Client::<Self::Client>::new(Domain::LOCALHOST, policy)
     }
 
-    fn server(config: Config) -> Server<Self::Server> {
+    fn server(config: Config, _: [u8; 20]) -> Server<Self::Server> {
         const NAME: Domain<'_> = match Domain::new("localhost") {
             Ok(name) => name,
             Err(_) => panic!(),
@@ -101,7 +104,7 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
 
 macro_rules! speech {
     ($name:ident: $Client:ty, |$policy:pat_param, $caller:pat_param| $client:expr;
-     $Server:ty, |$config:ident| $server:expr;
+     $Server:ty, |$config:ident $(, $random:ident)?| $server:expr;
      $greeting:literal, $unavailable:literal, $goodbye:literal) => {
         pub(crate) struct $name;
 
@@ -116,7 +119,9 @@ macro_rules! speech {
                 $client
             }
 
-            fn server($config: Config) -> Server<$Server> {
+            fn server($config: Config, random: [u8; 20]) -> Server<$Server> {
+                let _ = random;
+                $(let $random = random;)?
                 $server
             }
         }
@@ -211,6 +216,22 @@ speech! { Ldap:
     b"\x30\x05\x02\x01\x02\x42\x00"
 }
 
+speech! { Mysql:
+    mysql::ClientGrammar, |policy, _| mysql::Client::new(mysql::SslRequest::default(), policy);
+    mysql::ServerGrammar<'static>, |config, random| {
+        const VERSION: mysql::Text<'_> = match mysql::Text::new("8.0.0-starttls") {
+            Ok(version) => version,
+            Err(_) => panic!(),
+        };
+        let scramble = mysql::Scramble::new(random);
+        mysql::Server::new(mysql::Greeting::new(VERSION, 1, scramble), config)
+    };
+    b"",
+    // ERR packet, behind the client's first one inside TLS.
+    b"\x2b\0\0\x03\xff\x51\x04#HY000There is no server behind this TLS",
+    b""
+}
+
 const SUBTYPES: &[Subtype] =
     &[Subtype::X509Plain, Subtype::X509Sasl, Subtype::X509Vnc, Subtype::X509None];
 
@@ -221,7 +242,8 @@ speech! { Vnc:
         vnc::Server::new(offer, config)
     };
     b"",
-    b"",
+    // A result, as most subtypes have it.
+    b"\0\0\0\x01\0\0\0\x22There is no server behind this TLS",
     b""
 }
 

@@ -29,6 +29,7 @@ pub(crate) enum Scheme {
     Postgress,
     Ldap,
     Ldaps,
+    Mysql,
     Vnc,
     Rdp,
 }
@@ -56,6 +57,7 @@ impl Scheme {
             Self::Postgress => ("postgress", Protocol::POSTGRES, Implicit),
             Self::Ldap => ("ldap", Protocol::LDAP, StartTls),
             Self::Ldaps => ("ldaps", Protocol::LDAP, Implicit),
+            Self::Mysql => ("mysql", Protocol::MYSQL, StartTls),
             Self::Vnc => ("vnc", Protocol::VNC, StartTls),
             Self::Rdp => ("rdp", Protocol::RDP, StartTls),
         }
@@ -81,7 +83,7 @@ impl Scheme {
     /// Whether inside TLS the protocol begins as it does without, so that a client or a server without
     /// TLS can be brought to it.
     pub(crate) const fn begins_anew(self) -> bool {
-        !matches!(self, Self::Vnc | Self::Rdp)
+        !matches!(self, Self::Mysql | Self::Vnc | Self::Rdp)
     }
 
     const fn port(self) -> u16 {
@@ -158,6 +160,7 @@ mod tests {
             ("postgres://db.example.org", Scheme::Postgres, "db.example.org", 5432),
             ("ldap://[::1]", Scheme::Ldap, "::1", 389),
             ("ldaps://directory.example.org", Scheme::Ldaps, "directory.example.org", 636),
+            ("mysql://db.example.org", Scheme::Mysql, "db.example.org", 3306),
             ("vnc://desk.example.org:5901", Scheme::Vnc, "desk.example.org", 5901),
             ("rdp://desk.example.org", Scheme::Rdp, "desk.example.org", 3389),
             ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),
