@@ -20,7 +20,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stream = upgrade(stream, machine, &connector, &account.host).await?;
 
     let mut config = Config::new();
-    config.user(&account.user).password(&account.password);
+    // A database that every server has.
+    config.user(&account.user).password(&account.password).dbname("postgres");
     // The stream has TLS already: it is not to be asked for once more.
     config.ssl_mode(SslMode::Disable);
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
