@@ -1,0 +1,199 @@
+//! What the DNS and policy hosts say: nothing of it makes a requirement weaker than it may be.
+
+#![no_main]
+
+use arbitrary::{Arbitrary, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use starttls::policy::sts::{self, Mode};
+use starttls::policy::{
+    Answer, Cached, Dane, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step,
+    Tlsa,
+};
+
+#[derive(Arbitrary, Debug)]
+struct World<'a> {
+    choices: [u8; 16],
+    text: &'a str,
+    kept: &'a [u8],
+    data: &'a [u8],
+    record: &'a [u8],
+}
+
+impl World<'_> {
+    fn bit(&self, n: usize) -> bool {
+        self.choices[n % 16] >> (n / 16 % 8) & 1 != 0
+    }
+
+    fn security(&self, n: usize) -> Security {
+        if self.bit(n) { Security::Secure } else { Security::Insecure }
+    }
+}
+
+fuzz_target!(|octets: &[u8]| {
+    if let Ok(world) = World::arbitrary(&mut Unstructured::new(octets)) {
+        domain(world.text);
+        policy(world.kept);
+        announced(&[world.record, world.data]);
+        resolve(&world);
+    }
+});
+
+fn domain(text: &str) {
+    if let Ok(domain) = Domain::new(text) {
+        let name = domain.as_str();
+        assert!(text.trim_end_matches('.').eq_ignore_ascii_case(name));
+        assert_eq!(Domain::new(name).map(|again| again == domain), Ok(true));
+        assert!(name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len())));
+    }
+}
+
+/// Read as text, line by line.
+fn policy(octets: &[u8]) {
+    let Ok(policy) = sts::Policy::read(octets) else { return };
+    let text = std::str::from_utf8(octets).expect("text");
+    let value = |wanted: &str| {
+        text.lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(key, _)| *key == wanted)
+            .map(|(_, value)| value.trim())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(value("version").first(), Some(&"STSv1"));
+    assert_eq!(value("mode").first(), Some(&policy.mode().as_str()));
+    let age: u64 = value("max_age")[0].parse().expect("a number");
+    assert_eq!(u64::from(policy.max_age()), age.min(31_557_600));
+    assert_eq!(policy.patterns().collect::<Vec<_>>(), value("mx"));
+    assert!(policy.mode() == Mode::None || policy.patterns().count() > 0);
+    for pattern in policy.patterns() {
+        let host = Domain::new(&pattern.replacen('*', "a", 1)).expect("a name");
+        assert!(policy.lists(&host), "{pattern}");
+    }
+}
+
+fn announced(records: &[&[u8]]) {
+    if let Some(id) = sts::announced(records) {
+        let ours = records.iter().filter(|record| record.starts_with(b"v=STSv1")).count();
+        assert!(ours >= 1 && (1..=32).contains(&id.as_str().len()));
+        assert!(id.as_str().bytes().all(|octet| octet.is_ascii_alphanumeric()));
+    }
+}
+
+fn resolve(world: &World<'_>) {
+    let names = world.text.split_whitespace();
+    let mx: Vec<_> = names
+        .zip(world.choices)
+        .map(|(name, preference)| Mx { preference: preference.into(), name })
+        .collect();
+    let tlsa: Vec<_> = world
+        .choices
+        .chunks(3)
+        .take(usize::from(world.choices[0] % 4))
+        .map(|kind| Tlsa {
+            usage: kind[0] % 5,
+            selector: kind[1 % kind.len()] % 3,
+            matching: kind[2 % kind.len()] % 4,
+            data: world.data,
+        })
+        .collect();
+    let usable = tlsa.iter().any(|record| record.usable().is_some());
+    let dane = [Dane::Off, Dane::Opportunistic, Dane::SecureHosts, Dane::Mandatory]
+        [usize::from(world.choices[1] % 4)];
+    let options = Options {
+        dane,
+        sts: !world.bit(2),
+        require_tls: world.bit(3),
+        tls_optional: world.bit(4),
+        ..Options::default()
+    };
+    let relaxed = options.tls_optional && !options.require_tls;
+    let domain = Domain::new("example.org").expect("a name");
+    let mut resolution = Resolution::<4>::new(domain, options);
+    let (mut answer, mut steps, mut hosts) = (None, 0, 0);
+    // The last answer to a question about TLSA records.
+    let mut records = None;
+    loop {
+        steps += 1;
+        assert!(steps < 100, "it ends");
+        answer = match resolution.step(answer).expect("the answer to its question") {
+            Step::Ask(question) => Some(match question {
+                _ if world.bit(16 + steps) && world.bit(48 + steps) && may_fail(&question) => {
+                    records = None;
+                    Answer::Failed
+                }
+                Question::Mx(_) => Answer::Mx {
+                    security: world.security(5),
+                    alias: world.text.lines().next(),
+                    records: &mx,
+                    ttl: 60,
+                },
+                Question::Cached(_) => Answer::Cached {
+                    now: 1000,
+                    entry: sts::Id::new("1").filter(|_| world.bit(6)).map(|id| Cached {
+                        id,
+                        fetched: 900,
+                        text: world.kept,
+                    }),
+                },
+                Question::Txt(_) => Answer::Txt { records: &[b"v=STSv1; id=2"] },
+                Question::Policy(_) => Answer::Policy { text: world.data },
+                Question::Address(_) => {
+                    records = None;
+                    Answer::Address {
+                        first: world.security(7 + steps),
+                        last: world.security(8 + steps),
+                        alias: world.text.lines().last(),
+                        found: world.choices[9] % 8 != 0,
+                        ttl: 60,
+                    }
+                }
+                Question::Tlsa { .. } => {
+                    let security = world.security(10 + steps);
+                    records = Some(security == Security::Secure && !tlsa.is_empty());
+                    Answer::Tlsa { security, records: &tlsa, ttl: 60 }
+                }
+                _ => panic!("{question}"),
+            }),
+            Step::Keep { policy, .. } => {
+                assert_eq!(policy.as_bytes(), world.data);
+                None
+            }
+            Step::Host(host) => {
+                hosts += 1;
+                let verified =
+                    matches!(host.requirement, Requirement::Pkix | Requirement::Dane { .. });
+                let skipped = matches!(host.requirement, Requirement::Skip(_));
+                let strict = verified || skipped;
+                if !relaxed {
+                    assert!(host.sts != Some(Mode::Enforce) || strict, "{host:?}");
+                    assert!(!options.require_tls || strict, "{host:?}");
+                    if records == Some(true) {
+                        let encrypted = matches!(host.requirement, Requirement::Encrypted);
+                        assert!(strict || (encrypted && !usable), "{host:?}");
+                    }
+                    if dane == Dane::Mandatory {
+                        let dane = matches!(host.requirement, Requirement::Dane { .. });
+                        assert!((dane && host.is_secure) || skipped, "{host:?}");
+                    }
+                }
+                if let Requirement::Dane { names, records, .. } = host.requirement {
+                    assert!(usable && names.iter().count() >= 1 && records.iter().count() >= 1);
+                }
+                records = None;
+                None
+            }
+            Step::End => {
+                assert!((1..=4).contains(&hosts));
+                break;
+            }
+            Step::Undeliverable(_) => {
+                assert_eq!(hosts, 0);
+                break;
+            }
+        };
+    }
+}
+
+/// The cache always answers.
+const fn may_fail(question: &Question<'_>) -> bool {
+    !matches!(question, Question::Cached(_))
+}
