@@ -31,7 +31,9 @@ pub use server::{Accepted, ServerStream, accept, accept_implicit, accept_or_plai
 pub use socket::Socket;
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;
-pub use upgrade::{ClientStream, Upgraded, connect, handshake, upgrade, upgrade_or_plaintext};
+pub use upgrade::{
+    ClientStream, Upgraded, connect, handshake, upgrade, upgrade_or_plaintext, upgrade_with,
+};
 
 /// What another adapter shares. No part of the API: it changes without notice.
 #[doc(hidden)]

@@ -68,13 +68,30 @@ pub fn upgrade<G: Grammar>(
     tls: &ClientTls,
     name: &str,
 ) -> Result<ClientStream, Error> {
+    upgrade_with(stream, client, tls, name, |_| ()).map(|(stream, ())| stream)
+}
+
+/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
+/// it from the machine at the last moment that there is one. Nobody vouches for it.
+///
+/// # Errors
+/// Those of [`upgrade`].
+pub fn upgrade_with<G: Grammar, T>(
+    stream: TcpStream,
+    mut client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+    look: impl FnOnce(&Client<G>) -> T,
+) -> Result<(ClientStream, T), Error> {
     stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
     let mut silent = Silent;
-    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
-    match upgrade_or_plaintext(driver, client, tls, name)? {
-        Upgraded::Tls(driver, _) => Ok(driver.into_stream()),
-        Upgraded::Plaintext(..) => Err(starttls::Error::NotOffered.into()),
+    let mut driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    if !follow(&mut driver, &mut client)? {
+        return Err(starttls::Error::NotOffered.into());
     }
+    let seen = look(&client);
+    let (driver, _) = cross(driver, client, tls, name)?;
+    Ok((driver.into_stream(), seen))
 }
 
 /// Upgrades a connection to TLS as far as the machine's policy demands.
@@ -87,21 +104,40 @@ pub fn upgrade_or_plaintext<'o, G: Grammar>(
     tls: &ClientTls,
     name: &str,
 ) -> Result<Upgraded<'o>, Error> {
-    let ready = driver.run(&mut client, |_, event, _| {
+    if follow(&mut driver, &mut client)? {
+        let (driver, tls) = cross(driver, client, tls, name)?;
+        return Ok(Upgraded::Tls(driver, tls));
+    }
+    let plaintext = client.into_plaintext(driver.unread())?;
+    Ok(Upgraded::Plaintext(driver, plaintext))
+}
+
+/// Everything in plaintext; whether TLS follows.
+fn follow<G: Grammar>(
+    driver: &mut Driver<'_, TcpStream>,
+    client: &mut Client<G>,
+) -> Result<bool, Error> {
+    let ready = driver.run(client, |_, event, _| {
         Ok(match event {
             Event::UpgradeReady => ControlFlow::Break(true),
             Event::Plaintext(_) => ControlFlow::Break(false),
             _ => ControlFlow::Continue(()),
         })
     })?;
-    if ready != Some(true) {
-        let plaintext = client.into_plaintext(driver.unread())?;
-        return Ok(Upgraded::Plaintext(driver, plaintext));
-    }
+    Ok(ready == Some(true))
+}
+
+/// The boundary, and the handshake behind it.
+fn cross<'o, G: Grammar>(
+    driver: Driver<'o, TcpStream>,
+    client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+) -> Result<(Driver<'o, ClientStream>, Tls), Error> {
     let policy = client.policy();
     let upgrade = client.into_upgrade(driver.unread())?;
     let (driver, verification) = handshake(driver, tls, name, G::PROTOCOL.alpn, policy)?;
-    Ok(Upgraded::Tls(driver, upgrade.established(verification)?))
+    Ok((driver, upgrade.established(verification)?))
 }
 
 /// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where

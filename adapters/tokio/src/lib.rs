@@ -22,4 +22,4 @@ pub use starttls_std::{
     Answer, ClientTls, Error, Login, MAX_MESSAGE, Mail, Mode, Observer, Receipt, Recipient, Silent,
     Timeouts,
 };
-pub use upgrade::{ClientStream, Upgraded, handshake, upgrade, upgrade_or_plaintext};
+pub use upgrade::{ClientStream, Upgraded, handshake, upgrade, upgrade_or_plaintext, upgrade_with};

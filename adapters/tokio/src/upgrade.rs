@@ -44,13 +44,36 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
+    upgrade_with(stream, client, connector, name, |_| ()).await.map(|(stream, ())| stream)
+}
+
+/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
+/// it from the machine at the last moment that there is one. Nobody vouches for it.
+///
+/// Dropped before it is done, it closes the stream.
+///
+/// # Errors
+/// Those of [`upgrade`].
+pub async fn upgrade_with<S, G, T>(
+    stream: S,
+    mut client: Client<G>,
+    connector: &TlsConnector,
+    name: &str,
+    look: impl FnOnce(&Client<G>) -> T,
+) -> Result<(ClientStream<S>, T), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    G: Grammar,
+{
     let mut silent = Silent;
-    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
-    let tls = ClientTls::from_config(Arc::clone(connector.config()));
-    match upgrade_or_plaintext(driver, client, &tls, name).await? {
-        Upgraded::Tls(driver, _) => Ok(driver.into_stream()),
-        Upgraded::Plaintext(..) => Err(Rule::NotOffered.into()),
+    let mut driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    if !follow(&mut driver, &mut client).await? {
+        return Err(Rule::NotOffered.into());
     }
+    let seen = look(&client);
+    let tls = ClientTls::from_config(Arc::clone(connector.config()));
+    let (driver, _) = cross(driver, client, &tls, name).await?;
+    Ok((driver.into_stream(), seen))
 }
 
 /// Upgrades a connection to TLS as far as the machine's policy demands, watched and within the
@@ -70,8 +93,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
+    if follow(&mut driver, &mut client).await? {
+        let (driver, tls) = cross(driver, client, tls, name).await?;
+        return Ok(Upgraded::Tls(driver, tls));
+    }
+    let plaintext = client.into_plaintext(driver.unread())?;
+    Ok(Upgraded::Plaintext(driver, plaintext))
+}
+
+/// Everything in plaintext; whether TLS follows.
+async fn follow<S, G>(driver: &mut Driver<'_, S>, client: &mut Client<G>) -> Result<bool, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    G: Grammar,
+{
     let ready = driver
-        .run(&mut client, |_, event, _| {
+        .run(client, |_, event, _| {
             Ok(match event {
                 Event::UpgradeReady => ControlFlow::Break(true),
                 Event::Plaintext(_) => ControlFlow::Break(false),
@@ -80,14 +117,24 @@ where
         })
         .await?;
     driver.flush().await?;
-    if ready != Some(true) {
-        let plaintext = client.into_plaintext(driver.unread())?;
-        return Ok(Upgraded::Plaintext(driver, plaintext));
-    }
+    Ok(ready == Some(true))
+}
+
+/// The boundary, and the handshake behind it.
+async fn cross<'o, S, G>(
+    driver: Driver<'o, S>,
+    client: Client<G>,
+    tls: &ClientTls,
+    name: &str,
+) -> Result<(Driver<'o, ClientStream<S>>, Tls), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    G: Grammar,
+{
     let policy = client.policy();
     let upgrade = client.into_upgrade(driver.unread())?;
     let (driver, verification) = handshake(driver, tls, name, G::PROTOCOL.alpn, policy).await?;
-    Ok(Upgraded::Tls(driver, upgrade.established(verification)?))
+    Ok((driver, upgrade.established(verification)?))
 }
 
 /// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where

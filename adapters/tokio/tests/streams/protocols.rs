@@ -2,9 +2,10 @@
 
 use starttls::server::{Config, Grammar};
 use starttls::{
-    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, postgres, sieve,
+    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
+    postgres, rdp, sieve, vnc,
 };
-use starttls_tokio::{Error, accept, upgrade};
+use starttls_tokio::{Error, accept, upgrade, upgrade_with};
 use tokio::{join, try_join};
 
 use crate::common::{self, Cut, Identity, ping, pipe};
@@ -50,11 +51,50 @@ async fn all_of_them_meet() {
     meet(|| irc::Client::new(required), || irc::Server::new(IRC_NAME, config), cuts()).await;
     meet(|| nut::Client::new(required), || nut::Server::new(config), cuts()).await;
     meet(|| postgres::Client::new(required), || postgres::Server::new(config), cuts()).await;
+    meet(|| ldap::Client::new(required), || ldap::Server::new(config), cuts()).await;
+    meet(|| mysql_client(required), || mysql_server(config), cuts()).await;
+    let subtypes = &[vnc::Subtype::X509Plain];
+    let offer = vnc::Offer { subtypes, plaintext: vnc::SecurityTypes::default() };
+    meet(|| vnc::Client::new(subtypes, required), || vnc::Server::new(offer, config), cuts()).await;
+    let offer = rdp::Offer { security: &[rdp::Security::Ssl], flags: 0 };
+    let protocols = rdp::Protocols::SSL;
+    meet(|| rdp::Client::new(protocols, required), || rdp::Server::new(offer, config), cuts())
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn mail_in_every_cut() {
     meet(common::client, common::server, 1..=100).await;
+}
+
+const SCRAMBLE: [u8; 20] = *b"abcdefghijklmnopqrst";
+
+fn mysql_client(policy: Policy) -> mysql::Client {
+    mysql::Client::new(mysql::SslRequest::default(), policy)
+}
+
+fn mysql_server(config: Config) -> mysql::Server<'static> {
+    let version = mysql::Text::new("8.0.0").expect("a version");
+    mysql::Server::new(mysql::Greeting::new(version, 1, mysql::Scramble::new(SCRAMBLE)), config)
+}
+
+/// A client of MySQL answers inside TLS what the server said before.
+#[tokio::test(start_paused = true)]
+async fn what_was_said_can_be_kept() {
+    let identity = Identity::new();
+    let (here, there) = pipe();
+    let look = |client: &mysql::Client| {
+        let said = client.handshake().expect("it has come");
+        said.scramble().collect::<Vec<_>>()
+    };
+    let client = mysql_client(Policy::Required);
+    let ((here, scramble), there) = try_join!(
+        upgrade_with(here, client, &identity.connector, "localhost", look),
+        accept(there, mysql_server(Config::default()), &identity.acceptor),
+    )
+    .expect("upgraded");
+    assert_eq!(scramble, SCRAMBLE);
+    ping(here, there).await;
 }
 
 /// A client that begins with TLS, where a server sees that, has to name the protocol.
