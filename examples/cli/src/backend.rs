@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use starttls::client::{Event, Grammar as _};
+use starttls::client::Event;
 use starttls::server::{Config, Grammar as _};
 use starttls::{Kind, Policy};
 use starttls_std::shared::check;
@@ -57,7 +57,7 @@ async fn implicit<S: Speech>(
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
-            let protocol = S::Server::PROTOCOL;
+            let protocol = S::PROTOCOL;
             // Where both come to the same port, nothing but ALPN says what is spoken.
             let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
             check(alpn, client.get_ref().1)?;
@@ -90,8 +90,12 @@ async fn starttls<S: Speech>(
     let config = Config { policy: front.policy, ..Config::default() };
     let random = random(front.acceptor.config().crypto_provider())?;
     match accept_or_plaintext(driver, S::server(config, random), &front.acceptor).await? {
-        Accepted::Quit => backend.driver.send(S::PHRASES.goodbye).await,
+        Accepted::Quit => {
+            backend.open().await?;
+            backend.driver.send(S::PHRASES.goodbye).await
+        }
         Accepted::Tls(driver, _) => {
+            backend.open().await?;
             let (stream, early) = backend.into_parts();
             forward(stream, &early, driver.into_stream()).await.map_err(io("forwarding"))
         }
@@ -102,6 +106,7 @@ async fn starttls<S: Speech>(
                 drop(backend);
                 return turn_away::<S>(client, &heard, error).await;
             }
+            backend.open().await?;
             backend.driver.send(&unread).await?;
             let (stream, early) = backend.into_parts();
             forward(stream, &early, client).await.map_err(io("forwarding"))
@@ -139,7 +144,7 @@ async fn nobody(
 /// The server behind us, at the point where its client speaks.
 struct Backend<'o, S: Speech> {
     driver: Driver<'o, Prompt>,
-    greeted: Greeted<S::Client>,
+    greeted: Greeted<S::Client<'static>>,
 }
 
 impl<'o, S: Speech> Backend<'o, S> {
@@ -147,15 +152,18 @@ impl<'o, S: Speech> Backend<'o, S> {
     async fn new(front: &Front, stream: Prompt, heard: &'o mut Heard) -> Result<Self, Error> {
         let random = u32::from_be_bytes(random(front.acceptor.config().crypto_provider())?);
         let caller = Caller { host: "localhost", random };
-        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller));
+        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller)?);
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
-        if !S::Client::PROTOCOL.server_first
-            && greeted.hear(&mut driver).await? == Greeting::LoggedIn
-        {
+        if !S::PROTOCOL.server_first && greeted.hear(&mut driver).await? == Greeting::LoggedIn {
             // Whoever comes through us would be somebody already.
             return Err(starttls::Error::UnexpectedReply.into());
         }
         Ok(Self { driver, greeted })
+    }
+
+    /// Says what a client says behind the greeting, which ours said to us.
+    async fn open(&mut self) -> Result<(), Error> {
+        self.driver.send(S::PHRASES.opening).await
     }
 
     /// Repeats what the client said to us to introduce itself, and would not say again.

@@ -1,6 +1,6 @@
 //! `starttls connect`.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -82,12 +82,18 @@ fn pipe(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
 fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(), Failure> {
     let mut silent = Silent;
     local.set_nodelay(true).map_err(Failure::from_io)?;
-    let Phrases { greeting, unavailable, .. } = speaking!(args.url.scheme, S => S::PHRASES);
+    let Phrases { greeting, unavailable, opening, .. } =
+        speaking!(args.url.scheme, S => S::PHRASES);
     // Whoever waits for a greeting gets this one; the server's was plaintext and is gone.
     match upgrade(&args.url, tls, timeouts(args), &mut silent) {
         Ok((driver, _)) => {
             if args.url.scheme.mode() == Mode::StartTls {
                 local.write_all(greeting).map_err(Failure::from_io)?;
+                let mut said = vec![0; opening.len()];
+                local.read_exact(&mut said).map_err(Failure::from_io)?;
+                if said != opening {
+                    return Err(Failure::local("the client wants what the server was not told"));
+                }
             }
             judged(relay(local, &[], driver.into_stream(), args.linger))
         }

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use starttls::client::Grammar as _;
 use starttls::lmtp::Lmtp;
 use starttls::smtp::session::Event;
 use starttls::smtp::{Dialect, Domain, Session, Smtp};
@@ -82,10 +81,10 @@ fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
 
 /// Hears the greeting where there is one inside TLS, and says goodbye.
 fn leave<S: Speech, T: Socket>(url: &Url, mut driver: Driver<'_, T>) -> Result<(), Error> {
-    if url.scheme.mode() == Mode::Implicit || S::Client::PROTOCOL.server_first {
+    if url.scheme.mode() == Mode::Implicit || S::PROTOCOL.server_first {
         // It never speaks, so that nothing is there to be guessed.
         let caller = Caller { host: &url.host, random: 0 };
-        Greeted::new(S::client(Policy::Opportunistic, &caller)).listen(&mut driver)?;
+        Greeted::new(S::client(Policy::Opportunistic, &caller)?).listen(&mut driver)?;
     }
     greeting::leave(driver, S::PHRASES.goodbye)
 }

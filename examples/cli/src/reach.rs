@@ -29,7 +29,7 @@ pub(crate) fn upgrade<'o>(
     let random = u32::from_be_bytes(random(tls.rustls().crypto_provider())?);
     let caller = Caller { host: &url.host, random };
     let upgraded = speaking!(url.scheme, S => {
-        upgrade_or_plaintext(driver, S::client(Policy::Required, &caller), tls, &url.host)
+        upgrade_or_plaintext(driver, S::client(Policy::Required, &caller)?, tls, &url.host)
     })?;
     match upgraded {
         Upgraded::Tls(driver, tls) => Ok((driver, tls)),

@@ -7,18 +7,23 @@ use starttls::server::Config;
 use starttls::smtp::{self, Dialect, Domain};
 use starttls::vnc::{self, SecurityTypes, Subtype};
 use starttls::{
-    Client, Policy, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3, postgres, server,
-    sieve,
+    Client, Policy, Protocol, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
+    postgres, server, sieve,
 };
+use starttls_std::Error;
 
 /// A protocol.
 pub(crate) trait Speech {
-    type Client: client::Grammar;
+    type Client<'h>: client::Grammar;
     type Server: server::Grammar;
 
     const PHRASES: Phrases;
 
-    fn client(policy: Policy, caller: &Caller<'_>) -> Client<Self::Client>;
+    /// Names and numbers.
+    const PROTOCOL: Protocol = <Self::Server as server::Grammar>::PROTOCOL;
+
+    /// An error if no server of this protocol can have such a name.
+    fn client<'h>(policy: Policy, caller: &Caller<'h>) -> Result<Client<Self::Client<'h>>, Error>;
 
     /// `random` is for what nobody may guess.
     fn server(config: Config, random: [u8; 20]) -> Server<Self::Server>;
@@ -43,6 +48,12 @@ pub(crate) struct Phrases {
     pub(crate) unavailable: &'static [u8],
     /// For a server, from a client that leaves; empty where it just goes.
     pub(crate) goodbye: &'static [u8],
+    /// What a client says behind the greeting, and not again inside TLS.
+    pub(crate) opening: &'static [u8],
+}
+
+impl Phrases {
+    const NONE: Self = Self { greeting: b"", unavailable: b"", goodbye: b"", opening: b"" };
 }
 
 /// Runs `$then` with `$Speech` for the protocol of `$scheme`.
@@ -80,17 +91,18 @@ pub(crate) use speaking;
 pub(crate) struct Mail<D>(PhantomData<D>);
 
 impl<D: Dialect + 'static> Speech for Mail<D> {
-    type Client = smtp::ClientGrammar<'static, D>;
+    type Client<'h> = smtp::ClientGrammar<'static, D>;
     type Server = smtp::ServerGrammar<'static, D>;
 
     const PHRASES: Phrases = Phrases {
         greeting: b"220 localhost is through to TLS\r\n",
         unavailable: b"421 4.3.2 The server behind is not available, closing\r\n",
         goodbye: b"QUIT\r\n",
+        ..Phrases::NONE
     };
 
-    fn client(policy: Policy, _: &Caller<'_>) -> Client<Self::Client> {
-        Client::<Self::Client>::new(Domain::LOCALHOST, policy)
+    fn client<'h>(policy: Policy, _: &Caller<'h>) -> Result<Client<Self::Client<'h>>, Error> {
+        Ok(Client::<Self::Client<'h>>::new(Domain::LOCALHOST, policy))
     }
 
     fn server(config: Config, _: [u8; 20]) -> Server<Self::Server> {
@@ -105,18 +117,23 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
 macro_rules! speech {
     ($name:ident: $Client:ty, |$policy:pat_param, $caller:pat_param| $client:expr;
      $Server:ty, |$config:ident $(, $random:ident)?| $server:expr;
-     $greeting:literal, $unavailable:literal, $goodbye:literal) => {
+     $greeting:literal, $unavailable:literal, $goodbye:literal $(, $opening:literal)?) => {
         pub(crate) struct $name;
 
         impl Speech for $name {
-            type Client = $Client;
+            type Client<'h> = $Client;
             type Server = $Server;
 
-            const PHRASES: Phrases =
-                Phrases { greeting: $greeting, unavailable: $unavailable, goodbye: $goodbye };
+            const PHRASES: Phrases = Phrases {
+                greeting: $greeting,
+                unavailable: $unavailable,
+                goodbye: $goodbye,
+                $(opening: $opening,)?
+                ..Phrases::NONE
+            };
 
-            fn client($policy: Policy, $caller: &Caller<'_>) -> Client<$Client> {
-                $client
+            fn client<'h>($policy: Policy, $caller: &Caller<'h>) -> Result<Client<$Client>, Error> {
+                Ok($client)
             }
 
             fn server($config: Config, random: [u8; 20]) -> Server<$Server> {

@@ -8,3 +8,4 @@ mod compose;
 mod connect;
 mod picture;
 mod protocols;
+mod structured;
