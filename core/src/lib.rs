@@ -61,6 +61,8 @@ pub mod sieve;
 pub mod smtp;
 #[cfg(feature = "vnc")]
 pub mod vnc;
+#[cfg(feature = "xmpp")]
+pub mod xmpp;
 
 pub use boundary::{Channel, Plaintext, Tls};
 pub use buffer::Buffer;

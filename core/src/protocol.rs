@@ -60,6 +60,12 @@ impl Protocol {
     /// MySQL and MariaDB. No ALPN id is registered.
     pub const MYSQL: Self = Self::new("mysql", 3306, None, None);
 
+    /// XMPP between clients and servers, RFC 6120 and XEP-0368.
+    pub const XMPP: Self = Self::new("xmpp", 5222, Some(5223), Some(b"xmpp-client"));
+
+    /// XMPP between servers, RFC 6120 and XEP-0368.
+    pub const XMPP_SERVER: Self = Self::new("xmpp-server", 5269, Some(5270), Some(b"xmpp-server"));
+
     /// A protocol of your own; in TLS that was asked for the client speaks first.
     #[must_use]
     pub const fn new(

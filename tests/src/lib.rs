@@ -13,7 +13,7 @@ pub mod subject;
 pub mod table;
 
 use starttls::smtp::Domain;
-use starttls::{imap, irc, mysql, rdp, sieve, vnc};
+use starttls::{imap, irc, mysql, rdp, sieve, vnc, xmpp};
 
 /// The name of every client in the tables.
 pub const CLIENT: Domain<'static> = name("client.example.org");
@@ -80,6 +80,27 @@ pub const MYSQL_GREETING: mysql::Greeting<'static> = {
     };
     mysql::Greeting::new(version, 7, mysql::Scramble::new(*b"abcdefghijklmnopqrst"))
 };
+
+/// The domain of every XMPP server in the tables.
+///
+/// # Panics
+/// Never: it is one.
+#[must_use]
+pub fn xmpp_domain() -> xmpp::Domain<'static> {
+    xmpp::Domain::new("im.example.org").expect("a domain")
+}
+
+/// The domain of every XMPP server that is a client in the tables.
+///
+/// # Panics
+/// Never: it is one.
+#[must_use]
+pub fn xmpp_peer() -> xmpp::Domain<'static> {
+    xmpp::Domain::new("im.example.net").expect("a domain")
+}
+
+/// The id of every stream of a server in the tables: `bcdefghijklmnopa`.
+pub const STREAM_ID: xmpp::StreamId = xmpp::StreamId::new(0x1234_5678_9abc_def0);
 
 /// Octets for people.
 #[must_use]

@@ -287,6 +287,10 @@ pub enum Protocol {
     Vnc,
     /// MS-RDPBCGR.
     Rdp,
+    /// RFC 6120, of a client and its server.
+    Xmpp,
+    /// RFC 6120, of two servers.
+    XmppServer,
 }
 
 /// Who is tested.

@@ -9,7 +9,7 @@ use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{
     Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
-    lmtp, mysql, nntp, nut, pop3, postgres, rdp, sieve, vnc,
+    lmtp, mysql, nntp, nut, pop3, postgres, rdp, sieve, vnc, xmpp,
 };
 
 thread_local! {
@@ -129,6 +129,13 @@ fn every_protocol_reaches_tls_without_the_heap() {
     upgraded(vnc::Client::new(offer.subtypes, policy), vnc::Server::new(offer, config));
     let offer = starttls_tests::RDP_OFFER;
     upgraded(rdp::Client::new(starttls_tests::RDP, policy), rdp::Server::new(offer, config));
+    let domain = xmpp::Domain::new("im.example.org").expect("a domain");
+    let id = xmpp::StreamId::new(7);
+    upgraded(xmpp::Client::new(domain, policy), xmpp::Server::new(domain, id, config));
+    upgraded(
+        xmpp::s2s::Client::between(domain, domain, policy),
+        xmpp::s2s::Server::new(domain, id, config),
+    );
     assert_eq!(COUNT.with(Cell::get) - before, 0);
 }
 

@@ -57,6 +57,7 @@ fn every_rule_has_a_row() {
         ("LD", 12),
         ("VN", 6),
         ("RD", 6),
+        ("XM", 17),
         ("N", 25),
     ];
     let expected: BTreeSet<String> = groups

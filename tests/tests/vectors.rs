@@ -65,4 +65,7 @@ tables! {
     vnc_client: "vnc-client.toml",
     vnc_server: "vnc-server.toml",
     vnc_state: "vnc-state.toml",
+    xmpp_client: "xmpp-client.toml",
+    xmpp_server: "xmpp-server.toml",
+    xmpp_state: "xmpp-state.toml",
 }

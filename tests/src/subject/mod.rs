@@ -9,7 +9,7 @@ use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
     Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
-    postgres, rdp, sieve, vnc,
+    postgres, rdp, sieve, vnc, xmpp,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
@@ -149,6 +149,11 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
         Protocol::Vnc => Box::new(Upgrading(vnc::Client::new(VNC, policy))),
         Protocol::Rdp => Box::new(Upgrading(rdp::Client::new(RDP, policy))),
+        Protocol::Xmpp => Box::new(Upgrading(xmpp::Client::new(crate::xmpp_domain(), policy))),
+        Protocol::XmppServer => {
+            let (from, to) = (crate::xmpp_peer(), crate::xmpp_domain());
+            Box::new(Upgrading(xmpp::s2s::Client::between(from, to, policy)))
+        }
     }
 }
 
@@ -171,6 +176,14 @@ fn server(row: &Row) -> Box<dyn Subject> {
         Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
         Protocol::Vnc => Box::new(Serving::new(vnc::Server::new(vnc_offer(), config), row)),
         Protocol::Rdp => Box::new(Serving::new(rdp::Server::new(RDP_OFFER, config), row)),
+        Protocol::Xmpp => {
+            let (name, id) = (crate::xmpp_domain(), crate::STREAM_ID);
+            Box::new(Serving::new(xmpp::Server::new(name, id, config), row))
+        }
+        Protocol::XmppServer => {
+            let (name, id) = (crate::xmpp_domain(), crate::STREAM_ID);
+            Box::new(Serving::new(xmpp::s2s::Server::new(name, id, config), row))
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub fn opaque<T>(mut value: T) -> T {
 /// Those of the client.
 pub fn upgrade<G: Grammar, const N: usize>(mut client: Client<G>) -> Result<Upgrade, Error> {
     let mut buffer = Buffer::<N>::new();
-    let mut output = [0; 64];
+    let mut output = [0; 192];
     loop {
         let mut input = buffer.filled();
         let step = client.step(&mut input, &mut output)?;

@@ -9,9 +9,14 @@
 use core::hint::black_box;
 
 use starttls::server::Config;
-use starttls::{Machine, Policy, Step, ldap, mysql, postgres};
+use starttls::{Machine, Policy, Step, ldap, mysql, postgres, xmpp};
 use starttls_thumb::api::{serve, upgrade};
 use starttls_thumb::{opaque, receive, send};
+
+const DOMAIN: xmpp::Domain<'_> = match xmpp::Domain::new("im.example.org") {
+    Ok(domain) => domain,
+    Err(_) => panic!("not a domain"),
+};
 
 fn parameters() -> Option<postgres::Opening> {
     let mut word = [0; 16];
@@ -58,6 +63,8 @@ extern "C" fn reset() -> ! {
     upgrade(postgres::Client::new(policy));
     upgrade(ldap::Client::new(policy));
     hand_on(policy);
+    upgrade(xmpp::Client::new(DOMAIN, policy));
+    upgrade(xmpp::s2s::Client::between(DOMAIN, DOMAIN, policy));
     let config = opaque(Config { policy, ..Config::default() });
     let server = postgres::Server::new(config);
     black_box(server.is_direct());
@@ -65,6 +72,10 @@ extern "C" fn reset() -> ! {
     serve(ldap::Server::new(config));
     let scramble = mysql::Scramble::new(opaque([0; 20]));
     serve(mysql::Server::new(mysql::Greeting::new(VERSION, opaque(7), scramble), config));
+    let server = xmpp::Server::new(DOMAIN, xmpp::StreamId::new(opaque(7)), config);
+    black_box(server.grammar().to().map(|domain| domain.as_str()));
+    serve(server);
+    serve(xmpp::s2s::Server::new(DOMAIN, xmpp::StreamId::new(opaque(7)), config));
     loop {
         core::hint::spin_loop();
     }

@@ -1,0 +1,113 @@
+//! XMPP (RFC 6120) with STARTTLS (RFC 6120 §5, RFC 7590), up to TLS: users' clients to servers, and servers
+//! among each other ([`s2s`]).
+//!
+//! ```text
+//! C: <?xml version='1.0'?><stream:stream xmlns='jabber:client' … to='im.example.org' version='1.0'>
+//! S: <?xml version='1.0'?><stream:stream xmlns='jabber:client' … from='im.example.org' id='…' version='1.0'>
+//! S: <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>
+//! C: <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>
+//! S: <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>
+//!    ═══════════════ TLS ═══════════════
+//! C: your own client's stream header, as on a fresh connection
+//! ```
+//!
+//! **Client.** Only an empty `<proceed/>` of the namespace of TLS starts it. Where TLS is required the
+//! client asks for it even if it is not among the features (RFC 7590 §3.1); else only if it is. `<failure/>`
+//! ends the stream and so the connection, whatever the policy. A server without the version 1.0 has no
+//! features.
+//!
+//! **Server.** Where TLS is required it offers that and nothing else, and answers whatever else is said
+//! with `<policy-violation/>` and the end of the stream. Where the policy allows plaintext, stanzas are the
+//! protocol's own business. SASL, and an `<iq/>` with the password of a login or an account, is refused before
+//! TLS, whatever the policy, and not shown. [`ServerGrammar::to`] says whose certificate the client wants.
+//!
+//! **Limits.** The header, each other child of the stream and each of the blanks between them is a frame, of
+//! at most [`MAX_FRAME`] octets. Elements nest [`MAX_DEPTH`] deep and have [`MAX_ATTRIBUTES`] attributes. The
+//! header declares [`MAX_PREFIXES`] namespaces, by prefixes of [`MAX_PREFIX`] octets. Names are ASCII, the encoding is UTF-8.
+//! There are no comments, CDATA sections, processing instructions, document types and no entities but the
+//! five that need no declaration, and references in names of namespaces are refused.
+//!
+//! ```
+//! use starttls::{Machine, Policy, Step, xmpp};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let domain = xmpp::Domain::new("im.example.org")?;
+//! let mut client = xmpp::Client::new(domain, Policy::Required);
+//! let mut output = [0; xmpp::MAX_HEADER];
+//! let Step::Write(n) = client.step(&mut &b""[..], &mut output)? else { panic!("not its header") };
+//! assert!(output[..n].ends_with(b" to='im.example.org' version='1.0'>"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod domain;
+mod framing;
+mod link;
+mod namespaces;
+mod reader;
+pub mod s2s;
+mod server;
+mod utf8;
+mod xml;
+
+pub use client::ClientGrammar;
+pub use domain::Domain;
+pub use framing::Elements;
+pub use link::{ClientToServer, Link, ServerToServer};
+pub use server::{Reply, ServerGrammar, StreamId};
+
+use crate::wire::Writer;
+
+/// The longest header of a stream or child of it, in octets.
+pub const MAX_FRAME: usize = 4096;
+
+/// How deep elements nest, the child of the stream among them.
+pub const MAX_DEPTH: usize = 16;
+
+/// How many attributes an element may have, declarations of namespaces among them.
+pub const MAX_ATTRIBUTES: usize = 16;
+
+/// How many namespaces the header of a stream may declare, the default one among them.
+pub const MAX_PREFIXES: usize = 4;
+
+/// The longest prefix that it may declare, in octets.
+pub const MAX_PREFIX: usize = 8;
+
+/// The most octets that are sent at once.
+pub const MAX_HEADER: usize = 2 * Domain::MAX + 320;
+
+/// An XMPP client on its way to TLS.
+pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
+
+/// An XMPP server on its way to TLS.
+pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// Prints the header of a stream (RFC 6120 §4.7).
+fn put_header(
+    content: &[u8],
+    domains: &[(&[u8], Option<Domain<'_>>)],
+    id: Option<StreamId>,
+    out: &mut Writer<'_>,
+) {
+    out.put(b"<?xml version='1.0'?><stream:stream xmlns='");
+    out.put(content);
+    out.put(b"' xmlns:stream='http://etherx.jabber.org/streams'");
+    for (name, domain) in domains {
+        if let Some(domain) = domain {
+            out.put(b" ");
+            out.put(name);
+            out.put(b"='");
+            out.put(domain.as_str().as_bytes());
+            out.put(b"'");
+        }
+    }
+    if let Some(id) = id {
+        out.put(b" id='");
+        for letter in id.letters() {
+            out.push(letter);
+        }
+        out.put(b"'");
+    }
+    out.put(b" version='1.0'>");
+}
