@@ -93,6 +93,7 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
     let name = text("id").ok_or_else(|| io::Error::other("a row without an id"))?;
     let unknown = || io::Error::other(format!("{name}: protocol or role are not known here"));
     let (protocol, role) = text("protocol").zip(text("role")).ok_or_else(unknown)?;
+    let protocol = if protocol == "xmpp-server" { "xmpp" } else { protocol };
     let own = [format!("{protocol}_{role}"), format!("{protocol}_grammar")];
     let [own, grammar] = own.each_ref().map(|name| &name[..]);
     let (own, with_grammar) = ([own], [own, grammar]);
@@ -104,7 +105,7 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
             | "vnc" | "rdp",
             "client" | "server",
         ) => (&own, &[]),
-        ("ldap", "client" | "server") => (&with_grammar, &[]),
+        ("ldap" | "xmpp", "client" | "server") => (&with_grammar, &[]),
         _ => return Err(unknown()),
     };
     let lmtp = if protocol == "lmtp" { LMTP } else { 0 };

@@ -6,6 +6,7 @@ mod ldap;
 mod packets;
 mod protocols;
 mod server;
+mod xmpp;
 
 pub use client::{ClientSide, client};
 pub use desk::{Rdp, Vnc};
@@ -13,3 +14,4 @@ pub use ldap::Ldap;
 pub use packets::Postgres;
 pub use protocols::{Ftp, Imap, Irc, Lmtp, Nntp, Nut, Pop3, Sieve, Smtp};
 pub use server::{ServerSide, server};
+pub use xmpp::Xmpp;
