@@ -53,13 +53,16 @@ pub fn opaque<T>(mut value: T) -> T {
     unsafe { read_volatile(place) }
 }
 
-/// A client's upgrade, from its start to the go-ahead, with a receive buffer of `N` octets.
+/// A client's upgrade, from its start to the go-ahead, with a receive buffer of `N` octets and `M` to
+/// send.
 ///
 /// # Errors
 /// Those of the client.
-pub fn upgrade<G: Grammar, const N: usize>(mut client: Client<G>) -> Result<Upgrade, Error> {
+pub fn upgrade<G: Grammar, const N: usize, const M: usize>(
+    mut client: Client<G>,
+) -> Result<Upgrade, Error> {
     let mut buffer = Buffer::<N>::new();
-    let mut output = [0; 192];
+    let mut output = [0; M];
     loop {
         let mut input = buffer.filled();
         let step = client.step(&mut input, &mut output)?;
@@ -78,13 +81,17 @@ pub fn upgrade<G: Grammar, const N: usize>(mut client: Client<G>) -> Result<Upgr
     }
 }
 
-/// The image of a client's upgrade, with a receive buffer of so many octets.
+/// The image of a client's upgrade, with a receive buffer of so many octets, and so many to
+/// send at once if 64 are not enough.
 #[macro_export]
 macro_rules! image {
     ($client:expr, $buffer:expr) => {
+        $crate::image!($client, $buffer, 64);
+    };
+    ($client:expr, $buffer:expr, $output:expr) => {
         #[unsafe(no_mangle)]
         extern "C" fn reset() -> ! {
-            let upgraded = $crate::upgrade::<_, { $buffer }>($client).is_ok();
+            let upgraded = $crate::upgrade::<_, { $buffer }, { $output }>($client).is_ok();
             $crate::send(if upgraded { b"upgraded" } else { b"failed" });
             loop {
                 core::hint::spin_loop();

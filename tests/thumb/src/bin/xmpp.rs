@@ -10,4 +10,8 @@ const DOMAIN: xmpp::Domain<'_> = match xmpp::Domain::new("im.example.org") {
     Err(_) => panic!("not a domain"),
 };
 
-starttls_thumb::image!(xmpp::Client::new(DOMAIN, Policy::Required), xmpp::MAX_FRAME);
+starttls_thumb::image!(
+    xmpp::Client::new(DOMAIN, Policy::Required),
+    xmpp::MAX_FRAME,
+    xmpp::MAX_HEADER
+);
