@@ -45,6 +45,8 @@ pub mod ldap;
 pub mod lmtp;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(feature = "nbd")]
+pub mod nbd;
 #[cfg(feature = "nntp")]
 pub mod nntp;
 #[cfg(feature = "nut")]

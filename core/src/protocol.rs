@@ -60,6 +60,9 @@ impl Protocol {
     /// MySQL and MariaDB. No ALPN id is registered.
     pub const MYSQL: Self = Self::new("mysql", 3306, None, None);
 
+    /// NBD, fixed newstyle. No ALPN id is registered.
+    pub const NBD: Self = Self::new("nbd", 10809, None, None);
+
     /// XMPP between clients and servers, RFC 6120 and XEP-0368.
     pub const XMPP: Self = Self::new("xmpp", 5222, Some(5223), Some(b"xmpp-client"));
 

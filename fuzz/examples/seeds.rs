@@ -102,7 +102,7 @@ fn seed(root: &Path, row: &Table) -> io::Result<usize> {
         ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
         (
             "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres" | "mysql"
-            | "vnc" | "rdp",
+            | "nbd" | "vnc" | "rdp",
             "client" | "server",
         ) => (&own, &[]),
         ("ldap" | "xmpp", "client" | "server") => (&with_grammar, &[]),

@@ -281,6 +281,8 @@ pub enum Protocol {
     Postgres,
     /// Version 10.
     Mysql,
+    /// Fixed newstyle.
+    Nbd,
     /// RFC 4511.
     Ldap,
     /// RFC 6143, with VeNCrypt.

@@ -9,7 +9,7 @@ use starttls::smtp::receiver::{self, Limits};
 use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
 use starttls::{
     Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
-    lmtp, mysql, nntp, nut, pop3, postgres, rdp, sieve, vnc, xmpp,
+    lmtp, mysql, nbd, nntp, nut, pop3, postgres, rdp, sieve, vnc, xmpp,
 };
 
 thread_local! {
@@ -124,6 +124,8 @@ fn every_protocol_reaches_tls_without_the_heap() {
     upgraded(postgres::Client::new(policy), postgres::Server::new(config));
     let (request, greeting) = (mysql::SslRequest::default(), starttls_tests::MYSQL_GREETING);
     upgraded(mysql::Client::new(request, policy), mysql::Server::new(greeting, config));
+    let flags = nbd::Flags::NO_ZEROES;
+    upgraded(nbd::Client::new(flags, policy), nbd::Server::new(flags, config));
     upgraded(ldap::Client::new(policy), ldap::Server::new(config));
     let offer = starttls_tests::vnc_offer();
     upgraded(vnc::Client::new(offer.subtypes, policy), vnc::Server::new(offer, config));

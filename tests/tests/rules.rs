@@ -54,6 +54,7 @@ fn every_rule_has_a_row() {
         ("NU", 3),
         ("PG", 10),
         ("MY", 9),
+        ("NB", 7),
         ("LD", 12),
         ("VN", 6),
         ("RD", 6),

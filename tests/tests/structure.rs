@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Protocols, and the folder or file of each; LMTP is a parameter of SMTP's grammar.
-const PROTOCOLS: [&str; 14] = [
-    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "nut", "postgres", "mysql", "ldap",
-    "xmpp", "vnc", "rdp",
+const PROTOCOLS: [&str; 15] = [
+    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "nut", "postgres", "mysql", "nbd",
+    "ldap", "xmpp", "vnc", "rdp",
 ];
 
 fn core() -> PathBuf {

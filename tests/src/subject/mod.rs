@@ -8,8 +8,8 @@ mod session;
 use starttls::lmtp::{self, Lmtp};
 use starttls::smtp::{self, Smtp};
 use starttls::{
-    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
-    postgres, rdp, sieve, vnc, xmpp,
+    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, mysql, nbd, nntp, nut,
+    pop3, postgres, rdp, sieve, vnc, xmpp,
 };
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
@@ -146,6 +146,7 @@ fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
         Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
         Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
         Protocol::Mysql => Box::new(Upgrading(mysql::Client::new(MYSQL_REQUEST, policy))),
+        Protocol::Nbd => Box::new(Upgrading(nbd::Client::new(nbd::Flags::NO_ZEROES, policy))),
         Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
         Protocol::Vnc => Box::new(Upgrading(vnc::Client::new(VNC, policy))),
         Protocol::Rdp => Box::new(Upgrading(rdp::Client::new(RDP, policy))),
@@ -173,6 +174,9 @@ fn server(row: &Row) -> Box<dyn Subject> {
         Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
         Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
         Protocol::Mysql => Box::new(Serving::new(mysql::Server::new(MYSQL_GREETING, config), row)),
+        Protocol::Nbd => {
+            Box::new(Serving::new(nbd::Server::new(nbd::Flags::NO_ZEROES, config), row))
+        }
         Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
         Protocol::Vnc => Box::new(Serving::new(vnc::Server::new(vnc_offer(), config), row)),
         Protocol::Rdp => Box::new(Serving::new(rdp::Server::new(RDP_OFFER, config), row)),

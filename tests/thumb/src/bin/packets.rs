@@ -9,7 +9,7 @@
 use core::hint::black_box;
 
 use starttls::server::Config;
-use starttls::{Machine, Policy, Step, ldap, mysql, postgres, xmpp};
+use starttls::{Machine, Policy, Step, ldap, mysql, nbd, postgres, xmpp};
 use starttls_thumb::api::{serve, upgrade};
 use starttls_thumb::{opaque, receive, send};
 
@@ -65,6 +65,9 @@ extern "C" fn reset() -> ! {
     hand_on(policy);
     upgrade(xmpp::Client::new(DOMAIN, policy));
     upgrade(xmpp::s2s::Client::between(DOMAIN, DOMAIN, policy));
+    let client = nbd::Client::new(opaque(nbd::Flags::NO_ZEROES), policy);
+    black_box((client.flags().bits(), client.flags().has(nbd::Flags::FIXED_NEWSTYLE)));
+    upgrade(client);
     let config = opaque(Config { policy, ..Config::default() });
     let server = postgres::Server::new(config);
     black_box(server.is_direct());
@@ -76,6 +79,9 @@ extern "C" fn reset() -> ! {
     black_box(server.grammar().to().map(|domain| domain.as_str()));
     serve(server);
     serve(xmpp::s2s::Server::new(DOMAIN, xmpp::StreamId::new(opaque(7)), config));
+    let server = nbd::Server::new(opaque(nbd::Flags::NO_ZEROES), config);
+    black_box(server.flags());
+    serve(server);
     loop {
         core::hint::spin_loop();
     }

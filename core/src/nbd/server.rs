@@ -1,0 +1,163 @@
+use core::time::Duration;
+
+use super::{ACK, Flags, IHAVEOPT, MAX_OPTION, NBDMAGIC, REPLY, STARTTLS, begins, number, sum};
+use crate::server::{Answer, Command, Config, Grammar};
+use crate::wire::{Framing, Writer};
+use crate::{Error, Protocol};
+
+/// The NBD server's grammar up to the upgrade.
+#[derive(Debug)]
+pub struct ServerGrammar {
+    offered: Flags,
+    flags: Option<Flags>,
+    /// The option that is to be answered.
+    option: u32,
+}
+
+impl crate::Server<ServerGrammar> {
+    /// A server at the start of a fresh connection, which offers these flags.
+    #[must_use]
+    pub fn new(flags: Flags, config: Config) -> Self {
+        let offered = flags.with(Flags::FIXED_NEWSTYLE);
+        Self::with_grammar(ServerGrammar { offered, flags: None, option: 0 }, config)
+    }
+
+    /// What the client goes by, inside TLS, too, once it has said so.
+    #[must_use]
+    pub const fn flags(&self) -> Option<Flags> {
+        self.grammar().flags
+    }
+}
+
+/// The replies of an NBD server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// What the engine says on its own.
+    Engine(Answer),
+    /// To a STARTTLS with data.
+    Invalid,
+    /// To a STARTTLS of a client without fixed newstyle.
+    Policy,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Engine(answer)
+    }
+}
+
+/// First the client's flags, then its options, each with its data.
+#[derive(Debug, Default)]
+pub struct Haggling {
+    begun: bool,
+}
+
+impl Framing for Haggling {
+    const MAX_FRAME: usize = 16 + MAX_OPTION;
+
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        let mut length = 4;
+        if self.begun {
+            if !begins(input, IHAVEOPT) {
+                return Err(Error::Syntax);
+            }
+            let Some(data) = input.get(12..).and_then(number) else { return Ok(None) };
+            length = sum(16, data);
+            if length > Self::MAX_FRAME {
+                return Err(Error::FrameTooLong);
+            }
+        }
+        let frame = input.split_off(..length);
+        self.begun |= frame.is_some();
+        Ok(frame)
+    }
+}
+
+const EXPORT_NAME: u32 = 1;
+const ABORT: u32 = 2;
+
+const ERR_POLICY: u32 = 1 << 31 | 2;
+const ERR_INVALID: u32 = 1 << 31 | 3;
+const ERR_TLS_REQD: u32 = 1 << 31 | 5;
+
+impl ServerGrammar {
+    /// Whether the two can have TLS, and answers at all.
+    fn is_fixed(&self) -> bool {
+        self.flags.is_some_and(|flags| flags.has(Flags::FIXED_NEWSTYLE))
+    }
+}
+
+impl Grammar for ServerGrammar {
+    type Framing = Haggling;
+    type Reply = Reply;
+
+    const PROTOCOL: Protocol = Protocol::NBD;
+    const MAX_OUTPUT: usize = 20;
+    const WAIT: Duration = Duration::from_secs(60);
+
+    fn command(&mut self, packet: &[u8]) -> Command<Reply> {
+        let Some(option) = packet.get(8..).and_then(number) else {
+            let flags = number(packet).map(Flags).unwrap_or_default();
+            if !self.offered.has(flags) {
+                return Command::Malformed;
+            }
+            self.flags = Some(flags);
+            return Command::Ignored;
+        };
+        self.option = option;
+        match option {
+            STARTTLS if !self.is_fixed() => Command::Fault(Reply::Policy),
+            STARTTLS if packet.len() > 16 => Command::Fault(Reply::Invalid),
+            STARTTLS => Command::Upgrade,
+            ABORT => Command::Quit,
+            _ => Command::Business,
+        }
+    }
+
+    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+        let kind = match reply {
+            Reply::Engine(Answer::Greeting) => {
+                out.put(NBDMAGIC);
+                out.put(IHAVEOPT);
+                let [.., high, low] = self.offered.0.to_be_bytes();
+                return out.put(&[high, low]);
+            }
+            Reply::Engine(Answer::GoAhead) => ACK,
+            Reply::Engine(Answer::Bye) if self.is_fixed() => ACK,
+            Reply::Engine(Answer::Unavailable) | Reply::Policy => ERR_POLICY,
+            Reply::Invalid => ERR_INVALID,
+            Reply::Engine(Answer::TlsRequired) if !self.ends(reply) => {
+                // Nobody is told to ask for what is not there.
+                if offer { ERR_TLS_REQD } else { ERR_POLICY }
+            }
+            Reply::Engine(_) => return,
+        };
+        out.put(REPLY);
+        out.put(&self.option.to_be_bytes());
+        out.put(&kind.to_be_bytes());
+        out.put(&[0; 4]);
+    }
+
+    fn ends(&self, reply: Reply) -> bool {
+        // Without fixed newstyle there are no answers, and EXPORT_NAME never has one.
+        reply == Reply::Engine(Answer::TlsRequired)
+            && (self.option == EXPORT_NAME || !self.is_fixed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_fits() {
+        let grammar = ServerGrammar { offered: Flags(3), flags: Some(Flags(1)), option: 5 };
+        for reply in [Reply::Engine(Answer::Greeting), Reply::Invalid] {
+            let mut output = [0; ServerGrammar::MAX_OUTPUT];
+            let mut out = Writer::new(&mut output);
+            grammar.print(reply, true, &mut out);
+            assert!(matches!(out.finish(), Ok(18 | 20)));
+        }
+    }
+}
