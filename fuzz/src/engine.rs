@@ -11,7 +11,7 @@ mod xmpp;
 pub use client::{ClientSide, client};
 pub use desk::{Rdp, Vnc};
 pub use ldap::Ldap;
-pub use packets::Postgres;
+pub use packets::{Mysql, Nbd, Postgres};
 pub use protocols::{Ftp, Imap, Irc, Lmtp, Nntp, Nut, Pop3, Sieve, Smtp};
 pub use server::{ServerSide, server};
 pub use xmpp::Xmpp;
