@@ -91,9 +91,38 @@ def nntp(port, tls, _):
     client.quit()
 
 
+async def nowhere(*_):
+    return None
+
+
+def xmpp(port, tls, _):
+    import slixmpp
+
+    client = slixmpp.ClientXMPP(f"{USER}@example.test", PASSWORD)
+    client.get_ssl_context = lambda: tls
+    # Otherwise it looks for the domain's address even if it is given one.
+    client._pick_dns_answer = nowhere
+    session = client.loop.create_future()
+
+    def end(outcome):
+        if not session.done():
+            session.set_result(outcome)
+
+    client.add_event_handler("session_start", lambda _: end("in"))
+    client.add_event_handler("failed_auth", lambda _: end("not in"))
+    client.add_event_handler("connection_failed", end)
+    client.add_event_handler("disconnected", end)
+    client.connect((HOST, port))
+    client.loop.call_later(20, end, "nothing")
+    outcome = client.loop.run_until_complete(session)
+    assert outcome == "in", outcome
+    assert client.transport.get_extra_info("ssl_object") is not None
+    client.loop.run_until_complete(client.disconnect())
+
+
 if __name__ == "__main__":
     _, name, port, ca, file = sys.argv
     tls = ssl.create_default_context(cafile=ca)
-    client = {"imap": imap, "pop3": pop3, "ftp": ftp, "ftp-tls": ftp_tls, "nntp": nntp}[name]
+    client = {"imap": imap, "pop3": pop3, "ftp": ftp, "ftp-tls": ftp_tls, "nntp": nntp, "xmpp": xmpp}[name]
     with open(file, "rb") as expected:
         client(int(port), tls, expected.read())

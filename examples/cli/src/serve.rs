@@ -54,6 +54,12 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
             scheme.name()
         )));
     }
+    if matches!(scheme, Scheme::Xmpp | Scheme::XmppServer) && !args.require_tls {
+        return Err(Failure::local(format!(
+            "{} needs --require-tls: a stream before TLS is with us, and not with the server behind",
+            scheme.name()
+        )));
+    }
     if let Some(directory) = &args.deliver {
         fs::create_dir_all(directory).map_err(local(directory.display().to_string()))?;
     }

@@ -8,7 +8,7 @@ use starttls::smtp::{self, Dialect, Domain};
 use starttls::vnc::{self, SecurityTypes, Subtype};
 use starttls::{
     Client, Policy, Protocol, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
-    postgres, server, sieve,
+    postgres, server, sieve, xmpp,
 };
 use starttls_std::Error;
 
@@ -33,7 +33,6 @@ pub(crate) trait Speech {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<'h> {
     /// The server's name.
-    #[expect(dead_code, reason = "no protocol says it yet")]
     pub(crate) host: &'h str,
     /// For what nobody may guess.
     pub(crate) random: u32,
@@ -80,6 +79,8 @@ macro_rules! speaking {
             Scheme::Postgres | Scheme::Postgress => then!(speech::Postgres),
             Scheme::Ldap | Scheme::Ldaps => then!(speech::Ldap),
             Scheme::Mysql => then!(speech::Mysql),
+            Scheme::Xmpp => then!(speech::Xmpp),
+            Scheme::XmppServer => then!(speech::XmppServer),
             Scheme::Vnc => then!(speech::Vnc),
             Scheme::Rdp => then!(speech::Rdp),
         }
@@ -274,4 +275,61 @@ speech! { Rdp:
     b"",
     b"",
     b""
+}
+
+/// XMPP, of users' clients.
+pub(crate) struct Xmpp;
+
+impl Speech for Xmpp {
+    type Client<'h> = xmpp::ClientGrammar<'h>;
+    type Server = xmpp::ServerGrammar<'static>;
+
+    const PHRASES: Phrases = Phrases::NONE;
+
+    fn client<'h>(policy: Policy, caller: &Caller<'h>) -> Result<Client<Self::Client<'h>>, Error> {
+        Ok(xmpp::Client::new(domain(caller.host)?, policy))
+    }
+
+    fn server(config: Config, random: [u8; 20]) -> Server<Self::Server> {
+        xmpp::Server::new(LOCALHOST, stream_id(random), config)
+    }
+}
+
+/// XMPP, of servers among each other.
+pub(crate) struct XmppServer;
+
+impl Speech for XmppServer {
+    type Client<'h> = xmpp::ClientGrammar<'h, xmpp::ServerToServer>;
+    type Server = xmpp::ServerGrammar<'static, xmpp::ServerToServer>;
+
+    const PHRASES: Phrases = Phrases::NONE;
+
+    fn client<'h>(policy: Policy, caller: &Caller<'h>) -> Result<Client<Self::Client<'h>>, Error> {
+        Ok(xmpp::s2s::Client::between(NOBODY, domain(caller.host)?, policy))
+    }
+
+    fn server(config: Config, random: [u8; 20]) -> Server<Self::Server> {
+        xmpp::s2s::Server::new(LOCALHOST, stream_id(random), config)
+    }
+}
+
+const LOCALHOST: xmpp::Domain<'_> = constant("localhost");
+
+/// Who asks before TLS; inside, the caller says who it is.
+const NOBODY: xmpp::Domain<'_> = constant("starttls.invalid");
+
+const fn constant(domain: &'static str) -> xmpp::Domain<'static> {
+    match xmpp::Domain::new(domain) {
+        Ok(domain) => domain,
+        Err(_) => panic!(),
+    }
+}
+
+fn domain(host: &str) -> Result<xmpp::Domain<'_>, Error> {
+    xmpp::Domain::new(host)
+        .map_err(|error| Error::Argument { what: "the server's name", why: error.to_string() })
+}
+
+fn stream_id([a, b, c, d, e, f, g, h, ..]: [u8; 20]) -> xmpp::StreamId {
+    xmpp::StreamId::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }

@@ -30,6 +30,8 @@ pub(crate) enum Scheme {
     Ldap,
     Ldaps,
     Mysql,
+    Xmpp,
+    XmppServer,
     Vnc,
     Rdp,
 }
@@ -58,6 +60,8 @@ impl Scheme {
             Self::Ldap => ("ldap", Protocol::LDAP, StartTls),
             Self::Ldaps => ("ldaps", Protocol::LDAP, Implicit),
             Self::Mysql => ("mysql", Protocol::MYSQL, StartTls),
+            Self::Xmpp => ("xmpp", Protocol::XMPP, StartTls),
+            Self::XmppServer => ("xmpp-server", Protocol::XMPP_SERVER, StartTls),
             Self::Vnc => ("vnc", Protocol::VNC, StartTls),
             Self::Rdp => ("rdp", Protocol::RDP, StartTls),
         }
@@ -161,6 +165,8 @@ mod tests {
             ("ldap://[::1]", Scheme::Ldap, "::1", 389),
             ("ldaps://directory.example.org", Scheme::Ldaps, "directory.example.org", 636),
             ("mysql://db.example.org", Scheme::Mysql, "db.example.org", 3306),
+            ("xmpp://im.example.org", Scheme::Xmpp, "im.example.org", 5222),
+            ("xmpp-server://im.example.org", Scheme::XmppServer, "im.example.org", 5269),
             ("vnc://desk.example.org:5901", Scheme::Vnc, "desk.example.org", 5901),
             ("rdp://desk.example.org", Scheme::Rdp, "desk.example.org", 3389),
             ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),
