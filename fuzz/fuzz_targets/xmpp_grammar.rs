@@ -280,7 +280,8 @@ fn write(octets: &[u8]) -> Vec<u8> {
         "\n b:f='g' d='\u{e4}'",
     ];
     let (mut out, mut open) = (Vec::new(), Vec::new());
-    for octet in octets.iter().take(64) {
+    // So few that the limit is not reached.
+    for octet in octets.iter().take(36) {
         let name = NAMES[usize::from(octet & 7)];
         let other = usize::from(octet >> 3 & 7);
         match octet >> 6 {
