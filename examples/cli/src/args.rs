@@ -22,7 +22,7 @@ Exit codes:
 const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
 const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc, \
     nut, postgres, ldap, xmpp, \
-    xmpp-server, mysql, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
+    xmpp-server, mysql, nbd, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
     postgress or ldaps";
 
 /// Move plaintext connections to TLS, and send mail over them.

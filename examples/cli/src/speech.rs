@@ -7,7 +7,7 @@ use starttls::server::Config;
 use starttls::smtp::{self, Dialect, Domain};
 use starttls::vnc::{self, SecurityTypes, Subtype};
 use starttls::{
-    Client, Policy, Protocol, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
+    Client, Policy, Protocol, Server, client, ftp, imap, irc, ldap, mysql, nbd, nntp, nut, pop3,
     postgres, server, sieve, xmpp,
 };
 use starttls_std::Error;
@@ -81,6 +81,7 @@ macro_rules! speaking {
             Scheme::Mysql => then!(speech::Mysql),
             Scheme::Xmpp => then!(speech::Xmpp),
             Scheme::XmppServer => then!(speech::XmppServer),
+            Scheme::Nbd => then!(speech::Nbd),
             Scheme::Vnc => then!(speech::Vnc),
             Scheme::Rdp => then!(speech::Rdp),
         }
@@ -115,6 +116,13 @@ impl<D: Dialect + 'static> Speech for Mail<D> {
     }
 }
 
+const fn first(of: &[&'static [u8]]) -> &'static [u8] {
+    match of {
+        [one, ..] => one,
+        [] => b"",
+    }
+}
+
 macro_rules! speech {
     ($name:ident: $Client:ty, |$policy:pat_param, $caller:pat_param| $client:expr;
      $Server:ty, |$config:ident $(, $random:ident)?| $server:expr;
@@ -129,8 +137,7 @@ macro_rules! speech {
                 greeting: $greeting,
                 unavailable: $unavailable,
                 goodbye: $goodbye,
-                $(opening: $opening,)?
-                ..Phrases::NONE
+                opening: first(&[$($opening)?]),
             };
 
             fn client<'h>($policy: Policy, $caller: &Caller<'h>) -> Result<Client<$Client>, Error> {
@@ -248,6 +255,17 @@ speech! { Mysql:
     // ERR packet, behind the client's first one inside TLS.
     b"\x2b\0\0\x03\xff\x51\x04#HY000There is no server behind this TLS",
     b""
+}
+
+// Neither side has flags of its own, so that both have the same on either side of us.
+speech! { Nbd:
+    nbd::ClientGrammar, |policy, _| nbd::Client::new(nbd::Flags::default(), policy);
+    nbd::ServerGrammar, |config| nbd::Server::new(nbd::Flags::default(), config);
+    b"NBDMAGICIHAVEOPT\0\x01",
+    b"",
+    // NBD_OPT_ABORT.
+    b"IHAVEOPT\0\0\0\x02\0\0\0\0",
+    b"\0\0\0\x01"
 }
 
 const SUBTYPES: &[Subtype] =

@@ -30,6 +30,7 @@ pub(crate) enum Scheme {
     Ldap,
     Ldaps,
     Mysql,
+    Nbd,
     Xmpp,
     XmppServer,
     Vnc,
@@ -62,6 +63,7 @@ impl Scheme {
             Self::Mysql => ("mysql", Protocol::MYSQL, StartTls),
             Self::Xmpp => ("xmpp", Protocol::XMPP, StartTls),
             Self::XmppServer => ("xmpp-server", Protocol::XMPP_SERVER, StartTls),
+            Self::Nbd => ("nbd", Protocol::NBD, StartTls),
             Self::Vnc => ("vnc", Protocol::VNC, StartTls),
             Self::Rdp => ("rdp", Protocol::RDP, StartTls),
         }
@@ -167,6 +169,7 @@ mod tests {
             ("mysql://db.example.org", Scheme::Mysql, "db.example.org", 3306),
             ("xmpp://im.example.org", Scheme::Xmpp, "im.example.org", 5222),
             ("xmpp-server://im.example.org", Scheme::XmppServer, "im.example.org", 5269),
+            ("nbd://disk.example.org", Scheme::Nbd, "disk.example.org", 10809),
             ("vnc://desk.example.org:5901", Scheme::Vnc, "desk.example.org", 5901),
             ("rdp://desk.example.org", Scheme::Rdp, "desk.example.org", 3389),
             ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),

@@ -4,6 +4,12 @@
 
 svc_install() { apt_install nbdkit qemu-utils libnbd-bin openssl; }
 
+nbdkit_on() {              # nbdkit_on NAME PORT OPTION...; in the foreground it ends with this script
+    rm -f "$DIR/$1.pid"
+    nbdkit -P "$DIR/$1.pid" -i "$HOST" -p "$2" "${@:3}" memory 4M >"$DIR/log/$1" 2>&1
+    remember "$1" "$(cat "$DIR/$1.pid")"
+}
+
 svc_start() {
     local kit qemu plain p
     for p in kit qemu plain; do pick_port "$p"; done
@@ -14,9 +20,8 @@ svc_start() {
     cp "$CADIR/server.key" "$DIR/pki/server-key.pem"
     truncate -s 4M "$DIR/disk.img"; chmod 0666 "$DIR/disk.img"
 
-    spawn nbdkit nbdkit -f -i "$HOST" -p "$kit" --tls=require \
-        --tls-certificates="$DIR/pki" memory 4M
-    spawn plain-nbdkit nbdkit -f -i "$HOST" -p "$plain" --tls=off memory 4M
+    nbdkit_on nbdkit "$kit" --tls=require --tls-certificates="$DIR/pki"
+    nbdkit_on plain-nbdkit "$plain" --tls=off
     spawn qemu-nbd qemu-nbd --persistent --shared=8 -b "$HOST" -p "$qemu" -f raw -x "" \
         --object "tls-creds-x509,id=tls0,endpoint=server,dir=$DIR/pki,verify-peer=no" \
         --tls-creds tls0 "$DIR/disk.img"
