@@ -2,8 +2,8 @@
 
 use starttls::server::{Config, Grammar};
 use starttls::{
-    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, ldap, mysql, nntp, nut, pop3,
-    postgres, rdp, sieve, vnc,
+    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, ldap, mysql, nbd, nntp, nut,
+    pop3, postgres, rdp, sieve, vnc, xmpp,
 };
 use starttls_tokio::{Error, accept, upgrade, upgrade_with};
 use tokio::{join, try_join};
@@ -65,6 +65,18 @@ async fn all_of_them_meet() {
 #[tokio::test(start_paused = true)]
 async fn mail_in_every_cut() {
     meet(common::client, common::server, 1..=100).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn xmpp_and_nbd_meet_too() {
+    let (required, config) = (Policy::Required, Config::default());
+    let cuts = || [1, 2, 3, 7, 4096];
+    let flags = nbd::Flags::default();
+    meet(|| nbd::Client::new(flags, required), || nbd::Server::new(flags, config), cuts()).await;
+    let name = xmpp::Domain::new("example.org").expect("a name");
+    let id = || xmpp::StreamId::new(7);
+    meet(|| xmpp::Client::new(name, required), || xmpp::Server::new(name, id(), config), cuts())
+        .await;
 }
 
 const SCRAMBLE: [u8; 20] = *b"abcdefghijklmnopqrst";
