@@ -1,5 +1,3 @@
-use core::mem;
-
 use super::utf8::Character;
 use super::{MAX_DEPTH, MAX_FRAME};
 use crate::Error;
@@ -15,33 +13,36 @@ use crate::wire::Framing;
 pub struct Elements {
     scanned: u16,
     character: Character,
+    /// How many elements are open, the stream among them.
     depth: u8,
     /// The first octet of the markup that is open, behind its `<`; zero in text.
     markup: u8,
     /// What ends the value that is open in it.
     quote: u8,
-    /// The octet before.
-    last: u8,
     /// The first octet of the stream was seen.
     begun: bool,
-    /// The header's tag was seen.
-    open: bool,
 }
 
 impl Elements {
-    /// Takes one octet; says whether it ends the frame. What is wrong within markup is for who reads it.
-    fn take(&mut self, octet: u8) -> Result<bool, Error> {
-        let last = mem::replace(&mut self.last, octet);
+    /// Takes one octet; says whether it ends the frame. What is wrong within markup is for who reads
+    /// it.
+    #[inline(never)]
+    fn take(&mut self, octet: u8) -> Option<bool> {
+        let last = self.character.last;
+        self.character.take(octet)?;
         match (octet, self.markup) {
-            (0..=8 | 11 | 12 | 14..=31, _) => return Err(Error::Syntax),
+            (0..=8 | 11 | 12 | 14..=31, _) => return None,
             (b'<', 0) => self.markup = b'<',
+            (b'<', _) => return None,
             // Nothing but blanks stands between the children.
             (_, 0) if self.scanned == 0 => {
-                return if octet <= b' ' { Ok(true) } else { Err(Error::Syntax) };
+                return if octet <= b' ' { Some(true) } else { None };
             }
+            // `]]>` has to be written in another way (XML §2.4), and so has `]>` here.
+            (b'>', 0) if last == b']' => return None,
             (_, 0) => {}
-            (b'!', b'<') => return Err(Error::Syntax),
-            (b'?', b'<') if self.begun => return Err(Error::Syntax),
+            (b'!', b'<') => return None,
+            (b'?', b'<') if self.begun => return None,
             (_, b'<') => self.markup = octet,
             (b'>', markup) if self.quote == 0 => {
                 self.markup = 0;
@@ -51,26 +52,21 @@ impl Elements {
             (_, _) if self.quote == octet => self.quote = 0,
             _ => {}
         }
-        Ok(false)
+        Some(false)
     }
 
     /// Takes the end of markup with this first octet, and this one before the end; says whether it ends the
     /// frame.
-    fn end(&mut self, markup: u8, last: u8) -> Result<bool, Error> {
+    fn end(&mut self, markup: u8, last: u8) -> Option<bool> {
         match (markup, last) {
-            (b'?', _) => return Ok(true),
-            _ if !self.open => {
-                self.open = true;
-                return Ok(true);
-            }
             (b'/', _) => self.depth = self.depth.saturating_sub(1),
-            (_, b'/') => {}
-            _ => self.depth = self.depth.saturating_add(1),
+            (b'?', _) | (_, b'/') => {}
+            _ => self.depth = self.depth.wrapping_add(1),
         }
-        if usize::from(self.depth) > MAX_DEPTH {
-            return Err(Error::Syntax);
+        if usize::from(self.depth) > MAX_DEPTH + 1 {
+            return None;
         }
-        Ok(self.depth == 0)
+        Some(self.depth <= 1)
     }
 }
 
@@ -79,20 +75,17 @@ impl Framing for Elements {
 
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         for octet in input.get(usize::from(self.scanned)..).unwrap_or_default() {
-            if usize::from(self.scanned) >= MAX_FRAME {
+            let ends = self.take(*octet).ok_or(Error::Syntax)?;
+            self.scanned = self.scanned.wrapping_add(1);
+            let length = usize::from(self.scanned);
+            if ends {
+                self.begun = true;
+                self.scanned = 0;
+                return Ok(input.split_off(..length));
+            }
+            if length >= MAX_FRAME {
                 return Err(Error::FrameTooLong);
             }
-            self.character.take(*octet)?;
-            let ends = self.take(*octet)?;
-            self.scanned = self.scanned.wrapping_add(1);
-            if ends {
-                let frame = input.split_off(..usize::from(self.scanned)).unwrap_or_default();
-                *self = Self { begun: true, open: self.open, ..Self::default() };
-                return Ok(Some(frame));
-            }
-        }
-        if usize::from(self.scanned) >= MAX_FRAME {
-            return Err(Error::FrameTooLong);
         }
         Ok(None)
     }

@@ -1,36 +1,29 @@
-use crate::Error;
-
-/// How much of a character of UTF-8 is missing (RFC 3629 §4), and what its next octet may be.
+/// How much of a character of UTF-8 is missing (RFC 3629 §4).
 #[derive(Debug, Default)]
 pub(super) struct Character {
     missing: u8,
-    low: u8,
-    high: u8,
+    /// The octet before.
+    pub(super) last: u8,
 }
 
 impl Character {
-    /// Takes one octet. No character is longer than it needs to be, a surrogate, or beyond U+10FFFF.
-    pub(super) fn take(&mut self, octet: u8) -> Result<(), Error> {
-        if self.missing > 0 {
-            if octet < self.low || octet > self.high {
-                return Err(Error::Syntax);
-            }
-            self.missing = self.missing.wrapping_sub(1);
-            (self.low, self.high) = (0x80, 0xbf);
-            return Ok(());
-        }
-        (self.missing, self.low, self.high) = match octet {
-            0..=0x7f => (0, 0, 0),
-            0xc2..=0xdf => (1, 0x80, 0xbf),
-            0xe0 => (2, 0xa0, 0xbf),
-            0xed => (2, 0x80, 0x9f),
-            0xe1..=0xef => (2, 0x80, 0xbf),
-            0xf0 => (3, 0x90, 0xbf),
-            0xf1..=0xf3 => (3, 0x80, 0xbf),
-            0xf4 => (3, 0x80, 0x8f),
-            _ => return Err(Error::Syntax),
+    /// Takes one octet; nothing if it is wrong. No character is longer than it needs to be, a surrogate, or beyond U+10FFFF.
+    pub(super) fn take(&mut self, octet: u8) -> Option<()> {
+        self.missing = match (self.missing, octet) {
+            (0, 0..=0x7f) => 0,
+            (0, 0xc2..=0xdf) => 1,
+            (0, 0xe0..=0xef) => 2,
+            (0, 0xf0..=0xf4) => 3,
+            (1.., 0x80..=0xbf) => self.missing.wrapping_sub(1),
+            _ => return None,
         };
-        Ok(())
+        match (self.last, octet) {
+            (0xe0, ..0xa0) | (0xed, 0xa0..) | (0xf0, ..0x90) | (0xf4, 0x90..) => None,
+            _ => {
+                self.last = octet;
+                Some(())
+            }
+        }
     }
 }
 
@@ -50,7 +43,7 @@ mod tests {
             }) {
                 let octets = [first, second, third, fourth];
                 let mut character = Character::default();
-                let taken = octets.iter().all(|octet| character.take(*octet).is_ok());
+                let taken = octets.iter().all(|octet| character.take(*octet).is_some());
                 let whole = taken && character.missing == 0;
                 assert_eq!(whole, core::str::from_utf8(&octets).is_ok(), "{octets:x?}");
             }
