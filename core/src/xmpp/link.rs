@@ -1,4 +1,4 @@
-use super::namespaces::{Names, Namespace, STREAMS, TLS};
+use super::namespaces::{Namespace, STREAMS, TLS, look_up};
 use crate::Protocol;
 
 /// Who speaks to whom.
@@ -9,6 +9,10 @@ pub trait Link: sealed::Sealed {
     /// The namespace of its stanzas.
     #[doc(hidden)]
     const CONTENT: &'static [u8];
+
+    /// Whether the client says whose it is.
+    #[doc(hidden)]
+    const HAS_FROM: bool;
 }
 
 /// A user's client to a server (RFC 6120 §2.3).
@@ -24,22 +28,27 @@ pub struct ServerToServer;
 impl Link for ClientToServer {
     const PROTOCOL: Protocol = Protocol::XMPP;
     const CONTENT: &'static [u8] = b"jabber:client";
+    const HAS_FROM: bool = false;
 }
 
 impl Link for ServerToServer {
     const PROTOCOL: Protocol = Protocol::XMPP_SERVER;
     const CONTENT: &'static [u8] = b"jabber:server";
+    const HAS_FROM: bool = true;
 }
 
 /// What a client has to know.
-pub(super) const fn client_names<L: Link>() -> &'static Names {
-    &const { [(STREAMS, Namespace::Streams), (TLS, Namespace::Tls), (L::CONTENT, Namespace::Content)] }
+pub(super) fn client_names<L: Link>(name: &[u8]) -> Namespace {
+    look_up(
+        &[(STREAMS, Namespace::Streams), (TLS, Namespace::Tls), (L::CONTENT, Namespace::Content)],
+        name,
+    )
 }
 
 /// What a server has to know.
-pub(super) const fn server_names<L: Link>() -> &'static Names {
-    &const {
-        [
+pub(super) fn server_names<L: Link>(name: &[u8]) -> Namespace {
+    look_up(
+        &[
             (STREAMS, Namespace::Streams),
             (TLS, Namespace::Tls),
             (L::CONTENT, Namespace::Content),
@@ -47,8 +56,9 @@ pub(super) const fn server_names<L: Link>() -> &'static Names {
             (b"urn:xmpp:sasl:2", Namespace::Login),
             (b"jabber:iq:auth", Namespace::Login),
             (b"jabber:iq:register", Namespace::Login),
-        ]
-    }
+        ],
+        name,
+    )
 }
 
 mod sealed {

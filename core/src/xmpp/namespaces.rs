@@ -1,7 +1,9 @@
 //! Namespaces in XML 1.0 (third edition): what prefixes stand for.
 
-use super::xml::{Attributes, declares, end, name, same, split};
-use super::{MAX_DEPTH, MAX_PREFIX, MAX_PREFIXES};
+use super::reader::{Frame, Reader};
+use super::xml::{Name, Scanner, is_text, same, tag_value, value};
+use super::{MAX_ATTRIBUTES, MAX_DEPTH, MAX_PREFIX, MAX_PREFIXES};
+use crate::wire::Kept;
 
 /// A namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,149 +21,139 @@ pub(super) enum Namespace {
 
 pub(super) const STREAMS: &[u8] = b"http://etherx.jabber.org/streams";
 pub(super) const TLS: &[u8] = b"urn:ietf:params:xml:ns:xmpp-tls";
-const XML: &[u8] = b"http://www.w3.org/XML/1998/namespace";
-const XMLNS: &[u8] = b"http://www.w3.org/2000/xmlns/";
 
-/// Namespaces by their names.
-pub(super) type Names = [(&'static [u8], Namespace)];
+const XML: &[u8] = b"xml";
+const XMLNS: &[u8] = b"xmlns";
 
-/// A prefix, or no prefix, in a number: its octets.
-type Prefix = u64;
-
-fn prefix(octets: &[u8]) -> Option<Prefix> {
-    (octets.len() <= MAX_PREFIX)
-        .then(|| octets.iter().fold(0, |prefix, octet| (prefix << 8) | Prefix::from(*octet)))
-}
+/// What the name of a namespace means.
+pub(super) type Names = fn(&[u8]) -> Namespace;
 
 /// What the stream's header declares.
 #[derive(Debug, Default)]
-pub(super) struct Header {
-    /// The prefix of the header itself.
-    own: Prefix,
-    declared: [(Prefix, Namespace); MAX_PREFIXES],
-    count: usize,
-}
+pub(super) struct Header([Option<(Kept<MAX_PREFIX>, Namespace)>; MAX_PREFIXES]);
 
 impl Header {
-    /// Keeps what the header's tag declares. There may be too much of it.
-    pub(super) fn keep(
-        &mut self,
-        tag: &[u8],
-        mut attributes: Attributes<'_>,
-        names: &Names,
-    ) -> Option<()> {
-        self.own = prefix(split(tag).0)?;
-        while let Some((name, value)) = attributes.take() {
-            if let Some(declared) = declares(name) {
-                *self.declared.get_mut(self.count)? = (prefix(declared)?, look_up(names, value));
-                self.count = self.count.wrapping_add(1);
-            }
+    fn keep(&mut self, prefix: &[u8], namespace: Namespace) -> Option<()> {
+        if prefix.len() > MAX_PREFIX {
+            return None;
         }
+        let mut kept = Kept::default();
+        kept.set(prefix);
+        *self.0.iter_mut().find(|place| place.is_none())? = Some((kept, namespace));
         Some(())
     }
 
-    /// Whether an end tag is the stream's.
-    pub(super) fn is_ended_by(&self, tag: &[u8]) -> bool {
-        let (found, local) = split(tag);
-        prefix(found) == Some(self.own) && same(local, b"stream")
-    }
-
-    /// What a prefix stands for.
-    pub(super) fn resolve(&self, octets: &[u8]) -> Option<Namespace> {
-        let wanted = prefix(octets)?;
-        let declared = self.declared.get(..self.count)?;
-        match declared.iter().find(|(prefix, _)| *prefix == wanted) {
+    /// What a prefix, or none, stands for.
+    #[inline(never)]
+    pub(super) fn resolve(&self, wanted: &[u8]) -> Option<Namespace> {
+        let mut declared = self.0.iter().flatten();
+        match declared.find(|(prefix, _)| same(prefix.as_bytes(), wanted)) {
             Some((_, namespace)) => Some(*namespace),
-            None => (wanted == 0 || same(octets, b"xml")).then_some(Namespace::Other),
+            None => wanted.is_empty().then_some(Namespace::Other),
         }
     }
 }
 
-fn look_up(names: &Names, name: &[u8]) -> Namespace {
+/// Finds a name in a table.
+pub(super) fn look_up(names: &[(&[u8], Namespace)], name: &[u8]) -> Namespace {
     names.iter().find(|(known, _)| same(known, name)).map(|(_, known)| *known).unwrap_or_default()
 }
 
 /// The elements that are open within a frame, outermost first.
-pub(super) struct Open<'x> {
+pub(super) struct Open<'x, 'r> {
     frame: &'x [u8],
-    names: &'static Names,
+    pub(super) scanner: Scanner<'x>,
+    pub(super) reader: &'r mut Reader,
     /// Where their names begin.
-    starts: [u16; MAX_DEPTH],
+    starts: [usize; MAX_DEPTH],
     pub(super) depth: usize,
 }
 
-impl<'x> Open<'x> {
-    pub(super) const fn new(frame: &'x [u8], names: &'static Names) -> Self {
-        Self { frame, names, starts: [0; MAX_DEPTH], depth: 0 }
+impl<'x, 'r> Open<'x, 'r> {
+    pub(super) const fn new(frame: &'x [u8], reader: &'r mut Reader) -> Self {
+        Self { frame, scanner: Scanner::new(frame), reader, starts: [0; MAX_DEPTH], depth: 0 }
     }
 
-    /// Takes the start tag of an element behind its `<`, and opens it unless it is empty: what its name
-    /// stands for, and the part of it without the prefix.
-    pub(super) fn open(
-        &mut self,
-        header: &Header,
-        rest: &mut &'x [u8],
-    ) -> Option<(Namespace, &'x [u8])> {
-        let start = self.frame.len().checked_sub(rest.len())?;
-        *self.starts.get_mut(self.depth)? = u16::try_from(start).ok()?;
+    /// Takes the start tag of an element behind its `<`, and opens it unless it is empty; says what it is.
+    /// What a stream's header declares is kept.
+    #[inline(never)]
+    pub(super) fn open(&mut self) -> Option<Frame> {
+        *self.starts.get_mut(self.depth)? = self.frame.len().wrapping_sub(self.scanner.rest.len());
         self.depth = self.depth.wrapping_add(1);
-        let (tag, local) = split(name(rest)?);
-        let mut all = Attributes(rest);
-        let mut attributes = all;
-        attributes.take_all()?;
-        *rest = attributes.0;
-        while let Some((name, value)) = all.take() {
-            match declares(name) {
-                Some(prefix) if !may_declare(prefix, value) => return None,
-                Some(_) => {}
-                None => {
-                    self.resolve(header, split(name).0)?;
-                }
+        self.scanner.name()?;
+        let name = self.scanner.name;
+        let mut count = 0_usize;
+        while let Some(value) = self.scanner.attribute() {
+            count = count.wrapping_add(1);
+            self.check(value)?;
+            if count > MAX_ATTRIBUTES {
+                return None;
             }
         }
-        let namespace = self.resolve(header, tag)?;
-        if end(rest)? {
+        let frame = self.is(&name);
+        if self.scanner.end()? {
             self.depth = self.depth.wrapping_sub(1);
         }
-        Some((namespace, local))
+        frame
     }
 
-    /// Closes the innermost element, which has to be of this name.
-    pub(super) fn close(&mut self, wanted: &[u8]) -> Option<()> {
-        self.depth = self.depth.checked_sub(1)?;
-        same(name(&mut self.tag(self.depth)?)?, wanted).then_some(())
+    /// Checks the attribute that was taken last.
+    fn check(&mut self, text: &[u8]) -> Option<()> {
+        let Name { first, second } = self.scanner.name;
+        if value(self.scanner.rest, &self.scanner.name).is_some() || !is_text(text) {
+            return None;
+        }
+        if same(first, XMLNS) {
+            // What begins with `xml` is reserved, and a prefix stands for something.
+            if second.get(..3).is_some_and(|start| same(start, XML))
+                || text.is_empty() && !second.is_empty()
+            {
+                return None;
+            }
+            if !self.reader.open {
+                let namespace = (self.reader.names)(text);
+                self.reader.header.keep(second, namespace)?;
+            }
+        } else if !second.is_empty() && !same(first, XML) {
+            self.resolve(first)?;
+        }
+        Some(())
     }
 
-    /// The outermost element's name and attributes.
-    pub(super) fn first(&self) -> Option<(&'x [u8], Attributes<'x>)> {
-        let mut tag = self.tag(0)?;
-        Some((name(&mut tag)?, Attributes(tag)))
+    /// Takes an end tag behind its `</`, which has to be that of the innermost element, or the stream's.
+    pub(super) fn close(&mut self) -> Option<Frame> {
+        self.scanner.end_tag()?;
+        let is_fine = if let Some(depth) = self.depth.checked_sub(1) {
+            self.depth = depth;
+            let mut tag = Scanner::new(self.tag(depth)?);
+            tag.name()?;
+            tag.name.is(&self.scanner.name)
+        } else {
+            self.is(&self.scanner.name)? == Frame::Stream
+        };
+        is_fine.then_some(Frame::End)
+    }
+
+    /// What the innermost element is, which has this name.
+    #[inline(never)]
+    fn is(&self, name: &Name<'_>) -> Option<Frame> {
+        let (prefix, local) = name.split();
+        Some(Frame::of(self.resolve(prefix)?, local))
     }
 
     fn tag(&self, depth: usize) -> Option<&'x [u8]> {
-        self.frame.get(usize::from(*self.starts.get(depth)?)..)
+        self.frame.get(*self.starts.get(depth)?..)
     }
 
-    fn resolve(&self, header: &Header, prefix: &[u8]) -> Option<Namespace> {
+    /// What a prefix, or none, stands for in the innermost element.
+    #[inline(never)]
+    fn resolve(&self, prefix: &[u8]) -> Option<Namespace> {
+        let wanted = Name { first: XMLNS, second: prefix };
         for depth in (0..self.depth).rev() {
-            let mut tag = self.tag(depth)?;
-            name(&mut tag)?;
-            let mut attributes = Attributes(tag);
-            while let Some((name, value)) = attributes.take() {
-                if declares(name).is_some_and(|declared| same(declared, prefix)) {
-                    return Some(look_up(self.names, value));
-                }
+            if let Some(value) = tag_value(self.tag(depth)?, &wanted) {
+                return Some((self.reader.names)(value));
             }
         }
-        header.resolve(prefix)
+        self.reader.header.resolve(prefix)
     }
-}
-
-/// A name of a namespace has no references here, so that it is what it looks like. The prefix `xml` and
-/// `xmlns` are nobody's to declare.
-fn may_declare(prefix: &[u8], value: &[u8]) -> bool {
-    let is_reserved = [(prefix, &b"xml"[..]), (prefix, b"xmlns"), (value, XML), (value, XMLNS)];
-    !is_reserved.iter().any(|(one, other)| same(one, other))
-        && value.iter().all(|octet| *octet != b'&')
-        && (prefix.is_empty() || !value.is_empty())
 }

@@ -1,137 +1,123 @@
 use super::namespaces::{Header, Names, Namespace, Open};
-use super::xml::{Attributes, declaration, end_tag, same, text};
+use super::xml::{declaration, same};
 
 /// What a frame is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Frame<'f> {
-    Blank,
-    /// The XML declaration; whether the encoding is UTF-8.
-    Declaration(bool),
-    /// The stream begins: the attributes of its header, if it is one of XMPP's.
-    Header(Option<Attributes<'f>>),
-    /// A child of the stream.
-    Child(Child),
-    /// The stream ends.
-    End,
-}
-
-/// What an element is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Frame {
+    /// A child of the stream that means nothing here.
     #[default]
     Other,
-    Stream,
     Features,
     Error,
     StartTls,
     Proceed,
     Failure,
-    /// Something that proves who somebody is.
+    /// A child that proves who somebody is.
     Login,
+    Blank,
+    /// The XML declaration.
+    Declaration,
+    /// That of an encoding that is not UTF-8.
+    OtherEncoding,
+    /// The stream begins.
+    Stream,
+    /// A stream begins that is none of XMPP's, or of another kind.
+    OtherStream,
+    /// An end tag: the stream ends.
+    End,
 }
 
-const KINDS: [(Namespace, &[u8], Kind); 6] = [
-    (Namespace::Streams, b"stream", Kind::Stream),
-    (Namespace::Streams, b"features", Kind::Features),
-    (Namespace::Streams, b"error", Kind::Error),
-    (Namespace::Tls, b"starttls", Kind::StartTls),
-    (Namespace::Tls, b"proceed", Kind::Proceed),
-    (Namespace::Tls, b"failure", Kind::Failure),
+const ELEMENTS: [(Namespace, &[u8], Frame); 6] = [
+    (Namespace::Streams, b"stream", Frame::Stream),
+    (Namespace::Streams, b"features", Frame::Features),
+    (Namespace::Streams, b"error", Frame::Error),
+    (Namespace::Tls, b"starttls", Frame::StartTls),
+    (Namespace::Tls, b"proceed", Frame::Proceed),
+    (Namespace::Tls, b"failure", Frame::Failure),
 ];
 
-impl Kind {
-    fn of(namespace: Namespace, local: &[u8]) -> Self {
+impl Frame {
+    pub(super) fn of(namespace: Namespace, local: &[u8]) -> Self {
         if namespace == Namespace::Login {
             return Self::Login;
         }
         let known =
             |(of, name, _): &&(Namespace, &[u8], Self)| *of == namespace && same(name, local);
-        KINDS.iter().find(known).map(|(_, _, kind)| *kind).unwrap_or_default()
+        ELEMENTS.iter().find(known).map(|(_, _, frame)| *frame).unwrap_or_default()
     }
-}
 
-/// A child of the stream: what of it may mean something.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Child {
-    pub(super) kind: Kind,
-    /// Whether there is nothing in it.
-    pub(super) is_empty: bool,
-    /// Whether one of its own children is `<starttls/>`.
-    pub(super) offers: bool,
-    /// Whether one of them proves who somebody is.
-    pub(super) is_login: bool,
+    const fn bit(self) -> u16 {
+        1 << self as u8
+    }
 }
 
 /// Reads one side of a stream.
 #[derive(Debug)]
 pub(super) struct Reader {
-    header: Header,
-    names: &'static Names,
-    open: bool,
+    pub(super) header: Header,
+    pub(super) names: Names,
+    /// Whether the stream is.
+    pub(super) open: bool,
+    /// What is in the last child of the stream, a bit for each kind.
+    inner: u16,
 }
 
 impl Reader {
-    pub(super) fn new(names: &'static Names) -> Self {
-        Self { header: Header::default(), names, open: false }
+    pub(super) fn new(names: Names) -> Self {
+        Self { header: Header::default(), names, open: false, inner: 0 }
+    }
+
+    /// Whether there is nothing in the last child of the stream.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.inner & !Frame::End.bit() == 0
+    }
+
+    /// Whether one of these is a child of it.
+    pub(super) const fn has(&self, wanted: Frame) -> bool {
+        self.inner & wanted.bit() != 0
     }
 
     /// What a frame is; nothing where it is not well-formed.
-    pub(super) fn read<'f>(&mut self, frame: &'f [u8]) -> Option<Frame<'f>> {
-        match frame {
-            [b'<', b'?', ..] => declaration(frame).map(Frame::Declaration),
-            [b'<', b'/', end @ ..] if self.open => {
-                let mut end = end;
-                let name = end_tag(&mut end)?;
-                self.header.is_ended_by(name).then_some(Frame::End)
-            }
-            [b'<', ..] => self.element(frame),
-            _ => Some(Frame::Blank),
+    pub(super) fn read(&mut self, frame: &[u8]) -> Option<Frame> {
+        match frame.get(1) {
+            None => Some(Frame::Blank),
+            Some(b'?') => declaration(frame),
+            Some(_) => self.element(frame),
         }
     }
 
-    /// The header's tag, or a child from its start to its end.
-    fn element<'f>(&mut self, frame: &'f [u8]) -> Option<Frame<'f>> {
-        let mut child = Child { kind: Kind::Other, is_empty: true, offers: false, is_login: false };
-        let mut open = Open::new(frame, self.names);
-        let mut rest = frame;
-        loop {
-            match rest {
-                [] => break,
-                [b'<', b'/', end @ ..] => {
-                    rest = end;
-                    let name = end_tag(&mut rest)?;
-                    open.close(name)?;
-                }
-                [b'<', start @ ..] => {
-                    rest = start;
-                    let depth = open.depth;
-                    let (namespace, local) = open.open(&self.header, &mut rest)?;
-                    let kind = Kind::of(namespace, local);
-                    if depth == 0 {
-                        child.kind = kind;
-                    } else {
-                        child.is_empty = false;
-                    }
-                    if depth == 1 {
-                        child.offers |= kind == Kind::StartTls;
-                        child.is_login |= kind == Kind::Login;
-                    }
-                }
-                _ => {
-                    text(&mut rest)?;
-                    child.is_empty = false;
-                }
+    /// The header's tag, a child from its start to its end, or the stream's end tag.
+    #[inline(never)]
+    fn element(&mut self, frame: &[u8]) -> Option<Frame> {
+        self.inner = 0;
+        let mut outer = Frame::Other;
+        let mut open = Open::new(frame, self);
+        while !open.scanner.rest.is_empty() {
+            let depth = open.depth;
+            let found = if !open.scanner.octet(b'<') {
+                open.scanner.text()?;
+                Frame::Other
+            } else if open.scanner.octet(b'/') {
+                open.close()?
+            } else {
+                open.open()?
+            };
+            match depth {
+                0 => outer = found,
+                1 => open.reader.inner |= found.bit(),
+                _ => {}
             }
         }
-        match (self.open, open.depth) {
-            (true, 0) => return Some(Frame::Child(child)),
-            (false, 1) => self.open = true,
-            _ => return None,
+        let depth = open.depth;
+        let is_stream = outer == Frame::Stream;
+        match (self.open, depth) {
+            (true, 0) if !is_stream => Some(outer),
+            (false, 1) => {
+                self.open = true;
+                let is_content = self.header.resolve(b"") == Some(Namespace::Content);
+                Some(if is_stream && is_content { Frame::Stream } else { Frame::OtherStream })
+            }
+            _ => None,
         }
-        let (name, attributes) = open.first()?;
-        self.header.keep(name, attributes, self.names)?;
-        let is_content = self.header.resolve(b"") == Some(Namespace::Content);
-        let is_stream = is_content && child.kind == Kind::Stream;
-        Some(Frame::Header(is_stream.then_some(attributes)))
     }
 }

@@ -5,9 +5,9 @@ use core::time::Duration;
 use super::client::is_version;
 use super::framing::Elements;
 use super::link::{ClientToServer, Link, server_names};
-use super::reader::{Child, Frame, Kind, Reader};
-use super::xml::Attributes;
-use super::{Domain, MAX_HEADER, put_header};
+use super::reader::{Frame, Reader};
+use super::xml::attribute;
+use super::{Domain, HEADER_END, MAX_HEADER, put_header};
 use crate::server::{Answer, Command, Config, Grammar};
 use crate::wire::{Kept, Writer};
 use crate::{Policy, Protocol};
@@ -52,7 +52,7 @@ impl<'a, L: Link> crate::Server<ServerGrammar<'a, L>> {
         let grammar = ServerGrammar {
             name,
             id,
-            reader: Reader::new(server_names::<L>()),
+            reader: Reader::new(server_names::<L>),
             to: Kept::default(),
             open: false,
             required: config.policy == Policy::Required,
@@ -70,14 +70,11 @@ impl<L: Link> ServerGrammar<'_, L> {
         Domain::new(str::from_utf8(self.to.as_bytes()).ok()?).ok()
     }
 
-    fn header(&mut self, attributes: Option<Attributes<'_>>) -> Command<Reply> {
-        let Some(attributes) = attributes else {
-            return Command::Fault(Reply::InvalidNamespace);
-        };
-        if !is_version(attributes.value(b"version")) {
+    fn header(&mut self, frame: &[u8]) -> Command<Reply> {
+        if !is_version(attribute(frame, b"version")) {
             return Command::Fault(Reply::UnsupportedVersion);
         }
-        let to = attributes.value(b"to").unwrap_or_default();
+        let to = attribute(frame, b"to").unwrap_or_default();
         if to.len() > Domain::MAX {
             return Command::Fault(Reply::ImproperAddressing);
         }
@@ -100,7 +97,14 @@ impl<L: Link> ServerGrammar<'_, L> {
     }
 
     fn put_header(&self, out: &mut Writer<'_>) {
-        put_header(L::CONTENT, &[(b"from", Some(self.name))], Some(self.id), out);
+        put_header(L::CONTENT, out);
+        out.put(b"' from='");
+        out.put(self.name.as_str().as_bytes());
+        out.put(b"' id='");
+        for letter in self.id.letters() {
+            out.push(letter);
+        }
+        out.put(HEADER_END);
     }
 }
 
@@ -132,18 +136,6 @@ impl From<Answer> for Reply {
 
 const END: &[u8] = b"</stream:stream>";
 
-/// What a child of the stream asks for.
-fn ask(child: Child) -> Command<Reply> {
-    match child.kind {
-        Kind::StartTls if child.is_empty => Command::Upgrade,
-        Kind::StartTls | Kind::Proceed | Kind::Failure => Command::Fault(Reply::Failure),
-        Kind::Error => Command::Quit,
-        Kind::Login => Command::Credentials,
-        _ if child.is_login => Command::Credentials,
-        _ => Command::Business,
-    }
-}
-
 impl<L: Link> Grammar for ServerGrammar<'_, L> {
     type Framing = Elements;
     type Reply = Reply;
@@ -157,11 +149,18 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
     fn command(&mut self, frame: &[u8]) -> Command<Reply> {
         match self.reader.read(frame) {
             None => Command::Malformed,
-            Some(Frame::Blank | Frame::Declaration(true)) => Command::Ignored,
-            Some(Frame::Declaration(false)) => Command::Fault(Reply::UnsupportedEncoding),
-            Some(Frame::Header(attributes)) => self.header(attributes),
-            Some(Frame::Child(child)) => ask(child),
-            Some(Frame::End) => Command::Quit,
+            Some(Frame::Blank | Frame::Declaration) => Command::Ignored,
+            Some(Frame::OtherEncoding) => Command::Fault(Reply::UnsupportedEncoding),
+            Some(Frame::Stream) => self.header(frame),
+            Some(Frame::OtherStream) => Command::Fault(Reply::InvalidNamespace),
+            Some(Frame::StartTls) if self.reader.is_empty() => Command::Upgrade,
+            Some(Frame::StartTls | Frame::Proceed | Frame::Failure) => {
+                Command::Fault(Reply::Failure)
+            }
+            Some(Frame::End | Frame::Error) => Command::Quit,
+            Some(Frame::Login) => Command::Credentials,
+            Some(_) if self.reader.has(Frame::Login) => Command::Credentials,
+            Some(_) => Command::Business,
         }
     }
 
