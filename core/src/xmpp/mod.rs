@@ -30,7 +30,9 @@
 //! **Stricter than XML.** References by number, `]>` in text, declared prefixes that begin with `xml`, elements
 //! of the prefix `xml`, and an XML declaration with more than `version='1.0'` and UTF-8 as `encoding` are refused:
 //! what comes before TLS needs none of them. **Not looked for**, because nothing that counts has it: noncharacters
-//! of Unicode, an attribute by two prefixes of one namespace, and a prefix for one of XML's own namespaces.
+//! of Unicode, an attribute by two prefixes of one namespace, and a prefix for one of XML's own namespaces. Of a
+//! `version` only what stands in front of its point counts; a namespace spelled with references is not the one
+//! that is meant; and any prefix of the streams' namespace ends the stream.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, xmpp};
