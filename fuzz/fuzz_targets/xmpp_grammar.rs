@@ -264,16 +264,8 @@ fn write(octets: &[u8]) -> Vec<u8> {
         "proceed",
         "x-1.y_Z",
     ];
-    const TEXTS: [&str; 8] = [
-        "",
-        " ",
-        "x",
-        "&lt;&gt;",
-        "\u{e4}\u{1f512}",
-        "&amp;&apos;&quot;&gt;",
-        "a > b ]] >",
-        "\"'",
-    ];
+    const TEXTS: [&str; 8] =
+        ["", " ", "x", "&lt;&gt;", "\u{e4}\u{1f512}", "&amp;&apos;&quot;&gt;", "a > b ]] >", "\"'"];
     const ATTRIBUTES: [&str; 8] = [
         "",
         " d='e'",
