@@ -4,8 +4,10 @@
 
 pub mod api;
 
+use core::fmt;
 use core::panic::PanicInfo;
 use core::ptr::{addr_of_mut, read_volatile, write_volatile};
+use core::str;
 
 use starttls::client::{Client, Event, Grammar, Upgrade};
 use starttls::{Buffer, Error, Machine as _, Step};
@@ -44,6 +46,23 @@ pub fn send(octets: &[u8]) {
         // SAFETY: a device register of the board.
         unsafe { write_volatile(UART, u32::from(*octet)) }
     }
+}
+
+/// Where text is sent.
+#[derive(Debug)]
+pub struct Uart;
+
+impl fmt::Write for Uart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        send(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Receives text; nothing if it is none.
+pub fn text(buffer: &mut [u8]) -> &str {
+    let received = receive(buffer);
+    str::from_utf8(buffer.get(..received).unwrap_or_default()).unwrap_or_default()
 }
 
 /// Tells the optimizer nothing about the value.

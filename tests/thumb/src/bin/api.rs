@@ -5,9 +5,8 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::{self, Write as _};
+use core::fmt::Write as _;
 use core::hint::black_box;
-use core::str;
 
 #[cfg(feature = "hashes")]
 use starttls::smtp::ChannelBinding;
@@ -18,23 +17,9 @@ use starttls::{
     ArgumentError, Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls,
     Verification, client, lmtp, server, wire,
 };
-use starttls_thumb::{opaque, receive, send};
+use starttls_thumb::{Uart, opaque, receive, send, text};
 
 const NOTIFY: Notify = Notify::SUCCESS.and(Notify::DELAY);
-
-struct Uart;
-
-impl fmt::Write for Uart {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        send(text.as_bytes());
-        Ok(())
-    }
-}
-
-fn text(buffer: &mut [u8]) -> &str {
-    let received = receive(buffer);
-    str::from_utf8(buffer.get(..received).unwrap_or_default()).unwrap_or_default()
-}
 
 fn policy() -> Policy {
     if opaque(true) { Policy::Required } else { Policy::Opportunistic }

@@ -5,27 +5,12 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::{self, Write as _};
-use core::str;
+use core::fmt::Write as _;
 
 use starttls::policy::{
     Answer, Cached, Dane, Domain, Mx, Options, Requirement, Resolution, Security, Step, Tlsa, sts,
 };
-use starttls_thumb::{opaque, receive, send};
-
-struct Uart;
-
-impl fmt::Write for Uart {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        send(text.as_bytes());
-        Ok(())
-    }
-}
-
-fn text(buffer: &mut [u8]) -> &str {
-    let received = receive(buffer);
-    str::from_utf8(buffer.get(..received).unwrap_or_default()).unwrap_or_default()
-}
+use starttls_thumb::{Uart, opaque, receive, send, text};
 
 fn security() -> Security {
     if opaque(true) { Security::Secure } else { Security::Insecure }
