@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Where a domain wants its reports, by the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).
@@ -31,9 +34,10 @@ impl Recipients {
         recipients.filter(|recipients| recipients.0.iter().any(is_known))
     }
 
-    /// Addresses to which reports are mailed.
-    pub fn addresses(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|uri| uri.scheme() == "mailto").map(Url::path)
+    /// Addresses to which reports are mailed. In the record `!`, `,` and `;` are encoded, here they are not.
+    pub fn addresses(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let mailto = self.0.iter().filter(|uri| uri.scheme() == "mailto");
+        mailto.filter_map(|uri| percent_decode_str(uri.path()).decode_utf8().ok())
     }
 
     /// Where reports are posted, as `application/tlsrpt+gzip` (RFC 8460 §5.4).
@@ -58,7 +62,7 @@ mod tests {
                 &["v=TLSRPTv1; rua=mailto:a@example.com , https://r.example/v1 ; "],
                 Some(&["a@example.com", "https://r.example/v1"]),
             ),
-            (&["v=TLSRPTv1;x=y;rua=mailto:a%21b@c;rua=mailto:d@e"], Some(&["a%21b@c"])),
+            (&["v=TLSRPTv1;x=y;rua=mailto:a%21b@c;rua=mailto:d@e"], Some(&["a!b@c"])),
             (&["v=spf1", "v=TLSRPTv1;rua=mailto:a@b", "v=TLSRPTv2;"], Some(&["a@b"])),
             (&["v=TLSRPTv1;rua=ftp://x/,mailto:a@b"], Some(&["a@b"])),
             (&[], None),
@@ -74,10 +78,11 @@ mod tests {
         for (records, expected) in rows {
             let recipients = Recipients::read(records.iter().copied());
             let seen = recipients.as_ref().map(|recipients| {
-                let endpoints = recipients.endpoints().map(Url::as_str);
-                recipients.addresses().chain(endpoints).collect::<Vec<_>>()
+                let endpoints = recipients.endpoints().map(|uri| uri.as_str().into());
+                recipients.addresses().chain(endpoints).collect::<Vec<Cow<'_, str>>>()
             });
-            assert_eq!(seen.as_deref(), expected, "{records:?}");
+            let expected = expected.map(|uris| uris.iter().map(|uri| Cow::from(*uri)).collect());
+            assert_eq!(seen, expected, "{records:?}");
         }
     }
 }
