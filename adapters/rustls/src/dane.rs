@@ -1,5 +1,7 @@
 //! Certificates checked by TLSA records instead of by authorities that everybody trusts (RFC 7672 §3).
 
+mod common_name;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -48,9 +50,11 @@ impl Record {
 ///
 /// A server whose own certificate matches (`DANE-EE`) is the right one whatever its names and dates are.
 /// Where the certificate of an authority matches (`DANE-TA`), the chain from it has to be valid and the
-/// server's certificate has to have one of the names, as a DNS name among its alternative names. The
-/// authority has to be in the chain that the server presents, unless the record is the whole of its
-/// certificate. Where nothing matches, the error is [`CertificateError::ApplicationVerificationFailure`].
+/// server's certificate has to have one of the names: as a DNS name among its alternative names or, if
+/// there is no DNS name, as a Common Name (RFC 7672 §3.2.3); the latter only where no authority in the
+/// chain is limited to certain names. The authority has to be in the chain that the server presents,
+/// unless the record is the whole of its certificate. Where nothing matches, the error is
+/// [`CertificateError::ApplicationVerificationFailure`].
 ///
 /// SNI has to carry the base domain (RFC 7672 §8.1): connect with [`server_name`](Self::server_name).
 #[derive(Debug)]
@@ -153,7 +157,14 @@ impl ServerCertVerifier for Verifier {
         for name in &self.names {
             verdict = verdict.or_else(|_: rustls::Error| verify_server_name(&certificate, name));
         }
-        verdict?;
+        // Whether a chain's limits allow a Common Name is not checked with the chain.
+        let is_limited = || {
+            anchors.roots.iter().any(|anchor| anchor.name_constraints.is_some())
+                || intermediates.iter().any(common_name::is_constrained)
+        };
+        if verdict.is_err() && (!common_name::has_one(end_entity, &self.names) || is_limited()) {
+            verdict?;
+        }
         self.verified.store(BY_TRUST_ANCHOR, Ordering::Relaxed);
         Ok(ServerCertVerified::assertion())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-    PublicKeyData as _, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue,
+    GeneralSubtree, IsCa, KeyPair, NameConstraints, PublicKeyData as _, date_time_ymd,
 };
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -38,19 +38,20 @@ fn authority(name: &str) -> CertificateParams {
 
 /// Root, intermediate and leaf; the leaf is for these names and holds until that year.
 fn chain(names: &[&str], until: i32) -> Chain {
-    let root = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().expect("a key"))
-        .expect("a root");
-    let intermediate = CertifiedIssuer::signed_by(
-        authority("intermediate"),
-        KeyPair::generate().expect("a key"),
-        &root,
-    )
-    .expect("an intermediate");
     let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
-    let mut params = CertificateParams::new(names).expect("names");
-    params.not_after = date_time_ymd(until, 1, 1);
+    let mut leaf = CertificateParams::new(names).expect("names");
+    leaf.not_after = date_time_ymd(until, 1, 1);
+    issue(authority("root"), authority("intermediate"), leaf)
+}
+
+fn issue(root: CertificateParams, between: CertificateParams, leaf: CertificateParams) -> Chain {
+    let root =
+        CertifiedIssuer::self_signed(root, KeyPair::generate().expect("a key")).expect("a root");
+    let intermediate =
+        CertifiedIssuer::signed_by(between, KeyPair::generate().expect("a key"), &root)
+            .expect("an intermediate");
     let key = KeyPair::generate().expect("a key");
-    let leaf = params.signed_by(&key, &intermediate).expect("a leaf");
+    let leaf = leaf.signed_by(&key, &intermediate).expect("a leaf");
     let key_of = |issuer: &CertifiedIssuer<'_, KeyPair>| issuer.key().subject_public_key_info();
     Chain {
         root: Certified { key: key_of(&root), der: root.der().clone() },
@@ -212,6 +213,89 @@ fn names_of_a_trust_anchor() {
         let Chain { root, intermediate, leaf } = &chain(&[name], 2030);
         let outcome = verdict(&Records::of(2, 0, 1, root), &[leaf, intermediate, root]);
         assert_eq!(outcome.is_ok(), expected, "{name}: {outcome:?}");
+    }
+}
+
+/// A leaf of these Common Names and alternative names.
+fn commonly_named(common: &[DnValue], names: &[&str]) -> CertificateParams {
+    let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
+    let mut leaf = CertificateParams::new(names).expect("names");
+    leaf.distinguished_name = DistinguishedName::new();
+    // The second is of the same type, which the library would not have twice.
+    let types = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
+    for (kind, name) in types.into_iter().zip(common) {
+        leaf.distinguished_name.push(kind, name.clone());
+    }
+    leaf.distinguished_name.push(DnType::OrganizationName, "mx.example.net");
+    leaf
+}
+
+/// RFC 7672 §3.2.3: only if there is no DNS name, with the same wildcards.
+#[test]
+fn common_names_of_a_trust_anchor() {
+    use DnValue::{BmpString, Ia5String, PrintableString, TeletexString, Utf8String};
+    let utf8 = |name: &str| Utf8String(name.into());
+    let right: &[_] = &[utf8("mx.example.net")];
+    let rows: [(&[DnValue], &[&str], bool); 22] = [
+        (right, &[], true),
+        (&[utf8("MX.Example.Net")], &[], true),
+        (&[utf8("example.org")], &[], true),
+        (&[PrintableString("mx.example.net".try_into().expect("printable"))], &[], true),
+        (&[Ia5String("mx.example.net".try_into().expect("ASCII"))], &[], true),
+        (&[TeletexString("mx.example.net".try_into().expect("letters"))], &[], true),
+        (&[BmpString("mx.example.net".try_into().expect("letters"))], &[], false),
+        (&[utf8("The mail server"), utf8("mx.example.net")], &[], true),
+        (&[utf8("mx.example.net"), utf8("The mail server")], &[], true),
+        (&[utf8("*.example.net")], &[], true),
+        (&[utf8("*.example.org")], &[], false),
+        (&[utf8("mx*.example.net")], &[], false),
+        (&[utf8("*.net")], &[], false),
+        (&[utf8("*.org")], &[], false),
+        (&[utf8("*")], &[], false),
+        (&[utf8("a.mx.example.net")], &[], false),
+        (&[utf8("mx.example.net\0.example.com")], &[], false),
+        // None at all, but for the organization.
+        (&[], &[], false),
+        // An address is no DNS name.
+        (right, &["192.0.2.1"], true),
+        (right, &["other.example"], false),
+        (right, &["192.0.2.1", "mx*.example.net"], false),
+        (&[utf8("other.example")], &["mx.example.net"], true),
+    ];
+    for (common, names, expected) in rows {
+        let leaf = commonly_named(common, names);
+        let Chain { root, intermediate, leaf } =
+            &issue(authority("root"), authority("intermediate"), leaf);
+        let outcome = verdict(&Records::of(2, 0, 1, root), &[leaf, intermediate, root]);
+        assert_eq!(outcome.is_ok(), expected, "{common:?} {names:?}: {outcome:?}");
+    }
+}
+
+/// RFC 5280 §4.2.1.10: who may only issue certificates for certain names does not get around it.
+#[test]
+fn common_names_of_a_limited_authority() {
+    let limited = |name| {
+        let mut params = authority(name);
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("example.net".into())];
+        params.name_constraints =
+            Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
+        params
+    };
+    let leaf = |names: &[&str]| commonly_named(&["mx.example.net".into()], names);
+    let rows = [
+        (authority("root"), limited("intermediate")),
+        (limited("root"), authority("intermediate")),
+    ];
+    for (root, intermediate) in rows {
+        let named = issue(root.clone(), intermediate.clone(), leaf(&["mx.example.net"]));
+        let Chain { root: anchor, intermediate: between, leaf: end } = &named;
+        let outcome = verdict(&Records::of(2, 0, 1, anchor), &[end, between, anchor]);
+        assert_eq!(outcome, Ok(Usage::TrustAnchor));
+        let Chain { root, intermediate, leaf } = &issue(root, intermediate, leaf(&[]));
+        let outcome = verdict(&Records::of(2, 0, 1, root), &[leaf, intermediate, root]);
+        assert!(outcome.is_err());
+        let outcome = verdict(&Records::of(2, 0, 0, root), &[leaf, intermediate]);
+        assert!(outcome.is_err());
     }
 }
 
