@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use starttls::policy::sts::{self, Mode};
 use starttls::policy::{
     Answer, Cached, Dane, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step,
-    Tlsa,
+    Tlsa, tls_optional,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -30,6 +30,7 @@ impl World<'_> {
 }
 
 fuzz_target!(|octets: &[u8]| {
+    field(octets);
     if let Ok(world) = World::arbitrary(&mut Unstructured::new(octets)) {
         domain(world.text);
         policy(world.kept);
@@ -75,6 +76,26 @@ fn announced(records: &[&[u8]]) {
         let ours = records.iter().filter(|record| record.starts_with(b"v=STSv1")).count();
         assert!(ours >= 1 && (1..=32).contains(&id.as_str().len()));
         assert!(id.as_str().bytes().all(|octet| octet.is_ascii_alphanumeric()));
+    }
+}
+
+/// Of a message, the first field of that name, in one line.
+fn field(message: &[u8]) {
+    if tls_optional(message) {
+        let text = String::from_utf8_lossy(message).to_ascii_lowercase().replace("\n\r\n", "\n\n");
+        let head = text.split("\n\n").next().expect("one");
+        let value = head
+            .replace("\n ", "  ")
+            .replace("\n\t", "  ")
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.trim_end() == "tls-required")
+            .map(|(_, value)| value.trim().to_owned());
+        assert_eq!(value.as_deref(), Some("no"));
+        assert!(!tls_optional(&[b"TLS-Required: No\n", message].concat()));
+        assert!(!tls_optional(&[b"\n", message].concat()));
+    } else if tls_optional(&[message, b"\nTLS-Required: No"].concat()) {
+        assert!(tls_optional(&[b"TLS-Required: No\n", message].concat()));
     }
 }
 

@@ -9,6 +9,8 @@ pub mod dane;
 #[cfg(feature = "mx")]
 mod domain;
 #[cfg(feature = "mx")]
+mod header;
+#[cfg(feature = "mx")]
 mod hosts;
 #[cfg(feature = "mx")]
 mod options;
@@ -29,6 +31,7 @@ pub use demand::{Policy, Reason, Verification};
 pub use {
     dane::Tlsa,
     domain::{Domain, MAX_DOMAIN},
+    header::tls_optional,
     options::{Dane, Options, Undeliverable},
     question::{Answer, Cached, Mx, Question, Security},
     requirement::{Host, Names, Requirement, Skip},

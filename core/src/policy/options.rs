@@ -31,8 +31,9 @@ pub struct Options {
     /// Whether the mail carries `REQUIRETLS`: it goes only to a host that something vouches for, over
     /// verified TLS (RFC 8689 §4.2.1).
     pub require_tls: bool,
-    /// Whether the mail has the header `TLS-Required: No`: it is more important that it arrives than
-    /// that nobody reads it (RFC 8689 §5). Counts only without [`require_tls`](Self::require_tls).
+    /// Whether the mail has the field `TLS-Required: No`, see [`tls_optional`](super::tls_optional()): it
+    /// is more important that it arrives than that nobody reads it (RFC 8689 §4.2.2). Counts only
+    /// without [`require_tls`](Self::require_tls).
     pub tls_optional: bool,
 }
 

@@ -9,6 +9,7 @@ use core::fmt::Write as _;
 
 use starttls::policy::{
     Answer, Cached, Dane, Domain, Mx, Options, Requirement, Resolution, Security, Step, Tlsa, sts,
+    tls_optional,
 };
 use starttls_thumb::{Uart, opaque, receive, send, text};
 
@@ -26,18 +27,18 @@ fn resolve() -> Option<()> {
         2 => Dane::SecureHosts,
         _ => Dane::Mandatory,
     };
+    let received = receive(fourth);
+    let octets = fourth.get(..received).unwrap_or_default();
     let options = Options {
         port: opaque(25),
         dane,
         sts: opaque(true),
         require_tls: opaque(false),
-        tls_optional: opaque(false),
+        tls_optional: tls_optional(octets),
     };
     let mut resolution = Resolution::<4>::new(domain, options);
     let alias = Some(text(second)).filter(|_| opaque(true));
     let text = text(third);
-    let received = receive(fourth);
-    let octets = fourth.get(..received).unwrap_or_default();
     let mx = [Mx { preference: opaque(10), name: text }, Mx { preference: opaque(20), name: text }];
     let tlsa = [Tlsa { usage: opaque(3), selector: opaque(1), matching: opaque(1), data: octets }];
     let records = [octets, text.as_bytes()];
