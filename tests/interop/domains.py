@@ -1,0 +1,125 @@
+"""What senders make of the domains in domains.toml, a line a sender and case: ID SENDER VERDICT.
+
+    domains.py expected TURN              what the table says
+    domains.py said TURN DIR STARTTLS     what they say, in the world of servers/domains.sh in DIR
+
+The senders are `finger`, which is posttls-finger and sends nothing; `postfix`, of which is known how
+its mail arrives; and `direct` and `unbound`, which is ours, asking the DNS itself or a resolver. What each
+said is left in DIR/said/SENDER-TURN/ID.
+"""
+
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+here = pathlib.Path(__file__).parent
+sys.path.insert(0, str(here / "servers"))
+import domains  # noqa: E402
+
+SENDERS = ("finger", "postfix")
+
+
+def expected(case, sender):
+    verdict, judged = case["verdict"], "sts" not in case
+    if sender == "finger":
+        return judged and case.get("finger", verdict)
+    if sender == "postfix":
+        return judged and "options" not in case and case.get("postfix", verdict.split()[1])
+    return verdict
+
+
+class Turn:
+    def __init__(self, turn, directory, starttls):
+        self.turn, self.directory, self.starttls = turn, directory, starttls
+        self.cases = [case for case in domains.cases(here / "domains.toml", turn) if case["new"]]
+
+    def run(self, sender, case, *command, **options):
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            **options,
+        )
+        log = self.directory / "said" / f"{sender}-{self.turn}" / case["id"]
+        log.parent.mkdir(exist_ok=True, parents=True)
+        with log.open("a") as file:
+            print(*command, done.stdout, f"exit code {done.returncode}", sep="\n", file=file)
+        return done
+
+    def address(self, sender, case):
+        return f"{sender}-{self.turn}-{case['id']}@{case['domain']}"
+
+    def arrived(self):
+        """How the mails did, by the address that they are for."""
+        how = {}
+        for mail in (self.directory / "mail" / "inbox" / "new").iterdir():
+            text = mail.read_text()
+            address = re.search("^Delivered-To: (.*)", text, re.M)[1]
+            how.setdefault(address, []).append("tls" if "using TLSv1." in text else "plaintext")
+        return {address: " ".join(each) for address, each in how.items()}
+
+    def settle(self, which, *queues):
+        """Until all that is in those queues of a Postfix has been tried."""
+        for _ in range(300):
+            spool = self.directory / which / "spool"
+            if not any(file.is_file() for queue in queues for file in (spool / queue).rglob("*")):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(which)
+
+    def finger(self, case):
+        """By the level that it says it goes by, and whether the certificate was right by that."""
+        command = ["posttls-finger", "-v", "-c", "-l", "dane", "-t", "10", "-T", "10"]
+        command += [*case.get("finger_options", []), case["domain"]]
+        said = self.run("finger", case, *command).stdout
+        if "stream buffer size" not in said:  # no connection
+            later = "TLSA lookup error" in said or "Host not found, try again" in said
+            return "later nothing" if later else "never nothing"
+        said = said.split("Failed to establish session")[-1]  # of the host that it came to
+        tls = re.search("^posttls-finger: (\\w+) TLS connection established", said, re.M)
+        # Where there is nothing to go by it takes the level `secure`, to have something to report.
+        if "no usable TLSA records found" in said or "all TLSA records unusable" in said:
+            return "encrypted tls" if tls else "encrypted nothing"
+        if "no TLSA records found" in said or "MX RRset is insecure: try to encrypt" in said:
+            return "opportunistic tls" if tls else "opportunistic plaintext"
+        # By insecure MX records it is no more than "trusted".
+        right = "Trusted" if "MX RRset insecure: log verified as trusted" in said else "Verified"
+        return "dane tls" if tls and tls[1] == right else "dane nothing"
+
+    def postfix(self, case):
+        command = ["sendmail", "-C", self.directory / "sender" / "etc", "-f", ""]
+        self.run("postfix", case, *command, self.address("postfix", case), input="A mail.\n")
+
+    def said(self):
+        """(case, sender, verdict) of each."""
+        asked = [(case, who) for case in self.cases for who in SENDERS if expected(case, who)]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            verdicts = list(pool.map(lambda each: getattr(self, each[1])(each[0]), asked))
+        self.settle("sender", "maildrop", "incoming", "active")
+        self.settle("receiver", "incoming", "active", "deferred")
+        arrived = self.arrived()
+        for (case, who), verdict in zip(asked, verdicts):
+            if who != "finger":
+                how = arrived.get(self.address(who, case), "nothing")
+                verdict = f"{verdict} {how}" if verdict else how
+            yield case, who, verdict
+
+
+def main():
+    what, turn, *rest = sys.argv[1:]
+    turn = Turn(int(turn), *map(pathlib.Path, rest or ["", ""]))
+    if what == "expected":
+        said = ((case, who, expected(case, who)) for case in turn.cases for who in SENDERS)
+    else:
+        said = turn.said()
+    for case, who, verdict in said:
+        if verdict:
+            print(case["id"], who, verdict)
+
+
+main()

@@ -1,0 +1,26 @@
+# shellcheck shell=bash
+# Mail to domains: what they say of TLS, and whether senders heed it, in a world of their own.
+
+have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography' ||
+    $here/servers/domains.sh install
+up domains
+
+world=$work/domains
+verdicts() {               # verdicts TURN: what every sender says
+    nsenter -t "$(cat "$world/world")" -n -m -p -- \
+        timeout 300 "$python" "$PWD/$here/domains.py" said "$1" "$world" "$starttls" >"$work/verdicts"
+}
+agree() {                  # agree TURN ID: they all say what the table says
+    diff "$work/verdict" <(grep "^$2 " "$work/verdicts") && return
+    tail -n 15 "$world"/said/*-"$1/$2"
+    return 1
+}
+for turn in 0 1 2; do
+    [ $turn = 0 ] || check "domains: turn $turn" $here/servers/domains.sh turn "$world" $turn
+    check "domains: mail at turn $turn" verdicts $turn
+    "$python" $here/domains.py expected $turn >"$work/expected"
+    for id in $(cut -d' ' -f1 "$work/expected" | uniq); do
+        grep "^$id " "$work/expected" >"$work/verdict"
+        check "domain at turn $turn: $id: $(sed -n '$s/[^ ]* [^ ]* //p' "$work/verdict")" agree $turn "$id"
+    done
+done

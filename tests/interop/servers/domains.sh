@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# A world of its own for the domains of domains.toml, in namespaces, so that the ports 25, 53 and 443 of
+# all of loopback are free in it and /etc/resolv.conf is its own: a signed root and what is below it on
+# NSD (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a Postfix for each kind of certificate
+# (127.0.1.N:25) that delivers all mail into the maildir DIR/mail/inbox, the policy hosts of MTA-STS
+# (127.0.0.80:443), and a Postfix that sends by DANE what `sendmail -C DIR/sender/etc` is given.
+# DIR/world holds the process id by which `nsenter -n -m -p` gets in, DIR/anchor the root's key.
+#
+#   domains.sh turn DIR N      goes on to the table's turn N
+. "$(dirname "$0")/lib.sh"
+python=/usr/bin/python3
+table=$HERE/../domains.toml
+
+svc_install() {
+    apt_install debconf openssl iproute2 python3 python3-cryptography nsd unbound ldnsutils
+    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    apt_install postfix
+}
+
+build() { "$python" "$HERE/domains.py" "$table" "$DIR" "$CADIR" "$1"; }
+inside() { nsenter -t "$(cat "$DIR/world")" -n -m -p -- "$@"; }
+turned() {                 # turned N ADDRESS: until the server there says so
+    local i
+    for ((i = 0; i < 300; i++)); do
+        [ "$(inside drill -Q TXT turn.test "@$2" 2>/dev/null)" != "\"$1\"" ] || return 0
+        sleep 0.1
+    done
+    die "$2 does not get to turn $1"
+}
+
+svc_start() {
+    local pid i
+    build 0
+    receiver
+    sender
+    # postfix(1) consults the default main.cf even when given -c.
+    [ -e /etc/postfix/main.cf ] || echo "compatibility_level = 3.6" >/etc/postfix/main.cf
+    rm -f "$DIR/ready"
+    # Whatever runs in it ends with its first process.
+    spawn world unshare --net --mount --pid --mount-proc --fork --kill-child \
+        bash "$HERE/domains.sh" world "$DIR"
+    pid=$(cat "$DIR/pids/world")
+    for ((i = 0; i < 100; i++)); do
+        [ ! -e "$DIR/ready" ] || break
+        sleep 0.1
+    done
+    [ -e "$DIR/ready" ] || die "no world"
+    tr -d ' ' <"/proc/$pid/task/$pid/children" >"$DIR/world"
+    turned 0 127.0.0.53
+    turned 0 127.0.0.1
+}
+
+world() {
+    ip link set lo up
+    echo "nameserver 127.0.0.1
+options trust-ad edns0" >"$DIR/resolv.conf"
+    mount --bind "$DIR/resolv.conf" /etc/resolv.conf
+    nsd -d -c "$DIR/nsd.conf" >"$DIR/log/nsd" 2>&1 &
+    unbound -d -c "$DIR/unbound.conf" >"$DIR/log/unbound" 2>&1 &
+    "$python" "$HERE/policies.py" "$table" "$DIR" >"$DIR/log/policies" 2>&1 &
+    postfix -c "$DIR/receiver/etc" start >"$DIR/log/receiver.out" 2>&1
+    postfix -c "$DIR/sender/etc" start >"$DIR/log/sender.out" 2>&1
+    touch "$DIR/ready"
+    wait
+}
+
+turn() {
+    build "$1"
+    inside kill -HUP "$(cat "$DIR/nsd.pid")"
+    turned "$1" 127.0.0.53
+    inside kill -HUP "$(cat "$DIR/unbound.pid")"
+    turned "$1" 127.0.0.1
+}
+
+postfix_config() {         # postfix_config NAME: what both have; the settings' end is standard input
+    local etc=$DIR/$1/etc
+    mkdir -p "$etc" "$DIR/$1/spool" "$DIR/$1/data"
+    chown postfix "$DIR/$1/data"
+    cat >"$etc/main.cf" <<END
+compatibility_level = 3.6
+queue_directory = $DIR/$1/spool
+data_directory = $DIR/$1/data
+maillog_file_prefixes = $DIR
+maillog_file = $DIR/log/$1
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = $1.test
+mydestination =
+alias_maps =
+alias_database =
+END
+    cat >>"$etc/main.cf"
+    cat >"$etc/master.cf" <<END
+postlog   unix-dgram n - n - 1 postlogd
+pickup    unix n - n 60 1 pickup
+cleanup   unix n - n - 0 cleanup
+qmgr      unix n - n 300 1 qmgr
+tlsmgr    unix - - n 1000? 1 tlsmgr
+rewrite   unix - - n - - trivial-rewrite
+bounce    unix - - n - 0 bounce
+defer     unix - - n - 0 bounce
+trace     unix - - n - 0 bounce
+proxymap  unix - - n - - proxymap
+retry     unix - - n - - error
+error     unix - - n - - error
+virtual   unix - n n - - virtual
+smtp      unix - - n - - smtp
+anvil     unix - - n - 1 anvil
+END
+}
+
+receiver() {
+    local uid gid name address
+    uid=$(id -u nobody) gid=$(id -g nobody)
+    mkdir -p "$DIR/mail"
+    chown "$uid:$gid" "$DIR/mail"
+    postfix_config receiver <<END
+virtual_mailbox_domains = static:all
+virtual_mailbox_base = $DIR/mail
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:$uid
+virtual_gid_maps = static:$gid
+virtual_minimum_uid = 1
+smtpd_client_connection_count_limit = 0
+smtpd_tls_received_header = yes
+smtpd_tls_loglevel = 1
+END
+    while read -r name address; do
+        echo "$address:25 inet n - n - - smtpd"
+        echo "    -o syslog_name=postfix/$name"
+        if [ -e "$DIR/tls/$name-chain.pem" ]; then
+            echo "    -o smtpd_tls_security_level=may"
+            echo "    -o smtpd_tls_chain_files=$DIR/tls/$name-chain.pem"
+        fi
+    done <"$DIR/servers" >>"$DIR/receiver/etc/master.cf"
+}
+sender() {
+    postfix_config sender <<END
+smtp_tls_security_level = dane
+smtp_dns_support_level = dnssec
+smtp_host_lookup = dns
+smtp_tls_loglevel = 1
+smtp_connect_timeout = 10
+END
+}
+
+case ${1:-} in
+world) DIR=$2; world ;;
+turn)
+    DIR=$2 CADIR=${CADIR:-$2/ca}
+    turn "$3" ;;
+*) main "$@" ;;
+esac
