@@ -66,7 +66,7 @@ pub fn announced(records: &[&[u8]]) -> Option<Id> {
         let field = trim_end(field);
         match (field, field.strip_prefix(b"id=")) {
             ([], _) if behind.is_empty() => {}
-            (_, Some(value)) => id = id.or(Some(Id::read(value)?)),
+            (_, Some(value)) if id.is_none() => id = Some(Id::read(value)?),
             _ if is_extension(field) => {}
             _ => return None,
         }
@@ -75,11 +75,13 @@ pub fn announced(records: &[&[u8]]) -> Option<Id> {
     if trim_start(rest).is_empty() { id } else { None }
 }
 
-/// `sts-ext-name "=" sts-ext-value`
+/// `sts-ext-name "=" sts-ext-value`; the value has no `=`.
 fn is_extension(field: &[u8]) -> bool {
     let Some(equals) = field.iter().position(|octet| *octet == b'=') else { return false };
     let (name, value) = field.split_at_checked(equals).unwrap_or_default();
-    is_name(name) && matches!(value, [b'=', _, ..]) && value.iter().all(u8::is_ascii_graphic)
+    let Some((b'=', value)) = value.split_first() else { return false };
+    let is_value = |octet: &u8| octet.is_ascii_graphic() && *octet != b'=';
+    is_name(name) && !value.is_empty() && value.iter().all(is_value)
 }
 
 #[cfg(test)]
@@ -88,12 +90,17 @@ mod tests {
 
     #[test]
     fn records_that_announce() {
-        let rows: [(&[&str], Option<&str>); 27] = [
+        let rows: [(&[&str], Option<&str>); 32] = [
             (&["v=STSv1; id=20160831085700Z;"], Some("20160831085700Z")),
             (&["v=STSv1;id=1"], Some("1")),
             (&["v=STSv1 \t; \tid=1\t ; "], Some("1")),
             (&["v=STSv1; a-b_c.d=x:y!; id=1"], Some("1")),
             (&["v=STSv1; id=1; id=2"], Some("1")),
+            (&["v=STSv1; id=1; id=a-b"], Some("1")),
+            (&["v=STSv1; id=a-b; id=1"], None),
+            (&["v=STSv1; id=1; id="], None),
+            (&["v=STSv1; id=1; x="], None),
+            (&["v=STSv1; id=1; x=y=z"], None),
             (&["v=spf1 -all", "v=STSv1; id=1", "v=STSv2; id=3"], Some("1")),
             (
                 &["v=STSv1; id=12345678901234567890123456789012"],
