@@ -132,6 +132,8 @@ fn resolve(world: &World<'_>) {
     let (mut answer, mut steps, mut hosts) = (None, 0, 0);
     // The last answer to a question about TLSA records.
     let mut records = None;
+    // The MTA-STS policy that holds.
+    let mut policy = None;
     loop {
         steps += 1;
         assert!(steps < 100, "it ends");
@@ -147,14 +149,17 @@ fn resolve(world: &World<'_>) {
                     records: &mx,
                     ttl: 60,
                 },
-                Question::Cached(_) => Answer::Cached {
-                    now: 1000,
-                    entry: sts::Id::new("1").filter(|_| world.bit(6)).map(|id| Cached {
+                Question::Cached(_) => {
+                    let entry = sts::Id::new("1").filter(|_| world.bit(6)).map(|id| Cached {
                         id,
                         fetched: 900,
                         text: world.kept,
-                    }),
-                },
+                    });
+                    policy = entry
+                        .and_then(|entry| sts::Policy::read(entry.text).ok())
+                        .filter(|policy| policy.max_age() > 100);
+                    Answer::Cached { now: 1000, entry }
+                }
                 Question::Txt(_) => Answer::Txt { records: &[b"v=STSv1; id=2"] },
                 Question::Policy(_) => Answer::Policy { text: world.data },
                 Question::Address(_) => {
@@ -174,8 +179,9 @@ fn resolve(world: &World<'_>) {
                 }
                 _ => panic!("{question}"),
             }),
-            Step::Keep { policy, .. } => {
-                assert_eq!(policy.as_bytes(), world.data);
+            Step::Keep { policy: new, .. } => {
+                assert_eq!(new.as_bytes(), world.data);
+                policy = Some(new);
                 None
             }
             Step::Host(host) => {
@@ -184,8 +190,14 @@ fn resolve(world: &World<'_>) {
                     matches!(host.requirement, Requirement::Pkix | Requirement::Dane { .. });
                 let skipped = matches!(host.requirement, Requirement::Skip(_));
                 let strict = verified || skipped;
+                let mode = policy.map(|policy| policy.mode()).filter(|mode| *mode != Mode::None);
+                assert_eq!(host.sts, mode);
                 if !relaxed {
-                    assert!(host.sts != Some(Mode::Enforce) || strict, "{host:?}");
+                    if let (Some(policy), Some(Mode::Enforce)) = (policy, mode) {
+                        assert!(strict, "{host:?}");
+                        let is_forged = !host.is_secure && !policy.lists(host.name);
+                        assert!(skipped || !is_forged, "{host:?}");
+                    }
                     assert!(!options.require_tls || strict, "{host:?}");
                     if records == Some(true) {
                         let encrypted = matches!(host.requirement, Requirement::Encrypted);

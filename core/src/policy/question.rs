@@ -17,12 +17,14 @@ pub enum Question<'s> {
     Txt(&'s Domain),
     /// The policy at `https://mta-sts.` and the domain, and [`POLICY_PATH`]: [`Answer::Policy`].
     ///
-    /// The certificate has to be valid for that host, the status to be 200; no redirect is followed, no
-    /// HTTP cache is used, and a minute and 64 KiB are enough (RFC 8461 §3.3).
+    /// The certificate has to be valid for that host, the status to be 200, and the media type should be
+    /// `text/plain`; no redirect is followed, no HTTP cache is used, a minute and 64 KiB are enough, and
+    /// what failed is not tried again within five minutes (RFC 8461 §3.2, §3.3).
     Policy(&'s Domain),
     /// The addresses of a host, of IPv4 and IPv6: [`Answer::Address`].
     Address(&'s Domain),
-    /// The TLSA records at `_port._tcp.` and the base domain: [`Answer::Tlsa`].
+    /// The TLSA records at `_port._tcp.` and the base domain: [`Answer::Tlsa`]. What that name is an alias
+    /// of is followed, and the base domain stays what it is (RFC 7672 §2.2.3).
     Tlsa {
         /// The TCP port that the mail is to be sent to.
         port: u16,

@@ -60,12 +60,13 @@ pub enum Requirement<'s, 'i> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Skip {
-    /// Its addresses or TLSA records could not be looked up: the answer was bogus, or none came
-    /// (RFC 7672 §2.1.2).
+    /// Its addresses or TLSA records could not be looked up: the answer was bogus, or none came, or it is
+    /// an alias of what is no name of a host (RFC 7672 §2.1.2).
     LookupFailed,
     /// It has no address.
     NoAddress,
-    /// The domain's MTA-STS policy does not list it (RFC 8461 §4.1).
+    /// The domain's MTA-STS policy does not list it (RFC 8461 §4.1), and the DNS does not vouch for it
+    /// with both MX and TLSA records.
     NotListed,
     /// DANE is mandatory, and it has no usable records (RFC 7672 §6).
     NoRecords,

@@ -91,7 +91,8 @@ pub struct Resolution<const HOSTS: usize = 8> {
 }
 
 impl<const HOSTS: usize> Resolution<HOSTS> {
-    /// A resolution for a domain, that of the recipients or of a smart host (RFC 8461 §3.4).
+    /// A resolution for a domain, that of the recipients or of a smart host (RFC 8461 §3.4). A smart host
+    /// whose MX records do not matter is one that has none: answer so, securely (RFC 7672 §2.2.2).
     #[must_use]
     pub const fn new(domain: Domain, options: Options) -> Self {
         Self {
@@ -187,13 +188,13 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         self.state = match answer {
             Answer::Failed => State::Undeliverable(Undeliverable::LookupFailed),
             Answer::NoDomain => State::Undeliverable(Undeliverable::NoDomain),
-            Answer::Mx { records: [Mx { name: "" | ".", .. }], .. } => {
-                State::Undeliverable(Undeliverable::NullMx)
-            }
             Answer::Mx { security: Security::Insecure, .. }
                 if self.options.dane == Dane::Mandatory && !self.is_relaxed() =>
             {
                 State::Undeliverable(Undeliverable::Insecure)
+            }
+            Answer::Mx { records: [Mx { name: "" | ".", .. }], .. } => {
+                State::Undeliverable(Undeliverable::NullMx)
             }
             Answer::Mx { security, alias, records, ttl } => {
                 self.mx = security;
@@ -267,8 +268,11 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
             }
             Answer::Address { last, alias, ttl, .. } => {
                 self.ttl = self.ttl.min(ttl);
-                let alias = alias.filter(|_| last == Security::Secure);
-                self.alias = alias.and_then(|alias| Domain::new(alias).ok());
+                self.alias = match alias.filter(|_| last == Security::Secure).map(Domain::new) {
+                    Some(Err(_)) => return Ok(Some(Found::Skip(Skip::LookupFailed))),
+                    Some(Ok(alias)) => Some(alias),
+                    None => None,
+                };
                 self.state = if self.alias.is_some() { State::TlsaOfAlias } else { State::Tlsa };
                 return Ok(None);
             }
@@ -306,21 +310,26 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         let sts = self.sts.as_ref().filter(|sts| sts.mode != Mode::None);
         let mode = sts.map(|sts| sts.mode);
         let is_secure = self.mx == Security::Secure;
-        let is_vouched = is_secure || (sts.is_some() && listed);
+        // Without MX records it is the domain itself, which the sender named.
+        let is_named = is_secure || !self.has_mx;
+        let is_vouched = is_named || (sts.is_some() && listed);
+        let is_refused = mode == Some(Mode::Enforce) && !listed;
         let required = self.options.require_tls;
         let requirement = match found {
             Found::Skip(why) => Requirement::Skip(why),
             _ if self.is_relaxed() => Requirement::Opportunistic,
             Found::Records(_) if required && !is_vouched => Requirement::Skip(Skip::Unvouched),
+            // Who forges MX records has TLSA records for a host of his own.
+            Found::Records(_) if is_refused && !is_secure => Requirement::Skip(Skip::NotListed),
             Found::Records(records) => {
                 let base = self.alias.as_ref().unwrap_or(name);
-                let next_hop = Some(&self.domain).filter(|_| is_secure);
+                let next_hop = Some(&self.domain).filter(|_| is_named);
                 let expanded = self.expanded.as_ref().filter(|_| is_secure);
                 let names = Names([Some(base), next_hop, expanded]);
                 Requirement::Dane { base, names, records }
             }
             _ if self.options.dane == Dane::Mandatory => Requirement::Skip(Skip::NoRecords),
-            _ if mode == Some(Mode::Enforce) && !listed => Requirement::Skip(Skip::NotListed),
+            _ if is_refused => Requirement::Skip(Skip::NotListed),
             _ if required && !is_vouched => Requirement::Skip(Skip::Unvouched),
             _ if required || mode == Some(Mode::Enforce) => Requirement::Pkix,
             Found::Unusable => Requirement::Encrypted,
