@@ -113,9 +113,14 @@ fn resolve(world: &World<'_>) {
             usage: kind[0] % 5,
             selector: kind[1 % kind.len()] % 3,
             matching: kind[2 % kind.len()] % 4,
-            data: world.data,
+            data: if world.bit(13) { &[0x30; 32] } else { world.data },
         })
         .collect();
+    let mode = ["enforce", "testing", "none"][usize::from(world.choices[2] % 3)];
+    let pattern = world.text.split_whitespace().last().unwrap_or("mx.example.org");
+    let proper = format!("version: STSv1\nmode: {mode}\nmx: {pattern}\nmax_age: 1000\n");
+    let kept = if world.bit(11) { proper.as_bytes() } else { world.kept };
+    let fetched = if world.bit(12) { proper.as_bytes() } else { world.data };
     let usable = tlsa.iter().any(|record| record.usable().is_some());
     let dane = [Dane::Off, Dane::Opportunistic, Dane::SecureHosts, Dane::Mandatory]
         [usize::from(world.choices[1] % 4)];
@@ -153,7 +158,7 @@ fn resolve(world: &World<'_>) {
                     let entry = sts::Id::new("1").filter(|_| world.bit(6)).map(|id| Cached {
                         id,
                         fetched: 900,
-                        text: world.kept,
+                        text: kept,
                     });
                     policy = entry
                         .and_then(|entry| sts::Policy::read(entry.text).ok())
@@ -161,7 +166,7 @@ fn resolve(world: &World<'_>) {
                     Answer::Cached { now: 1000, entry }
                 }
                 Question::Txt(_) => Answer::Txt { records: &[b"v=STSv1; id=2"] },
-                Question::Policy(_) => Answer::Policy { text: world.data },
+                Question::Policy(_) => Answer::Policy { text: fetched },
                 Question::Address(_) => {
                     records = None;
                     Answer::Address {
@@ -180,7 +185,7 @@ fn resolve(world: &World<'_>) {
                 _ => panic!("{question}"),
             }),
             Step::Keep { policy: new, .. } => {
-                assert_eq!(new.as_bytes(), world.data);
+                assert_eq!(new.as_bytes(), fetched);
                 policy = Some(new);
                 None
             }
