@@ -21,8 +21,15 @@ impl<'a, D: Dialect> crate::Client<ClientGrammar<'a, D>> {
     /// A client that introduces itself as `domain`.
     #[must_use]
     pub fn new(domain: Domain<'a>, policy: Policy) -> Self {
-        let grammar = ClientGrammar { domain, code: FIRST, offered: false, dialect: PhantomData };
-        Self::with_grammar(grammar, policy)
+        Self::with_grammar(ClientGrammar::new(domain), policy)
+    }
+}
+
+impl<'a, D> ClientGrammar<'a, D> {
+    /// The grammar of a client that introduces itself as `domain`.
+    #[must_use]
+    pub const fn new(domain: Domain<'a>) -> Self {
+        Self { domain, code: FIRST, offered: false, dialect: PhantomData }
     }
 }
 

@@ -85,6 +85,9 @@ impl<'a> Envelope<'a> {
 
     /// Each server on the way has to pass the mail on over TLS to a server that is verified, or not
     /// at all (RFC 8689). It goes over TLS to a verified server only.
+    ///
+    /// A report, whose sender is the null path, goes to any server, and says so to those that know of it
+    /// (RFC 8689 §5).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn with_required_tls(mut self) -> Self {
@@ -118,15 +121,28 @@ impl<'a> Envelope<'a> {
         usize::from(index) < self.to.len()
     }
 
-    /// Whether only a verified server may be told of it.
+    /// Whether only a verified server may be told of it
+    /// ([`with_required_tls`](Self::with_required_tls)).
     #[cfg(feature = "extensions")]
-    pub(super) const fn requires_tls(&self) -> bool {
-        self.needs & REQUIRE_TLS != 0
+    #[must_use]
+    pub const fn requires_tls(&self) -> bool {
+        self.needs & REQUIRE_TLS != 0 && self.from.is_some()
+    }
+
+    /// What a server has to offer.
+    #[cfg(feature = "extensions")]
+    const fn needs(&self) -> u16 {
+        if self.from.is_some() { self.needs } else { self.needs & !REQUIRE_TLS }
+    }
+
+    #[cfg(not(feature = "extensions"))]
+    const fn needs(&self) -> u16 {
+        self.needs
     }
 
     /// Whether the server takes such a mail at all.
     pub(super) const fn check(&self, offered: Extensions) -> Result<(), Error> {
-        if !offered.has(self.needs) {
+        if !offered.has(self.needs()) {
             return Err(Error::Unsupported);
         }
         match (self.size, offered.max_size()) {
@@ -152,7 +168,9 @@ impl<'a> Envelope<'a> {
         #[cfg(feature = "extensions")]
         put(SMTP_UTF8, b" SMTPUTF8");
         #[cfg(feature = "extensions")]
-        put(REQUIRE_TLS, b" REQUIRETLS");
+        if offered.has(REQUIRE_TLS) {
+            put(REQUIRE_TLS, b" REQUIRETLS");
+        }
         #[cfg(feature = "extensions")]
         self.dsn.put_parameters(out);
     }
