@@ -1,5 +1,13 @@
+use std::net::SocketAddr;
+
 /// Somebody who watches a connection: a log, a ladder, a test. All methods do nothing by default.
 pub trait Observer {
+    /// A connection to a host of a domain is about to be opened; what follows is said there. Only told where
+    /// the domain has the choice of the host.
+    fn connecting(&mut self, host: &str, address: SocketAddr) {
+        let _ = (host, address);
+    }
+
     /// These octets were sent.
     fn sent(&mut self, octets: &[u8]) {
         let _ = octets;
