@@ -5,6 +5,8 @@
 mod compose;
 mod driver;
 mod mail;
+#[cfg(feature = "mx")]
+pub mod mx;
 mod receive;
 mod serve;
 mod server;

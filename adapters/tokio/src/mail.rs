@@ -1,18 +1,16 @@
 mod connection;
 
 pub use connection::Connection;
-use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
+use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Smtp};
 use starttls::{Client, Error as Rule, Policy, Tls};
-use starttls_std::shared::{Connected, Deadlines, may_quit};
+use starttls_std::shared::Deadlines;
 use tokio::io::AsyncRead;
-
-use connection::{Link, job};
 
 use crate::driver::now;
 use crate::socket::connect_within;
 use crate::{
-    ClientStream, ClientTls, Driver, Error, Login, Mode, Observer, Prompt, Receipt, Silent,
-    Timeouts, Upgraded, handshake, upgrade_or_plaintext,
+    ClientTls, Driver, Error, Login, Mode, Observer, Prompt, Receipt, Silent, Timeouts, Upgraded,
+    handshake, upgrade_or_plaintext,
 };
 
 /// A way to a mail server.
@@ -115,28 +113,13 @@ impl Mailer {
         let deadlines = Deadlines::start(self.timeouts, now());
         let stream = connect_within((self.host.as_str(), self.port), &deadlines).await?;
         let driver = Driver::starting(stream, deadlines, observer);
-        let link = match self.upgrade::<D>(driver, domain).await? {
-            Upgraded::Tls(mut driver, tls) => {
-                let mut session = Session::<_, D>::new(tls, domain);
-                job(&mut driver, &mut session.hello()?).await?;
-                if let Some(login) = &self.credentials {
-                    log_in(&mut driver, &mut session, login, &self.tls).await?;
-                }
-                session.set_line_ends(self.line_ends);
-                Link::Tls(driver, session)
-            }
-            // A password without TLS would be anyone's.
-            Upgraded::Plaintext(..) if self.credentials.is_some() => {
-                return Err(Rule::NotOffered.into());
-            }
-            Upgraded::Plaintext(mut driver, plaintext) => {
-                let mut session = Session::<_, D>::new(plaintext, domain);
-                job(&mut driver, &mut session.hello()?).await?;
-                session.set_line_ends(self.line_ends);
-                Link::Plaintext(driver, session)
-            }
-        };
-        Ok(Connection::new(link))
+        let upgraded = self.upgrade::<D>(driver, domain).await?;
+        // A password without TLS would be anyone's.
+        if matches!(upgraded, Upgraded::Plaintext(..)) && self.credentials.is_some() {
+            return Err(Rule::NotOffered.into());
+        }
+        let login = self.credentials.as_ref().map(|login| (login, &self.tls));
+        Connection::begin(upgraded, domain, login, self.line_ends).await
     }
 
     async fn upgrade<'o, D: Dialect>(
@@ -158,25 +141,4 @@ impl Mailer {
             }
         }
     }
-}
-
-/// Shows the credentials; to a server that does not take them, says goodbye.
-async fn log_in<D: Dialect>(
-    driver: &mut Driver<'_, ClientStream<Prompt>>,
-    session: &mut Session<'_, Tls, D>,
-    login: &Login,
-    tls: &ClientTls,
-) -> Result<(), Error> {
-    let connected = Connected::over(driver.stream().get_ref().1, tls)?;
-    let credentials = login.credentials(&connected)?;
-    driver.set_secret(true);
-    let outcome = match session.authenticate(&credentials) {
-        Ok(mut authenticate) => job(driver, &mut authenticate).await,
-        Err(error) => Err(error.into()),
-    };
-    driver.set_secret(false);
-    if outcome.as_ref().is_err_and(may_quit) {
-        let _ = job(driver, &mut session.quit()?).await;
-    }
-    outcome
 }

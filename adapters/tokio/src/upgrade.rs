@@ -164,6 +164,9 @@ where
     Ok((Driver::starting(stream, deadlines, observer), verification))
 }
 
+/// What is being done where a handshake fails for reasons other than TLS.
+pub(crate) const HANDSHAKE: &str = "shaking hands";
+
 /// Waits for a whole handshake, however slowly its octets come.
 pub(crate) async fn shake_hands<T>(
     deadlines: &Deadlines,
@@ -173,7 +176,7 @@ pub(crate) async fn shake_hands<T>(
     match timeout(limit, handshake).await {
         Ok(outcome) => outcome.map_err(|error| match error.downcast::<rustls::Error>() {
             Ok(error) => error.into(),
-            Err(error) => Error::io("shaking hands")(error),
+            Err(error) => Error::io(HANDSHAKE)(error),
         }),
         Err(_) => Err(Rule::TimedOut.into()),
     }

@@ -1,10 +1,10 @@
 use starttls::smtp::session::{Exchange, Extensions};
-use starttls::smtp::{Dialect, Envelope, Session, Smtp};
+use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
 use starttls::{Channel, Error as Rule, Plaintext, Tls};
-use starttls_std::shared::{Letter, settle};
+use starttls_std::shared::{Connected, Letter, may_quit, settle};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use crate::{ClientStream, Driver, Error, Prompt, Receipt};
+use crate::{ClientStream, ClientTls, Driver, Error, Login, Prompt, Receipt, Upgraded};
 
 /// How many octets of a message are read at a time.
 const PIECE: usize = 16 * 1024;
@@ -23,14 +23,37 @@ pub struct Connection<'m, D = Smtp> {
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
-pub(super) enum Link<'m, D> {
+enum Link<'m, D> {
     Tls(Driver<'m, ClientStream<Prompt>>, Session<'m, Tls, D>),
     Plaintext(Driver<'m, Prompt>, Session<'m, Plaintext, D>),
 }
 
 impl<'m, D: Dialect> Connection<'m, D> {
-    pub(super) const fn new(link: Link<'m, D>) -> Self {
-        Self { link, open: true, used: false }
+    /// Introduces the client, and logs in over TLS.
+    pub(crate) async fn begin(
+        upgraded: Upgraded<'m, Prompt>,
+        domain: Domain<'m>,
+        login: Option<(&Login, &ClientTls)>,
+        line_ends: LineEnds,
+    ) -> Result<Self, Error> {
+        let link = match upgraded {
+            Upgraded::Tls(mut driver, tls) => {
+                let mut session = Session::<_, D>::new(tls, domain);
+                job(&mut driver, &mut session.hello()?).await?;
+                if let Some((login, tls)) = login {
+                    log_in(&mut driver, &mut session, login, tls).await?;
+                }
+                session.set_line_ends(line_ends);
+                Link::Tls(driver, session)
+            }
+            Upgraded::Plaintext(mut driver, plaintext) => {
+                let mut session = Session::<_, D>::new(plaintext, domain);
+                job(&mut driver, &mut session.hello()?).await?;
+                session.set_line_ends(line_ends);
+                Link::Plaintext(driver, session)
+            }
+        };
+        Ok(Self { link, open: true, used: false })
     }
 
     /// Whether another mail can be sent; a server may leave between two mails, which shows with the
@@ -93,6 +116,27 @@ impl<'m, D: Dialect> Connection<'m, D> {
     }
 }
 
+/// Shows the credentials; to a server that does not take them, says goodbye.
+async fn log_in<D: Dialect>(
+    driver: &mut Driver<'_, ClientStream<Prompt>>,
+    session: &mut Session<'_, Tls, D>,
+    login: &Login,
+    tls: &ClientTls,
+) -> Result<(), Error> {
+    let connected = Connected::over(driver.stream().get_ref().1, tls)?;
+    let credentials = login.credentials(&connected)?;
+    driver.set_secret(true);
+    let outcome = match session.authenticate(&credentials) {
+        Ok(mut authenticate) => job(driver, &mut authenticate).await,
+        Err(error) => Err(error.into()),
+    };
+    driver.set_secret(false);
+    if outcome.as_ref().is_err_and(may_quit) {
+        let _ = job(driver, &mut session.quit()?).await;
+    }
+    outcome
+}
+
 async fn one<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
     session: &mut Session<'_, C, D>,
@@ -127,7 +171,7 @@ async fn leave<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
 }
 
 /// Runs a job to its end.
-pub(super) async fn job<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+async fn job<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
     exchange: &mut Exchange<'_, '_, '_, C, D>,
 ) -> Result<(), Error> {

@@ -1,0 +1,273 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use starttls::policy::{Domain, Security};
+
+use super::found::{Found, Mx, Tlsa};
+use crate::Error;
+
+/// The DNS, validated by DNSSEC. Signatures are checked here, whatever the servers that are asked say of
+/// them; a server has to pass on what is needed for that, as every recursive one does.
+#[derive(Clone)]
+pub struct Dns(TokioResolver);
+
+impl std::fmt::Debug for Dns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dns")
+    }
+}
+
+impl Dns {
+    /// Asks the system's servers.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not say which.
+    pub fn system() -> Result<Self, Error> {
+        let mut builder = TokioResolver::builder_tokio().map_err(io("reading the DNS servers"))?;
+        let options = builder.options_mut();
+        options.validate = true;
+        options.use_hosts_file = ResolveHosts::Never;
+        options.ndots = 0;
+        builder.build().map(Self).map_err(io("starting the DNS resolver"))
+    }
+
+    /// Asks this server, and trusts the keys in a file of DNSKEY records instead of those of the DNS root.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the file cannot be read.
+    pub fn at(server: SocketAddr, trust_anchor: Option<&Path>) -> Result<Self, Error> {
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+        let server = NameServerConfig::new(server.ip(), true, connections.into());
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        if let Some(path) = trust_anchor {
+            let anchors = TrustAnchors::from_file(path).map_err(|error| Error::Argument {
+                what: "the trust anchor",
+                why: format!("{}: {error}", path.display()),
+            })?;
+            builder = builder.with_trust_anchor(Arc::new(anchors));
+        }
+        let options = builder.options_mut();
+        options.validate = true;
+        options.use_hosts_file = ResolveHosts::Never;
+        builder.build().map(Self).map_err(io("starting the DNS resolver"))
+    }
+
+    pub(super) async fn mx(&self, domain: &Domain) -> Found {
+        let name = domain.as_str();
+        match self.lookup(name, RecordType::MX).await {
+            Err(Nothing::Failed) => Found::Failed,
+            Err(Nothing::NoName) => Found::NoDomain,
+            Err(Nothing::NoRecords(security)) => {
+                Found::Mx { security, alias: None, records: Vec::new(), ttl: 0 }
+            }
+            Ok(answer) => Found::Mx {
+                security: answer.security(),
+                alias: answer.alias(),
+                ttl: answer.ttl(),
+                records: answer
+                    .records(|data| match data {
+                        RData::MX(mx) => {
+                            Some(Mx { preference: mx.preference, name: text(&mx.exchange) })
+                        }
+                        _ => None,
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    pub(super) async fn txt(&self, name: &str) -> Found {
+        match self.lookup(name, RecordType::TXT).await {
+            Err(Nothing::Failed) => Found::Failed,
+            Err(_) => Found::Txt(Vec::new()),
+            Ok(answer) => {
+                let records = answer.records(|data| match data {
+                    RData::TXT(txt) => Some(txt.txt_data.concat()),
+                    _ => None,
+                });
+                Found::Txt(records.collect())
+            }
+        }
+    }
+
+    /// Both kinds of addresses.
+    pub(super) async fn addresses(&self, host: &str) -> Found {
+        let (v4, v6) =
+            tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
+        let mut found = Vec::new();
+        let mut zone = None;
+        let (mut ttl, mut last) = (u32::MAX, Security::Secure);
+        let mut alias = None;
+        for outcome in [v4, v6] {
+            match outcome {
+                Err(Nothing::Failed) => return Found::Failed,
+                Err(Nothing::NoName | Nothing::NoRecords(_)) => {}
+                Ok(answer) => {
+                    zone = Some(weaker(zone.unwrap_or(Security::Secure), answer.first()));
+                    last = weaker(last, answer.security());
+                    ttl = ttl.min(answer.ttl());
+                    alias = alias.or_else(|| answer.alias());
+                    found.extend(answer.records(|data| match data {
+                        RData::A(address) => Some(IpAddr::V4(address.0)),
+                        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                        _ => None,
+                    }));
+                }
+            }
+        }
+        let first = zone.unwrap_or(Security::Insecure);
+        Found::Address { first, last, alias, ttl, addresses: found }
+    }
+
+    pub(super) async fn tlsa(&self, port: u16, base: &Domain) -> Found {
+        match self.lookup(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
+            Err(Nothing::Failed) => Found::Failed,
+            Err(_) => Found::Tlsa { security: Security::Insecure, records: Vec::new(), ttl: 0 },
+            Ok(answer) => Found::Tlsa {
+                security: answer.security(),
+                ttl: answer.ttl(),
+                records: answer
+                    .records(|data| match data {
+                        RData::TLSA(tlsa) => Some(Tlsa {
+                            usage: tlsa.cert_usage.into(),
+                            selector: tlsa.selector.into(),
+                            matching: tlsa.matching.into(),
+                            data: tlsa.cert_data.to_vec(),
+                        }),
+                        _ => None,
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
+        let mut name = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
+        name.set_fqdn(true);
+        match self.0.lookup(name.clone(), kind).await {
+            Ok(lookup) => Answered::new(name, kind, &lookup),
+            Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
+                let security = security(proof).ok_or(Nothing::Failed)?;
+                Err(nothing(response.response_code, security))
+            }
+            // Nobody says how secure the aliases are on the way to what has none.
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) if *none.query.name() != name => {
+                Err(nothing(none.response_code, Security::Insecure))
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+                let authorities = none.authorities.as_deref().unwrap_or_default();
+                let is_proven = authorities.iter().any(|record| {
+                    record.proof.is_secure()
+                        && matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3)
+                });
+                let security = if is_proven { Security::Secure } else { Security::Insecure };
+                Err(nothing(none.response_code, security))
+            }
+            Err(_) => Err(Nothing::Failed),
+        }
+    }
+}
+
+/// Why there is no record.
+enum Nothing {
+    Failed,
+    NoName,
+    NoRecords(Security),
+}
+
+fn nothing(code: ResponseCode, security: Security) -> Nothing {
+    match code {
+        ResponseCode::NXDomain => Nothing::NoName,
+        _ => Nothing::NoRecords(security),
+    }
+}
+
+/// Records that were found, aliases first.
+struct Answered {
+    name: Name,
+    kind: RecordType,
+    records: Vec<Record>,
+}
+
+impl Answered {
+    fn new(name: Name, kind: RecordType, lookup: &Lookup) -> Result<Self, Nothing> {
+        let records: Vec<_> = lookup
+            .answers()
+            .iter()
+            .filter(|record| {
+                matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind
+            })
+            .cloned()
+            .collect();
+        if records.iter().any(|record| security(record.proof).is_none()) {
+            return Err(Nothing::Failed);
+        }
+        Ok(Self { name, kind, records })
+    }
+
+    fn security(&self) -> Security {
+        self.records.iter().fold(Security::Secure, |all, record| weaker(all, of(record)))
+    }
+
+    /// Of what the name itself has.
+    fn first(&self) -> Security {
+        let own = self.records.iter().filter(|record| record.name == self.name);
+        own.map(of).reduce(weaker).unwrap_or(Security::Insecure)
+    }
+
+    fn alias(&self) -> Option<String> {
+        let end = self.records.iter().find(|record| record.record_type() == self.kind)?;
+        (end.name != self.name).then(|| text(&end.name))
+    }
+
+    fn ttl(&self) -> u32 {
+        self.records.iter().map(|record| record.ttl).min().unwrap_or_default()
+    }
+
+    fn records<T>(&self, read: impl Fn(&RData) -> Option<T>) -> impl Iterator<Item = T> {
+        self.records.iter().filter_map(move |record| read(&record.data))
+    }
+}
+
+/// `None` where nothing may be believed.
+const fn security(proof: Proof) -> Option<Security> {
+    match proof {
+        Proof::Secure => Some(Security::Secure),
+        Proof::Insecure => Some(Security::Insecure),
+        Proof::Bogus | Proof::Indeterminate => None,
+    }
+}
+
+fn of(record: &Record) -> Security {
+    security(record.proof).unwrap_or(Security::Insecure)
+}
+
+const fn weaker(one: Security, other: Security) -> Security {
+    match (one, other) {
+        (Security::Secure, Security::Secure) => Security::Secure,
+        _ => Security::Insecure,
+    }
+}
+
+fn text(name: &Name) -> String {
+    name.to_ascii()
+}
+
+fn io(doing: &'static str) -> impl Fn(NetError) -> Error {
+    move |error| Error::Io { doing, error: std::io::Error::other(error) }
+}

@@ -1,0 +1,114 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use starttls::policy::{self, Answer, Cached, Security};
+
+use super::cache::Entry;
+use super::fetch::Unfetched;
+
+/// An [`Answer`] that owns what it says.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Failed,
+    NoDomain,
+    Mx {
+        security: Security,
+        alias: Option<String>,
+        records: Vec<Mx>,
+        ttl: u32,
+    },
+    Cached {
+        now: u64,
+        entry: Option<Entry>,
+    },
+    Txt(Vec<Vec<u8>>),
+    Policy(Result<Vec<u8>, Unfetched>),
+    Address {
+        first: Security,
+        last: Security,
+        alias: Option<String>,
+        ttl: u32,
+        addresses: Vec<IpAddr>,
+    },
+    Tlsa {
+        security: Security,
+        records: Vec<Tlsa>,
+        ttl: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Mx {
+    pub(super) preference: u16,
+    pub(super) name: String,
+}
+
+/// A TLSA record. Displayed as in a zone file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tlsa {
+    /// Certificate usage.
+    pub usage: u8,
+    /// Selector.
+    pub selector: u8,
+    /// Matching type.
+    pub matching: u8,
+    /// Certificate association data.
+    pub data: Vec<u8>,
+}
+
+impl Tlsa {
+    pub(super) fn borrow(&self) -> policy::Tlsa<'_> {
+        let Self { usage, selector, matching, data } = self;
+        policy::Tlsa { usage: *usage, selector: *selector, matching: *matching, data }
+    }
+}
+
+impl fmt::Display for Tlsa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} ", self.usage, self.selector, self.matching)?;
+        self.data.iter().try_for_each(|octet| write!(f, "{octet:02X}"))
+    }
+}
+
+impl Found {
+    /// Calls `then` with the answer.
+    pub(super) fn with<T>(&self, then: impl FnOnce(Answer<'_>) -> T) -> T {
+        match self {
+            Self::Failed | Self::Policy(Err(_)) => then(Answer::Failed),
+            Self::NoDomain => then(Answer::NoDomain),
+            Self::Mx { security, alias, records, ttl } => {
+                let records: Vec<_> = records
+                    .iter()
+                    .map(|mx| policy::Mx { preference: mx.preference, name: &mx.name })
+                    .collect();
+                let alias = alias.as_deref();
+                then(Answer::Mx { security: *security, alias, records: &records, ttl: *ttl })
+            }
+            Self::Cached { now, entry } => {
+                let entry = entry.as_ref().map(|Entry { id, fetched, text }| Cached {
+                    id: *id,
+                    fetched: *fetched,
+                    text,
+                });
+                then(Answer::Cached { now: *now, entry })
+            }
+            Self::Txt(records) => {
+                let records: Vec<_> = records.iter().map(Vec::as_slice).collect();
+                then(Answer::Txt { records: &records })
+            }
+            Self::Policy(Ok(text)) => then(Answer::Policy { text }),
+            Self::Address { first, last, alias, ttl, addresses } => then(Answer::Address {
+                first: *first,
+                last: *last,
+                alias: alias.as_deref(),
+                found: !addresses.is_empty(),
+                ttl: *ttl,
+            }),
+            Self::Tlsa { security, records, ttl } => {
+                let records: Vec<_> = records.iter().map(Tlsa::borrow).collect();
+                then(Answer::Tlsa { security: *security, records: &records, ttl: *ttl })
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Mail to domains instead of servers: which hosts take it, and what has to be true of them before they get
+//! it (RFC 5321 §5, RFC 7672, RFC 8461, RFC 8689).
+//!
+//! A [`Relay`] looks it up with DNSSEC, fetches and keeps MTA-STS policies, and sends the mail to the first
+//! host that takes it. What each requirement protects against, and what it does not, is said at
+//! [`starttls::policy`].
+//!
+//! ```no_run
+//! use starttls::policy::Domain;
+//! use starttls::smtp::{Address, Envelope};
+//! use starttls_tokio::ClientTls;
+//! use starttls_tokio::mx::{Cache, Dns, Relay};
+//!
+//! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut relay = Relay::new(Dns::system()?, ClientTls::system()?);
+//! relay.domain = "mail.example.com".into();
+//! relay.cache = Cache::directory("/var/lib/relay/policies")?;
+//! let to = [Address::new("you@example.org")?];
+//! let envelope = Envelope::new(Some(Address::new("me@example.com")?), &to)?;
+//! let message = &b"Subject: 21.5 C\r\n\r\nAll is well.\r\n"[..];
+//! let delivery = relay.send(&Domain::new("example.org")?, &envelope, message).await?;
+//! println!("{} took it: {}", delivery.host.name, delivery.protection);
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempt;
+mod cache;
+mod dns;
+mod fetch;
+mod found;
+mod outcome;
+mod report;
+mod route;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use cache::Cache;
+pub use dns::Dns;
+pub use found::Tlsa;
+pub use outcome::{Attempt, Delivery, Problem, Protection, Undelivered};
+pub use route::{Demand, Destination, Policy, Route};
+use starttls::policy::{Domain, Options};
+use starttls::smtp::{self, Envelope, LineEnds};
+use starttls_std::tlsrpt::Collector;
+use tokio::io::AsyncRead;
+
+use crate::{ClientTls, Observer, Silent, Timeouts};
+use attempt::Attended;
+
+/// How many addresses of a host are tried.
+const MAX_ADDRESSES: usize = 5;
+
+/// A sender of mail to domains. Clones share its DNS, cache and collector.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Where it looks up.
+    pub dns: Dns,
+    /// Where it keeps MTA-STS policies; by default in memory.
+    pub cache: Cache,
+    /// Whom it trusts where authorities vouch for a host, and for the hosts of policies.
+    pub tls: ClientTls,
+    /// What it goes by. A mail that says `TLS-Required: No` is sent by a clone with
+    /// [`tls_optional`](Options::tls_optional), and one whose envelope has
+    /// [`with_required_tls`](Envelope::with_required_tls) as if
+    /// [`require_tls`](Options::require_tls) were set.
+    pub options: Options,
+    /// The TCP port of the hosts of policies: 443.
+    pub policy_port: u16,
+    /// How the client introduces itself.
+    pub domain: String,
+    /// What to do with lone CR or LF in messages.
+    pub line_ends: LineEnds,
+    /// How long to wait, each connection on its own.
+    pub timeouts: Timeouts,
+    /// Where sessions are counted for reports to their domains (RFC 8460), if they are. Reports
+    /// themselves are sent by a clone without.
+    pub collector: Option<Arc<Mutex<Collector>>>,
+}
+
+impl Relay {
+    /// A sender that goes by all that a domain can say of its hosts.
+    #[must_use]
+    pub fn new(dns: Dns, tls: ClientTls) -> Self {
+        Self {
+            dns,
+            cache: Cache::default(),
+            tls,
+            options: Options::default(),
+            policy_port: 443,
+            domain: smtp::Domain::LOCALHOST.as_str().to_owned(),
+            line_ends: LineEnds::Normalize,
+            timeouts: Timeouts::default(),
+            collector: None,
+        }
+    }
+
+    /// The hosts of a domain in the order in which they are tried, and what it takes to send mail there.
+    #[must_use]
+    pub fn route(&self, domain: &Domain) -> Route<'_> {
+        Route::new(self, *domain, self.options)
+    }
+
+    /// Sends one mail to a domain: that of its recipients, or of a smart host. The hosts are tried in the
+    /// order of their preference, at most sixteen of them, and five addresses of each, until one of them takes
+    /// the mail, refuses it for good, or fails after it was given a part of it.
+    ///
+    /// Dropped before it is done, it closes the connection, and nobody knows what became of the mail: it
+    /// may be delivered if all of it was sent. Without its end no server takes it.
+    ///
+    /// # Errors
+    /// [`Undelivered`] tells what was tried, and whether it makes sense to try again later.
+    pub async fn send(
+        &self,
+        domain: &Domain,
+        envelope: &Envelope<'_>,
+        message: impl AsyncRead + Unpin,
+    ) -> Result<Delivery, Undelivered> {
+        self.send_observed(domain, envelope, message, &mut Silent).await
+    }
+
+    /// Like [`send`](Self::send), under observation.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub async fn send_observed(
+        &self,
+        domain: &Domain,
+        envelope: &Envelope<'_>,
+        message: impl AsyncRead + Unpin,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<Delivery, Undelivered> {
+        let mut options = self.options;
+        options.require_tls |= envelope.requires_tls();
+        let mut route = Route::new(self, *domain, options);
+        let mut outcome = Undelivered::new(*domain, options.require_tls);
+        let mut message = Attended::new(message);
+        let mut reported = false;
+        loop {
+            let host = match route.next().await {
+                Ok(Some(host)) => host,
+                Ok(None) => return Err(outcome),
+                Err(why) => return Err(outcome.because(why)),
+            };
+            if let Some((result, reason)) = route.policy_failure().filter(|_| !reported) {
+                reported = true;
+                self.collect(|collector| report::policy(collector, domain, result, reason));
+            }
+            if let Demand::Skip(why) = host.demand {
+                self.collect(|collector| report::skipped(collector, &host, why));
+                outcome.attempts.push(Attempt::skipped(host, why));
+                continue;
+            }
+            for address in host.addresses.iter().take(MAX_ADDRESSES) {
+                let address = SocketAddr::new(*address, options.port);
+                let tried = self.attempt(&host, address, envelope, &mut message, observer).await;
+                self.collect(|collector| report::session(collector, &host, &tried));
+                let error = match tried.outcome {
+                    Ok((receipt, protection)) => {
+                        let attempts = outcome.attempts;
+                        return Ok(Delivery { receipt, host, address, protection, attempts });
+                    }
+                    Err(error) => error,
+                };
+                let (next, last) = (outcome::goes_on(&error), message.is_begun());
+                outcome.attempts.push(Attempt::failed(host.clone(), address, error));
+                match next {
+                    _ if last => return Err(outcome),
+                    outcome::Next::Nowhere => return Err(outcome),
+                    outcome::Next::Host => break,
+                    outcome::Next::Address => {}
+                }
+            }
+        }
+    }
+
+    fn collect(&self, tell: impl FnOnce(&mut Collector)) {
+        if let Some(collector) = &self.collector {
+            tell(&mut collector.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
