@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use starttls::policy::Domain;
 use starttls::smtp::session::Mechanism;
 
 use crate::url::{Scheme, Url};
@@ -17,7 +18,8 @@ Exit codes:
   3  refused
   4  protocol violation; the message names the rule
   5  TLS failed; the message says why
-  6  a mail was rejected";
+  6  a mail was rejected
+  7  no host of the domain may get the mail";
 
 const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
 const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc, \
@@ -47,18 +49,29 @@ pub(crate) enum Command {
     Connect(Connect),
     /// Take mail, or be the TLS in front of a server of any protocol that has none.
     Serve(Serve),
+    /// Find out what it takes to send mail to a domain: its hosts, DANE and MTA-STS.
+    #[command(after_help = EXIT_CODES)]
+    Policy(Policy),
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Send {
-    #[arg(long, value_name = "URL", value_parser = mail_url, help = MAIL_FORMS)]
+    #[arg(long, value_name = "URL", value_parser = mail_url, help = MAIL_FORMS, group = "way")]
     pub(crate) server: Option<Url>,
+    /// Send it to the hosts of the recipients' domains, protected as each domain demands
+    #[arg(long, group = "way", requires = "to")]
+    pub(crate) mx: bool,
+    #[command(flatten)]
+    pub(crate) lookup: Lookup,
     /// Whether the mail may go without TLS, or to a server that nobody vouches for
-    #[arg(long, value_enum, default_value_t = Tls::Required)]
+    #[arg(long, value_enum, default_value_t = Tls::Required, conflicts_with = "mx")]
     pub(crate) tls: Tls,
     /// Trust the certificates in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", requires = "way")]
     pub(crate) ca: Option<PathBuf>,
+    /// How to introduce this machine to the server
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub(crate) helo: String,
     /// User name; needs --password-file
     #[arg(long, requires_all = ["password_file", "server"])]
     pub(crate) user: Option<String>,
@@ -93,6 +106,59 @@ pub(crate) struct Send {
     /// The message, - or nothing for standard input; or many over one connection: an mbox file, a
     /// Maildir, or a directory of .eml files
     pub(crate) file: Option<PathBuf>,
+}
+
+/// How to find out what a domain demands.
+#[derive(Debug, Group)]
+pub(crate) struct Lookup {
+    /// Ask this DNS server instead of the system's
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Lookups")]
+    pub(crate) resolver: Option<SocketAddr>,
+    /// Trust the DNSKEY records in this file instead of the keys of the DNS root; needs --resolver
+    #[arg(long, value_name = "FILE", requires = "resolver", help_heading = "Lookups")]
+    pub(crate) trust_anchor: Option<PathBuf>,
+    /// Keep MTA-STS policies in this directory
+    #[arg(long, value_name = "DIR", help_heading = "Lookups")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Whether to go by TLSA records; without it opportunistic
+    #[arg(long, value_enum, help_heading = "Lookups")]
+    pub(crate) dane: Option<Dane>,
+    /// Do not go by MTA-STS
+    #[arg(long, help_heading = "Lookups")]
+    pub(crate) no_sts: bool,
+    /// Only to hosts that something vouches for, over verified TLS, all the way (REQUIRETLS)
+    #[arg(long, help_heading = "Lookups")]
+    pub(crate) require_tls: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dane {
+    /// Do not look them up
+    Off,
+    /// Where a host has some
+    Opportunistic,
+    /// Where a host has some, and the MX records that name it are signed
+    SecureHosts,
+    /// Send nothing where there are none
+    Mandatory,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Policy {
+    /// The domain
+    #[arg(value_parser = domain)]
+    pub(crate) domain: Domain,
+    #[command(flatten)]
+    pub(crate) lookup: Lookup,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -178,6 +244,17 @@ pub(crate) struct Serve {
     /// it (NAME-2.svg); with --backend, what was said up to TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
+}
+
+/// A domain's name, in whatever script.
+pub(crate) fn domain(text: &str) -> Result<Domain, String> {
+    let bad = |why: &dyn std::fmt::Display| format!("{text:?} is no domain: {why}");
+    let name = match url::Host::parse(text.strip_suffix('.').unwrap_or(text)) {
+        Ok(url::Host::Domain(name)) => name,
+        Ok(_) => return Err(bad(&"it is an address")),
+        Err(error) => return Err(bad(&error)),
+    };
+    Domain::new(&name).map_err(|error| bad(&error))
 }
 
 fn mail_url(text: &str) -> Result<Url, String> {

@@ -1,5 +1,6 @@
 //! An exchange, drawn as a ladder while it happens.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -27,6 +28,8 @@ const STRONG: Style = Style::new().bold();
 pub(crate) struct Ladder {
     draw: bool,
     asked: String,
+    /// To a host that was not known before.
+    connected: bool,
     lines: usize,
     message: Option<Excerpt>,
     pub(crate) offered: Option<bool>,
@@ -42,6 +45,7 @@ impl Ladder {
         Self {
             draw,
             asked: asked.to_owned(),
+            connected: false,
             lines: 0,
             message: None,
             offered: None,
@@ -147,6 +151,16 @@ impl Ladder {
 }
 
 impl Observer for Ladder {
+    fn connecting(&mut self, host: &str, address: SocketAddr) {
+        if self.connected {
+            self.close();
+            self.again();
+        }
+        self.connected = true;
+        host.clone_into(&mut self.asked);
+        self.open(&format!("{host} at {address}"));
+    }
+
     fn sent(&mut self, octets: &[u8]) {
         if let Some(mut message) = self.message.take() {
             message.take(octets, |line| self.rung(&escaped(line), true));

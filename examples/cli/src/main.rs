@@ -13,9 +13,11 @@ mod identity;
 mod ladder;
 mod listen;
 mod mailbox;
+mod mx;
 mod out;
 mod outcome;
 mod picture;
+mod policy;
 mod probe;
 mod reach;
 mod relay;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Policy(args) => policy::run(&args),
     };
     // What failed comes before what could not be printed about it.
     match outcome.and_then(|()| out::result()) {

@@ -5,6 +5,7 @@ use starttls::{Error as Rule, Kind};
 use starttls_std::Error;
 
 use crate::certificate::Certificate;
+use crate::out::out;
 use crate::security::Security;
 
 /// A message for standard error and an exit code.
@@ -102,6 +103,14 @@ fn advice(error: &Error) -> &'static str {
         }
         Error::Tls(_) => "Nothing was sent.",
         _ => "",
+    }
+}
+
+/// Prints a JSON object.
+pub(crate) fn print(report: &impl Serialize) {
+    match serde_json::to_string(report) {
+        Ok(json) => out!("{json}"),
+        Err(error) => eprintln!("starttls: {error}"),
     }
 }
 

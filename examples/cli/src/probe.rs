@@ -12,7 +12,7 @@ use crate::args::Probe;
 use crate::greeting::{self, Greeted};
 use crate::ladder::Ladder;
 use crate::out::out;
-use crate::outcome::{Failure, Report, Violation};
+use crate::outcome::{self, Failure, Report, Violation};
 use crate::picture::Tone;
 use crate::reach::{trust, upgrade};
 use crate::speech::{Caller, Speech, speaking};
@@ -53,10 +53,7 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
         violation: error.and_then(Violation::of),
         error: error.map(ToString::to_string),
     };
-    match serde_json::to_string(&report) {
-        Ok(json) => out!("{json}"),
-        Err(error) => eprintln!("starttls: {error}"),
-    }
+    outcome::print(&report);
 }
 
 /// Whether the server offers the upgrade, as far as the exchange tells.

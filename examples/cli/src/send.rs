@@ -19,6 +19,7 @@ use crate::compose;
 use crate::identity::Made;
 use crate::ladder::Ladder;
 use crate::mailbox::Mailbox;
+use crate::mx;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::Tone;
@@ -33,6 +34,15 @@ const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
 
 pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     let mailbox = args.file.as_deref().map(Mailbox::find).transpose()?.flatten();
+    if args.mx {
+        return match mailbox {
+            None => mx::run(args),
+            Some(_) => Err(Failure::local("many mails need one server; name it with --server")),
+        };
+    }
+    if args.lookup.is_given() {
+        return Err(Failure::local("nothing is looked up without --mx"));
+    }
     match (&args.server, mailbox) {
         (Some(url), Some(mailbox)) => bulk::run(args, url, &mailbox),
         (Some(_), None) if args.to.is_empty() => {
@@ -51,6 +61,7 @@ pub(crate) fn mailer(args: &Send, url: &Url, tls: ClientTls) -> Result<Mailer, F
     let mut mailer = Mailer::new(&url.host, tls.inspecting());
     mailer.port = url.port;
     mailer.mode = url.scheme.mode();
+    mailer.domain.clone_from(&args.helo);
     mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     mailer.policy = match args.tls {
         Tls::Required => Policy::Required,
@@ -132,7 +143,7 @@ fn exchange(
     (outcome, ladder)
 }
 
-fn sender(args: &Send) -> &str {
+pub(crate) fn sender(args: &Send) -> &str {
     args.from.as_deref().unwrap_or("sender@localhost")
 }
 
@@ -198,6 +209,11 @@ fn finish(
         }
     }
     saved?;
+    accepted(&receipt, to)
+}
+
+/// Whether every recipient was accepted.
+pub(crate) fn accepted(receipt: &Receipt, to: &[String]) -> Result<(), Failure> {
     let refused: Vec<String> = to
         .iter()
         .zip(&receipt.recipients)
@@ -211,7 +227,7 @@ fn finish(
     Err(Failure { message, code: 6 })
 }
 
-fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> {
+pub(crate) fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> {
     to.iter()
         .zip(&receipt.recipients)
         .map(|(to, answer)| match answer.is_yes() {
@@ -231,7 +247,7 @@ pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {
 }
 
 /// The message as it is sent: what the file says, below a header if there is a subject.
-fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
+pub(crate) fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
     let sample = args.server.is_none() && args.file.is_none();
     let text = match &args.file {
         Some(path) if path.as_os_str() != "-" => fs::read(path)

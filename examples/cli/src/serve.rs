@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
 
 /// What connections are served on.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    Runtime::new().map_err(|error| Failure::local(format!("starting to serve: {error}")))
+    Runtime::new().map_err(|error| Failure::local(format!("starting: {error}")))
 }
 
 fn not_accepted(error: io::Error) {

@@ -1,0 +1,219 @@
+//! `starttls policy`.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use starttls::policy::sts::{self, Mode};
+use starttls::policy::{ResultType, Undeliverable};
+use starttls_tokio::mx::{Demand, Destination, Policy as Published};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::args::Policy;
+use crate::out::out;
+use crate::outcome::{self, Failure};
+use crate::serve::runtime;
+
+/// What `--json` prints: one object, all keys always there.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    domain: &'a str,
+    undeliverable: Option<&'static str>,
+    temporary: bool,
+    policy: Option<Sts>,
+    policy_error: Option<Unfetched>,
+    hosts: Vec<Host>,
+}
+
+/// An MTA-STS policy.
+#[derive(Debug, Serialize)]
+struct Sts {
+    mode: &'static str,
+    id: String,
+    max_age: u32,
+    mx: Vec<String>,
+    fetched: String,
+    from: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Unfetched {
+    result: &'static str,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Host {
+    name: String,
+    preference: u16,
+    secure: bool,
+    requirement: &'static str,
+    demand: String,
+    why: String,
+    listed: Option<bool>,
+    base: Option<String>,
+    names: Vec<String>,
+    records: Vec<String>,
+    addresses: Vec<IpAddr>,
+    ttl: u32,
+}
+
+pub(crate) fn run(args: &Policy) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let _context = runtime.enter();
+    let report = runtime
+        .block_on(async { tokio::time::timeout(args.timeout, look(args)).await })
+        .map_err(|_| Failure::local("the lookups took too long; raise --timeout"))??;
+    if args.json {
+        outcome::print(&report);
+    } else {
+        show(&report);
+    }
+    if report.hosts.iter().any(|host| host.requirement != "skip") {
+        return Ok(());
+    }
+    let why = report.undeliverable.unwrap_or("none of its hosts may get any");
+    Err(Failure { message: format!("no mail to {}: {why}", args.domain), code: 7 })
+}
+
+async fn look(args: &Policy) -> Result<Report<'_>, Failure> {
+    let relay = args.lookup.relay(args.ca.as_deref())?;
+    let mut route = relay.route(&args.domain);
+    let mut hosts = Vec::new();
+    let undeliverable = loop {
+        match route.next().await {
+            Ok(Some(host)) => hosts.push(Host::of(&host, relay.options.port)),
+            Ok(None) => break None,
+            Err(why) => break Some(why),
+        }
+    };
+    Ok(Report {
+        domain: args.domain.as_str(),
+        undeliverable: undeliverable.map(Undeliverable::as_str),
+        temporary: undeliverable.is_some_and(Undeliverable::is_temporary),
+        policy: route.policy().and_then(Sts::of),
+        policy_error: route.policy_failure().map(|(result, reason)| Unfetched {
+            result: ResultType::as_str(result),
+            reason: reason.to_owned(),
+        }),
+        hosts,
+    })
+}
+
+impl Sts {
+    fn of(published: &Published) -> Option<Self> {
+        let policy = sts::Policy::read(&published.text).ok()?;
+        let fetched = i64::try_from(published.fetched)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .and_then(|date| date.format(&Rfc3339).ok());
+        Some(Self {
+            mode: policy.mode().as_str(),
+            id: published.id.as_str().to_owned(),
+            max_age: policy.max_age(),
+            mx: policy.patterns().map(str::to_owned).collect(),
+            fetched: fetched.unwrap_or_default(),
+            from: if published.is_cached { "cache" } else { "host" },
+        })
+    }
+}
+
+impl Host {
+    fn of(host: &Destination, port: u16) -> Self {
+        let mut shown = Self {
+            name: host.name.to_string(),
+            preference: host.preference,
+            secure: host.is_secure,
+            requirement: match &host.demand {
+                Demand::Opportunistic => "opportunistic",
+                Demand::Testing { .. } => "testing",
+                Demand::Encrypted => "encrypted",
+                Demand::Pkix => "pkix",
+                Demand::Dane { .. } => "dane",
+                Demand::Skip(_) => "skip",
+            },
+            demand: host.demand.to_string(),
+            why: why(host, port),
+            listed: None,
+            base: None,
+            names: Vec::new(),
+            records: Vec::new(),
+            addresses: host.addresses.clone(),
+            ttl: host.ttl,
+        };
+        match &host.demand {
+            Demand::Testing { listed } => shown.listed = Some(*listed),
+            Demand::Dane { base, names, records } => {
+                shown.base = Some(base.to_string());
+                shown.names = names.iter().map(ToString::to_string).collect();
+                shown.records = records.iter().map(ToString::to_string).collect();
+            }
+            _ => {}
+        }
+        shown
+    }
+}
+
+fn why(host: &Destination, port: u16) -> String {
+    match (&host.demand, host.sts) {
+        (Demand::Skip(why), _) => why.to_string(),
+        (Demand::Dane { base, .. }, _) if host.is_secure => {
+            format!("the records at _{port}._tcp.{base} are signed, and so are the MX records")
+        }
+        (Demand::Dane { base, .. }, _) => format!(
+            "the records at _{port}._tcp.{base} are signed; the MX records are not, so that nothing says \
+             that this is a host of the domain"
+        ),
+        (Demand::Pkix, Some(Mode::Enforce)) => {
+            "the domain's MTA-STS policy lists it, and is to be enforced".to_owned()
+        }
+        (Demand::Pkix, _) => "the mail itself demands it".to_owned(),
+        (Demand::Testing { listed: true }, _) => {
+            "the domain's MTA-STS policy lists it, and is being tested".to_owned()
+        }
+        (Demand::Testing { listed: false }, _) => {
+            "the domain's MTA-STS policy does not list it, but is being tested".to_owned()
+        }
+        (Demand::Encrypted, _) => {
+            "it has signed TLSA records, none of which can be used".to_owned()
+        }
+        (Demand::Opportunistic, _) => "the domain demands nothing".to_owned(),
+    }
+}
+
+fn show(report: &Report<'_>) {
+    out!("\n  mail to {}\n", report.domain);
+    if let Some(why) = report.undeliverable {
+        let when = if report.temporary { "; try again later" } else { "" };
+        out!("    cannot be sent: {why}{when}\n");
+    }
+    if let Some(Unfetched { result, reason }) = &report.policy_error {
+        out!("    MTA-STS  announced, but not to be had: {reason} ({result})");
+    }
+    match &report.policy {
+        Some(policy) => {
+            let Sts { mode, id, max_age, mx, fetched, from } = policy;
+            out!("    MTA-STS  {mode}, for {}", mx.join(", "));
+            out!("             id {id}, fetched {fetched} for {max_age} s, from the {from}\n");
+        }
+        None if report.undeliverable.is_none() => out!("    MTA-STS  no policy\n"),
+        None => {}
+    }
+    for host in &report.hosts {
+        let signed = if host.secure { "signed" } else { "not signed" };
+        out!("    {:>5}  {}  (MX {signed})", host.preference, host.name);
+        if !host.addresses.is_empty() {
+            let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
+            out!("           at {}", addresses.join(", "));
+        }
+        out!("           {}:", host.demand);
+        out!("           {}", host.why);
+        for record in &host.records {
+            out!("             {record}");
+        }
+        if let [_, _, ..] = &host.names[..] {
+            out!("             names for an authority's: {}", host.names.join(", "));
+        }
+        out!("           holds for {} s\n", host.ttl);
+    }
+}
