@@ -36,3 +36,13 @@ pub enum Verification {
     /// A valid certificate path to a trust anchor, for the name that the caller asked for.
     Verified,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_required_where_nobody_chooses() {
+        assert_eq!(Policy::default(), Policy::Required);
+    }
+}
