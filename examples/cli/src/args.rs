@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ pub(crate) struct Send {
 #[derive(Debug, Group)]
 pub(crate) struct Lookup {
     /// Ask this DNS server instead of the system's
-    #[arg(long, value_name = "HOST:PORT", help_heading = "Lookups")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = resolver, help_heading = "Lookups")]
     pub(crate) resolver: Option<SocketAddr>,
     /// Trust the DNSKEY records in this file instead of the keys of the DNS root; needs --resolver
     #[arg(long, value_name = "FILE", requires = "resolver", help_heading = "Lookups")]
@@ -255,6 +255,15 @@ pub(crate) fn domain(text: &str) -> Result<Domain, String> {
         Err(error) => return Err(bad(&error)),
     };
     Domain::new(&name).map_err(|error| bad(&error))
+}
+
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok((address, 53).into());
+    }
+    let server = if text.contains(':') { text.to_owned() } else { format!("{text}:53") };
+    let mut found = server.to_socket_addrs().map_err(|error| error.to_string())?;
+    found.next().ok_or_else(|| "it has no address".to_owned())
 }
 
 fn mail_url(text: &str) -> Result<Url, String> {

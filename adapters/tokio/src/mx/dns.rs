@@ -11,6 +11,7 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use starttls::policy::{Domain, Security};
+use starttls_std::tlsrpt::Recipients;
 
 use super::found::{Found, Mx, Tlsa};
 use crate::Error;
@@ -43,7 +44,7 @@ impl Dns {
     /// Asks this server, and trusts the keys in a file of DNSKEY records instead of those of the DNS root.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the file cannot be read.
+    /// [`Error::Argument`] if the file cannot be read, or has no such record.
     pub fn at(server: SocketAddr, trust_anchor: Option<&Path>) -> Result<Self, Error> {
         let connections =
             [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
@@ -55,16 +56,28 @@ impl Dns {
         let mut builder =
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         if let Some(path) = trust_anchor {
-            let anchors = TrustAnchors::from_file(path).map_err(|error| Error::Argument {
+            let bad = |why: &dyn std::fmt::Display| Error::Argument {
                 what: "the trust anchor",
-                why: format!("{}: {error}", path.display()),
-            })?;
+                why: format!("{}: {why}", path.display()),
+            };
+            let anchors = TrustAnchors::from_file(path).map_err(|error| bad(&error))?;
+            if anchors.is_empty() {
+                return Err(bad(&"has no DNSKEY record in it"));
+            }
             builder = builder.with_trust_anchor(Arc::new(anchors));
         }
         let options = builder.options_mut();
         options.validate = true;
         options.use_hosts_file = ResolveHosts::Never;
         builder.build().map(Self).map_err(io("starting the DNS resolver"))
+    }
+
+    /// Where a domain wants reports about TLS (RFC 8460 §3); `None` if it wants none, or does not say.
+    pub async fn report_recipients(&self, domain: &Domain) -> Option<Recipients> {
+        let Found::Txt(records) = self.txt(&format!("_smtp._tls.{domain}")).await else {
+            return None;
+        };
+        Recipients::read(records.iter().filter_map(|record| std::str::from_utf8(record).ok()))
     }
 
     pub(super) async fn mx(&self, domain: &Domain) -> Found {

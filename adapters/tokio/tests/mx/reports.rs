@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use starttls::policy::Domain;
 use starttls_std::tlsrpt::{Collector, Sender};
 
 use crate::host::{Host, Hosts};
@@ -47,7 +48,8 @@ async fn what_domains_hear() {
          tested 60 IN MX 1 c\n\
          listed 60 IN MX 1 b\n\
          broken 60 IN MX 1 d\n\
-         plain 60 IN MX 1 b\n"
+         plain 60 IN MX 1 b\n\
+         _smtp._tls.plain 60 IN TXT \"v=TLSRPTv1; \" \"rua=mailto:tls@example.org\"\n"
         .to_owned();
     zone.extend(domains.map(|domain| announced(&format!("{domain}."), "1")));
     let secure = format!(
@@ -76,6 +78,12 @@ async fn what_domains_hear() {
         send(&relay, domain).await.expect(domain);
     }
     send(&relay, "swapped.test").await.expect_err("another certificate");
+
+    let [asks, silent] =
+        ["plain.insecure.test", "good.test"].map(|name| Domain::new(name).expect("a name"));
+    let recipients = relay.dns.report_recipients(&asks).await.expect("recipients");
+    assert_eq!(recipients.addresses().collect::<Vec<_>>(), ["tls@example.org"]);
+    assert_eq!(relay.dns.report_recipients(&silent).await, None);
 
     let sender = Sender::new("Example", "tls@example.com");
     let reports = collector.lock().expect("counts").reports(&sender, 0, 86_400);

@@ -6,6 +6,7 @@ mod commands;
 mod common;
 mod compose;
 mod connect;
+mod domains;
 mod picture;
 mod protocols;
 mod structured;
