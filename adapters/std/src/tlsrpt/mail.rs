@@ -4,6 +4,8 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::{BodyPart, MimePart};
+use starttls::policy::Domain;
+use starttls::smtp::Address;
 
 use super::{Report, Sender};
 
@@ -20,14 +22,23 @@ impl Report {
     /// CRLF.
     ///
     /// It has to be signed by DKIM, for the domain of [`Sender::contact`]: hand it to a submission server that
-    /// does so. It is sent with [`tls_optional`](starttls::policy::Options::tls_optional), so that a domain
-    /// hears of what keeps mail from it, and is not reported on itself (RFC 8460 §3).
+    /// does so. It has the field `TLS-Required: No` (RFC 8689 §3), so that a domain hears of what keeps mail
+    /// from it, and is not reported on itself (RFC 8460 §3).
     ///
     /// `date` is in seconds of Unix time.
     ///
     /// # Errors
-    /// Those of the crate that composes it.
+    /// One of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if `to` or [`Sender::contact`] is no address or
+    /// the domain none, and those of the crate that composes it.
     pub fn mail(&self, sender: &Sender, to: &str, date: u64) -> io::Result<Vec<u8>> {
+        // They are written into fields as they are.
+        let are_addresses =
+            [to, &sender.contact].iter().all(|address| Address::international(address).is_ok());
+        let is_id = !self.report_id.chars().any(char::is_control);
+        if !are_addresses || !is_id || Domain::new(self.domain()).is_err() {
+            let problem = "no report goes from, to or about what is no address, or domain";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         let (domain, submitter) = (self.domain().to_owned(), sender.domain().to_owned());
         let subject = format!(
             "Report Domain: {domain} Submitter: {submitter} Report-ID: <{}>",
@@ -46,6 +57,7 @@ impl Report {
             .date(i64::try_from(date).unwrap_or(i64::MAX))
             .message_id(self.report_id.as_str())
             .subject(subject)
+            .header("TLS-Required", Raw::new("No"))
             .header("TLS-Report-Domain", Raw::new(domain))
             .header("TLS-Report-Submitter", Raw::new(submitter))
             .body(MimePart::new(kind, parts))

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
+use starttls::smtp::Address;
 use url::Url;
 
 /// Where a domain wants its reports, by the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).
@@ -34,10 +35,10 @@ impl Recipients {
         recipients.filter(|recipients| recipients.0.iter().any(is_known))
     }
 
-    /// Addresses to which reports are mailed. In the record `!`, `,` and `;` are encoded, here they are not.
+    /// Addresses to which reports are mailed, without those that are none. In the record `!`, `,` and `;`
+    /// are encoded, here they are not.
     pub fn addresses(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let mailto = self.0.iter().filter(|uri| uri.scheme() == "mailto");
-        mailto.filter_map(|uri| percent_decode_str(uri.path()).decode_utf8().ok())
+        self.0.iter().filter_map(address)
     }
 
     /// Where reports are posted, as `application/tlsrpt+gzip` (RFC 8460 §5.4).
@@ -47,7 +48,13 @@ impl Recipients {
 }
 
 fn is_known(uri: &Url) -> bool {
-    matches!(uri.scheme(), "mailto" | "https")
+    uri.scheme() == "https" || address(uri).is_some()
+}
+
+fn address(uri: &Url) -> Option<Cow<'_, str>> {
+    let address = percent_decode_str(uri.path()).decode_utf8().ok()?;
+    let is_address = uri.scheme() == "mailto" && Address::international(&address).is_ok();
+    is_address.then_some(address)
 }
 
 #[cfg(test)]
@@ -56,7 +63,7 @@ mod tests {
 
     #[test]
     fn records() {
-        let rows: [(&[&str], Option<&[&str]>); 14] = [
+        let rows: [(&[&str], Option<&[&str]>); 19] = [
             (&["v=TLSRPTv1;rua=mailto:reports@example.com"], Some(&["reports@example.com"])),
             (
                 &["v=TLSRPTv1; rua=mailto:a@example.com , https://r.example/v1 ; "],
@@ -74,6 +81,12 @@ mod tests {
             (&["v=TLSRPTv1;rua=reports@example.com"], None),
             (&["v=TLSRPTv1;rua"], None),
             (&["V=TLSRPTv1;rua=mailto:a@b"], None),
+            // Nothing but an address, and one, is in a field of the mail.
+            (&["v=TLSRPTv1;rua=mailto:a@b%0D%0ABcc:%20c@d"], None),
+            (&["v=TLSRPTv1;rua=mailto:a@b%2Cc@d"], None),
+            (&["v=TLSRPTv1;rua=mailto:a@b%3E,mailto:c@d"], Some(&["c@d"])),
+            (&["v=TLSRPTv1;rua=mailto:"], None),
+            (&["v=TLSRPTv1;rua=mailto:a@b?subject=c"], Some(&["a@b"])),
         ];
         for (records, expected) in rows {
             let recipients = Recipients::read(records.iter().copied());
