@@ -11,6 +11,12 @@ use super::{DateRange, FailureDetails, Policy, PolicyReport, Report, Sender, Sum
 /// The most kinds of failures that are kept apart for a policy; further ones are counted only.
 pub(super) const MAX_KINDS: usize = 1000;
 
+/// The most policies that are kept apart for a domain; further ones are counted without their text.
+const MAX_POLICIES: usize = 50;
+
+/// The longest reason of a failure that is kept, in characters.
+const MAX_REASON: usize = 500;
+
 /// The policy that a session went by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Applied(Policy);
@@ -22,14 +28,16 @@ impl Applied {
         Self::of("no-policy-found", domain, Vec::new(), Vec::new())
     }
 
-    /// TLSA records, usable or not.
+    /// TLSA records, usable or not, in any order.
     #[must_use]
     pub fn dane(domain: impl Into<String>, records: &[Tlsa<'_>]) -> Self {
         let records = records.iter().map(|record| {
             let data: String = record.data.iter().map(|octet| format!("{octet:02X}")).collect();
             format!("{} {} {} {data}", record.usage, record.selector, record.matching)
         });
-        Self::of("tlsa", domain, records.collect(), Vec::new())
+        let mut records: Vec<_> = records.collect();
+        records.sort();
+        Self::of("tlsa", domain, records, Vec::new())
     }
 
     /// An MTA-STS policy.
@@ -49,6 +57,12 @@ impl Applied {
             policy_domain: domain.into(),
             mx_host: mx,
         })
+    }
+
+    /// One of its kind.
+    fn without_text(&self) -> Self {
+        let Policy { policy_type, policy_domain, .. } = &self.0;
+        Self::of(policy_type, policy_domain, Vec::new(), Vec::new())
     }
 }
 
@@ -80,10 +94,10 @@ impl Failure {
         Self { result, reason: None, more: None }
     }
 
-    /// What exactly, in a few words.
+    /// What exactly, in a few words: of more than 500 characters the first.
     #[must_use]
     pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
+        self.reason = Some(reason.into().chars().take(MAX_REASON).collect());
         self
     }
 
@@ -101,9 +115,10 @@ struct Counts {
     failures: BTreeMap<(Failure, Session), u64>,
 }
 
-/// Counts sessions by domain and policy. It keeps no more than a thousand kinds of failures for each.
+/// Counts sessions by domain and policy. It keeps no more than fifty policies of a domain, and a thousand
+/// kinds of failures for each.
 #[derive(Debug, Default)]
-pub struct Collector(BTreeMap<Applied, Counts>);
+pub struct Collector(BTreeMap<String, BTreeMap<Applied, Counts>>);
 
 impl Collector {
     /// A session was as the policy wants it; without a policy, it had TLS.
@@ -122,7 +137,9 @@ impl Collector {
     }
 
     fn counts(&mut self, policy: &Applied) -> &mut Counts {
-        self.0.entry(policy.clone()).or_default()
+        let policies = self.0.entry(policy.0.policy_domain.clone()).or_default();
+        let is_kept = policies.len() < MAX_POLICIES || policies.contains_key(policy);
+        policies.entry(if is_kept { policy.clone() } else { policy.without_text() }).or_default()
     }
 
     /// Whether there is nothing to report.
@@ -135,33 +152,34 @@ impl Collector {
     /// day in UTC (RFC 8460 §4.1). What was counted is forgotten.
     #[must_use]
     pub fn reports(&mut self, sender: &Sender, start: u64, end: u64) -> Vec<Report> {
-        let mut domains: BTreeMap<String, Vec<PolicyReport>> = BTreeMap::new();
-        for (Applied(policy), counts) in std::mem::take(&mut self.0) {
-            let details =
-                counts.failures.into_iter().map(|((failure, session), count)| FailureDetails {
-                    result_type: failure.result.as_str().into(),
-                    sending_mta_ip: session.sender.map(|ip| ip.to_string()),
-                    receiving_mx_hostname: session.mx,
-                    receiving_mx_helo: session.helo,
-                    receiving_ip: session.receiver.map(|ip| ip.to_string()),
-                    failed_session_count: count,
-                    additional_information: failure.more,
-                    failure_reason_code: failure.reason,
-                });
-            let failure_details = details.collect();
-            let domain = policy.policy_domain.clone();
-            let report = PolicyReport { policy, summary: counts.summary, failure_details };
-            domains.entry(domain).or_default().push(report);
-        }
-        let reports = domains.into_iter().map(|(domain, policies)| Report {
+        let reports = std::mem::take(&mut self.0).into_iter().map(|(domain, policies)| Report {
             organization_name: sender.organization.clone(),
             date_range: DateRange { start_datetime: date(start), end_datetime: date(end) },
             contact_info: sender.contact.clone(),
             report_id: format!("{start}.{domain}@{}", sender.domain()),
-            policies,
+            policies: policies.into_iter().map(told).collect(),
         });
         reports.collect()
     }
+}
+
+fn told((Applied(policy), counts): (Applied, Counts)) -> PolicyReport {
+    let details = counts.failures.into_iter().map(|((failure, session), count)| FailureDetails {
+        result_type: failure.result.as_str().into(),
+        sending_mta_ip: session.sender.map(address),
+        receiving_mx_hostname: session.mx,
+        receiving_mx_helo: session.helo,
+        receiving_ip: session.receiver.map(address),
+        failed_session_count: count,
+        additional_information: failure.more,
+        failure_reason_code: failure.reason,
+    });
+    PolicyReport { policy, summary: counts.summary, failure_details: details.collect() }
+}
+
+/// A socket for both families has IPv4 addresses in the form of IPv6.
+fn address(ip: IpAddr) -> String {
+    ip.to_canonical().to_string()
 }
 
 fn date(seconds: u64) -> String {
