@@ -1,12 +1,14 @@
 //! Reports, against the standard's own example.
 #![cfg(feature = "tlsrpt")]
 
-use std::io::Read as _;
+mod schema;
+
+use std::io::{ErrorKind, Read as _};
 
 use flate2::read::GzDecoder;
 use mail_parser::{MessageParser, MimeHeaders as _};
 use serde_json::{Value, json};
-use starttls::policy::{ResultType, Tlsa, sts};
+use starttls::policy::{ResultType, Tlsa, sts, tls_optional};
 use starttls_std::tlsrpt::{Applied, Collector, Failure, Report, Sender, Session};
 
 /// RFC 8460, appendix B.
@@ -132,6 +134,70 @@ fn the_standards_example() {
     assert_eq!(serde_json::from_str::<Report>(&counted().to_json()).expect("ours"), counted());
     let value: Value = serde_json::from_str(&counted().to_json()).expect("JSON");
     assert_eq!(value["policies"][0]["policy"]["mx-host"], json!(["*.mail.company-y.example"]));
+    assert_eq!(schema::check(&counted().to_json()), Ok(()));
+}
+
+/// All that can be said, in all ways.
+#[test]
+fn every_report_is_of_the_schema() {
+    let (data, other) = ([0x0f; 32], [0xff; 64]);
+    let first = Tlsa { usage: 3, selector: 1, matching: 1, data: &data };
+    let second = Tlsa { usage: 255, selector: 9, matching: 0, data: &other };
+    let text = "version: STSv1\nmode: enforce\nmx: a.example\n\nmx: *.b.example\nmax_age: 1\nx: \u{fc}\"\n";
+    let policy = sts::Policy::read(text.as_bytes()).expect("a policy");
+    let policies = [
+        Applied::none("a.example"),
+        Applied::dane("a.example", &[first, second]),
+        Applied::sts("a.example", &policy),
+    ];
+    let addresses = ["192.0.2.1", "2001:db8::1:0:0:1", "::ffff:192.0.2.2", "::1"];
+    let mut collector = Collector::default();
+    for policy in &policies {
+        collector.succeeded(policy);
+        for result in ResultType::ALL {
+            for address in addresses {
+                let mut session = session(address, "mx.a.example", Some(address));
+                session.helo = Some("mx\u{1b}[31m\"\\\0\u{1f4e7}".into());
+                let failure = Failure::new(result).with_reason("\u{fc}\n".repeat(400));
+                collector.failed(policy, &session, failure.with_more("https://a.example/?b=c"));
+                collector.failed(policy, &Session::default(), Failure::new(result));
+            }
+        }
+    }
+    // The records in another order are the same.
+    collector.succeeded(&Applied::dane("a.example", &[second, first]));
+    let [report] = &collector.reports(&sender(), START, END)[..] else { panic!("one domain") };
+    assert_eq!(schema::check(&report.to_json()), Ok(()));
+    assert_eq!(report.policies.len(), policies.len());
+    for policy in &report.policies {
+        // Each result with each address, and all of those without.
+        assert_eq!(policy.failure_details.len(), 11 * (addresses.len() + 1));
+    }
+    assert!(report.to_json().contains(r#""receiving-ip": "192.0.2.2""#));
+}
+
+#[test]
+fn what_is_not_of_the_schema_is_found() {
+    type Break = fn(&mut Value);
+    let breaks: [Break; 12] = [
+        |report| report["x"] = json!(1),
+        |report| report["policies"] = json!({}),
+        |report| report["policies"] = json!([]),
+        |report| report["contact-info"] = json!("nobody"),
+        |report| report["date-range"]["end-datetime"] = json!("2016-04-01"),
+        |report| report["policies"][0]["policy"]["policy-type"] = json!("dane"),
+        |report| report["policies"][0]["policy"]["mx-host"] = json!("*.a.example"),
+        |report| report["policies"][0]["summary"]["total-failure-session-count"] = json!(1),
+        |report| report["policies"][0]["failure-details"][0]["result-type"] = json!("expired"),
+        |report| report["policies"][0]["failure-details"][0]["failed-session-count"] = json!("1"),
+        |report| report["policies"][0]["failure-details"][0]["sending-mta-ip"] = json!("::00"),
+        |report| report["policies"][0]["failure-details"][0]["failure-reason-code"] = Value::Null,
+    ];
+    for (n, spoil) in breaks.into_iter().enumerate() {
+        let mut report: Value = serde_json::from_str(&counted().to_json()).expect("JSON");
+        spoil(&mut report);
+        assert!(schema::check(&report.to_string()).is_err(), "{n}");
+    }
 }
 
 #[test]
@@ -168,6 +234,45 @@ fn kinds_are_bounded_and_sessions_are_counted() {
     let [report] = &reports[..] else { panic!("{reports:?}") };
     assert_eq!(report.policies[0].failure_details.len(), 1000);
     assert_eq!(report.policies[0].summary.total_failure_session_count, 1500);
+    assert_eq!(schema::check(&report.to_json()), Ok(()));
+}
+
+/// Nor who has a new policy all the time.
+#[test]
+fn policies_are_bounded_and_sessions_are_counted() {
+    let mut collector = Collector::default();
+    for n in 0..500 {
+        let text = format!("version: STSv1\nmode: none\nmax_age: {n}");
+        let policy = sts::Policy::read(text.as_bytes()).expect("a policy");
+        collector.succeeded(&Applied::sts("example.org", &policy));
+    }
+    let reports = collector.reports(&sender(), START, END);
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    let counts = report.policies.iter().map(|one| one.summary.total_successful_session_count);
+    assert_eq!((report.policies.len(), counts.sum()), (51, 500));
+    assert_eq!(schema::check(&report.to_json()), Ok(()));
+}
+
+/// A domain says where its reports go, and nothing else.
+#[test]
+fn nothing_is_put_into_the_mail() {
+    let mails = |report: &Report, sender: &Sender, to: &str| report.mail(sender, to, END);
+    let report = counted();
+    for to in ["", "a", "a@b\r\nBcc: c@d", "a@b, c@d", "a@b>", "a@b\n"] {
+        let error = mails(&report, &sender(), to).expect_err(to);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{to}");
+    }
+    let nobody = Sender::new("Company-X", "a@b\r\nBcc: c@d");
+    assert!(mails(&report, &nobody, "tlsrpt@company-y.example").is_err());
+    for (place, text) in [("report-id", "a@b\nBcc: c@d"), ("policy-domain", "a\nBcc: c@d")] {
+        let mut value: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+        match place {
+            "report-id" => value[place] = json!(text),
+            _ => value["policies"][0]["policy"][place] = json!(text),
+        }
+        let report: Report = serde_json::from_value(value).expect("a report");
+        assert!(mails(&report, &sender(), "tlsrpt@company-y.example").is_err(), "{place}");
+    }
 }
 
 #[test]
@@ -176,6 +281,7 @@ fn the_mail() {
     let name = format!("company-x.example!company-y.example!{START}!{END}.json.gz");
     assert_eq!(report.file_name(&sender()), name);
     let mail = report.mail(&sender(), "tlsrpt@company-y.example", END).expect("a mail");
+    assert!(tls_optional(&mail), "a domain hears of what keeps mail from it");
     let mail = MessageParser::default().parse(&mail).expect("a mail");
     let kind = mail.content_type().expect("a type");
     assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("report")));
