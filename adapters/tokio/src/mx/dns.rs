@@ -12,6 +12,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use starttls::policy::{Domain, Security};
 use starttls_std::tlsrpt::Recipients;
+use tokio::task::JoinSet;
 
 use super::found::{Found, Mx, Tlsa};
 use crate::Error;
@@ -172,7 +173,13 @@ impl Dns {
     async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
         let mut name = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
         name.set_fqdn(true);
-        match self.0.lookup(name.clone(), kind).await {
+        // Validation goes as deep as the servers lead it: in a task of its own it starts with an empty
+        // stack. Dropped, the set ends the task.
+        let mut task = JoinSet::new();
+        let (resolver, asked) = (self.0.clone(), name.clone());
+        task.spawn(async move { resolver.lookup(asked, kind).await });
+        let Some(Ok(outcome)) = task.join_next().await else { return Err(Nothing::Failed) };
+        match outcome {
             Ok(lookup) => Answered::new(name, kind, &lookup),
             Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
                 let security = security(proof).ok_or(Nothing::Failed)?;

@@ -1,3 +1,5 @@
+use std::pin::Pin;
+
 use starttls::policy::dane::Usage;
 use starttls::policy::{Dane, Domain, Skip, Undeliverable};
 use starttls::smtp::session::Fate;
@@ -22,7 +24,11 @@ async fn mail(relay: &Relay, domain: &str, required: bool) -> Result<Delivery, U
     if required {
         envelope = envelope.with_required_tls();
     }
-    relay.send(&Domain::new(domain).expect("a name"), &envelope, MESSAGE).await
+    let domain = Domain::new(domain).expect("a name");
+    // As it may be on a runtime of several threads.
+    let sent: Pin<Box<dyn Future<Output = _> + Send>> =
+        Box::pin(relay.send(&domain, &envelope, MESSAGE));
+    sent.await
 }
 
 pub(crate) fn relay(world: &World, authority: &Authority, hosts: &Hosts) -> Relay {
