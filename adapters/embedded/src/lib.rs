@@ -73,4 +73,4 @@ pub use settings::{Mode, Settings};
 #[cfg(feature = "smtp")]
 pub use source::{Composed, Files, NoFiles, Reader, Source, Unreadable};
 pub use tls::{Accept, Connect, Stream};
-pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade};
+pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade, upgrade_with};

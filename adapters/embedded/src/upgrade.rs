@@ -33,7 +33,7 @@ pub type ErrorOf<S, T> = Error<<S as ErrorType>::Error, <T as Connect>::Error>;
 /// the connection.
 pub fn upgrade<'t, S, T, C, G, const IN: usize, const OUT: usize>(
     socket: &'t mut S,
-    mut client: Client<G>,
+    client: Client<G>,
     tls: &'t mut T,
     buffers: &mut Buffers<IN, OUT>,
     timer: &'t mut Timer<C>,
@@ -44,13 +44,36 @@ where
     C: Clock<S>,
     G: Grammar,
 {
+    upgrade_with(socket, client, tls, buffers, timer, |_| ()).map(|(upgraded, ())| upgraded)
+}
+
+/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
+/// it from the machine at the last moment that there is one. Nobody vouches for it.
+///
+/// # Errors
+/// Those of [`upgrade`].
+pub fn upgrade_with<'t, S, T, C, G, R, const IN: usize, const OUT: usize>(
+    socket: &'t mut S,
+    mut client: Client<G>,
+    tls: &'t mut T,
+    buffers: &mut Buffers<IN, OUT>,
+    timer: &'t mut Timer<C>,
+    look: impl FnOnce(&Client<G>) -> R,
+) -> Result<(Upgraded<'t, ClientStream<'t, T, S, C>>, R), ErrorOf<S, T>>
+where
+    S: Read + Write,
+    T: Connect,
+    C: Clock<S>,
+    G: Grammar,
+{
     buffers.clear();
     let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
     run(&mut client, buffers, budget, &mut timed, in_plaintext)?;
+    let seen = look(&client);
     let upgrade = client.into_upgrade(buffers.received.filled())?;
     let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn)?;
-    Ok(Upgraded { stream, tls: upgrade.established(verification)?, budget })
+    Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }
 
 /// The handshake of a client, and an end to its time.

@@ -22,4 +22,4 @@ mod upgrade;
 pub use accept::{ServerStream, accept};
 pub use clock::Clock;
 pub use tls::{Accept, Connect, Stream};
-pub use upgrade::{ClientStream, ErrorOf, upgrade};
+pub use upgrade::{ClientStream, ErrorOf, upgrade, upgrade_with};

@@ -22,7 +22,7 @@ pub type ErrorOf<S, T> = Error<<S as ErrorType>::Error, <T as Connect>::Error>;
 /// the connection.
 pub async fn upgrade<'t, S, T, C, G, const IN: usize, const OUT: usize>(
     socket: &'t mut S,
-    mut client: Client<G>,
+    client: Client<G>,
     tls: &'t mut T,
     buffers: &mut Buffers<IN, OUT>,
     timer: &'t mut Timer<C>,
@@ -33,13 +33,36 @@ where
     C: Clock,
     G: Grammar,
 {
+    upgrade_with(socket, client, tls, buffers, timer, |_| ()).await.map(|(upgraded, ())| upgraded)
+}
+
+/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
+/// it from the machine at the last moment that there is one. Nobody vouches for it.
+///
+/// # Errors
+/// Those of [`upgrade`].
+pub async fn upgrade_with<'t, S, T, C, G, R, const IN: usize, const OUT: usize>(
+    socket: &'t mut S,
+    mut client: Client<G>,
+    tls: &'t mut T,
+    buffers: &mut Buffers<IN, OUT>,
+    timer: &'t mut Timer<C>,
+    look: impl FnOnce(&Client<G>) -> R,
+) -> Result<(Upgraded<'t, ClientStream<'t, T, S, C>>, R), ErrorOf<S, T>>
+where
+    S: Read + Write,
+    T: Connect,
+    C: Clock,
+    G: Grammar,
+{
     buffers.clear();
     let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
     run(&mut client, buffers, budget, &mut timed, in_plaintext).await?;
+    let seen = look(&client);
     let upgrade = client.into_upgrade(buffers.received.filled())?;
     let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn).await?;
-    Ok(Upgraded { stream, tls: upgrade.established(verification)?, budget })
+    Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }
 
 /// The handshake of a client, and an end to its time.

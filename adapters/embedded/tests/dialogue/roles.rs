@@ -2,8 +2,8 @@
 
 use embedded_io::Read;
 use starttls::smtp::{Client, Domain, Server};
-use starttls::{Error as Rule, Policy, Tls, lmtp, server};
-use starttls_embedded::{Buffers, Error, Timer, Upgraded, accept, asynch, upgrade};
+use starttls::{Error as Rule, Policy, Tls, lmtp, mysql, server};
+use starttls_embedded::{Buffers, Error, Timer, Upgraded, accept, asynch, upgrade, upgrade_with};
 
 use crate::common::{CHUNKS, Peer, Turn, block_on, hears, says};
 use crate::through::{Failed, Through};
@@ -120,4 +120,43 @@ fn a_client_goes_on_as_it_likes() {
     let failed = upgrade(&mut peer, client, &mut tls, &mut buffers, &mut timer);
     let needed = Rule::OutputTooSmall { needed: 18 };
     assert_eq!(failed.err(), Some(Error::Protocol(needed)));
+}
+
+/// A client of MySQL answers inside TLS what the server said before.
+#[test]
+fn what_was_said_can_be_kept() {
+    let greeting = b"\x4a\0\0\0\x0a8.0.36\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\xdf\x15\
+        \0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0";
+    let request = mysql::SslRequest::default();
+    let numbers = [request.capabilities().to_le_bytes(), request.max_packet().to_le_bytes()];
+    let asked = [&b"\x20\0\0\x01"[..], &numbers.concat(), &[request.charset()], &[0; 23]].concat();
+    let script = [Turn::Says(greeting.into()), Turn::Hears(asked), hears("TLS"), says("TLS")];
+    let look = |client: &mysql::Client| {
+        let said = client.handshake().expect("it has come");
+        said.scramble().collect::<Vec<_>>()
+    };
+    let client = || mysql::Client::new(request, Policy::Required);
+    for chunk in CHUNKS {
+        for asynchronous in [false, true] {
+            let mut peer = Peer::new(&script, chunk);
+            let mut timer = Timer::new(peer.clock());
+            let (mut tls, mut buffers) =
+                (Through::verified(), Buffers::<{ mysql::MAX_PACKET }, 64>::new());
+            let seen = if asynchronous {
+                block_on(asynch::upgrade_with(
+                    &mut peer,
+                    client(),
+                    &mut tls,
+                    &mut buffers,
+                    &mut timer,
+                    look,
+                ))
+                .map(|(_, seen)| seen)
+            } else {
+                upgrade_with(&mut peer, client(), &mut tls, &mut buffers, &mut timer, look)
+                    .map(|(_, seen)| seen)
+            };
+            assert_eq!(seen.expect("TLS"), b"abcdefghijklmnopqrst");
+        }
+    }
 }
