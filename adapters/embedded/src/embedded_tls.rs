@@ -5,17 +5,13 @@ use core::fmt;
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 use embedded_tls::blocking::TlsConnection;
 use embedded_tls::{
-    Aes128GcmSha256, CryptoProvider, MaxFragmentLength, TlsConfig, TlsContext, TlsError,
-    TlsVerifier,
+    CryptoProvider, MaxFragmentLength, TlsConfig, TlsContext, TlsError, TlsVerifier,
 };
 use rand_core::CryptoRngCore;
 use rustls_pki_types::{ServerName, TrustAnchor};
 use starttls::Verification;
 
-use crate::verify::{Judge, Problem, Time};
-
-/// The one cipher suite that every TLS 1.3 server has (RFC 8446 §9.1).
-pub(crate) type Suite = Aes128GcmSha256;
+use crate::verify::{Judge, Problem, Suite, Time};
 
 /// The buffers of TLS: a record of `READ` octets that is received, and one of `WRITE` that is said.
 ///

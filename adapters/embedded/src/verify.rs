@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use embedded_tls::alert::{AlertDescription, AlertLevel};
 use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, SignatureScheme, TlsError,
-    TlsVerifier,
+    Aes128GcmSha256, CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256,
+    SignatureScheme, TlsError, TlsVerifier,
 };
 use p256::ecdsa::signature::DigestVerifier;
 use p256::ecdsa::signature::digest::Digest;
@@ -20,7 +20,8 @@ use rustls_pki_types::{
 use starttls::Verification;
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::embedded_tls::Suite;
+/// The one cipher suite that every TLS 1.3 server has (RFC 8446 §9.1).
+pub(crate) type Suite = Aes128GcmSha256;
 
 /// How many certificates of authorities a server may send along.
 const MAX_INTERMEDIATES: usize = 4;

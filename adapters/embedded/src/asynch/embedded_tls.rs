@@ -7,8 +7,8 @@ use embedded_tls::{TlsConnection, TlsContext};
 use rand_core::CryptoRngCore;
 use starttls::Verification;
 
-use crate::embedded_tls::{ClientTls, Error, Provider, Suite, config, expected, outcome, read};
-use crate::verify::{Judge, Time};
+use crate::embedded_tls::{ClientTls, Error, Provider, config, expected, outcome, read};
+use crate::verify::{Judge, Suite, Time};
 
 /// An encrypted stream, over a socket.
 pub struct Stream<'t, S: Read + Write>(TlsConnection<'t, S, Suite>);
