@@ -4,22 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use starttls::policy::{Domain, sts};
+use starttls::policy::Domain;
+use starttls::policy::sts::Id;
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::fetch::Unfetched;
-
-/// An MTA-STS policy that was kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// By which it was announced.
-    pub(super) id: sts::Id,
-    /// When it was fetched, in seconds of Unix time.
-    pub(super) fetched: u64,
-    pub(super) text: Vec<u8>,
-}
+use super::found::{Entry, Unfetched};
 
 /// For how long what failed is not tried again (RFC 8461 §3.3).
 const PAUSE: Duration = Duration::from_secs(300);
@@ -127,7 +118,7 @@ fn read(octets: &[u8]) -> Option<Entry> {
     let end = octets.iter().position(|octet| *octet == b'\n')?;
     let (line, text) = octets.split_at_checked(end)?;
     let (id, fetched) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-    let id = sts::Id::new(id)?;
+    let id = Id::new(id)?;
     Some(Entry { id, fetched: fetched.parse().ok()?, text: text.get(1..)?.to_vec() })
 }
 
@@ -159,7 +150,7 @@ mod tests {
         let place = directory.path().join("policies");
         let domain = Domain::new("example.org").expect("a name");
         let other = Domain::new("example.com").expect("a name");
-        let id = sts::Id::new("1a").expect("an id");
+        let id = Id::new("1a").expect("an id");
         let entry = Entry { id, fetched: 7, text: b"version: STSv1\nmode: none\n".to_vec() };
         let newer = Entry { fetched: 8, ..entry.clone() };
         let on_disk = Cache::directory(&place).expect("a directory");

@@ -11,18 +11,11 @@ use starttls::policy::{ResultType, sts};
 use tokio::time::timeout;
 
 use super::dns::Dns;
-use super::found::Found;
+use super::found::{Found, Unfetched};
 use crate::{ClientTls, Driver, Error, Silent, Timeouts, connect, handshake};
 
 /// RFC 8461 §3.3.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Why there is no policy, in the words of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unfetched {
-    pub(super) result: ResultType,
-    pub(super) reason: String,
-}
 
 /// Gets the policy from its host: no redirect is followed, nothing is cached (RFC 8461 §3.3).
 pub(super) async fn policy(

@@ -1,10 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use starttls::policy::{self, Answer, Cached, Security};
-
-use super::cache::Entry;
-use super::fetch::Unfetched;
+use starttls::policy::{self, Answer, Cached, ResultType, Security, sts};
 
 /// An [`Answer`] that owns what it says.
 #[derive(Clone, Debug)]
@@ -41,6 +38,23 @@ pub(super) enum Found {
 pub(super) struct Mx {
     pub(super) preference: u16,
     pub(super) name: String,
+}
+
+/// An MTA-STS policy that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// By which it was announced.
+    pub(super) id: sts::Id,
+    /// When it was fetched, in seconds of Unix time.
+    pub(super) fetched: u64,
+    pub(super) text: Vec<u8>,
+}
+
+/// Why there is no policy, in the words of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unfetched {
+    pub(super) result: ResultType,
+    pub(super) reason: String,
 }
 
 /// A TLSA record. Displayed as in a zone file.

@@ -23,6 +23,36 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Once a day domains that ask for it are told what went wrong (RFC 8460), by mail that a submission server
+//! signs:
+//!
+//! ```no_run
+//! use starttls::policy::Domain;
+//! use starttls::smtp::{Address, Envelope};
+//! use starttls_tokio::Mailer;
+//! use starttls_tokio::mx::Relay;
+//! use starttls_tokio::mx::tlsrpt::Sender;
+//!
+//! # async fn report(relay: &mut Relay, mailer: &Mailer, yesterday: u64) -> Result<(), Box<dyn std::error::Error>> {
+//! let collector = relay.collector.get_or_insert_default();
+//! // ... a day later
+//! let today = yesterday + 86_400;
+//! let sender = Sender::new("Example", "tls@example.com");
+//! let reports = collector.lock().unwrap().reports(&sender, yesterday, today);
+//! for report in reports {
+//!     let domain = Domain::new(report.domain())?;
+//!     let Some(recipients) = relay.dns.report_recipients(&domain).await else { continue };
+//!     for address in recipients.addresses() {
+//!         let mail = report.mail(&sender, &address, today)?;
+//!         let to = [Address::new(&address)?];
+//!         let envelope = Envelope::new(Some(Address::new(&sender.contact)?), &to)?;
+//!         mailer.send(&envelope, &mail[..]).await?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod attempt;
 mod cache;
@@ -43,6 +73,7 @@ pub use outcome::{Attempt, Delivery, Problem, Protection, Undelivered};
 pub use route::{Demand, Destination, Policy, Route};
 use starttls::policy::{Domain, Options};
 use starttls::smtp::{self, Envelope, LineEnds};
+pub use starttls_std::tlsrpt;
 use starttls_std::tlsrpt::Collector;
 use tokio::io::AsyncRead;
 

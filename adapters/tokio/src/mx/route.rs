@@ -13,9 +13,8 @@ use starttls_rustls::dane;
 use starttls_std::tlsrpt::Applied;
 
 use super::Relay;
-use super::cache::Entry;
-use super::fetch::{self, Unfetched};
-use super::found::{Found, Tlsa};
+use super::fetch;
+use super::found::{Entry, Found, Tlsa, Unfetched};
 
 /// How many hosts of a domain are looked at, the best ones.
 const HOSTS: usize = 16;
