@@ -1,5 +1,6 @@
 //! Certificates checked by TLSA records instead of by authorities that everybody trusts (RFC 7672 §3).
 
+mod authority;
 mod common_name;
 
 use alloc::sync::Arc;
@@ -15,6 +16,9 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use sha2::{Digest, Sha256, Sha512};
 use starttls::policy::Names;
 use starttls::policy::dane::{Association, Associations, Matching, Selector, Usage};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+
+use authority::Authority;
 
 /// What a certificate is compared with.
 #[derive(Debug)]
@@ -49,8 +53,8 @@ impl Record {
 /// [`Requirement::Dane`](starttls::policy::Requirement::Dane).
 ///
 /// A server whose own certificate matches (`DANE-EE`) is the right one whatever its names and dates are.
-/// Where the certificate of an authority matches (`DANE-TA`), the chain from it has to be valid and the
-/// server's certificate has to have one of the names: as a DNS name among its alternative names or, if
+/// Where the certificate of an authority matches (`DANE-TA`), the chain from it has to be valid, by its own
+/// dates and limits, too, and the server's certificate has to have one of the names: as a DNS name among its alternative names or, if
 /// there is no DNS name, as a Common Name (RFC 7672 §3.2.3); the latter only where no authority in the
 /// chain is limited to certain names. The authority has to be in the chain that the server presents,
 /// unless the record is the whole of its certificate. Where nothing matches, the error is
@@ -109,21 +113,84 @@ impl Verifier {
         self.records.iter().filter(move |record| record.usage == usage)
     }
 
-    /// The authorities that records vouch for.
-    fn anchors(&self, presented: &[CertificateDer<'_>]) -> RootCertStore {
-        let mut anchors = RootCertStore::empty();
-        for certificate in presented {
-            if self.of(Usage::TrustAnchor).any(|record| record.matches(certificate)) {
-                // One that cannot be read issued nothing that could be checked.
-                let _ = anchors.add(certificate.clone().into_owned());
+    /// The authorities that records vouch for, or why none of them is one.
+    fn authorities(
+        &self,
+        presented: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Vec<Authority>, CertificateError> {
+        let is_whole = |record: &&Record| {
+            (record.selector, record.matching) == (Selector::Certificate, Matching::Full)
+        };
+        let recorded: Vec<CertificateDer<'_>> = self
+            .of(Usage::TrustAnchor)
+            .filter(is_whole)
+            .map(|record| record.data.as_slice().into())
+            .collect();
+        let vouched = presented.iter().filter(|certificate| {
+            self.of(Usage::TrustAnchor).any(|record| record.matches(certificate))
+        });
+        let mut authorities = Vec::new();
+        let mut problem = CertificateError::ApplicationVerificationFailure;
+        for certificate in vouched.chain(&recorded) {
+            match Authority::new(certificate, now) {
+                Ok(authority) => authorities.push(authority),
+                Err(error) => problem = error,
             }
         }
-        for record in self.of(Usage::TrustAnchor) {
-            if (record.selector, record.matching) == (Selector::Certificate, Matching::Full) {
-                let _ = anchors.add(record.data.clone().into());
-            }
+        if authorities.is_empty() { Err(problem) } else { Ok(authorities) }
+    }
+
+    /// Whether the chain from one of the authorities is valid, its dates are, and it has a name.
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let authorities = self.authorities(intermediates, now)?;
+        let anchors = authorities.iter().map(|authority| authority.anchor.clone());
+        let anchors = RootCertStore { roots: anchors.collect() };
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        // What is wrong, in the words of rustls.
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &anchors,
+            intermediates,
+            now,
+            algorithms,
+        )?;
+        let is_allowed = |path: &VerifiedPath<'_>| {
+            let is = authorities.iter().any(|authority| authority.allows(path));
+            if is { Ok(()) } else { Err(webpki::Error::PathLenConstraintViolated) }
+        };
+        let chain =
+            EndEntityCert::try_from(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        let server = KeyUsage::server_auth();
+        let roots = &anchors.roots;
+        let path = chain
+            .verify_for_usage(
+                algorithms,
+                roots,
+                intermediates,
+                now,
+                server,
+                None,
+                Some(&is_allowed),
+            )
+            .map_err(|_| CertificateError::UnknownIssuer)?;
+        let mut verdict = Err(CertificateError::NotValidForName.into());
+        for name in &self.names {
+            verdict = verdict.or_else(|_: rustls::Error| verify_server_name(&certificate, name));
         }
-        anchors
+        // Whether the limits of an authority allow a Common Name is not checked with the chain.
+        let is_limited = path.anchor().name_constraints.is_some()
+            || path.intermediate_certificates().any(|one| common_name::is_constrained(&one.der()));
+        if !is_limited && common_name::has_one(end_entity, &self.names) {
+            verdict = Ok(());
+        }
+        verdict
     }
 }
 
@@ -141,30 +208,7 @@ impl ServerCertVerifier for Verifier {
             self.verified.store(BY_END_ENTITY, Ordering::Relaxed);
             return Ok(ServerCertVerified::assertion());
         }
-        let anchors = self.anchors(intermediates);
-        if anchors.is_empty() {
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &certificate,
-            &anchors,
-            intermediates,
-            now,
-            self.provider.signature_verification_algorithms.all,
-        )?;
-        let mut verdict = Err(CertificateError::NotValidForName.into());
-        for name in &self.names {
-            verdict = verdict.or_else(|_: rustls::Error| verify_server_name(&certificate, name));
-        }
-        // Whether a chain's limits allow a Common Name is not checked with the chain.
-        let is_limited = || {
-            anchors.roots.iter().any(|anchor| anchor.name_constraints.is_some())
-                || intermediates.iter().any(common_name::is_constrained)
-        };
-        if verdict.is_err() && (!common_name::has_one(end_entity, &self.names) || is_limited()) {
-            verdict?;
-        }
+        self.verify_chain(end_entity, intermediates, now)?;
         self.verified.store(BY_TRUST_ANCHOR, Ordering::Relaxed);
         Ok(ServerCertVerified::assertion())
     }

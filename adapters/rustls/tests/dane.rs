@@ -330,3 +330,46 @@ fn several_records() {
     let presented = [&new.leaf, &new.intermediate, &new.root];
     assert_eq!(verdict(&mixed, &presented), Ok(Usage::TrustAnchor));
 }
+
+/// RFC 7672 §3.1.2: what the authority's own certificate says of dates and of the chain's length.
+#[test]
+fn limits_of_a_trust_anchor() {
+    type Row = (CertificateParams, Result<Usage, CertificateError>);
+    let limited = |length| {
+        let mut params = authority("root");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(length));
+        params
+    };
+    let dated = |from, until| {
+        let mut params = authority("root");
+        (params.not_before, params.not_after) =
+            (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+        params
+    };
+    let mut no_authority = authority("root");
+    no_authority.is_ca = IsCa::ExplicitNoCa;
+    let rows: [Row; 7] = [
+        (authority("root"), Ok(Usage::TrustAnchor)),
+        (limited(1), Ok(Usage::TrustAnchor)),
+        (limited(0), Err(CertificateError::UnknownIssuer)),
+        (dated(2020, 2030), Ok(Usage::TrustAnchor)),
+        (dated(2020, 2026), Err(CertificateError::Expired)),
+        (dated(2027, 2030), Err(CertificateError::NotValidYet)),
+        (no_authority, Err(CertificateError::InvalidPurpose)),
+    ];
+    for (root, expected) in rows {
+        let leaf = CertificateParams::new(["mx.example.net".into()]).expect("a name");
+        let Chain { root, intermediate, leaf } = &issue(root, authority("intermediate"), leaf);
+        let expected = expected.map_err(Error::InvalidCertificate);
+        for (selector, matching) in all() {
+            let records = Records::of(2, selector, matching, root);
+            assert_eq!(verdict(&records, &[leaf, intermediate, root]), expected);
+            // In another order, which says nothing of who stands between whom.
+            assert_eq!(verdict(&records, &[leaf, root, intermediate]), expected);
+        }
+        assert_eq!(verdict(&Records::of(2, 0, 0, root), &[leaf, intermediate]), expected);
+        // The one between is an authority by itself.
+        let records = Records::of(2, 1, 1, intermediate);
+        assert_eq!(verdict(&records, &[leaf, intermediate]), Ok(Usage::TrustAnchor));
+    }
+}
