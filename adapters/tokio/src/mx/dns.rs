@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 use super::found::{Found, Mx, Tlsa};
 use crate::Error;
 
+/// How many aliases are followed.
+const MAX_ALIASES: usize = 8;
+
 /// The DNS, validated by DNSSEC. Signatures are checked here, whatever the servers that are asked say of
 /// them; a server has to pass on what is needed for that, as every recursive one does.
 #[derive(Clone)]
@@ -170,36 +173,87 @@ impl Dns {
         }
     }
 
+    /// Aliases are followed link by link, so that each of them is believed for itself.
     async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
-        let mut name = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
-        name.set_fqdn(true);
-        // Validation goes as deep as the servers lead it: in a task of its own it starts with an empty
-        // stack. Dropped, the set ends the task.
-        let mut task = JoinSet::new();
-        let (resolver, asked) = (self.0.clone(), name.clone());
-        task.spawn(async move { resolver.lookup(asked, kind).await });
-        let Some(Ok(outcome)) = task.join_next().await else { return Err(Nothing::Failed) };
-        match outcome {
-            Ok(lookup) => Answered::new(name, kind, &lookup),
-            Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
+        let mut end = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
+        end.set_fqdn(true);
+        let mut answered = Answered { name: end.clone(), kind, records: Vec::new() };
+        for _ in 0..=MAX_ALIASES {
+            let records = match self.ask(&end, kind).await {
+                Ok(records) => records,
+                Err(Nothing::Failed) => match self.ask(&end, RecordType::CNAME).await {
+                    Ok(records) => records,
+                    Err(_) => return Err(Nothing::Failed),
+                },
+                Err(Nothing::NoRecords(security)) => {
+                    return Err(Nothing::NoRecords(weaker(security, answered.security())));
+                }
+                Err(Nothing::NoName) => return Err(Nothing::NoName),
+            };
+            if answered.go_on(&mut end, &records)? {
+                return Ok(answered);
+            }
+        }
+        Err(Nothing::Failed)
+    }
+
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, Nothing> {
+        match self.resolve(name, kind).await.ok_or(Nothing::Failed)? {
+            Ok(lookup) => Ok(lookup.answers().to_vec()),
+            Err(NetError::Dns(DnsError::Nsec { query, response, proof, .. }))
+                if query.name() == name =>
+            {
                 let security = security(proof).ok_or(Nothing::Failed)?;
                 Err(nothing(response.response_code, security))
             }
-            // Nobody says how secure the aliases are on the way to what has none.
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) if *none.query.name() != name => {
-                Err(nothing(none.response_code, Security::Insecure))
-            }
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.query.name() == name => {
                 let authorities = none.authorities.as_deref().unwrap_or_default();
                 let is_proven = authorities.iter().any(|record| {
                     record.proof.is_secure()
                         && matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3)
                 });
-                let security = if is_proven { Security::Secure } else { Security::Insecure };
-                Err(nothing(none.response_code, security))
+                if is_proven {
+                    Err(nothing(none.response_code, Security::Secure))
+                } else if self.is_unsigned(name, authorities).await {
+                    Err(nothing(none.response_code, Security::Insecure))
+                } else {
+                    Err(Nothing::Failed)
+                }
             }
             Err(_) => Err(Nothing::Failed),
         }
+    }
+
+    /// Validation goes as deep as the servers lead it: in a task of its own it starts with an empty stack.
+    async fn resolve(&self, name: &Name, kind: RecordType) -> Option<Result<Lookup, NetError>> {
+        // Dropped, the set ends the task.
+        let mut task = JoinSet::new();
+        let (resolver, name) = (self.0.clone(), name.clone());
+        task.spawn(async move { resolver.lookup(name, kind).await });
+        task.join_next().await?.ok()
+    }
+
+    /// Whether the zone that a name is in need not prove what it does not have. It is known by its SOA
+    /// record, for which there is a proof that nothing signs it.
+    async fn is_unsigned(&self, name: &Name, authorities: &[Record]) -> bool {
+        if authorities.iter().any(|record| {
+            record.record_type() == RecordType::SOA
+                && record.proof.is_insecure()
+                && record.name.zone_of(name)
+        }) {
+            return true;
+        }
+        let mut zone = name.clone();
+        while !zone.is_root() {
+            if let Some(Ok(lookup)) = self.resolve(&zone, RecordType::SOA).await {
+                let mut own = lookup.answers().iter().filter(|record| record.name == zone);
+                if let Some(soa) = own.find(|record| record.record_type() == RecordType::SOA) {
+                    return soa.proof.is_insecure();
+                }
+            }
+            zone = zone.base_name();
+        }
+        false
     }
 }
 
@@ -225,19 +279,35 @@ struct Answered {
 }
 
 impl Answered {
-    fn new(name: Name, kind: RecordType, lookup: &Lookup) -> Result<Self, Nothing> {
-        let records: Vec<_> = lookup
-            .answers()
-            .iter()
-            .filter(|record| {
-                matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind
-            })
-            .cloned()
-            .collect();
+    /// Takes what leads on from `end`; whether that is what was looked for.
+    fn go_on(&mut self, end: &mut Name, records: &[Record]) -> Result<bool, Nothing> {
+        let start = end.clone();
+        for _ in 0..=MAX_ALIASES {
+            let own = |kind| {
+                let here = end.clone();
+                let of_it =
+                    move |record: &&Record| record.name == here && record.record_type() == kind;
+                records.iter().filter(of_it).cloned()
+            };
+            let found: Vec<_> = own(self.kind).collect();
+            if !found.is_empty() {
+                self.take(found)?;
+                return Ok(true);
+            }
+            let Some(alias) = own(RecordType::CNAME).next() else { break };
+            let RData::CNAME(target) = &alias.data else { break };
+            *end = target.0.clone();
+            self.take(vec![alias])?;
+        }
+        if *end == start { Err(Nothing::Failed) } else { Ok(false) }
+    }
+
+    fn take(&mut self, records: Vec<Record>) -> Result<(), Nothing> {
         if records.iter().any(|record| security(record.proof).is_none()) {
             return Err(Nothing::Failed);
         }
-        Ok(Self { name, kind, records })
+        self.records.extend(records);
+        Ok(())
     }
 
     fn security(&self) -> Security {
