@@ -1,7 +1,9 @@
 """What senders make of the domains in domains.toml, a line a sender and case: ID SENDER VERDICT.
 
-    domains.py expected TURN              what the table says
-    domains.py said TURN DIR STARTTLS     what they say, in the world of servers/domains.sh in DIR
+    domains.py expected TURN
+    domains.py said TURN DIR STARTTLS CA MAIL
+
+In the first what the table says, in the second what they say, in the world of servers/domains.sh in DIR.
 
 The senders are `finger`, which is posttls-finger and sends nothing; `postfix`, of which is known how
 its mail arrives; and `direct` and `unbound`, which is ours, asking the DNS itself or a resolver. What each
@@ -9,6 +11,7 @@ said is left in DIR/said/SENDER-TURN/ID.
 """
 
 import concurrent.futures
+import json
 import pathlib
 import re
 import subprocess
@@ -19,7 +22,8 @@ here = pathlib.Path(__file__).parent
 sys.path.insert(0, str(here / "servers"))
 import domains  # noqa: E402
 
-SENDERS = ("finger", "postfix")
+SENDERS = ("finger", "postfix", "direct", "unbound")
+SERVERS = {"direct": "127.0.0.53:53", "unbound": "127.0.0.1:53"}
 
 
 def expected(case, sender):
@@ -28,12 +32,13 @@ def expected(case, sender):
         return judged and case.get("finger", verdict)
     if sender == "postfix":
         return judged and "options" not in case and case.get("postfix", verdict.split()[1])
-    return verdict
+    return f"{verdict} {case.get('error', '')}".strip()
 
 
 class Turn:
-    def __init__(self, turn, directory, starttls):
-        self.turn, self.directory, self.starttls = turn, directory, starttls
+    def __init__(self, turn, *paths):
+        self.turn = turn
+        self.directory, self.starttls, self.ca, self.mail = paths or [None] * 4
         self.cases = [case for case in domains.cases(here / "domains.toml", turn) if case["new"]]
 
     def run(self, sender, case, *command, **options):
@@ -94,6 +99,32 @@ class Turn:
     def postfix(self, case):
         command = ["sendmail", "-C", self.directory / "sender" / "etc", "-f", ""]
         self.run("postfix", case, *command, self.address("postfix", case), input="A mail.\n")
+        return "{}"
+
+    def ours(self, sender, case):
+        """By what `policy` says of the host that got the mail, or else of the last that was tried."""
+        options = ["--resolver", SERVERS[sender], "--trust-anchor", self.directory / "anchor"]
+        options += ["--cache", self.directory / "cache" / sender, "--ca", self.ca, "--json"]
+        options += case.get("options", [])
+        policy = self.run(sender, case, self.starttls, "policy", *options, case["domain"])
+        to = ["--from", "sender@example.test", "--to", self.address(sender, case)]
+        sent = self.run(sender, case, self.starttls, "send", "--mx", *options, *to, self.mail)
+        try:
+            policy, sent = (json.loads(each.stdout.partition("\n")[0]) for each in (policy, sent))
+        except ValueError:
+            return f"exit codes {policy.returncode} and {sent.returncode}"
+        tried = [each["host"] for each in sent["attempts"] if each["address"]] + [sent["host"]]
+        host = next((name for name in reversed(tried) if name), None)
+        demands = {each["name"]: each["requirement"] for each in policy["hosts"]}
+        demand = demands[host] if host else "later" if sent["temporary"] else "never"
+        error = (policy["policy_error"] or {}).get("result", "")
+        return f"{demand} {{}} {error}".strip()
+
+    def direct(self, case):
+        return self.ours("direct", case)
+
+    def unbound(self, case):
+        return self.ours("unbound", case)
 
     def said(self):
         """(case, sender, verdict) of each."""
@@ -104,15 +135,13 @@ class Turn:
         self.settle("receiver", "incoming", "active", "deferred")
         arrived = self.arrived()
         for (case, who), verdict in zip(asked, verdicts):
-            if who != "finger":
-                how = arrived.get(self.address(who, case), "nothing")
-                verdict = f"{verdict} {how}" if verdict else how
-            yield case, who, verdict
+            how = arrived.get(self.address(who, case), "nothing")
+            yield case, who, verdict.format(how)
 
 
 def main():
     what, turn, *rest = sys.argv[1:]
-    turn = Turn(int(turn), *map(pathlib.Path, rest or ["", ""]))
+    turn = Turn(int(turn), *map(pathlib.Path, rest))
     if what == "expected":
         said = ((case, who, expected(case, who)) for case in turn.cases for who in SENDERS)
     else:

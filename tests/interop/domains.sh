@@ -1,19 +1,20 @@
 # shellcheck shell=bash
-# Mail to domains: what they say of TLS, and whether senders heed it, in a world of their own.
+# Mail to domains: what they say of TLS, and whether we and Postfix heed it, in a world of their own.
 
-have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography' ||
+have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography, dns' ||
     $here/servers/domains.sh install
 up domains
 
 world=$work/domains
 verdicts() {               # verdicts TURN: what every sender says
     nsenter -t "$(cat "$world/world")" -n -m -p -- \
-        timeout 300 "$python" "$PWD/$here/domains.py" said "$1" "$world" "$starttls" >"$work/verdicts"
+        timeout 300 "$python" "$PWD/$here/domains.py" said "$1" "$world" "$starttls" "$ca" \
+        "$one" >"$work/verdicts"
 }
 agree() {                  # agree TURN ID: they all say what the table says
-    diff "$work/verdict" <(grep "^$2 " "$work/verdicts") && return
-    tail -n 15 "$world"/said/*-"$1/$2"
-    return 1
+    cmp -s "$work/verdict" <(grep "^$2 " "$work/verdicts") && return
+    tail -n 7 "$world"/said/*-"$1/$2"
+    diff "$work/verdict" <(grep "^$2 " "$work/verdicts")
 }
 for turn in 0 1 2; do
     [ $turn = 0 ] || check "domains: turn $turn" $here/servers/domains.sh turn "$world" $turn

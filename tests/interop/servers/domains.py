@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-DNS, WEB, NOBODY = "127.0.0.53", "127.0.0.80", "127.0.0.99"
+ATTACKER, DNS, WEB, NOBODY = "127.0.0.53", "127.0.0.54", "127.0.0.80", "127.0.0.99"
 # The mail servers: which certificates each has, its own first.
 CHAINS = {
     "right": ["right", "middle", "ca"],
@@ -231,7 +231,7 @@ class Zones:
         (self.directory / "anchor").write_text(anchor)
         servers = "".join(f"{name} {address}\n" for name, address in SERVERS.items())
         (self.directory / "servers").write_text(servers)
-        (self.directory / "hints").write_text(f". 3600 NS ns.test.\nns.test. 3600 A {DNS}\n")
+        (self.directory / "hints").write_text(f". 3600 NS ns.test.\nns.test. 3600 A {ATTACKER}\n")
         zones = "".join(
             f'zone:\n  name: "{name}"\n  zonefile: "{self.file(name)}.served"\n' for name in self.zones
         )
@@ -245,6 +245,7 @@ server:
   zonelistfile: "{self.directory}/zone.list"
   zonesdir: "{self.directory}/zones"
   rrl-ratelimit: 0
+  minimal-responses: yes
 remote-control:
   control-enable: no
 {zones}""")
@@ -277,7 +278,7 @@ def build(table, directory, authority, turn):
             zones[f"{name}.{case['domain']}."] = kind
     zones = Zones(directory, zones)
     zones.delegate()
-    zones.add("ns.test.", "A", DNS)
+    zones.add("ns.test.", "A", ATTACKER)
     zones.add("turn.test.", "TXT", turn)
     for case in cases(table, turn):
         for owner, kind, data in records(case):

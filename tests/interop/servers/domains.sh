@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A world of its own for the domains of domains.toml, in namespaces, so that the ports 25, 53 and 443 of
 # all of loopback are free in it and /etc/resolv.conf is its own: a signed root and what is below it on
-# NSD (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a Postfix for each kind of certificate
+# NSD (127.0.0.54:53), who is in between (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a Postfix for each kind of certificate
 # (127.0.1.N:25) that delivers all mail into the maildir DIR/mail/inbox, the policy hosts of MTA-STS
 # (127.0.0.80:443), and a Postfix that sends by DANE what `sendmail -C DIR/sender/etc` is given.
 # DIR/world holds the process id by which `nsenter -n -m -p` gets in, DIR/anchor the root's key.
@@ -12,7 +12,8 @@ python=/usr/bin/python3
 table=$HERE/../domains.toml
 
 svc_install() {
-    apt_install debconf openssl iproute2 python3 python3-cryptography nsd unbound ldnsutils
+    apt_install debconf openssl iproute2 python3 python3-cryptography python3-dnspython \
+        nsd unbound ldnsutils
     echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
     apt_install postfix
 }
@@ -57,6 +58,7 @@ options trust-ad edns0" >"$DIR/resolv.conf"
     mount --bind "$DIR/resolv.conf" /etc/resolv.conf
     nsd -d -c "$DIR/nsd.conf" >"$DIR/log/nsd" 2>&1 &
     unbound -d -c "$DIR/unbound.conf" >"$DIR/log/unbound" 2>&1 &
+    "$python" "$HERE/attacker.py" "$table" "$DIR" >"$DIR/log/attacker" 2>&1 &
     "$python" "$HERE/policies.py" "$table" "$DIR" >"$DIR/log/policies" 2>&1 &
     postfix -c "$DIR/receiver/etc" start >"$DIR/log/receiver.out" 2>&1
     postfix -c "$DIR/sender/etc" start >"$DIR/log/sender.out" 2>&1
@@ -69,6 +71,7 @@ turn() {
     inside kill -HUP "$(cat "$DIR/nsd.pid")"
     turned "$1" 127.0.0.53
     inside kill -HUP "$(cat "$DIR/unbound.pid")"
+    inside postfix -c "$DIR/sender/etc" reload 2>/dev/null     # it keeps TLSA records, too
     turned "$1" 127.0.0.1
 }
 

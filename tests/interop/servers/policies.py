@@ -3,20 +3,24 @@
     policies.py TABLE DIR      on 127.0.0.80:443; the table's turn is in DIR/turn
 """
 
+import functools
 import http.server
 import pathlib
 import ssl
 import sys
-import time
 
 from domains import WEB, cases
 
 table, directory = sys.argv[1], pathlib.Path(sys.argv[2])
 
 
-def case(host):
-    turn = int((directory / "turn").read_text())
-    return next((each for each in cases(table, turn) if f"mta-sts.{each['domain']}" == host), {})
+@functools.cache
+def hosts(turn):
+    return {f"mta-sts.{each['domain']}": each["sts"] for each in cases(table, turn) if "sts" in each}
+
+
+def sts(host):
+    return hosts(int((directory / "turn").read_text())).get(host, {"web": "404"})
 
 
 def context(name):
@@ -27,23 +31,22 @@ def context(name):
 
 class Host(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        sts = case(self.headers["Host"]).get("sts", {"web": "404"})
-        status, kind = 200, "text/plain"
-        text = "version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 604800\n".format_map(sts)
+        policy = sts(self.headers["Host"])
+        web, status, kind = policy["web"], 200, "text/plain"
         if self.path != "/.well-known/mta-sts.txt":
-            status = 404
-        elif sts["web"] == "moved":
+            web = "404"
+        text = "version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 604800\n"
+        if web == "moved":
             status = 301
-        elif sts["web"].isdigit():
-            status = int(sts["web"])
-        elif sts["web"] == "html":
+        elif web.isdigit():
+            status, text = int(web), ""
+        elif web == "html":
             kind = "text/html"
-        elif sts["web"] == "malformed":
+        elif web == "malformed":
             text = text.replace("STSv1", "STSv2")
-        elif sts["web"] == "large":
+        elif web == "large":
             text += "x: y\n" * 20_000
-        elif sts["web"] == "slow":
-            time.sleep(90)
+        text = text.format_map(policy)
         self.send_response(status)
         if status == 301:
             self.send_header("Location", f"https://{self.headers['Host']}/elsewhere")
@@ -57,8 +60,7 @@ def main():
     contexts = {name: context(name) for name in ("policies", "expired", "self-signed", "another-name")}
 
     def named(connection, name, _):
-        web = case(name).get("sts", {}).get("web")
-        connection.context = contexts.get(web, contexts["policies"])
+        connection.context = contexts.get(sts(name)["web"], contexts["policies"])
 
     contexts["policies"].sni_callback = named
     server = http.server.ThreadingHTTPServer((WEB, 443), Host)
