@@ -29,6 +29,10 @@ CHAINS = {
     "alone": ["right"],
     "self-signed": ["self-signed"],
     "swapped": ["swapped", "other-ca"],
+    "common-name": ["common-name", "middle", "ca"],
+    "two-names": ["two-names", "middle", "ca"],
+    "expired-ca": ["of-expired-ca", "expired-ca"],
+    "strict-ca": ["of-strict-ca", "strict-middle", "strict-ca"],
 }
 SERVERS = {name: f"127.0.1.{n}" for n, name in enumerate([*CHAINS, "stripped"], 1)}
 # What stands below `test.`; a case has more such zones below its domain.
@@ -97,9 +101,9 @@ class Certificates:
         octets = self.path(name).with_suffix(".key").read_bytes()
         return serialization.load_pem_private_key(octets, None)
 
-    def issue(self, name, issuer, names, days=30, authority=False):
+    def issue(self, name, issuer, names, days=30, authority=False, below=None, common=None):
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common or name)])
         now = datetime.datetime.utcnow()
         builder = (
             x509.CertificateBuilder()
@@ -109,7 +113,7 @@ class Certificates:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(60))
             .not_valid_after(now + datetime.timedelta(days))
-            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.BasicConstraints(authority, below), critical=True)
         )
         if names:
             names = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
@@ -143,6 +147,14 @@ class Certificates:
         self.issue("next-hop", "middle", domains)
         self.issue("self-signed", None, hosts)
         self.issue("swapped", "other-ca", hosts)
+        self.issue("common-name", "middle", [], common="mx.ta-common-name.test")
+        elsewhere = ["mx.elsewhere.invalid"]
+        self.issue("two-names", "middle", elsewhere, common="mx.ta-common-name-too.test")
+        self.issue("expired-ca", None, [], days=-30, authority=True)
+        self.issue("of-expired-ca", "expired-ca", hosts)
+        self.issue("strict-ca", None, [], authority=True, below=0)
+        self.issue("strict-middle", "strict-ca", [], authority=True)
+        self.issue("of-strict-ca", "strict-middle", hosts)
         self.issue("policies", "middle", policies)
         for name, chain in (CHAINS | {"policies": ["policies", "middle"]}).items():
             files = [self.path(chain[0]).with_suffix(".key"), *map(self.path, chain)]
