@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
+use starttls::policy::dane::{self, Matching, Selector, Usage};
 use starttls::policy::sts::{self, Mode};
 use starttls::policy::{ResultType, Undeliverable};
-use starttls_tokio::mx::{Demand, Destination, Policy as Published};
+use starttls_tokio::mx::{Demand, Destination, Policy as Published, Tlsa};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -13,6 +14,9 @@ use crate::args::Policy;
 use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::serve::runtime;
+
+/// Of a TLSA record so many characters are shown: the numbers and the first half of a hash.
+const MAX_RECORD: usize = 38;
 
 /// What `--json` prints: one object, all keys always there.
 #[derive(Debug, Serialize)]
@@ -54,6 +58,8 @@ struct Host {
     base: Option<String>,
     names: Vec<String>,
     records: Vec<String>,
+    #[serde(skip)]
+    meanings: Vec<String>,
     addresses: Vec<IpAddr>,
     ttl: u32,
 }
@@ -138,6 +144,7 @@ impl Host {
             base: None,
             names: Vec::new(),
             records: Vec::new(),
+            meanings: Vec::new(),
             addresses: host.addresses.clone(),
             ttl: host.ttl,
         };
@@ -147,11 +154,33 @@ impl Host {
                 shown.base = Some(base.to_string());
                 shown.names = names.iter().map(ToString::to_string).collect();
                 shown.records = records.iter().map(ToString::to_string).collect();
+                shown.meanings = records.iter().map(meaning).collect();
             }
             _ => {}
         }
         shown
     }
+}
+
+/// What a record says, in words.
+fn meaning(record: &Tlsa) -> String {
+    let Tlsa { usage, selector, matching, data, .. } = record;
+    let record = dane::Tlsa { usage: *usage, selector: *selector, matching: *matching, data };
+    let Some(record) = record.usable() else { return "cannot be used for mail".to_owned() };
+    let whose = match record.usage {
+        Usage::EndEntity => "the host's own",
+        Usage::TrustAnchor => "an authority's",
+    };
+    let what = match record.selector {
+        Selector::Certificate => "certificate",
+        Selector::PublicKey => "key",
+    };
+    let how = match record.matching {
+        Matching::Full => "as a whole",
+        Matching::Sha256 => "by SHA-256",
+        Matching::Sha512 => "by SHA-512",
+    };
+    format!("{whose} {what}, {how}")
 }
 
 fn why(host: &Destination, port: u16) -> String {
@@ -208,11 +237,13 @@ fn show(report: &Report<'_>) {
         }
         out!("           {}:", host.demand);
         out!("           {}", host.why);
-        for record in &host.records {
-            out!("             {record}");
+        for (record, meaning) in host.records.iter().zip(&host.meanings) {
+            let (numbers, rest) = record.split_at_checked(MAX_RECORD).unwrap_or((record, ""));
+            let rest = if rest.is_empty() { "" } else { "…" };
+            out!("             {numbers}{rest}  {meaning}");
         }
-        if let [_, _, ..] = &host.names[..] {
-            out!("             names for an authority's: {}", host.names.join(", "));
+        if host.meanings.iter().any(|meaning| meaning.contains("authority")) {
+            out!("             and one of these names: {}", host.names.join(", "));
         }
         out!("           holds for {} s\n", host.ttl);
     }
