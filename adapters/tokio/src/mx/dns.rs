@@ -88,23 +88,23 @@ impl Dns {
         let name = domain.as_str();
         match self.lookup(name, RecordType::MX).await {
             Err(Nothing::Failed) => Found::Failed,
-            Err(Nothing::NoName) => Found::NoDomain,
-            Err(Nothing::NoRecords(security)) => {
-                Found::Mx { security, alias: None, records: Vec::new(), ttl: 0 }
+            Err(Nothing::NoName { .. }) => Found::NoDomain,
+            Err(Nothing::NoRecords { security, ttl }) => {
+                Found::Mx { security, alias: None, records: Vec::new(), ttl }
             }
-            Ok(answer) => Found::Mx {
-                security: answer.security(),
-                alias: answer.alias(),
-                ttl: answer.ttl(),
-                records: answer
-                    .records(|data| match data {
-                        RData::MX(mx) => {
-                            Some(Mx { preference: mx.preference, name: text(&mx.exchange) })
-                        }
-                        _ => None,
-                    })
-                    .collect(),
-            },
+            Ok(answer) => {
+                let records = answer.records(|data| match data {
+                    RData::MX(mx) => {
+                        Some(Mx { preference: mx.preference, name: text(&mx.exchange) })
+                    }
+                    _ => None,
+                });
+                let mut records: Vec<_> = records.collect();
+                // Those of the same preference share the load (RFC 5321 §5.1).
+                fastrand::shuffle(&mut records);
+                let (security, alias, ttl) = (answer.security(), answer.alias(), answer.ttl());
+                Found::Mx { security, alias, records, ttl }
+            }
         }
     }
 
@@ -133,7 +133,9 @@ impl Dns {
         for outcome in [v4, v6] {
             match outcome {
                 Err(Nothing::Failed) => return Found::Failed,
-                Err(Nothing::NoName | Nothing::NoRecords(_)) => {}
+                Err(Nothing::NoName { ttl: of } | Nothing::NoRecords { ttl: of, .. }) => {
+                    ttl = ttl.min(of);
+                }
                 Ok(answer) => {
                     zone = Some(weaker(zone.unwrap_or(Security::Secure), answer.first()));
                     last = weaker(last, answer.security());
@@ -154,7 +156,9 @@ impl Dns {
     pub(super) async fn tlsa(&self, port: u16, base: &Domain) -> Found {
         match self.lookup(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
             Err(Nothing::Failed) => Found::Failed,
-            Err(_) => Found::Tlsa { security: Security::Insecure, records: Vec::new(), ttl: 0 },
+            Err(Nothing::NoName { ttl } | Nothing::NoRecords { ttl, .. }) => {
+                Found::Tlsa { security: Security::Insecure, records: Vec::new(), ttl }
+            }
             Ok(answer) => Found::Tlsa {
                 security: answer.security(),
                 ttl: answer.ttl(),
@@ -185,10 +189,11 @@ impl Dns {
                     Ok(records) => records,
                     Err(_) => return Err(Nothing::Failed),
                 },
-                Err(Nothing::NoRecords(security)) => {
-                    return Err(Nothing::NoRecords(weaker(security, answered.security())));
+                Err(Nothing::NoRecords { security, ttl }) => {
+                    let security = weaker(security, answered.security());
+                    return Err(Nothing::NoRecords { security, ttl });
                 }
-                Err(Nothing::NoName) => return Err(Nothing::NoName),
+                Err(nothing) => return Err(nothing),
             };
             if answered.go_on(&mut end, &records)? {
                 return Ok(answered);
@@ -204,7 +209,7 @@ impl Dns {
                 if query.name() == name =>
             {
                 let security = security(proof).ok_or(Nothing::Failed)?;
-                Err(nothing(response.response_code, security))
+                Err(nothing(response.response_code, security, &response.authorities))
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.query.name() == name => {
                 let authorities = none.authorities.as_deref().unwrap_or_default();
@@ -213,9 +218,9 @@ impl Dns {
                         && matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3)
                 });
                 if is_proven {
-                    Err(nothing(none.response_code, Security::Secure))
+                    Err(nothing(none.response_code, Security::Secure, authorities))
                 } else if self.is_unsigned(name, authorities).await {
-                    Err(nothing(none.response_code, Security::Insecure))
+                    Err(nothing(none.response_code, Security::Insecure, authorities))
                 } else {
                     Err(Nothing::Failed)
                 }
@@ -257,17 +262,23 @@ impl Dns {
     }
 }
 
-/// Why there is no record.
+/// Why there is no record, and for how many seconds that holds.
 enum Nothing {
     Failed,
-    NoName,
-    NoRecords(Security),
+    NoName { ttl: u32 },
+    NoRecords { security: Security, ttl: u32 },
 }
 
-fn nothing(code: ResponseCode, security: Security) -> Nothing {
+fn nothing(code: ResponseCode, security: Security, authorities: &[Record]) -> Nothing {
+    // RFC 2308 §5; without such a record it is not to be kept.
+    let ttl = authorities.iter().find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(soa.minimum.min(record.ttl)),
+        _ => None,
+    });
+    let ttl = ttl.unwrap_or_default();
     match code {
-        ResponseCode::NXDomain => Nothing::NoName,
-        _ => Nothing::NoRecords(security),
+        ResponseCode::NXDomain => Nothing::NoName { ttl },
+        _ => Nothing::NoRecords { security, ttl },
     }
 }
 

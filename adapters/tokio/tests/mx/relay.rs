@@ -105,6 +105,7 @@ async fn by_dane() {
     // Records in a zone that is not signed say nothing.
     let delivery = send(&relay, "half.insecure.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Encrypted, "its certificate has another name");
+    assert!((1..=60).contains(&delivery.host.ttl), "{:?}", delivery.host);
 
     let mut strict = relay.clone();
     strict.options.dane = Dane::Mandatory;
