@@ -57,7 +57,7 @@ impl Record {
 /// dates and limits, too, and the server's certificate has to have one of the names: as a DNS name among its alternative names or, if
 /// there is no DNS name, as a Common Name (RFC 7672 §3.2.3); the latter only where no authority in the
 /// chain is limited to certain names. The authority has to be in the chain that the server presents,
-/// unless the record is the whole of its certificate. Where nothing matches, the error is
+/// unless the record is the whole of its certificate or key. Where nothing matches, the error is
 /// [`CertificateError::ApplicationVerificationFailure`].
 ///
 /// SNI has to carry the base domain (RFC 7672 §8.1): connect with [`server_name`](Self::server_name).
@@ -116,17 +116,17 @@ impl Verifier {
     /// The authorities that records vouch for, or why none of them is one.
     fn authorities(
         &self,
+        end_entity: &CertificateDer<'_>,
         presented: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Vec<Authority>, CertificateError> {
-        let is_whole = |record: &&Record| {
-            (record.selector, record.matching) == (Selector::Certificate, Matching::Full)
+        let whole = |selector| {
+            self.of(Usage::TrustAnchor).filter(move |record| {
+                (record.selector, record.matching) == (selector, Matching::Full)
+            })
         };
-        let recorded: Vec<CertificateDer<'_>> = self
-            .of(Usage::TrustAnchor)
-            .filter(is_whole)
-            .map(|record| record.data.as_slice().into())
-            .collect();
+        let recorded: Vec<CertificateDer<'_>> =
+            whole(Selector::Certificate).map(|record| record.data.as_slice().into()).collect();
         let vouched = presented.iter().filter(|certificate| {
             self.of(Usage::TrustAnchor).any(|record| record.matches(certificate))
         });
@@ -136,6 +136,12 @@ impl Verifier {
             match Authority::new(certificate, now) {
                 Ok(authority) => authorities.push(authority),
                 Err(error) => problem = error,
+            }
+        }
+        for record in whole(Selector::PublicKey) {
+            if !presented.iter().any(|certificate| record.matches(certificate)) {
+                let issued = core::iter::once(end_entity).chain(presented);
+                authorities.extend(issued.filter_map(|it| Authority::of_key(&record.data, it)));
             }
         }
         if authorities.is_empty() { Err(problem) } else { Ok(authorities) }
@@ -148,7 +154,7 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let authorities = self.authorities(intermediates, now)?;
+        let authorities = self.authorities(end_entity, intermediates, now)?;
         let anchors = authorities.iter().map(|authority| authority.anchor.clone());
         let anchors = RootCertStore { roots: anchors.collect() };
         let certificate = ParsedCertificate::try_from(end_entity)?;

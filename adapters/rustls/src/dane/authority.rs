@@ -1,8 +1,9 @@
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{VerifiedPath, anchor_from_trusted_cert};
+use webpki::{EndEntityCert, VerifiedPath, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
+use x509_cert::der::asn1::AnyRef;
 use x509_cert::ext::pkix::BasicConstraints;
 
 /// An authority that a record vouches for, with what its certificate says besides its name and key
@@ -40,6 +41,16 @@ impl Authority {
             _ => return Err(CertificateError::InvalidPurpose),
         };
         Ok(Self { anchor, most_between })
+    }
+
+    /// The one with this key, under the name by which it would have issued a certificate (RFC 7671 §5.2.3).
+    pub(super) fn of_key(key: &[u8], issued: &CertificateDer<'_>) -> Option<Self> {
+        let anchor = TrustAnchor {
+            subject: EndEntityCert::try_from(issued).ok()?.issuer().to_vec().into(),
+            subject_public_key_info: AnyRef::from_der(key).ok()?.value().to_vec().into(),
+            name_constraints: None,
+        };
+        Some(Self { anchor, most_between: None })
     }
 
     /// Whether it is at the top of a chain, and the chain no longer than it may be (RFC 5280 §4.2.1.9).
