@@ -44,9 +44,19 @@ ZONES = {
     "bogus.test.": "bogus",
     "failing.test.": "failing",
     "nsec3.test.": "nsec3",
+    "opt-out.test.": "opt-out",
+    "insecure.opt-out.test.": "insecure",
+    "unsupported.test.": "unsupported",
 }
 
-SIGNED = ("signed", "nsec3", "expired", "bogus")
+# How ldns-signzone signs each kind.
+SIGNED = {
+    "signed": [],
+    "nsec3": ["-n"],
+    "opt-out": ["-n", "-p"],
+    "expired": ["-i", "20200101", "-e", "20200201"],
+    "bogus": [],
+}
 
 
 def cases(table, turn=0):
@@ -205,7 +215,9 @@ class Zones:
         if not found:
             where = self.directory / "keys" / what
             where.mkdir(exist_ok=True)
-            command = ["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", name]
+            # As the root of the world has it.
+            algorithm = "RSASHA256" if name == "." else "ECDSAP256SHA256"
+            command = ["ldns-keygen", "-a", algorithm, "-b", "2048", "-k", name]
             stem = subprocess.run(command, cwd=where, check=True, capture_output=True, text=True)
             return where / stem.stdout.strip()
         return found[0].with_suffix("")
@@ -222,6 +234,8 @@ class Zones:
                 key = self.key(name, "not-this-key" if kind == "bogus" else "key")
                 ds = key.with_name(f"{key.name}.ds").read_text()
                 self.records[parent].append(ds.strip())
+            elif kind == "unsupported":
+                self.add(name, "DS", f"1 200 2 {'07' * 32}", parent)
 
     def sign(self):
         for name, kind in self.zones.items():
@@ -230,12 +244,10 @@ class Zones:
             if file.exists() and file.read_text() == text:
                 continue
             file.write_text(text)
-            dates = ["-i", "20200101", "-e", "20200201"] if kind == "expired" else []
             if kind in SIGNED:
-                dates += ["-n"] if kind == "nsec3" else []
-                command = ["ldns-signzone", *dates, "-o", name, "-f", f"{file}.served", file]
+                command = ["ldns-signzone", *SIGNED[kind], "-o", name, "-f", f"{file}.served", file]
                 subprocess.run([*command, self.key(name)], check=True)
-            elif kind == "insecure":
+            elif kind != "failing":
                 pathlib.Path(f"{file}.served").write_text(text)
 
     def config(self):
