@@ -60,6 +60,9 @@ async fn by_dane() {
              swapped.test. 60 IN MX 10 mx.swapped.test.\n\
              mx.swapped.test. 60 IN A 127.0.0.3\n\
              _{port}._tcp.mx.swapped.test. 60 IN {record}\n\
+             denied.test. 60 IN MX 10 mx.denied.test.\n\
+             mx.denied.test. 60 IN A 127.0.0.2\n\
+             _{port}._tcp.mx.denied.test. 60 IN {record}\n\
              all.test. 60 IN MX 10 mx.stripped.test.\n\
              all.test. 60 IN MX 20 mx.swapped.test.\n\
              all.test. 60 IN MX 30 mx.good.test.\n\
@@ -86,7 +89,7 @@ async fn by_dane() {
     assert!(!delivery.host.is_secure);
     assert_eq!(hosts.arrived(), [(0, true), (0, true)]);
 
-    for domain in ["stripped.test", "swapped.test", "bogus.test"] {
+    for domain in ["stripped.test", "swapped.test", "denied.test", "bogus.test"] {
         let undelivered = send(&relay, domain).await.expect_err(domain);
         assert!(undelivered.is_temporary() && undelivered.fate() == Fate::NotSent, "{domain}");
         let bogus = (domain == "bogus.test").then_some(Undeliverable::LookupFailed);

@@ -9,17 +9,20 @@ use hickory_server::net::runtime::{Time, TokioRuntimeProvider};
 use hickory_server::proto::dnssec::crypto::EcdsaSigningKey;
 use hickory_server::proto::dnssec::rdata::DNSKEY;
 use hickory_server::proto::dnssec::{Algorithm, DnssecSigner, SigningKey as _};
-use hickory_server::proto::rr::{LowerName, Name, RecordType};
+use hickory_server::proto::op::Metadata;
+use hickory_server::proto::rr::rdata::SOA;
+use hickory_server::proto::rr::{LowerName, Name, RData, Record, RecordType};
 use hickory_server::proto::serialize::txt::Parser;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
-use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use hickory_server::zone_handler::{AxfrPolicy, Catalog, MessageResponseBuilder, ZoneType};
 use starttls_tokio::mx::Dns;
 use tempfile::NamedTempFile;
 use tokio::net::{TcpListener, UdpSocket};
 
 /// The DNS as far as anybody here is concerned: a signed root zone, an unsigned `insecure.test`, and a
-/// `bogus.test` that is signed by a key that nobody vouches for.
+/// `bogus.test` that is signed by a key that nobody vouches for. Somebody denies that the hosts of
+/// `denied.test` have TLSA records, as if he spoke for `insecure.test`.
 pub(crate) struct World {
     _server: Server<Zones>,
     address: SocketAddr,
@@ -37,8 +40,17 @@ impl RequestHandler for Zones {
     async fn handle_request<R: ResponseHandler, T: Time>(
         &self,
         request: &Request,
-        answer: R,
+        mut answer: R,
     ) -> ResponseInfo {
+        let asked = &request.queries.queries()[0];
+        if asked.query_type() == RecordType::TLSA && asked.name().to_string().contains("denied") {
+            let soa = SOA::new(name("ns.test."), name("hostmaster.test."), 1, 3600, 600, 86400, 60);
+            let soa = [Record::from_rdata(name("insecure.test."), 60, RData::SOA(soa))];
+            let denial = MessageResponseBuilder::from_message_request(request);
+            let head = Metadata::response_from_request(&request.metadata);
+            let denial = denial.build(head, [], [], &soa, []);
+            return answer.send_response(denial).await.expect("sent");
+        }
         let above =
             request.queries.queries().iter().all(|query| query.query_type() == RecordType::DS);
         let zones = if above { &self.above } else { &self.all };
