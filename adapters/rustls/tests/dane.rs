@@ -9,7 +9,7 @@ use rcgen::{
     GeneralSubtree, IsCa, KeyPair, NameConstraints, PublicKeyData as _, date_time_ymd,
 };
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
 use rustls::{CertificateError, Error};
 use sha2::{Digest as _, Sha256, Sha512};
 use starttls::policy::dane::Usage;
@@ -371,5 +371,23 @@ fn limits_of_a_trust_anchor() {
         // The one between is an authority by itself.
         let records = Records::of(2, 1, 1, intermediate);
         assert_eq!(verdict(&records, &[leaf, intermediate]), Ok(Usage::TrustAnchor));
+    }
+}
+
+/// No host is known by a name that no certificate can be for.
+#[test]
+fn names_of_hosts_are_names_of_certificates() {
+    let octets = ['a', '1', '-', '_', '.'];
+    let mut names = vec![String::new()];
+    for length in 0..6 {
+        for at in names.len() - octets.len().pow(length)..names.len() {
+            let name = names[at].clone();
+            names.extend(octets.map(|octet| format!("{name}{octet}")));
+        }
+    }
+    let hosts: Vec<_> = names.iter().filter_map(|name| Domain::new(name).ok()).collect();
+    assert!(hosts.len() > 1000);
+    for host in hosts {
+        assert!(DnsName::try_from(host.as_str()).is_ok(), "{host}");
     }
 }

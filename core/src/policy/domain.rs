@@ -18,7 +18,8 @@ impl Domain {
     /// The root, which stands for no mail at all in an MX record (RFC 7505 §3).
     pub(super) const ROOT: Self = Self { octets: [0; MAX_DOMAIN], length: 0 };
 
-    /// Checks a domain name: labels of 1 to 63 letters, digits, hyphens and underscores.
+    /// Checks a domain name: labels of 1 to 63 letters, digits, hyphens and underscores, no hyphen at
+    /// either end of one.
     ///
     /// # Errors
     /// What is wrong with it; [`ArgumentError::Malformed`] also for addresses, which have no policy.
@@ -35,7 +36,7 @@ impl Domain {
         }
         let mut last_is_number = false;
         for label in name.as_bytes().split(|octet| *octet == b'.') {
-            if label.is_empty() {
+            if matches!(label, [] | [b'-', ..] | [.., b'-']) {
                 return Err(ArgumentError::Malformed);
             }
             if label.len() > 63 {
@@ -107,6 +108,10 @@ mod tests {
         let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
         let rows = [
             ("Example.ORG.", Ok("example.org")),
+            ("xn--bcher-kva.example", Ok("xn--bcher-kva.example")),
+            ("-a.example", Err(ArgumentError::Malformed)),
+            ("a-.example", Err(ArgumentError::Malformed)),
+            ("a.-", Err(ArgumentError::Malformed)),
             ("_25._tcp.mx-1.example", Ok("_25._tcp.mx-1.example")),
             ("localhost", Ok("localhost")),
             (&longest, Ok(longest.as_str())),
