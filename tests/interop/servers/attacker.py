@@ -18,10 +18,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from domains import ATTACKER, DNS, cases
+from domains import ATTACKER, DNS, SERVERS, cases
 
 table, directory = sys.argv[1], pathlib.Path(sys.argv[2])
-INSECURE = dns.rrset.from_text("insecure.test.", 60, "IN", "SOA", "ns.test. nobody.test. 1 1 1 1 60")
 
 
 @functools.cache
@@ -39,8 +38,9 @@ def forgery(query):
 
 
 def forge(answer, how, *what):
-    """`how` is `unsigned`, `nodata`, `nxdomain`, or where the records are in place of the answer
-    (`elsewhere`, `foreign`), each perhaps as if for an `insecure` zone; or `records` or `alias`, and which.
+    """`how` is `unsigned`; `records` or `alias` and what they are; or one that has no records, perhaps
+    of a zone whose SOA record comes with it: `nodata`, `nxdomain`, with the records behind it
+    (`elsewhere`), and with the SOA record in their place, too (`foreign`).
     """
     name, kind = answer.question[0].name, answer.question[0].rdtype
     own = [each for each in answer.answer if each.rdtype != dns.rdatatype.RRSIG]
@@ -49,17 +49,19 @@ def forge(answer, how, *what):
         answer.answer = own
     elif how in ("records", "alias"):
         kind = "CNAME" if how == "alias" else kind
-        answer.answer = [dns.rrset.from_text(name, 60, "IN", kind, " ".join(what))]
+        data = " ".join(SERVERS.get(each, each) for each in what)
+        answer.answer = [dns.rrset.from_text(name, 60, "IN", kind, data)]
     else:
         answer.answer, answer.authority = [], []
-        if "insecure" in what:
-            answer.authority = [INSECURE]
+        for zone in what:
+            soa = dns.rrset.from_text(zone, 60, "IN", "SOA", "ns.test. nobody.test. 1 1 1 1 60")
+            answer.authority.append(soa)
         if how == "nxdomain":
             answer.set_rcode(dns.rcode.NXDOMAIN)
         if how == "elsewhere":
             answer.additional = own
         if how == "foreign":
-            answer.answer, answer.additional = [INSECURE], own
+            answer.answer, answer.additional = answer.authority, own
     return answer
 
 

@@ -48,7 +48,6 @@ ZONES = {
     "insecure.opt-out.test.": "insecure",
     "unsupported.test.": "unsupported",
 }
-
 # How ldns-signzone signs each kind.
 SIGNED = {
     "signed": [],
