@@ -25,3 +25,11 @@ for turn in 0 1 2; do
         check "domain at turn $turn: $id: $(sed -n '$s/[^ ]* [^ ]* //p' "$work/verdict")" agree $turn "$id"
     done
 done
+unheard() {                # servers without TLS hear of no sender but those of the mail that they get
+    local heard got
+    heard=$(grep -c 'stripped/smtpd.* disconnect from .* mail=' "$world/log/receiver")
+    got=$(grep -L 'using TLSv1' "$world"/mail/inbox/new/* | wc -l)
+    echo "$heard heard, $got got"
+    [ "$heard" = "$got" ] && [ "$got" != 0 ]
+}
+check "domains: nothing of other mail is said in plaintext" unheard
