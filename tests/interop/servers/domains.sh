@@ -12,10 +12,7 @@ python=/usr/bin/python3
 table=$HERE/../domains.toml
 
 svc_install() {
-    apt_install debconf openssl iproute2 python3 python3-cryptography python3-dnspython \
-        nsd unbound ldnsutils
-    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-    apt_install postfix
+    postfix_install openssl iproute2 python3 python3-cryptography python3-dnspython nsd unbound ldnsutils
 }
 
 build() { "$python" "$HERE/domains.py" "$table" "$DIR" "$CADIR" "$1"; }
@@ -34,8 +31,6 @@ svc_start() {
     build 0
     receiver
     sender
-    # postfix(1) consults the default main.cf even when given -c.
-    [ -e /etc/postfix/main.cf ] || echo "compatibility_level = 3.6" >/etc/postfix/main.cf
     rm -f "$DIR/ready"
     # Whatever runs in it ends with its first process.
     spawn world unshare --net --mount --pid --mount-proc --fork --kill-child \
@@ -75,59 +70,15 @@ turn() {
     turned "$1" 127.0.0.1
 }
 
-postfix_config() {         # postfix_config NAME: what both have; the settings' end is standard input
-    local etc=$DIR/$1/etc
-    mkdir -p "$etc" "$DIR/$1/spool" "$DIR/$1/data"
-    chown postfix "$DIR/$1/data"
-    cat >"$etc/main.cf" <<END
-compatibility_level = 3.6
-queue_directory = $DIR/$1/spool
-data_directory = $DIR/$1/data
-maillog_file_prefixes = $DIR
-maillog_file = $DIR/log/$1
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = $1.test
-mydestination =
-alias_maps =
-alias_database =
-END
-    cat >>"$etc/main.cf"
-    cat >"$etc/master.cf" <<END
-postlog   unix-dgram n - n - 1 postlogd
-pickup    unix n - n 60 1 pickup
-cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
-tlsmgr    unix - - n 1000? 1 tlsmgr
-rewrite   unix - - n - - trivial-rewrite
-bounce    unix - - n - 0 bounce
-defer     unix - - n - 0 bounce
-trace     unix - - n - 0 bounce
-proxymap  unix - - n - - proxymap
-retry     unix - - n - - error
-error     unix - - n - - error
-virtual   unix - n n - - virtual
-smtp      unix - - n - - smtp
-anvil     unix - - n - 1 anvil
-END
-}
-
 receiver() {
-    local uid gid name address
-    uid=$(id -u nobody) gid=$(id -g nobody)
-    mkdir -p "$DIR/mail"
-    chown "$uid:$gid" "$DIR/mail"
-    postfix_config receiver <<END
-virtual_mailbox_domains = static:all
-virtual_mailbox_base = $DIR/mail
-virtual_mailbox_maps = static:inbox/
-virtual_uid_maps = static:$uid
-virtual_gid_maps = static:$gid
-virtual_minimum_uid = 1
+    local root=$DIR/receiver name address
+    postfix_instance "$root" receiver receiver.test
+    postfix_mailbox "$root" "$DIR/mail" static:all
+    cat >>"$root/etc/main.cf" <<EOF
 smtpd_client_connection_count_limit = 0
 smtpd_tls_received_header = yes
 smtpd_tls_loglevel = 1
-END
+EOF
     while read -r name address; do
         echo "$address:25 inet n - n - - smtpd"
         echo "    -o syslog_name=postfix/$name"
@@ -135,16 +86,17 @@ END
             echo "    -o smtpd_tls_security_level=may"
             echo "    -o smtpd_tls_chain_files=$DIR/tls/$name-chain.pem"
         fi
-    done <"$DIR/servers" >>"$DIR/receiver/etc/master.cf"
+    done <"$DIR/servers" >>"$root/etc/master.cf"
 }
 sender() {
-    postfix_config sender <<END
+    postfix_instance "$DIR/sender" sender sender.test
+    cat >>"$DIR/sender/etc/main.cf" <<EOF
 smtp_tls_security_level = dane
 smtp_dns_support_level = dnssec
 smtp_host_lookup = dns
 smtp_tls_loglevel = 1
 smtp_connect_timeout = 10
-END
+EOF
 }
 
 case ${1:-} in

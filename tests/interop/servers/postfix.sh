@@ -7,48 +7,22 @@
 # lmtp.test to LMTP_PORT by LMTP, both over verified TLS.
 . "$(dirname "$0")/lib.sh"
 
-svc_install() {
-    # "No configuration": keep the package from asking questions.
-    apt_install debconf openssl
-    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-    apt_install postfix dovecot-core
-}
+svc_install() { postfix_install openssl dovecot-core; }
 
 svc_start() {
-    local smtp tls12 plain subm login smtps p uid gid
+    local smtp tls12 plain subm login smtps p
     for p in smtp tls12 plain subm login smtps; do pick_port "$p"; done
-    uid=$(id -u nobody) gid=$(id -g nobody)
-    mkdir -p "$DIR/etc" "$DIR/spool" "$DIR/data" "$DIR/dove" "$DIR/mail"
-    chown postfix "$DIR/data"
-    chown "$uid:$gid" "$DIR/mail"
-    # postfix(1) consults the default main.cf even when given -c.
-    [ -e /etc/postfix/main.cf ] || echo "compatibility_level = 3.6" >/etc/postfix/main.cf
-
-    cat >"$DIR/etc/main.cf" <<EOF
-compatibility_level = 3.6
-queue_directory = $DIR/spool
-data_directory = $DIR/data
-maillog_file_prefixes = $DIR
-maillog_file = $DIR/log/postfix
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = mail.example.test
-mydestination =
+    mkdir -p "$DIR/dove"
+    postfix_instance "$DIR" postfix mail.example.test
+    postfix_mailbox "$DIR" "$DIR/mail" example.test
+    cat >>"$DIR/etc/main.cf" <<EOF
 local_recipient_maps =
 local_header_rewrite_clients =
-alias_maps =
-alias_database =
 mynetworks = 127.0.0.0/8
-virtual_mailbox_domains = example.test
-virtual_mailbox_base = $DIR/mail
-virtual_mailbox_maps = static:inbox/
 virtual_mailbox_limit = 0
 virtual_alias_maps = regexp:{ {/^r[0-9]+@example\.test/ you@example.test} }
 enable_original_recipient = no
 message_size_limit = 104857600
-virtual_uid_maps = static:$uid
-virtual_gid_maps = static:$gid
-virtual_minimum_uid = 1
 smtpd_recipient_restrictions = check_recipient_access regexp:{ {/^nobody[0-9]*@/ REJECT} }
 smtpd_recipient_limit = 1000
 smtpd_soft_error_limit = 100
@@ -74,7 +48,7 @@ lmtp_tls_security_level = secure
 lmtp_tls_CAfile = $CADIR/ca.pem
 lmtp_tls_loglevel = 1
 EOF
-    cat >"$DIR/etc/master.cf" <<EOF
+    cat >>"$DIR/etc/master.cf" <<EOF
 $HOST:$smtp  inet n - n - - smtpd
 $HOST:$tls12 inet n - n - - smtpd
     -o syslog_name=postfix/tls12
@@ -98,26 +72,10 @@ $HOST:$smtps inet n - n - - smtpd
     -o smtpd_tls_wrappermode=yes
     -o smtpd_sasl_auth_enable=yes
     -o smtpd_client_restrictions=permit_sasl_authenticated,reject
-postlog   unix-dgram n - n - 1 postlogd
-pickup    unix n - n 60 1 pickup
-cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
-tlsmgr    unix - - n 1000? 1 tlsmgr
-rewrite   unix - - n - - trivial-rewrite
-bounce    unix - - n - 0 bounce
-defer     unix - - n - 0 bounce
-trace     unix - - n - 0 bounce
-verify    unix - - n - 1 verify
-proxymap  unix - - n - - proxymap
-error     unix - - n - - error
-retry     unix - - n - - error
-discard   unix - - n - - discard
-virtual   unix - n n - - virtual
 relay     unix - - n - - smtp -v
     -o syslog_name=postfix/relay
 relay-lmtp unix - - n - - lmtp -v
     -o syslog_name=postfix/relay
-anvil     unix - - n - 1 anvil
 EOF
 
     # A Dovecot that is nothing but an authentication server.
