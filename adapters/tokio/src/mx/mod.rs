@@ -11,8 +11,8 @@
 //! use starttls_tokio::ClientTls;
 //! use starttls_tokio::mx::{Cache, Dns, Relay};
 //!
-//! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut relay = Relay::new(Dns::system()?, ClientTls::system()?);
+//! # async fn send(tls: ClientTls) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut relay = Relay::new(Dns::system()?, tls); // ClientTls::system(), for example
 //! relay.domain = "mail.example.com".into();
 //! relay.cache = Cache::directory("/var/lib/relay/policies")?;
 //! let to = [Address::new("you@example.org")?];
