@@ -7,18 +7,17 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::serialize::binary::BinDecodable as _;
 use starttls::policy::{Domain, Security};
 use starttls_std::tlsrpt::Recipients;
 use tokio::task::JoinSet;
 
+use super::answer::{Answered, MAX_ALIASES, Nothing, nothing, security, text, weaker};
 use super::found::{Found, Mx, Tlsa};
 use crate::Error;
-
-/// How many aliases are followed.
-const MAX_ALIASES: usize = 8;
 
 /// The DNS, validated by DNSSEC. Signatures are checked here, whatever the servers that are asked say of
 /// them; a server has to pass on what is needed for that, as every recursive one does.
@@ -87,7 +86,7 @@ impl Dns {
     pub(super) async fn mx(&self, domain: &Domain) -> Found {
         let name = domain.as_str();
         match self.lookup(name, RecordType::MX).await {
-            Err(Nothing::Failed) => Found::Failed,
+            Err(Nothing::Failed | Nothing::Bogus) => Found::Failed,
             Err(Nothing::NoName { .. }) => Found::NoDomain,
             Err(Nothing::NoRecords { security, ttl }) => {
                 Found::Mx { security, alias: None, records: Vec::new(), ttl }
@@ -110,7 +109,7 @@ impl Dns {
 
     pub(super) async fn txt(&self, name: &str) -> Found {
         match self.lookup(name, RecordType::TXT).await {
-            Err(Nothing::Failed) => Found::Failed,
+            Err(Nothing::Failed | Nothing::Bogus) => Found::Failed,
             Err(_) => Found::Txt(Vec::new()),
             Ok(answer) => {
                 let records = answer.records(|data| match data {
@@ -132,7 +131,7 @@ impl Dns {
         let mut alias = None;
         for outcome in [v4, v6] {
             match outcome {
-                Err(Nothing::Failed) => return Found::Failed,
+                Err(Nothing::Failed | Nothing::Bogus) => return Found::Failed,
                 Err(Nothing::NoName { ttl: of } | Nothing::NoRecords { ttl: of, .. }) => {
                     ttl = ttl.min(of);
                 }
@@ -155,7 +154,7 @@ impl Dns {
 
     pub(super) async fn tlsa(&self, port: u16, base: &Domain) -> Found {
         match self.lookup(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
-            Err(Nothing::Failed) => Found::Failed,
+            Err(Nothing::Failed | Nothing::Bogus) => Found::Failed,
             Err(Nothing::NoName { ttl } | Nothing::NoRecords { ttl, .. }) => {
                 Found::Tlsa { security: Security::Insecure, records: Vec::new(), ttl }
             }
@@ -181,14 +180,11 @@ impl Dns {
     async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
         let mut end = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
         end.set_fqdn(true);
-        let mut answered = Answered { name: end.clone(), kind, records: Vec::new() };
+        let mut answered = Answered::new(end.clone(), kind);
         for _ in 0..=MAX_ALIASES {
             let records = match self.ask(&end, kind).await {
                 Ok(records) => records,
-                Err(Nothing::Failed) => match self.ask(&end, RecordType::CNAME).await {
-                    Ok(records) => records,
-                    Err(_) => return Err(Nothing::Failed),
-                },
+                Err(Nothing::Bogus) => self.alias(&end).await.ok_or(Nothing::Bogus)?,
                 Err(Nothing::NoRecords { security, ttl }) => {
                     let security = weaker(security, answered.security());
                     return Err(Nothing::NoRecords { security, ttl });
@@ -208,7 +204,7 @@ impl Dns {
             Err(NetError::Dns(DnsError::Nsec { query, response, proof, .. }))
                 if query.name() == name =>
             {
-                let security = security(proof).ok_or(Nothing::Failed)?;
+                let security = security(proof).ok_or(Nothing::Bogus)?;
                 Err(nothing(response.response_code, security, &response.authorities))
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.query.name() == name => {
@@ -222,11 +218,40 @@ impl Dns {
                 } else if self.is_unsigned(name, authorities).await {
                     Err(nothing(none.response_code, Security::Insecure, authorities))
                 } else {
-                    Err(Nothing::Failed)
+                    Err(Nothing::Bogus)
                 }
             }
+            // Of the answer, or of the end of its aliases.
+            Err(NetError::Dns(
+                DnsError::DnssecBogus | DnsError::Nsec { .. } | DnsError::NoRecordsFound(_),
+            )) => Err(Nothing::Bogus),
             Err(_) => Err(Nothing::Failed),
         }
+    }
+
+    /// The alias that a name is, by a record of its own or by one of a name above it (RFC 6672).
+    async fn alias(&self, name: &Name) -> Option<Vec<Record>> {
+        if let Ok(records) = self.ask(name, RecordType::CNAME).await {
+            return Some(records);
+        }
+        let mut above = name.base_name();
+        while !above.is_root() {
+            let found = self.ask(&above, RecordType::DNAME).await.unwrap_or_default();
+            for record in found.iter().filter(|record| record.name == above) {
+                let RData::Unknown { code: RecordType::DNAME, rdata } = &record.data else {
+                    continue;
+                };
+                let target = Name::from_bytes(&rdata.anything).ok()?;
+                let own = name.iter().take(usize::from(name.num_labels() - above.num_labels()));
+                let target = Name::from_labels(own).ok()?.append_domain(&target).ok()?;
+                let mut alias =
+                    Record::from_rdata(name.clone(), record.ttl, RData::CNAME(CNAME(target)));
+                alias.proof = record.proof;
+                return Some(vec![alias]);
+            }
+            above = above.base_name();
+        }
+        None
     }
 
     /// Validation goes as deep as the servers lead it: in a task of its own it starts with an empty stack.
@@ -260,113 +285,6 @@ impl Dns {
         }
         false
     }
-}
-
-/// Why there is no record, and for how many seconds that holds.
-enum Nothing {
-    Failed,
-    NoName { ttl: u32 },
-    NoRecords { security: Security, ttl: u32 },
-}
-
-fn nothing(code: ResponseCode, security: Security, authorities: &[Record]) -> Nothing {
-    // RFC 2308 §5; without such a record it is not to be kept.
-    let ttl = authorities.iter().find_map(|record| match &record.data {
-        RData::SOA(soa) => Some(soa.minimum.min(record.ttl)),
-        _ => None,
-    });
-    let ttl = ttl.unwrap_or_default();
-    match code {
-        ResponseCode::NXDomain => Nothing::NoName { ttl },
-        _ => Nothing::NoRecords { security, ttl },
-    }
-}
-
-/// Records that were found, aliases first.
-struct Answered {
-    name: Name,
-    kind: RecordType,
-    records: Vec<Record>,
-}
-
-impl Answered {
-    /// Takes what leads on from `end`; whether that is what was looked for.
-    fn go_on(&mut self, end: &mut Name, records: &[Record]) -> Result<bool, Nothing> {
-        let start = end.clone();
-        for _ in 0..=MAX_ALIASES {
-            let own = |kind| {
-                let here = end.clone();
-                let of_it =
-                    move |record: &&Record| record.name == here && record.record_type() == kind;
-                records.iter().filter(of_it).cloned()
-            };
-            let found: Vec<_> = own(self.kind).collect();
-            if !found.is_empty() {
-                self.take(found)?;
-                return Ok(true);
-            }
-            let Some(alias) = own(RecordType::CNAME).next() else { break };
-            let RData::CNAME(target) = &alias.data else { break };
-            *end = target.0.clone();
-            self.take(vec![alias])?;
-        }
-        if *end == start { Err(Nothing::Failed) } else { Ok(false) }
-    }
-
-    fn take(&mut self, records: Vec<Record>) -> Result<(), Nothing> {
-        if records.iter().any(|record| security(record.proof).is_none()) {
-            return Err(Nothing::Failed);
-        }
-        self.records.extend(records);
-        Ok(())
-    }
-
-    fn security(&self) -> Security {
-        self.records.iter().fold(Security::Secure, |all, record| weaker(all, of(record)))
-    }
-
-    /// Of what the name itself has.
-    fn first(&self) -> Security {
-        let own = self.records.iter().filter(|record| record.name == self.name);
-        own.map(of).reduce(weaker).unwrap_or(Security::Insecure)
-    }
-
-    fn alias(&self) -> Option<String> {
-        let end = self.records.iter().find(|record| record.record_type() == self.kind)?;
-        (end.name != self.name).then(|| text(&end.name))
-    }
-
-    fn ttl(&self) -> u32 {
-        self.records.iter().map(|record| record.ttl).min().unwrap_or_default()
-    }
-
-    fn records<T>(&self, read: impl Fn(&RData) -> Option<T>) -> impl Iterator<Item = T> {
-        self.records.iter().filter_map(move |record| read(&record.data))
-    }
-}
-
-/// `None` where nothing may be believed.
-const fn security(proof: Proof) -> Option<Security> {
-    match proof {
-        Proof::Secure => Some(Security::Secure),
-        Proof::Insecure => Some(Security::Insecure),
-        Proof::Bogus | Proof::Indeterminate => None,
-    }
-}
-
-fn of(record: &Record) -> Security {
-    security(record.proof).unwrap_or(Security::Insecure)
-}
-
-const fn weaker(one: Security, other: Security) -> Security {
-    match (one, other) {
-        (Security::Secure, Security::Secure) => Security::Secure,
-        _ => Security::Insecure,
-    }
-}
-
-fn text(name: &Name) -> String {
-    name.to_ascii()
 }
 
 fn io(doing: &'static str) -> impl Fn(NetError) -> Error {

@@ -54,6 +54,7 @@
 //! # }
 //! ```
 
+mod answer;
 mod attempt;
 mod cache;
 mod dns;
