@@ -16,6 +16,8 @@ pub(crate) enum Host {
     Plain,
     /// Offers TLS and hangs up when it should begin.
     Broken,
+    /// Offers TLS and then has none.
+    NotNow,
     /// Offers TLS and then says something else before it.
     Injects(Identity),
     /// Takes mail, and keeps those that require TLS from others.
@@ -137,6 +139,7 @@ impl Talk {
                     say(stream, "220 go ahead").await?;
                     return Ok(false);
                 }
+                ("STAR", Host::NotNow) => "454 not now",
                 ("STAR", _) => return Ok(true),
                 ("EHLO", Host::Keeps(_)) if tls => "250-host\r\n250 REQUIRETLS",
                 ("EHLO", Host::Plain) => "250 host",

@@ -46,7 +46,8 @@ fn tried(undelivered: &Undelivered) -> Vec<String> {
 async fn by_dane() {
     let authority = Authority::new();
     let [good, stranger] = ["mx.good.test", "mx.good.test"].map(|name| authority.identity(&[name]));
-    let hosts = Hosts::new([Host::Tls(good.clone()), Host::Plain, Host::Tls(stranger)]).await;
+    let hosts = [Host::Tls(good.clone()), Host::Plain, Host::Tls(stranger), Host::NotNow];
+    let hosts = Hosts::new(hosts).await;
     let port = hosts.port;
     let record = format!("TLSA 3 0 0 {}", good.certificate);
     let world = World::new(
@@ -60,6 +61,9 @@ async fn by_dane() {
              swapped.test. 60 IN MX 10 mx.swapped.test.\n\
              mx.swapped.test. 60 IN A 127.0.0.3\n\
              _{port}._tcp.mx.swapped.test. 60 IN {record}\n\
+             refused.test. 60 IN MX 10 mx.refused.test.\n\
+             mx.refused.test. 60 IN A 127.0.0.4\n\
+             _{port}._tcp.mx.refused.test. 60 IN {record}\n\
              denied.test. 60 IN MX 10 mx.denied.test.\n\
              mx.denied.test. 60 IN A 127.0.0.2\n\
              _{port}._tcp.mx.denied.test. 60 IN {record}\n\
@@ -89,7 +93,7 @@ async fn by_dane() {
     assert!(!delivery.host.is_secure);
     assert_eq!(hosts.arrived(), [(0, true), (0, true)]);
 
-    for domain in ["stripped.test", "swapped.test", "denied.test", "bogus.test"] {
+    for domain in ["stripped.test", "refused.test", "swapped.test", "denied.test", "bogus.test"] {
         let undelivered = send(&relay, domain).await.expect_err(domain);
         assert!(undelivered.is_temporary() && undelivered.fate() == Fate::NotSent, "{domain}");
         let bogus = (domain == "bogus.test").then_some(Undeliverable::LookupFailed);
