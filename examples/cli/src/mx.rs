@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
-use starttls::policy::{self, Domain, Options};
+use starttls::policy::{self, Domain, Options, Undeliverable};
 use starttls_std::Timeouts;
 use starttls_tokio::mx::{Attempt, Cache, Delivery, Dns, Problem, Relay, Undelivered};
 
@@ -140,8 +140,23 @@ fn tell(sent: &Result<Delivery, Undelivered>, to: &[String]) -> Vec<(String, Ton
     }
 }
 
+/// What to do where there is no host to send mail to.
+pub(crate) const fn advice(why: Undeliverable) -> &'static str {
+    match why {
+        Undeliverable::LookupFailed => {
+            "Try again later, or ask another DNS server with --resolver: it has to pass signatures on."
+        }
+        Undeliverable::Insecure => "Send it with another --dane, or try again later.",
+        _ => "It is for good.",
+    }
+}
+
 fn failure(undelivered: &Undelivered) -> Failure {
-    let when = if undelivered.is_temporary() { "Try again later." } else { "It is for good." };
+    let when = match undelivered.why {
+        Some(why) => advice(why),
+        None if undelivered.is_temporary() => "Try again later.",
+        None => "It is for good.",
+    };
     let code = match undelivered.attempts.last().map(|attempt| &attempt.problem) {
         Some(Problem::Failed(error)) => outcome::code(error),
         _ => 7,

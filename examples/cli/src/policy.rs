@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use starttls::policy::dane::{self, Matching, Selector, Usage};
 use starttls::policy::sts::{self, Mode};
 use starttls::policy::{ResultType, Undeliverable};
@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::Policy;
+use crate::mx::advice;
 use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::serve::runtime;
@@ -22,7 +23,8 @@ const MAX_RECORD: usize = 38;
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     domain: &'a str,
-    undeliverable: Option<&'static str>,
+    #[serde(serialize_with = "in_words")]
+    undeliverable: Option<Undeliverable>,
     temporary: bool,
     policy: Option<Sts>,
     policy_error: Option<Unfetched>,
@@ -64,6 +66,10 @@ struct Host {
     ttl: u32,
 }
 
+fn in_words<S: Serializer>(why: &Option<Undeliverable>, serializer: S) -> Result<S::Ok, S::Error> {
+    why.map(Undeliverable::as_str).serialize(serializer)
+}
+
 pub(crate) fn run(args: &Policy) -> Result<(), Failure> {
     let runtime = runtime()?;
     let _context = runtime.enter();
@@ -78,7 +84,10 @@ pub(crate) fn run(args: &Policy) -> Result<(), Failure> {
     if report.hosts.iter().any(|host| host.requirement != "skip") {
         return Ok(());
     }
-    let why = report.undeliverable.unwrap_or("none of its hosts may get any");
+    let why = match report.undeliverable {
+        Some(why) => format!("{why}. {}", advice(why)),
+        None => "none of its hosts may get any.".to_owned(),
+    };
     Err(Failure { message: format!("no mail to {}: {why}", args.domain), code: 7 })
 }
 
@@ -95,7 +104,7 @@ async fn look(args: &Policy) -> Result<Report<'_>, Failure> {
     };
     Ok(Report {
         domain: args.domain.as_str(),
-        undeliverable: undeliverable.map(Undeliverable::as_str),
+        undeliverable,
         temporary: undeliverable.is_some_and(Undeliverable::is_temporary),
         policy: route.policy().and_then(Sts::of),
         policy_error: route.policy_failure().map(|(result, reason)| Unfetched {
