@@ -1,6 +1,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use starttls::Error as Rule;
 use starttls::policy::dane::Usage;
 use starttls::policy::{Domain, Skip, Undeliverable};
 use starttls::smtp::session::{Command, Fate};
@@ -86,10 +87,14 @@ impl Attempt {
     fn is_temporary(&self, requires_tls: bool) -> bool {
         match &self.problem {
             Problem::Skipped(why) => !(requires_tls && matches!(why, Skip::Unvouched)),
-            Problem::Failed(Error::Rejected { answer, .. }) => answer.code < 500,
-            Problem::Failed(Error::Io { .. } | Error::Unfinished { .. }) => true,
-            Problem::Failed(Error::Argument { .. }) => false,
-            Problem::Failed(_) => !requires_tls,
+            Problem::Failed(error) => match (error, error.protocol()) {
+                // The mail is not for this host, whenever it comes.
+                (_, Some(Rule::Unsupported | Rule::MessageTooLarge | Rule::LineTooLong))
+                | (Error::Argument { .. }, _) => false,
+                (Error::Rejected { answer, .. }, _) => answer.code < 500,
+                (Error::Io { .. } | Error::Unfinished { .. }, _) => true,
+                _ => !requires_tls,
+            },
         }
     }
 }

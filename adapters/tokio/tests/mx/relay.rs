@@ -196,6 +196,12 @@ async fn whatever_can_be_had() {
         assert_eq!(undelivered.fate(), fate, "{shown}");
         assert!(undelivered.attempts.len() < 2, "{shown}");
     }
+    // No host takes octets above 127.
+    let to = [Address::new("you@example.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("an envelope").with_eight_bit();
+    let domain = Domain::new("tls.insecure.test").expect("a name");
+    let undelivered = relay.send(&domain, &envelope, MESSAGE).await.expect_err("unsupported");
+    assert!(!undelivered.is_temporary(), "{undelivered}");
     assert_eq!(hosts.arrived(), before);
 }
 
