@@ -39,7 +39,9 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// Keeps them as long as this or a clone of it lives.
+    /// Keeps them as long as this or a clone of it lives: one for each domain that has a policy, of at most
+    /// 64 KiB, and none is dropped for another. Who sends to whatever domain others name keeps them in a
+    /// [`directory`](Self::directory).
     #[must_use]
     pub fn memory() -> Self {
         Self::at(Place::Memory(Arc::default()))
