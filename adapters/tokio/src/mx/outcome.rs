@@ -1,6 +1,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use rustls::CertificateError;
 use starttls::Error as Rule;
 use starttls::policy::dane::Usage;
 use starttls::policy::{Domain, Skip, Undeliverable};
@@ -105,9 +106,19 @@ impl fmt::Display for Attempt {
         if let Some(address) = self.address {
             write!(f, " [{}]", address.ip())?;
         }
-        match &self.problem {
-            Problem::Skipped(why) => write!(f, ": {why}"),
-            Problem::Failed(error) => write!(f, ": {error}"),
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skipped(why) => why.fmt(f),
+            // What the verifier says where no record matches.
+            Self::Failed(Error::Tls(rustls::Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ))) => f.pad("TLS: its certificate matches none of its TLSA records"),
+            Self::Failed(error) => error.fmt(f),
         }
     }
 }

@@ -107,6 +107,10 @@ async fn by_dane() {
     let [Problem::Failed(stripped), Problem::Failed(Error::Tls(_))] = problems[..] else {
         panic!("{problems:?}");
     };
+    assert_eq!(
+        delivery.attempts[1].to_string(),
+        "mx.swapped.test [127.0.0.3]: TLS: its certificate matches none of its TLSA records"
+    );
     assert_eq!(stripped.protocol(), Some(starttls::Error::NotOffered));
 
     // Records in a zone that is not signed say nothing.
