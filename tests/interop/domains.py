@@ -27,7 +27,7 @@ SERVERS = {"direct": "127.0.0.53:53", "unbound": "127.0.0.1:53"}
 
 
 def expected(case, sender):
-    verdict, judged = case["verdict"], "sts" not in case
+    verdict, judged = case["verdict"], not {"sts", "header"} & set(case)
     if sender == "finger":
         return judged and case.get("finger", verdict)
     if sender == "postfix":
@@ -108,7 +108,8 @@ class Turn:
         options += case.get("options", [])
         policy = self.run(sender, case, self.starttls, "policy", *options, case["domain"])
         to = ["--from", "sender@example.test", "--to", self.address(sender, case)]
-        sent = self.run(sender, case, self.starttls, "send", "--mx", *options, *to, self.mail)
+        mail = case.get("header", "X-Nothing: more") + "\n" + self.mail.read_text()
+        sent = self.run(sender, case, self.starttls, "send", "--mx", *options, *to, input=mail)
         codes = policy.returncode, sent.returncode
         try:
             policy, sent = (json.loads(each.stdout.partition("\n")[0]) for each in (policy, sent))

@@ -207,11 +207,7 @@ fn print(domain: Domain, to: &[String], sent: &Result<Delivery, Undelivered>) {
     let tried = attempts.iter().map(|attempt| Tried {
         host: attempt.host.name.as_str(),
         address: attempt.address,
-        problem: match &attempt.problem {
-            Problem::Failed(error) => error.to_string(),
-            Problem::Skipped(why) => why.to_string(),
-            other => format!("{other:?}"),
-        },
+        problem: attempt.problem.to_string(),
     });
     let report = Report {
         domain: domain.as_str(),

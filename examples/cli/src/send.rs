@@ -248,7 +248,7 @@ pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {
 
 /// The message as it is sent: what the file says, below a header if there is a subject.
 pub(crate) fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
-    let sample = args.server.is_none() && args.file.is_none();
+    let sample = args.server.is_none() && !args.mx && args.file.is_none();
     let text = match &args.file {
         Some(path) if path.as_os_str() != "-" => fs::read(path)
             .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?,

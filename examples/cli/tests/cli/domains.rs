@@ -45,4 +45,8 @@ fn mistakes() {
     let output = starttls(&["send", "--mx", "--to", "you@a.example", &mails], b"");
     let error = text(&output.stderr);
     assert!(error.contains("--server") && output.status.code() == Some(1), "{error}");
+    // The message is what is typed, not the sample that goes to a server of our own.
+    let arguments = ["send", "--mx", "--to", "you@a.example", "--subject", "x", "--resolver", dns];
+    let error = text(&starttls(&arguments, b"\xff").stderr);
+    assert!(error.contains("not UTF-8"), "{error}");
 }
