@@ -58,7 +58,11 @@ impl Ladder {
 
     /// Watches another connection, which begins in plaintext again.
     pub(crate) fn again(&mut self) {
-        self.picture.again();
+        self.begin_again("another connection");
+    }
+
+    fn begin_again(&mut self, what: &str) {
+        self.picture.again(what);
         (self.lines, self.message, self.security) = (0, None, None);
     }
 
@@ -81,7 +85,16 @@ impl Ladder {
     }
 
     pub(crate) fn open(&mut self, title: &str) {
+        self.title(title);
+        self.head(title);
+    }
+
+    /// Names the picture.
+    pub(crate) fn title(&mut self, title: &str) {
         self.picture.title(title);
+    }
+
+    fn head(&self, title: &str) {
         if !self.draw {
             return;
         }
@@ -154,11 +167,12 @@ impl Observer for Ladder {
     fn connecting(&mut self, host: &str, address: SocketAddr) {
         if self.connected {
             self.close();
-            self.again();
         }
         self.connected = true;
         host.clone_into(&mut self.asked);
-        self.open(&format!("{host} at {address}"));
+        let what = format!("{host} at {address}");
+        self.begin_again(&what);
+        self.head(&what);
     }
 
     fn sent(&mut self, octets: &[u8]) {

@@ -64,6 +64,8 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     relay.options.tls_optional = policy::tls_optional(&message);
     relay.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     let mut ladder = Ladder::new(!args.json, "");
+    let names: Vec<_> = domains.iter().map(|(domain, _)| domain.as_str()).collect();
+    ladder.title(&format!("mail to {}", names.join(", ")));
     let mut outcome = Ok(());
     let mut all = Vec::new();
     for (domain, to) in domains {

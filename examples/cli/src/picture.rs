@@ -67,8 +67,8 @@ enum Part {
     Flight { from_client: bool, lines: Vec<String> },
     /// From here on TLS, and what is known of it.
     Tls { facts: Vec<(String, String, Tone)> },
-    /// Another connection, which begins like the first.
-    Again,
+    /// Another connection, which begins like the first; and what it is.
+    Again(String),
 }
 
 /// Collects an exchange. All text is escaped when it is drawn, whoever said it.
@@ -99,8 +99,8 @@ impl Picture {
         self.parts.push(Part::Tls { facts: Vec::new() });
     }
 
-    pub(crate) fn again(&mut self) {
-        self.parts.push(Part::Again);
+    pub(crate) fn again(&mut self, what: &str) {
+        self.parts.push(Part::Again(what.to_owned()));
     }
 
     /// Says something of the TLS that was reached last.
@@ -178,12 +178,12 @@ impl Drawing {
                     }
                     said = true;
                 }
-                Part::Again => {
+                Part::Again(what) => {
                     if said {
                         self.zone(ground, zone);
                     }
                     self.y += 24;
-                    self.label("ANOTHER CONNECTION", "fact");
+                    self.label(&escaped(&what.to_uppercase()), "fact");
                     zone = self.y;
                     (encrypted, ground) = (false, "clear");
                     said = self.begin(picture.parts.get(n + 1));
@@ -219,7 +219,7 @@ impl Drawing {
 
     /// A connection begins with `first`; says whether in plaintext.
     fn begin(&mut self, first: Option<&Part>) -> bool {
-        let clear = !matches!(first, Some(Part::Tls { .. }));
+        let clear = !matches!(first, Some(Part::Tls { .. } | Part::Again(_)));
         if clear {
             self.label("PLAINTEXT: ANYBODY ON THE WAY CAN READ AND CHANGE IT", "clear-text");
         }
