@@ -85,11 +85,10 @@ impl World {
             }
             zones.all.upsert(name, vec![zone]);
         }
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+        let (listener, socket) = listen().await;
         let address = socket.local_addr().expect("an address");
         let mut server = Server::new(zones);
         server.register_socket(socket);
-        let listener = TcpListener::bind(address).await.expect("a port");
         server.register_listener(listener, Duration::from_secs(5), 16);
         let anchor = NamedTempFile::new().expect("a file");
         std::fs::write(anchor.path(), format!(". 60 IN DNSKEY {public}\n")).expect("written");
@@ -99,6 +98,18 @@ impl World {
     pub(crate) fn dns(&self) -> Dns {
         Dns::at(self.address, Some(self.anchor.path())).expect("a resolver")
     }
+}
+
+/// One port for both. Somebody else may have it for datagrams.
+async fn listen() -> (TcpListener, UdpSocket) {
+    for _ in 0..100 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        if let Ok(socket) = UdpSocket::bind(address).await {
+            return (listener, socket);
+        }
+    }
+    panic!("no port is free for both");
 }
 
 fn name(text: &str) -> Name {
