@@ -195,10 +195,11 @@ impl Relay {
                     }
                     Err(error) => error,
                 };
-                let (next, last) = (outcome::goes_on(&error), message.is_begun());
+                let next = outcome::goes_on(&error);
                 outcome.attempts.push(Attempt::failed(host.clone(), address, error));
                 match next {
-                    _ if last => return Err(outcome),
+                    // It cannot be read again.
+                    _ if message.is_begun() => return Err(outcome),
                     outcome::Next::Nowhere => return Err(outcome),
                     outcome::Next::Host => break,
                     outcome::Next::Address => {}
