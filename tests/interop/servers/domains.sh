@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A world of its own for the domains of domains.toml, in namespaces, so that the ports 25, 53 and 443 of
 # all of loopback are free in it and /etc/resolv.conf is its own: a signed root and what is below it on
-# NSD (127.0.0.54:53), who is in between (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a Postfix for each kind of certificate
-# (127.0.1.N:25) that delivers all mail into the maildir DIR/mail/inbox, the policy hosts of MTA-STS
-# (127.0.0.80:443), and a Postfix that sends by DANE what `sendmail -C DIR/sender/etc` is given.
+# NSD (127.0.0.54:53), who is in between (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a
+# Postfix for each kind of certificate (127.0.1.N:25) that delivers all mail into the maildir
+# DIR/mail/inbox, the policy hosts of MTA-STS (127.0.0.80:443), and a Postfix that sends by DANE what
+# `sendmail -C DIR/sender/etc` is given.
 # DIR/world holds the process id by which `nsenter -n -m -p` gets in, DIR/anchor the root's key.
 #
 #   domains.sh turn DIR N      goes on to the table's turn N
