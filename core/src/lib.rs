@@ -43,6 +43,8 @@ pub mod irc;
 pub mod ldap;
 #[cfg(feature = "smtp")]
 pub mod lmtp;
+#[cfg(feature = "smtp")]
+pub mod mail;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "nbd")]

@@ -4,8 +4,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
-use starttls::smtp::{Address, Message};
+use starttls::mail::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
+use starttls::mail::{Address, Message};
 
 #[derive(Arbitrary, Debug)]
 struct Mail<'a> {

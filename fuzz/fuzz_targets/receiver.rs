@@ -4,8 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::receiver::{Answer, Authentication, Config, Event, Limits, Login};
-use starttls::smtp::{Dialect, Domain, Receiver, Smtp};
+use starttls::mail::Receiver;
+use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Channel, Error, Machine, Step, Tls, lmtp};
 use starttls_fuzz::model::parameters::Offer;
 use starttls_fuzz::model::receiver::Receiver as Model;

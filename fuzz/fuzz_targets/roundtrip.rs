@@ -4,10 +4,11 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::session::{self, Exchange};
-use starttls::smtp::{Address, Dialect, Domain, Envelope, LineEnds, Receiver, Session, Smtp};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::session::{self, Exchange};
+use starttls::mail::{Address, Envelope, LineEnds, Receiver, Session};
 use starttls::smtp::{ClientGrammar, ServerGrammar};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Client, Machine, Policy, Server, Step, Tls, Verification, client, lmtp, server};
 use starttls_fuzz::step;
 

@@ -6,11 +6,11 @@
 use core::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::session::{Event, Exchange};
-use starttls::smtp::{
-    Address, ChannelBinding, Credentials, Dialect, Domain, Envelope, LineEnds, Nonce, Session,
-    Smtp, Stuffer,
+use starttls::mail::session::{Event, Exchange};
+use starttls::mail::{
+    Address, ChannelBinding, Credentials, Envelope, LineEnds, Nonce, Session, Stuffer,
 };
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Channel, Error, Machine, Plaintext, Policy, Step, Tls, Verification, lmtp};
 use starttls_fuzz::{
     Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, observed_step, plaintext,

@@ -3,8 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starttls::smtp::session::Mechanism;
-use starttls::smtp::{Address, ClientGrammar, Dialect, Domain, ServerGrammar, Session, Smtp};
+use starttls::mail::session::Mechanism;
+use starttls::mail::{Address, Session};
+use starttls::smtp::{ClientGrammar, Dialect, Domain, ServerGrammar, Smtp};
 use starttls::{Client, Policy, Reason, Server, Tls, Verification, client, lmtp, server};
 use starttls_fuzz::model::{self, Outcome, Verdict};
 use starttls_fuzz::{Case, End, Entry, Go, Run, upgraded};
@@ -161,7 +162,7 @@ fn extensions(octets: &[u8]) {
         None,
         || 1,
         |_, event, _| {
-            use starttls::smtp::session::Event;
+            use starttls::mail::session::Event;
             let (Event::Received(reply) | Event::Done(reply)) = event else { return Go::Stop };
             lines.push(reply.text().as_untrusted_bytes().to_ascii_uppercase());
             done = matches!(event, Event::Done(_));

@@ -3,10 +3,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use starttls::mail::message::{Attachment, Date, Header, Mailbox, Progress};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::{self, Address, Credentials, Envelope, Message, session};
 use starttls::server::{self, Config};
-use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message, session};
+use starttls::smtp::{self, Domain};
 use starttls::{
     Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
     lmtp, mysql, nbd, nntp, nut, pop3, postgres, rdp, sieve, vnc, xmpp,
@@ -150,8 +151,8 @@ const MAILS: usize = 10;
 
 fn mails(client: Tls, server: Tls) -> usize {
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
-    let mut session = smtp::Session::<Tls>::new(client, NAME);
-    let mut receiver = smtp::Receiver::<Tls>::new(server, NAME, Limits::default());
+    let mut session = mail::Session::<Tls>::new(client, NAME);
+    let mut receiver = mail::Receiver::<Tls>::new(server, NAME, Limits::default());
     let to = [Address::new("b@example.org").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("an envelope");
     let mut delivered = 0;
@@ -218,7 +219,7 @@ fn mails(client: Tls, server: Tls) -> usize {
 
 fn log_in() {
     let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-    let mut session = smtp::Session::<Tls>::new(tls, NAME);
+    let mut session = mail::Session::<Tls>::new(tls, NAME);
     let credentials = Credentials::new("tim", "tanstaaftanstaaf").expect("credentials");
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
     for (last, reply) in [(false, "220 a\r\n"), (true, "250-a\r\n250 AUTH PLAIN\r\n")] {
@@ -285,7 +286,7 @@ fn receive() -> usize {
     config.authentication = Authentication::Required;
     (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
     let tls = Tls::implicit_server();
-    let mut receiver = smtp::Receiver::<Tls>::new(tls, NAME, config);
+    let mut receiver = mail::Receiver::<Tls>::new(tls, NAME, config);
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
     send(&mut to_server, wire.as_bytes());
     let mut events = 0;

@@ -1,8 +1,9 @@
 //! The connection ends, or the server says goodbye, at every octet of a mail.
 
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::session::{Event, Fate};
-use starttls::smtp::{Address, Domain, Envelope, Receiver, Session, Smtp};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::session::{Event, Fate};
+use starttls::mail::{Address, Envelope, Receiver, Session};
+use starttls::smtp::{Domain, Smtp};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification};
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\n.\r\nbody\r\n";

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use starttls::client::Event;
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::{self, Address, Credentials, Domain, LineEnds, Stuffer};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::{self, Address, Credentials, LineEnds, Stuffer};
+use starttls::smtp::{self, Domain};
 use starttls::wire::Line;
 use starttls::{Error, Machine, Policy, Step, Tls, Verification};
 use starttls_tests::CLIENT;
@@ -41,7 +42,7 @@ fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> 
 /// The same behind any command; a message that the machine refuses is none.
 fn message(command: &[u8], wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
     let mut receiver =
-        smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
+        mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
     let begin = [b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n", command].concat();
     let (mut unread, mut output, mut body) = (begin, [0; 512], Vec::new());
     let mut pieces = wire.chunks(cut);
@@ -170,10 +171,10 @@ proptest! {
     ) {
         let credentials = Credentials::new(&user, &password).expect("short, without NUL");
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
         let mut config = receiver::Config::default();
         config.authentication = receiver::Authentication::Required;
-        let mut receiver = smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
+        let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let (mut to_server, mut to_client) = (Vec::<u8>::new(), Vec::<u8>::new());
         let (mut heard, mut buffer) = ((String::new(), String::new()), [0; receiver::Login::MAX]);
         for job in 0..2 {
@@ -219,7 +220,7 @@ proptest! {
                     match step.expect("well-formed") {
                         Step::Read => break,
                         Step::Write(n) => to_server.extend(&output[..n]),
-                        Step::Event(smtp::session::Event::Done(_)) => {
+                        Step::Event(mail::session::Event::Done(_)) => {
                             done = true;
                             break;
                         }
@@ -251,7 +252,7 @@ proptest! {
             prop_assert!(address.as_str().bytes().all(|octet| matches!(octet, 0x20..=0x7e)));
             let path = format!("EHLO a\r\nMAIL FROM:<{text}>\r\n");
             let mut receiver =
-                smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
+                mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
             let (mut input, mut output) = (path.as_bytes(), [0; 512]);
             let read = loop {
                 match receiver.step(&mut input, &mut output).expect("no error") {
@@ -272,14 +273,14 @@ proptest! {
             return Ok(());
         };
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
         let mechanism = if login { "LOGIN" } else { "PLAIN" };
         let capabilities = format!("250-mx\r\n250 AUTH {mechanism}\r\n");
         let mut output = [0; 1024];
         for mut reply in ["220 mx\r\n", &capabilities].map(str::as_bytes) {
             while !matches!(
                 session.hello().expect("first").step(&mut reply, &mut output).expect("well-formed"),
-                Step::Write(_) | Step::Event(smtp::session::Event::Done(_))
+                Step::Write(_) | Step::Event(mail::session::Event::Done(_))
             ) {}
         }
         for mut reply in [&b""[..], b"334 \r\n", b"334 \r\n"] {

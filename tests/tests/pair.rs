@@ -1,12 +1,11 @@
 //! Both roles against each other, in memory: the upgrade, then mail over what follows.
 
 use starttls::lmtp::Lmtp;
+use starttls::mail::receiver::{self, Answer, Limits};
+use starttls::mail::session::{self, Exchange};
+use starttls::mail::{Address, Envelope, Receiver, Session};
 use starttls::server::{self, Config};
-use starttls::smtp::receiver::{self, Answer, Limits};
-use starttls::smtp::session::{self, Exchange};
-use starttls::smtp::{
-    Address, ClientGrammar, Dialect, Envelope, Receiver, ServerGrammar, Session, Smtp,
-};
+use starttls::smtp::{ClientGrammar, Dialect, ServerGrammar, Smtp};
 use starttls::{
     Channel, Client, Error, Machine, Policy, Reason, Server, Step, Verification, client,
 };

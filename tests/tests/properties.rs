@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use starttls::client::Event;
-use starttls::smtp::receiver::{self, Authentication, Config};
-use starttls::smtp::{self, Address, Envelope};
+use starttls::mail::receiver::{self, Authentication, Config};
+use starttls::mail::{self, Address, Envelope};
+use starttls::smtp;
 use starttls::wire::{Framing, Line, Lines};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, server};
 use starttls_tests::CLIENT;
@@ -125,7 +126,7 @@ fn upgraded(greeting: &str, capabilities: &str, go_ahead: &str) -> Tls {
 
 /// Everything a session does about `octets`.
 fn trace(tls: Tls, octets: &[u8]) -> (Vec<Result<String, Error>>, String) {
-    let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+    let mut session = mail::Session::<Tls>::new(tls, CLIENT);
     let mut told = Vec::new();
     let (mut input, mut output) = (&b""[..], [0; 1024]);
     for octets in [&b""[..], octets] {
@@ -302,9 +303,9 @@ proptest! {
         let mut config = Config::default();
         config.authentication = Authentication::Offered;
         (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
-        let mut receiver = smtp::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
+        let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = smtp::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
         let address = [Address::new("a@b").expect("an address")];
         let envelope = Envelope::new(None, &address).expect("an envelope");
         let line = Line::new("250 a").expect("a line");

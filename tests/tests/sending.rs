@@ -1,7 +1,8 @@
 //! What a sender says at once, and what it knows of a mail whatever happens.
 
-use starttls::smtp::session::{Event, Fate};
-use starttls::smtp::{Address, Domain, Envelope, Session};
+use starttls::mail::session::{Event, Fate};
+use starttls::mail::{Address, Envelope, Session};
+use starttls::smtp::Domain;
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, lmtp};
 
 const GROUP: usize = 128;
@@ -53,7 +54,7 @@ impl Server {
 
 /// Runs a job to its end with an output of `room` octets; says how many recipients were accepted.
 fn run(
-    job: &mut starttls::smtp::session::Exchange<'_, '_, '_, Tls>,
+    job: &mut starttls::mail::session::Exchange<'_, '_, '_, Tls>,
     server: &mut Server,
     room: usize,
 ) -> usize {

@@ -1,4 +1,5 @@
-//! The core is cut as its design says: engines know no protocol, protocols know no other.
+//! The core is cut as its design says: engines know no protocol, protocols know no other,
+//! and mail stands on SMTP alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,17 @@ fn protocols_know_no_other() {
                 let foreign = format!("crate::{other}");
                 assert!(!source.contains(&foreign), "{} uses {foreign}", path.display());
             }
+            assert!(!source.contains("crate::mail"), "{} uses mail", path.display());
+        }
+    }
+}
+
+#[test]
+fn mail_knows_only_smtp() {
+    for (path, source) in sources(&core().join("mail")) {
+        for protocol in PROTOCOLS.iter().filter(|protocol| **protocol != "smtp") {
+            let foreign = format!("crate::{protocol}");
+            assert!(!source.contains(&foreign), "{} uses {foreign}", path.display());
         }
     }
 }
@@ -56,7 +68,7 @@ fn protocols_know_no_other() {
 #[test]
 fn nothing_below_knows_a_protocol() {
     for (path, source) in sources(&core().join("wire")) {
-        for protocol in PROTOCOLS {
+        for protocol in PROTOCOLS.into_iter().chain(["mail"]) {
             let upward = format!("crate::{protocol}");
             assert!(!source.contains(&upward), "{} uses {upward}", path.display());
         }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use starttls::lmtp::Lmtp;
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::session::{Event, Exchange, Fate};
-use starttls::smtp::{Address, Dialect, Domain, Envelope, LineEnds, Receiver, Session, Smtp};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::session::{Event, Exchange, Fate};
+use starttls::mail::{Address, Envelope, LineEnds, Receiver, Session};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Machine, Policy, Step, Tls, Verification};
 
 /// What mail servers disagree about, and lines of every length up to the limit.

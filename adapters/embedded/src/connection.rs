@@ -1,8 +1,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use starttls::smtp::session::{Extensions, Fate};
-use starttls::smtp::{Envelope, Session};
+use starttls::mail::session::{Extensions, Fate};
+use starttls::mail::{Envelope, Session};
 use starttls::{Error as Rule, Tls};
 
 use crate::drive::run;

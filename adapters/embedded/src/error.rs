@@ -1,7 +1,8 @@
 use core::fmt;
 
 #[cfg(feature = "smtp")]
-use starttls::smtp::{Status, session::Command};
+use starttls::mail::session::Command;
+use starttls::smtp::Status;
 
 /// Why an upgrade or a mail failed, on a socket that fails with `S` and by a TLS that fails with `T`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

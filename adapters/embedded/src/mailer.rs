@@ -1,8 +1,9 @@
 use core::fmt;
 
 use embedded_io::{Read, Write};
-use starttls::smtp::session::{Event, Fate};
-use starttls::smtp::{Client, Envelope};
+use starttls::mail::Envelope;
+use starttls::mail::session::{Event, Fate};
+use starttls::smtp::Client;
 use starttls::{Error as Rule, Protocol, Tls};
 
 use crate::clock::{Clock, Timed};

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use starttls::smtp::session::{Command, Event, Exchange};
-use starttls::smtp::{Credentials, Envelope, Session, Status};
+use starttls::mail::session::{Command, Event, Exchange};
+use starttls::mail::{Credentials, Envelope, Session};
+use starttls::smtp::Status;
 use starttls::{Machine, Step, Tls};
 
 use crate::error::Fault;

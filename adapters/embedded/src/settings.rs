@@ -1,7 +1,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use starttls::smtp::{Credentials, Domain, LineEnds, Session};
+use starttls::mail::{Credentials, LineEnds, Session};
+use starttls::smtp::Domain;
 use starttls::{Policy, Tls};
 
 use crate::Budget;

@@ -1,8 +1,8 @@
 use core::fmt;
 
 use embedded_io::Read;
-use starttls::smtp::Message;
-use starttls::smtp::message::{Composer, Progress};
+use starttls::mail::Message;
+use starttls::mail::message::{Composer, Progress};
 
 /// How many octets of a file are read at a time.
 const PIECE: usize = 64;
@@ -156,8 +156,8 @@ impl<F: Files> Source for Composed<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use starttls::smtp::Address;
-    use starttls::smtp::message::{Attachment, Mailbox};
+    use starttls::mail::Address;
+    use starttls::mail::message::{Attachment, Mailbox};
 
     use super::*;
 

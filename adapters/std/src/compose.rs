@@ -2,8 +2,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
 use starttls::ArgumentError;
-use starttls::smtp::Message;
-use starttls::smtp::message::{Composer, Progress};
+use starttls::mail::Message;
+use starttls::mail::message::{Composer, Progress};
 
 use crate::Error;
 
@@ -86,8 +86,8 @@ impl fmt::Debug for Composed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use starttls::smtp::Address;
-    use starttls::smtp::message::Attachment;
+    use starttls::mail::Address;
+    use starttls::mail::message::Attachment;
 
     /// Gives an octet, is interrupted, and so on.
     struct Slow<'a>(&'a [u8], bool);

@@ -1,6 +1,6 @@
 use std::{fmt, io};
 
-use starttls::smtp::session::{Command, Fate};
+use starttls::mail::session::{Command, Fate};
 use starttls::smtp::{Reply, Status};
 use starttls::{ArgumentError, Kind};
 

@@ -2,10 +2,10 @@ use std::fmt;
 
 #[cfg(feature = "scram")]
 use rustls::ProtocolVersion;
-use starttls::smtp::Credentials;
-use starttls::smtp::session::Mechanism;
+use starttls::mail::Credentials;
+use starttls::mail::session::Mechanism;
 #[cfg(feature = "scram")]
-use starttls::smtp::{ChannelBinding, Nonce};
+use starttls::mail::{ChannelBinding, Nonce};
 
 use rustls::ClientConnection;
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 pub use connection::Connection;
 pub use letter::Receipt;
-use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
+use starttls::mail::{Envelope, LineEnds, Session};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Client, Error as Rule, Policy, Tls};
 
 use connection::{Link, job, leave_if_rejected};

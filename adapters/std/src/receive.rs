@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::smtp::receiver::Config;
-use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
+use starttls::mail::Receiver;
+use starttls::mail::receiver::Config;
+use starttls::smtp::{Dialect, Domain, ServerGrammar};
 use starttls::{Channel, Machine, Server, server};
 
 use crate::driver::Driver;
@@ -41,7 +42,7 @@ pub trait Deliver {
     fn deliver(&mut self, mail: &Mail) -> Answer;
 }
 
-/// The largest message, in octets, where [`Limits::size`](starttls::smtp::receiver::Limits::size) does not say.
+/// The largest message, in octets, where [`Limits::size`](starttls::mail::receiver::Limits::size) does not say.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// A server that takes mail, one connection at a time.

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use starttls::ArgumentError;
-use starttls::smtp::Message;
-use starttls::smtp::message::{Composer, Progress};
+use starttls::mail::Message;
+use starttls::mail::message::{Composer, Progress};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Error;

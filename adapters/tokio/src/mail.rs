@@ -1,7 +1,8 @@
 mod connection;
 
 pub use connection::Connection;
-use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Smtp};
+use starttls::mail::{Envelope, LineEnds};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Client, Error as Rule, Policy, Tls};
 use starttls_std::shared::Deadlines;
 use tokio::io::AsyncRead;

@@ -3,8 +3,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::smtp::receiver::Config;
-use starttls::smtp::{Dialect, Domain, Receiver, ServerGrammar};
+use starttls::mail::Receiver;
+use starttls::mail::receiver::Config;
+use starttls::smtp::{Dialect, Domain, ServerGrammar};
 use starttls::{Channel, Machine, Server, server};
 use starttls_std::shared::{Asked, Taking, bad_credentials};
 use tokio::io::{AsyncRead, AsyncWrite};

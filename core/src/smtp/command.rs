@@ -4,7 +4,7 @@ use crate::wire::{is_http, look_up, split_word};
 
 /// A command's verb (RFC 5321 §4.1.1, RFC 3207, RFC 4954, RFC 3030, RFC 2033).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Auth,
     Bdat,
     Data,
@@ -45,7 +45,7 @@ const VERBS: [(&[u8], Verb); 15] = [
 
 /// Splits a line into its verb, in any case, and its argument without blanks around it
 /// (RFC 5321 §4.1.1: trailing white space should be tolerated).
-pub(super) fn split(line: &[u8]) -> (Verb, &[u8]) {
+pub(crate) fn split(line: &[u8]) -> (Verb, &[u8]) {
     let (word, argument) = split_word(line);
     let verb = match look_up(&VERBS, word) {
         Some(verb) => verb,

@@ -1,40 +1,21 @@
-//! SMTP (RFC 5321) with STARTTLS (RFC 3207), in both roles, and the mail that follows.
+//! SMTP (RFC 5321) with STARTTLS (RFC 3207), in both roles.
 //!
-//! [`Client`] and [`Server`] bring a connection to TLS. [`Session`] then sends mail over it,
-//! [`Receiver`] takes it; a [`Message`] is what it says. LMTP (RFC 2033) is the same protocol with
-//! another greeting, see [`lmtp`](crate::lmtp).
+//! [`Client`] and [`Server`] bring a connection to TLS; the module `mail` sends and takes mail over
+//! it. LMTP (RFC 2033) is the same protocol with another greeting and a module of its own, `lmtp`.
 
-mod address;
-mod base64;
 mod client;
-mod command;
-mod credentials;
+pub(crate) mod command;
 mod dialect;
-mod dots;
-pub mod dsn;
-mod envelope;
-mod limits;
-pub mod message;
-pub mod receiver;
-mod reply;
-mod server;
-pub mod session;
+pub(crate) mod limits;
+pub(crate) mod reply;
+pub(crate) mod server;
 mod status;
 
-pub use address::Address;
 pub use client::ClientGrammar;
-pub use credentials::Credentials;
-#[cfg(feature = "scram")]
-pub use credentials::{ChannelBinding, Nonce};
 pub use dialect::{Dialect, Lmtp, Smtp};
-pub use dots::{LineEnds, Stuffer};
-pub use envelope::Envelope;
-pub use limits::{MAX_COMMAND, MAX_DOMAIN, MAX_LINE};
-pub use message::Message;
-pub use receiver::Receiver;
+pub use limits::{MAX_DOMAIN, MAX_LINE};
 pub use reply::Reply;
 pub use server::{Reply as ServerReply, ServerGrammar};
-pub use session::Session;
 pub use status::Status;
 
 use crate::ArgumentError;

@@ -52,7 +52,7 @@ impl From<Answer> for Reply {
 
 impl Reply {
     /// The whole reply, but for those that name the server.
-    pub(super) const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Engine(answer) => match answer {
                 Answer::GoAhead => "220 2.0.0 Ready to start TLS",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use starttls::mail::session::Mechanism;
 use starttls::policy::Domain;
-use starttls::smtp::session::Mechanism;
 
 use crate::url::{Scheme, Url};
 

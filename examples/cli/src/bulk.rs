@@ -6,7 +6,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use starttls::lmtp::Lmtp;
-use starttls::smtp::session::Fate;
+use starttls::mail::session::Fate;
 use starttls::smtp::{Dialect, Smtp};
 use starttls_std::{Connection, Error, Mailer, Receipt};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use starttls::ArgumentError;
-use starttls::smtp::message::{Attachment, Date, Mailbox};
-use starttls::smtp::{Address, Message};
+use starttls::mail::message::{Attachment, Date, Mailbox};
+use starttls::mail::{Address, Message};
 use starttls_std::Composed;
 
 use crate::outcome::Failure;

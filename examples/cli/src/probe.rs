@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use starttls::lmtp::Lmtp;
-use starttls::smtp::session::Event;
-use starttls::smtp::{Dialect, Domain, Session, Smtp};
+use starttls::mail::Session;
+use starttls::mail::session::Event;
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Error as Rule, Policy, Tls};
 use starttls_std::{Driver, Error, Mode, Socket, Timeouts};
 

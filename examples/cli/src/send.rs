@@ -7,8 +7,9 @@ use std::path::Path;
 
 use starttls::Policy;
 use starttls::lmtp::Lmtp;
-use starttls::smtp::session::Mechanism;
-use starttls::smtp::{Address, Envelope, Smtp};
+use starttls::mail::session::Mechanism;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Smtp;
 use starttls_std::{ClientTls, Error, Login, Mailer, Receipt, Timeouts};
 use starttls_tokio::{Answer, Deliver, Mail, Prompt, Silent};
 use tokio::net::TcpListener;

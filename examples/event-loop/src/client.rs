@@ -1,7 +1,8 @@
 //! A client: says hello, waits until all have, sends one mail after the other, says goodbye.
 
-use starttls::smtp::session::{Event as Mail, Session};
-use starttls::smtp::{self, Address, ClientGrammar, Domain, Envelope, Smtp};
+use starttls::mail::session::{Event as Mail, Session};
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::{self, ClientGrammar, Domain, Smtp};
 use starttls::{Policy, Tls};
 use starttls_rustls::{Client, ClientTls, Error, Event, Step};
 

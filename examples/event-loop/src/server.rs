@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::smtp::receiver::{Answer, Event as Mail, Limits, Receiver};
+use starttls::mail::receiver::{Answer, Event as Mail, Limits, Receiver};
 use starttls::smtp::{self, Domain, ServerGrammar, Smtp};
 use starttls::{Tls, server};
 use starttls_rustls::{Error, Event, Server, Step};

@@ -1,5 +1,6 @@
-use starttls::smtp::receiver::{Answer, Authentication, Config, Event, Limits, Login};
-use starttls::smtp::{Dialect, Receiver};
+use starttls::mail::Receiver;
+use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login};
+use starttls::smtp::Dialect;
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step, write};

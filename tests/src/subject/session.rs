@@ -1,8 +1,8 @@
-use starttls::smtp::session::{self, Event, Exchange};
-use starttls::smtp::{
-    Address, ChannelBinding, Credentials, Dialect, Envelope, LineEnds, Nonce, Reply, Session,
-    Stuffer, dsn,
+use starttls::mail::session::{self, Event, Exchange};
+use starttls::mail::{
+    Address, ChannelBinding, Credentials, Envelope, LineEnds, Nonce, Session, Stuffer, dsn,
 };
+use starttls::smtp::{Dialect, Reply};
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step};

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde::Serialize;
-use starttls::smtp::message::{Attachment, Composer, Date, Encoding, Header, Mailbox, Progress};
-use starttls::smtp::{Address, Message};
+use starttls::mail::message::{Attachment, Composer, Date, Encoding, Header, Mailbox, Progress};
+use starttls::mail::{Address, Message};
 
 /// What goes into a message.
 #[derive(Clone, Debug, Serialize)]

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
-use starttls::smtp::message::{Attachment, Composer, Header, Mailbox, Progress};
-use starttls::smtp::{Address, Message};
+use starttls::mail::message::{Attachment, Composer, Header, Mailbox, Progress};
+use starttls::mail::{Address, Message};
 
 use mails::{Mail, Person, mail};
 

@@ -1,5 +1,6 @@
 use embedded_io_async::{Read, Write};
-use starttls::smtp::{Client, Envelope};
+use starttls::mail::Envelope;
+use starttls::smtp::Client;
 use starttls::{Error as Rule, Protocol, Tls};
 
 use super::drive::run;

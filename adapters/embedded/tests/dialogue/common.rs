@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use embedded_io::{ErrorKind, ErrorType};
 use starttls::Error as Rule;
-use starttls::smtp::session::Fate;
-use starttls::smtp::{Address, Envelope};
+use starttls::mail::session::Fate;
+use starttls::mail::{Address, Envelope};
 use starttls_embedded::{Buffers, Error, Mailer, Receipt, Settings, Source};
 
 use crate::through::{Failed, Through};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use starttls::Error as Rule;
-use starttls::smtp::session::Fate;
+use starttls::mail::session::Fate;
 use starttls_embedded::Settings;
 
 use crate::common::{Turn, play, rule};

@@ -1,8 +1,8 @@
 //! Mails that go, and mails that are refused.
 
-use starttls::smtp::message::Mailbox;
-use starttls::smtp::session::{Command, Event, Fate};
-use starttls::smtp::{Address, Credentials, Message};
+use starttls::mail::message::Mailbox;
+use starttls::mail::session::{Command, Event, Fate};
+use starttls::mail::{Address, Credentials, Message};
 use starttls::{Error as Rule, Verification};
 use starttls_embedded::{
     Buffers, Composed, Error, Mailer, Mode, Receipt, Settings, Source, Unreadable,

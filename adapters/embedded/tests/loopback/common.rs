@@ -13,8 +13,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use starttls::mail::{Address, Envelope, receiver};
 use starttls::server;
-use starttls::smtp::{Address, Envelope, Smtp, receiver};
+use starttls::smtp::Smtp;
 use starttls_std::{Answer, Deliver, Inbox, Mail, Mode, Silent, Timeouts};
 
 /// A CA of its own, and a server's certificate for `localhost` signed by it.

@@ -1,9 +1,9 @@
 use ::rustls::SupportedProtocolVersion;
 use ::rustls::version::{TLS12, TLS13};
 use rand_core::OsRng;
-use starttls::smtp::message::{Attachment, Mailbox, Progress};
-use starttls::smtp::session::{Event, Fate};
-use starttls::smtp::{Credentials, Message};
+use starttls::mail::message::{Attachment, Mailbox, Progress};
+use starttls::mail::session::{Event, Fate};
+use starttls::mail::{Credentials, Message};
 use starttls_embedded::embedded_tls::{ClientTls, Records};
 use starttls_embedded::{
     Buffers, Composed, Connect, Mailer, Mode, Receipt, Settings, Unbounded, Unreadable, asynch,

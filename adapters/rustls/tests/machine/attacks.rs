@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls::ProtocolVersion::TLSv1_3;
 use rustls::{AlertDescription, ClientConnection, ServerConnection};
-use starttls::smtp::{self, Credentials, Session};
+use starttls::mail::{Credentials, Session};
+use starttls::smtp;
 use starttls::{Error as Rule, Machine, Policy, Reason, Tls, Verification, client as core_client};
 use starttls::{Plaintext, server as core_server};
 use starttls_rustls::{Client, Error, Event, Server, Step};

@@ -8,10 +8,9 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use starttls::smtp::receiver::{self, Limits};
-use starttls::smtp::{
-    self, Address, ClientGrammar, Domain, Envelope, Receiver, ServerGrammar, Session, Smtp, session,
-};
+use starttls::mail::receiver::{self, Limits};
+use starttls::mail::{Address, Envelope, Receiver, Session, session};
+use starttls::smtp::{self, ClientGrammar, Domain, ServerGrammar, Smtp};
 use starttls::{Policy, Tls, server};
 use starttls_rustls::{Client, ClientTls, Connection, Engine, Error, Event, Server, Step};
 

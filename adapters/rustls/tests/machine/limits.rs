@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConnection;
-use starttls::smtp::Receiver;
-use starttls::smtp::receiver::{self, Limits};
+use starttls::mail::Receiver;
+use starttls::mail::receiver::{self, Limits};
 use starttls::{Error as Rule, Policy, Tls, server as core_server};
 use starttls_rustls::{
     Client, ClientTls, Error, Event, HANDSHAKE_WAIT, MIN_ROOM, RECEIVE, SEND, SEND_WAIT, Step,

@@ -1,8 +1,9 @@
 use std::io::Read;
 use std::net::TcpStream;
 
-use starttls::smtp::session::{Exchange, Extensions};
-use starttls::smtp::{Dialect, Envelope, Session, Smtp};
+use starttls::mail::session::{Exchange, Extensions};
+use starttls::mail::{Envelope, Session};
+use starttls::smtp::{Dialect, Smtp};
 use starttls::{Channel, Error as Rule, Plaintext, Tls};
 
 use crate::Error;

@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
 use starttls::Error as Rule;
-use starttls::smtp::Envelope;
-use starttls::smtp::session::{Command, Event};
+use starttls::mail::Envelope;
+use starttls::mail::session::{Command, Event};
 
 use crate::{Answer, Error};
 

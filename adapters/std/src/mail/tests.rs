@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use starttls::client;
-use starttls::smtp::{self, Address};
+use starttls::mail::Address;
+use starttls::smtp;
 
 use super::connection::mail;
 use super::*;

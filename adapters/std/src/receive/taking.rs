@@ -1,9 +1,10 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use starttls::smtp::dsn::{Notify, Return};
-use starttls::smtp::receiver::{self, Event};
-use starttls::smtp::{Dialect, Receiver};
+use starttls::mail::Receiver;
+use starttls::mail::dsn::{Notify, Return};
+use starttls::mail::receiver::{self, Event};
+use starttls::smtp::Dialect;
 use starttls::{Channel, Protocol};
 
 use crate::{Answer, Error};

@@ -4,8 +4,8 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::{BodyPart, MimePart};
+use starttls::mail::Address;
 use starttls::policy::Domain;
-use starttls::smtp::Address;
 
 use super::{Report, Sender};
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use starttls::smtp::Address;
+use starttls::mail::Address;
 use url::Url;
 
 /// Where a domain wants its reports, by the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).

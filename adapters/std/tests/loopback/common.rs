@@ -10,8 +10,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
-use starttls::smtp::receiver;
-use starttls::smtp::{Address, Dialect, Envelope};
+use starttls::mail::receiver;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Dialect;
 use starttls::{lmtp, server, smtp};
 use starttls_std::{
     Answer, ClientTls, Deliver, Error, Inbox, Mail, Mailer, Mode, Receipt, Silent, Timeouts,

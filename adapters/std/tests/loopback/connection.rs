@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 
 use crate::common::{Identity, listen, read_to, serve};
 use starttls::lmtp::Lmtp;
-use starttls::smtp::session::{Command, Fate};
-use starttls::smtp::{Address, Domain, Envelope, Smtp};
+use starttls::mail::session::{Command, Fate};
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::{Domain, Smtp};
 use starttls::{Error as Rule, Policy, server, smtp};
 use starttls_std::{Error, Observer, ServerStream, Silent, accept};
 

@@ -5,9 +5,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use crate::common::{Identity, read_to, send, send_lmtp, serve};
 use starttls::lmtp::Lmtp;
-use starttls::smtp::message::{Attachment, Mailbox};
-use starttls::smtp::session::Command;
-use starttls::smtp::{Address, Envelope, Message, Smtp};
+use starttls::mail::message::{Attachment, Mailbox};
+use starttls::mail::session::Command;
+use starttls::mail::{Address, Envelope, Message};
+use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy, server};
 use starttls_std::{Composed, Error, Mail, Mode};
 

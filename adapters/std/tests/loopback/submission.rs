@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::common::{Identity, provider, read_to, send, serve};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use starttls::mail::dsn::{Notify, Return};
+use starttls::mail::receiver::Authentication;
+use starttls::mail::session::Command;
 use starttls::smtp::Smtp;
-use starttls::smtp::dsn::{Notify, Return};
-use starttls::smtp::receiver::Authentication;
-use starttls::smtp::session::Command;
 use starttls_std::{Error, Inbox, Mail, Mode};
 
 fn submission(identity: &Identity) -> Inbox {

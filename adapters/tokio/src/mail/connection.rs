@@ -1,5 +1,6 @@
-use starttls::smtp::session::{Exchange, Extensions};
-use starttls::smtp::{Dialect, Domain, Envelope, LineEnds, Session, Smtp};
+use starttls::mail::session::{Exchange, Extensions};
+use starttls::mail::{Envelope, LineEnds, Session};
+use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Channel, Error as Rule, Plaintext, Tls};
 use starttls_std::shared::{Connected, Letter, may_quit, settle};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};

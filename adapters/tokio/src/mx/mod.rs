@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! use starttls::policy::Domain;
-//! use starttls::smtp::{Address, Envelope};
+//! use starttls::mail::{Address, Envelope};
 //! use starttls_tokio::ClientTls;
 //! use starttls_tokio::mx::{Cache, Dns, Relay};
 //!
@@ -29,7 +29,7 @@
 //!
 //! ```no_run
 //! use starttls::policy::Domain;
-//! use starttls::smtp::{Address, Envelope};
+//! use starttls::mail::{Address, Envelope};
 //! use starttls_tokio::Mailer;
 //! use starttls_tokio::mx::Relay;
 //! use starttls_tokio::mx::tlsrpt::Sender;
@@ -72,8 +72,9 @@ pub use dns::Dns;
 pub use found::Tlsa;
 pub use outcome::{Attempt, Delivery, Problem, Protection, Undelivered};
 pub use route::{Demand, Destination, Policy, Route};
+use starttls::mail::{Envelope, LineEnds};
 use starttls::policy::{Domain, Options};
-use starttls::smtp::{self, Envelope, LineEnds};
+use starttls::smtp;
 pub use starttls_std::tlsrpt;
 use starttls_std::tlsrpt::Collector;
 use tokio::io::AsyncRead;

@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 
 use rustls::CertificateError;
 use starttls::Error as Rule;
+use starttls::mail::session::{Command, Fate};
 use starttls::policy::dane::Usage;
 use starttls::policy::{Domain, Skip, Undeliverable};
-use starttls::smtp::session::{Command, Fate};
 
 use super::Destination;
 use crate::{Error, Receipt};

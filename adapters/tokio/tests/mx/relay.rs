@@ -1,9 +1,9 @@
 use std::pin::Pin;
 
+use starttls::mail::session::Fate;
+use starttls::mail::{Address, Envelope};
 use starttls::policy::dane::Usage;
 use starttls::policy::{Dane, Domain, Skip, Undeliverable};
-use starttls::smtp::session::Fate;
-use starttls::smtp::{Address, Envelope};
 use starttls_tokio::Error;
 use starttls_tokio::mx::{Delivery, Problem, Protection, Relay, Undelivered};
 

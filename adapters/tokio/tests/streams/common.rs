@@ -9,7 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use starttls::smtp::{self, Domain, receiver};
+use starttls::mail::receiver;
+use starttls::smtp::{self, Domain};
 use starttls::{Policy, server};
 use starttls_tokio::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Timeouts};
 use tokio::io::{

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use starttls::lmtp::Lmtp;
-use starttls::smtp::message::{Attachment, Mailbox};
-use starttls::smtp::receiver::Authentication;
-use starttls::smtp::session::{Command, Fate};
-use starttls::smtp::{Address, Dialect, Envelope, Message, Smtp};
+use starttls::mail::message::{Attachment, Mailbox};
+use starttls::mail::receiver::Authentication;
+use starttls::mail::session::{Command, Fate};
+use starttls::mail::{Address, Envelope, Message};
+use starttls::smtp::{Dialect, Smtp};
 use starttls::{Error as Rule, Policy};
 use starttls_tokio::{Composed, Error, Inbox, Mailer, Mode, Observer, Prompt, Receipt, Silent};
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};

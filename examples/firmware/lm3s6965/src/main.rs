@@ -17,7 +17,7 @@ use sensor::{Exit, Report, Settings};
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::dns::DnsQuery;
 use starttls::ArgumentError;
-use starttls::smtp::session::Event;
+use starttls::mail::session::Event;
 use starttls_embedded::embedded_tls::{ClientTls, Error as TlsError, Records};
 use starttls_embedded::verify::{Problem, anchor};
 use starttls_embedded::{Buffers, Composed, Mailer, Unreadable};

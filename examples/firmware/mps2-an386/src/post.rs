@@ -8,7 +8,7 @@ use embedded_io::{Error as _, ErrorKind, Read as _};
 use rustls::CertificateError;
 use sensor::{Exit, Report, Settings};
 use starttls::ArgumentError;
-use starttls::smtp::session::Event;
+use starttls::mail::session::Event;
 use starttls_embedded::rustls::{ClientTls, Error};
 use starttls_embedded::{Buffers, Composed, Mailer, Unreadable};
 use static_cell::ConstStaticCell;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use embedded_io::Read as _;
 use sensor::{Report, Settings};
-use starttls::smtp::message::Progress;
+use starttls::mail::message::Progress;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("compose SETTINGS")?;

@@ -1,5 +1,5 @@
 use starttls::Error;
-use starttls::smtp::session::{Command, Fate};
+use starttls::mail::session::{Command, Fate};
 
 /// How it went, as the exit code of the emulator; on a board, what the log and a lamp say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]

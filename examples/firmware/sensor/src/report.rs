@@ -2,8 +2,9 @@ use core::fmt::Write as _;
 
 use heapless::String;
 use starttls::ArgumentError;
-use starttls::smtp::message::{Attachment, Date, Header, Mailbox};
-use starttls::smtp::{Address, Domain, Envelope, Message};
+use starttls::mail::message::{Attachment, Date, Header, Mailbox};
+use starttls::mail::{Address, Envelope, Message};
+use starttls::smtp::Domain;
 
 use crate::{Readings, Settings};
 

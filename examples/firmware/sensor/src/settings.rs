@@ -1,5 +1,5 @@
 use starttls::ArgumentError;
-use starttls::smtp::Credentials;
+use starttls::mail::Credentials;
 
 /// What the factory writes into the last page of flash: lines of `key=value`, a NUL, and the
 /// certificate of the CA that is trusted, in DER. A board boots with them, so that nothing has to be

@@ -80,10 +80,9 @@ async fn repeat(upgrade: bool, repetitions: usize) -> Result<(), Box<dyn Error>>
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let (Some(mode @ ("bare" | "upgrade")), Some(repetitions)) = (
-        arguments.get(1).map(String::as_str),
-        arguments.get(2).and_then(|n| n.parse().ok()),
-    ) else {
+    let (Some(mode @ ("bare" | "upgrade")), Some(repetitions)) =
+        (arguments.get(1).map(String::as_str), arguments.get(2).and_then(|n| n.parse().ok()))
+    else {
         eprintln!("usage: handshakes (bare|upgrade) REPETITIONS");
         return ExitCode::FAILURE;
     };

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs};
 
-use starttls::smtp::{Address, Envelope};
+use starttls::mail::{Address, Envelope};
 use starttls_std::{ClientTls, Mailer};
 
 /// Connections that do not count: what the server sets up once is there then.

@@ -15,9 +15,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use starttls::mail::receiver;
+use starttls::mail::{Address, Envelope};
 use starttls::server;
-use starttls::smtp::receiver;
-use starttls::smtp::{Address, Envelope, Smtp};
+use starttls::smtp::Smtp;
 use starttls_std::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Silent, Timeouts};
 
 const HOST: &str = "localhost";

@@ -14,7 +14,8 @@ use std::time::Instant;
 use lettre::transport::smtp::SmtpTransportBuilder;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport as _};
-use starttls::smtp::{Address, Envelope, Smtp};
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Smtp;
 use starttls_std::{ClientTls, Mailer, Observer};
 
 /// Turns that do not count.

@@ -9,10 +9,11 @@ use core::fmt::Write as _;
 use core::hint::black_box;
 
 #[cfg(feature = "hashes")]
-use starttls::smtp::ChannelBinding;
-use starttls::smtp::dsn::{self, Notify, Request, Xtext};
-use starttls::smtp::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, LineEnds, Message};
+use starttls::mail::ChannelBinding;
+use starttls::mail::dsn::{self, Notify, Request, Xtext};
+use starttls::mail::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
+use starttls::mail::{self, Address, Credentials, Envelope, LineEnds, Message};
+use starttls::smtp::{self, Domain};
 use starttls::{
     ArgumentError, Buffer, Client, Error, Machine, Plaintext, Policy, Server, Step, Tls,
     Verification, client, lmtp, server, wire,
@@ -30,7 +31,7 @@ fn drive<M: Machine>(
     machine: &mut M,
     mut event: impl FnMut(&mut M, M::Event<'_>),
 ) -> Result<(), Error> {
-    let mut buffer = Buffer::<{ smtp::MAX_COMMAND }>::new();
+    let mut buffer = Buffer::<{ mail::MAX_COMMAND }>::new();
     let mut output = [0; 768];
     for _ in 0..opaque(100_u8) {
         let mut input = buffer.filled();
@@ -111,10 +112,10 @@ fn server<G: server::Grammar>(mut server: Server<G>) -> Result<Tls, Error> {
 }
 
 fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
-    let mut session = smtp::Session::<C, D>::new(channel, Domain::LOCALHOST);
+    let mut session = mail::Session::<C, D>::new(channel, Domain::LOCALHOST);
     session.set_line_ends(if opaque(true) { LineEnds::Strict } else { LineEnds::Normalize });
     drive(&mut session.hello()?, |_, event| {
-        if let smtp::session::Event::Received(reply) = event {
+        if let mail::session::Event::Received(reply) = event {
             let _ = write!(Uart, "{} {}", reply.code(), reply.text());
             if let Some(status) = reply.status() {
                 let _ = write!(Uart, "{status}");
@@ -139,7 +140,7 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
         envelope = envelope.with_utf8().with_required_tls().with_dsn(request);
     }
     drive(&mut session.send_chunks(&envelope)?, |job, event| {
-        if matches!(event, smtp::session::Event::Chunks) {
+        if matches!(event, mail::session::Event::Chunks) {
             let (mut message, mut output) = ([0; 64], [0; 64]);
             let received = receive(&mut message);
             let mut message = message.get(..received).unwrap_or_default();
@@ -150,7 +151,7 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
         }
     })?;
     drive(&mut session.send(&envelope)?, |job, event| {
-        if matches!(event, smtp::session::Event::Body(_)) {
+        if matches!(event, mail::session::Event::Body(_)) {
             let (mut message, mut output) = ([0; 64], [0; 64]);
             let received = receive(&mut message);
             let mut message = message.get(..received).unwrap_or_default();
@@ -165,7 +166,7 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
 }
 
 fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
-    let mut session = smtp::Session::<Tls, D>::new(tls, Domain::LOCALHOST);
+    let mut session = mail::Session::<Tls, D>::new(tls, Domain::LOCALHOST);
     drive(&mut session.hello()?, |_, _| {})?;
     let (mut user, mut password) = ([0; 300], [0; 300]);
     let (user, password) = (text(&mut user), text(&mut password));
@@ -199,7 +200,7 @@ fn message() -> Result<(), ArgumentError> {
     let file = text(file);
     let attachments = [Attachment::new(file, file)?.with_size(opaque(usize::MAX))];
     let encoding = if opaque(true) {
-        Encoding::offered(smtp::session::Extensions::default())
+        Encoding::offered(mail::session::Extensions::default())
     } else {
         Encoding::EightBit
     };
@@ -236,14 +237,14 @@ fn message() -> Result<(), ArgumentError> {
 }
 
 fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
-    use smtp::receiver::{Authentication, Config, Limits};
+    use mail::receiver::{Authentication, Config, Limits};
     let mut config = Config::from(Limits::default());
     config.limits.size = Some(opaque(usize::MAX));
     config.limits.commands = opaque(100);
     config.authentication =
         if opaque(true) { Authentication::Required } else { Authentication::Offered };
     (config.dsn, config.smtp_utf8, config.require_tls) = (opaque(true), opaque(true), opaque(true));
-    let mut receiver = smtp::Receiver::<C, D>::new(channel, Domain::LOCALHOST, config);
+    let mut receiver = mail::Receiver::<C, D>::new(channel, Domain::LOCALHOST, config);
     let outcome = drive(&mut receiver, judge);
     black_box(receiver.is_authenticated());
     let mut output = [0; 64];
@@ -253,10 +254,10 @@ fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Er
 }
 
 fn judge<C: starttls::Channel, D: smtp::Dialect>(
-    receiver: &mut smtp::Receiver<'_, C, D>,
-    event: smtp::receiver::Event<'_>,
+    receiver: &mut mail::Receiver<'_, C, D>,
+    event: mail::receiver::Event<'_>,
 ) {
-    use smtp::receiver::{Answer, Event, Login};
+    use mail::receiver::{Answer, Event, Login};
     let (mut output, mut line) = ([0; 64], [0; 32]);
     let answer = match event {
         Event::User(user) => {
@@ -318,7 +319,7 @@ fn judge<C: starttls::Channel, D: smtp::Dialect>(
 
 /// What a sender asks of reports, from octets that nobody knows.
 fn reports() {
-    use smtp::dsn::{Notify, OriginalRecipient, Xtext};
+    use mail::dsn::{Notify, OriginalRecipient, Xtext};
     let (mut kind, mut address) = ([0; 32], [0; 64]);
     let address = text(&mut address);
     if let Ok(address) = Xtext::new(address).or(Xtext::international(address))

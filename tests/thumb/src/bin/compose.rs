@@ -4,8 +4,8 @@
 #![no_main]
 
 use starttls::Error;
-use starttls::smtp::Address;
-use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Message, Progress};
+use starttls::mail::Address;
+use starttls::mail::message::{Attachment, Date, Header, Mailbox, Message, Progress};
 use starttls_thumb::{opaque, receive, send};
 
 const TO: [Mailbox<'_>; 1] = [Mailbox::new(address("you@example.org"))];

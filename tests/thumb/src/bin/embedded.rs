@@ -10,9 +10,10 @@ use core::time::Duration;
 
 use embedded_hal::delay::DelayNs;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use starttls::smtp::message::{Attachment, Mailbox};
-use starttls::smtp::session::Event;
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Message};
+use starttls::mail::message::{Attachment, Mailbox};
+use starttls::mail::session::Event;
+use starttls::mail::{self, Address, Credentials, Envelope, Message};
+use starttls::smtp::{self, Domain};
 use starttls::{Policy, Verification, lmtp, server};
 use starttls_embedded::{
     Accept, Buffers, Clock, Composed, Connect, Error, Mailer, Mode, Reader, Settings, Source,
@@ -169,7 +170,7 @@ fn client<C: Clock<Uart>>(clock: C) -> Result<(), Failed> {
 
 fn server<C: Clock<Uart>>(clock: C) -> Result<(), Failed> {
     let (mut socket, mut tls) = (Uart, Through);
-    let mut buffers = Buffers::<{ smtp::MAX_COMMAND }, 600>::new();
+    let mut buffers = Buffers::<{ mail::MAX_COMMAND }, 600>::new();
     let mut timer = Timer::new(clock);
     let server = lmtp::Server::new(NAME, server::Config { policy: policy(), ..Default::default() });
     let Upgraded { mut stream, .. } =

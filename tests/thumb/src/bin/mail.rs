@@ -3,8 +3,9 @@
 #![no_std]
 #![no_main]
 
-use starttls::smtp::session::{Event, Exchange};
-use starttls::smtp::{self, Address, Credentials, Domain, Envelope, Session};
+use starttls::mail::session::{Event, Exchange};
+use starttls::mail::{Address, Credentials, Envelope, Session};
+use starttls::smtp::{self, Domain};
 use starttls::{Buffer, Error, Machine, Policy, Step, Tls, Verification, client};
 use starttls_thumb::{opaque, receive, send};
 

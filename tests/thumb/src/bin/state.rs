@@ -6,14 +6,14 @@
 use core::hint::black_box;
 use core::mem::size_of;
 
-use starttls::{Tls, smtp};
+use starttls::{Tls, mail, smtp};
 use starttls_thumb as _;
 
 const CLIENT: usize = size_of::<smtp::Client<'_>>();
 const SERVER: usize = size_of::<smtp::Server<'_>>();
-const SESSION: usize = size_of::<smtp::Session<'_, Tls>>();
-const RECEIVER: usize = size_of::<smtp::Receiver<'_, Tls>>();
-const COMPOSER: usize = size_of::<smtp::message::Composer<'_>>();
+const SESSION: usize = size_of::<mail::Session<'_, Tls>>();
+const RECEIVER: usize = size_of::<mail::Receiver<'_, Tls>>();
+const COMPOSER: usize = size_of::<mail::message::Composer<'_>>();
 
 const _: () = assert!(CLIENT <= 32, "the state of a client's upgrade has outgrown 32 octets");
 

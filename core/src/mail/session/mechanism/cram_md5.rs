@@ -3,9 +3,9 @@ use md5::Md5;
 
 use super::decode;
 use crate::Error;
-use crate::smtp::Credentials;
-use crate::smtp::base64::Encoder;
-use crate::smtp::limits::MAX_LINE;
+use crate::mail::Credentials;
+use crate::mail::base64::Encoder;
+use crate::smtp::MAX_LINE;
 use crate::wire::Writer;
 
 /// The user name, a blank, and the keyed hash of the challenge in lower case (RFC 2195 §2).

@@ -27,7 +27,7 @@ pub enum Return {
 /// reported.
 ///
 /// ```
-/// use starttls::smtp::dsn::Notify;
+/// use starttls::mail::dsn::Notify;
 ///
 /// const NOTIFY: Notify = Notify::SUCCESS.and(Notify::FAILURE);
 /// assert!(NOTIFY.success() && NOTIFY.failure() && !NOTIFY.delay());

@@ -3,7 +3,8 @@ use core::time::Duration;
 use super::dialogue::{self, Job};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
-use crate::smtp::limits::{COMMAND_WAIT, DATA_WAIT, MAX_LINE, MESSAGE_WAIT};
+use crate::mail::limits::{DATA_WAIT, MESSAGE_WAIT};
+use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
 use crate::smtp::reply::{FIRST, Reply};
 use crate::smtp::{Dialect, Smtp};
 use crate::wire::{Framing, Writer};
@@ -21,7 +22,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// [`Event::Body`]. What is left of `message` comes with the next call.
     ///
     /// # Errors
-    /// Those of [`Stuffer::push`](crate::smtp::Stuffer::push); [`Error::OutOfOrder`] if the server
+    /// Those of [`Stuffer::push`](crate::mail::Stuffer::push); [`Error::OutOfOrder`] if the server
     /// does not wait for a message. After [`Error::BareLineEnd`] the connection is good for nothing
     /// more: close it, and the server drops the mail.
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
@@ -32,7 +33,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     /// Ends the message; what became of it comes with the next steps.
     ///
     /// # Errors
-    /// Those of [`Stuffer::end`](crate::smtp::Stuffer::end) and [`body`](Self::body).
+    /// Those of [`Stuffer::end`](crate::mail::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
         self.session.in_order(self.session.state == State::Body || self.session.takes_chunks())?;
         self.session.stuffer.check_end()?;

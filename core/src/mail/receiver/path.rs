@@ -1,6 +1,6 @@
 use core::str;
 
-use crate::smtp::{Address, address};
+use crate::mail::{Address, address};
 use crate::wire::Octets;
 
 /// A mailbox in a command, of the form of RFC 5321 §4.1.2 and at most 254 octets long, 64 of them

@@ -4,7 +4,7 @@ use super::sink::Sink;
 use super::text::{self, Encoding};
 use super::{Mailbox, Message};
 use crate::Error;
-use crate::smtp::base64;
+use crate::mail::base64;
 
 /// The characters of base64 in a line (RFC 2045 §6.8), and the octets that they stand for.
 const BASE64_LINE: u8 = 76;
@@ -313,8 +313,8 @@ const fn encoded_size(octets: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smtp::Address;
-    use crate::smtp::message::Attachment;
+    use crate::mail::Address;
+    use crate::mail::message::Attachment;
 
     fn message() -> Message<'static> {
         const FILES: [Attachment<'_>; 2] = match Attachment::new("a/b", "c") {

@@ -2,7 +2,7 @@
 
 use super::sink::Sink;
 use crate::ArgumentError;
-use crate::smtp::base64;
+use crate::mail::base64;
 
 /// The longest subject, display name or value of a header, in octets.
 pub const MAX_TEXT: usize = 900;

@@ -29,14 +29,14 @@ const KEYWORDS: &[&str] = &[
 
 const SIZE: u16 = 1;
 const AUTH: u16 = 1 << 1;
-pub(in crate::smtp) const EIGHT_BIT_MIME: u16 = 1 << 2;
+pub(in crate::mail) const EIGHT_BIT_MIME: u16 = 1 << 2;
 const PIPELINING: u16 = 1 << 3;
 const ENHANCED_STATUS_CODES: u16 = 1 << 4;
-pub(in crate::smtp) const SMTP_UTF8: u16 = 1 << 5;
+pub(in crate::mail) const SMTP_UTF8: u16 = 1 << 5;
 #[cfg(feature = "extensions")]
-pub(in crate::smtp) const DSN: u16 = 1 << 6;
+pub(in crate::mail) const DSN: u16 = 1 << 6;
 #[cfg(feature = "extensions")]
-pub(in crate::smtp) const REQUIRE_TLS: u16 = 1 << 7;
+pub(in crate::mail) const REQUIRE_TLS: u16 = 1 << 7;
 #[cfg(feature = "extensions")]
 const CHUNKING: u16 = 1 << 8;
 
@@ -60,7 +60,7 @@ impl Extensions {
     }
 
     /// Whether all of these are offered.
-    pub(in crate::smtp) const fn has(self, extensions: u16) -> bool {
+    pub(in crate::mail) const fn has(self, extensions: u16) -> bool {
         self.set & extensions == extensions
     }
 

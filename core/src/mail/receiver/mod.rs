@@ -1,7 +1,8 @@
 //! The receiving side of a mail connection, after the upgrade.
 //!
 //! ```
-//! use starttls::smtp::{Domain, Receiver, receiver};
+//! use starttls::mail::{Receiver, receiver};
+//! use starttls::smtp::Domain;
 //! use starttls::{Error, Machine, Step, Tls};
 //!
 //! let mut config = receiver::Config::default();
@@ -58,9 +59,10 @@ pub use event::{Answer, Event, Mail, Recipient};
 pub use login::{Claim, Login, UserName};
 pub use path::Path;
 
-use super::limits::{BODY_WAIT, COMMAND_WAIT, MAX_COMMAND, MAX_LINE};
-use super::{Dialect, Domain, Smtp};
+use super::limits::{BODY_WAIT, MAX_COMMAND};
 use crate::server::Answer as Engine;
+use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
+use crate::smtp::{Dialect, Domain, Smtp};
 use crate::wire::{Lines, Writer};
 use crate::{Channel, Error, Machine, Step};
 use reply::Reply;

@@ -6,7 +6,7 @@ use super::Path;
 use super::config::{Authentication, Config};
 use super::event::{Mail, Recipient};
 use super::reply::Reply;
-use crate::smtp::dsn::{Notify, OriginalRecipient, Return, Xtext};
+use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
 
 /// The longest value of `ENVID` and of `ORCPT`, in octets (RFC 3461 §4.4 and §4.2).
 const MAX_ENVID: usize = 100;

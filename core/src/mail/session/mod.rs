@@ -19,9 +19,9 @@ pub(super) use extensions::{DSN, REQUIRE_TLS};
 pub(super) use extensions::{EIGHT_BIT_MIME, SMTP_UTF8};
 pub use mechanism::Mechanism;
 
-use super::limits::MAX_LINE;
-use super::reply::FIRST;
-use super::{Credentials, Dialect, Domain, Envelope, LineEnds, Smtp, Stuffer};
+use super::{Credentials, Envelope, LineEnds, Stuffer};
+use crate::smtp::reply::FIRST;
+use crate::smtp::{Dialect, Domain, MAX_LINE, Smtp};
 use crate::wire::Lines;
 use crate::{Channel, Error, Tls, Verification};
 
@@ -57,11 +57,11 @@ enum State {
 /// ([`Event::is_last`]), the same call begins a new one.
 ///
 /// ```
-/// # use starttls::{smtp, Error, Machine, Step, Tls};
-/// # fn send(tls: Tls, envelope: &smtp::Envelope<'_>, input: &mut &[u8], output: &mut [u8]) -> Result<(), Error> {
-/// let mut session = smtp::Session::<Tls>::new(tls, smtp::Domain::LOCALHOST);
+/// # use starttls::{mail, smtp, Error, Machine, Step, Tls};
+/// # fn send(tls: Tls, envelope: &mail::Envelope<'_>, input: &mut &[u8], output: &mut [u8]) -> Result<(), Error> {
+/// let mut session = mail::Session::<Tls>::new(tls, smtp::Domain::LOCALHOST);
 /// let mut hello = session.hello()?;
-/// while !matches!(hello.step(input, output)?, Step::Event(smtp::session::Event::Done(_))) {
+/// while !matches!(hello.step(input, output)?, Step::Event(mail::session::Event::Done(_))) {
 ///     // send, or receive more
 /// }
 /// let mut mail = session.send(envelope)?;
@@ -278,7 +278,7 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
     ///
     /// ```compile_fail,E0599
     /// # use starttls::{smtp, Plaintext};
-    /// fn leak(mut session: smtp::Session<'_, Plaintext>, credentials: &smtp::Credentials<'_>) {
+    /// fn leak(mut session: mail::Session<'_, Plaintext>, credentials: &mail::Credentials<'_>) {
     ///     session.authenticate(credentials);
     /// }
     /// ```

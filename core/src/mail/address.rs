@@ -6,8 +6,9 @@ use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded};
 use nom::{Err, IResult, Input as _, Parser};
 
-use super::limits::{MAX_DOMAIN, MAX_LOCAL, MAX_PATH};
+use super::limits::{MAX_LOCAL, MAX_PATH};
 use crate::ArgumentError;
+use crate::smtp::MAX_DOMAIN;
 use crate::wire::Octets;
 
 /// A mailbox: `local-part@domain`, at most 254 octets.

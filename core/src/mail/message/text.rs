@@ -1,7 +1,7 @@
 //! The text of a message, and how it travels (RFC 2045 §6).
 
 use super::sink::{LINE, Sink};
-use crate::smtp::session::Extensions;
+use crate::mail::session::Extensions;
 
 /// The longest line of a message, in octets, without CRLF (RFC 5322 §2.1.1).
 const MAX_LINE: usize = 998;

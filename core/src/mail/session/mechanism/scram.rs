@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Mechanism, decode};
 use crate::Error;
-use crate::smtp::base64::Encoder;
-use crate::smtp::limits::MAX_LINE;
+use crate::mail::base64::Encoder;
+use crate::mail::{ChannelBinding, Credentials};
+use crate::smtp::MAX_LINE;
 use crate::smtp::reply::decimal;
-use crate::smtp::{ChannelBinding, Credentials};
 use crate::wire::Writer;
 
 /// What servers may ask for: no less than RFC 7677 §4 does, and no more than a second or two of a
@@ -23,7 +23,7 @@ type Hash = [u8; 32];
 
 /// What a server will say that knows the password.
 #[derive(Clone, Copy, Default)]
-pub(in crate::smtp::session) struct Expected(Hash);
+pub(in crate::mail::session) struct Expected(Hash);
 
 impl core::fmt::Debug for Expected {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

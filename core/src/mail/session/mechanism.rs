@@ -7,9 +7,9 @@ pub(super) mod scram;
 
 use super::Session;
 use crate::Error;
-use crate::smtp::Credentials;
-use crate::smtp::base64::Encoder;
-use crate::smtp::limits::MAX_LINE;
+use crate::mail::Credentials;
+use crate::mail::base64::Encoder;
+use crate::smtp::MAX_LINE;
 use crate::wire::Writer;
 
 /// A mechanism of SASL (RFC 4422).
@@ -197,5 +197,5 @@ impl<C, D> Session<'_, C, D> {
 /// What a challenge says.
 #[cfg(any(feature = "cram-md5", feature = "scram"))]
 fn decode<'b>(challenge: &[u8], buffer: &'b mut [u8; MAX_LINE]) -> Result<&'b [u8], Error> {
-    crate::smtp::base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
+    crate::mail::base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
 }

@@ -1,6 +1,6 @@
 use super::{Login, Path, UserName};
+use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
 use crate::smtp::MAX_LINE;
-use crate::smtp::dsn::{Notify, OriginalRecipient, Return, Xtext};
 use crate::wire::{Line, Writer};
 use crate::{ArgumentError, Untrusted};
 

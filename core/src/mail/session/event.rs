@@ -39,7 +39,7 @@ pub enum Event<'i> {
     Received(Reply<'i>),
     /// The answer for one recipient: 2yz accepts it. The mail goes on if any is accepted.
     Recipient {
-        /// Its place in [`Envelope::to`](crate::smtp::Envelope::to).
+        /// Its place in [`Envelope::to`](crate::mail::Envelope::to).
         index: u16,
         /// What the server said.
         reply: Reply<'i>,

@@ -1,12 +1,12 @@
 use super::{Notify, OriginalRecipient, Return, Xtext};
 use crate::ArgumentError;
-use crate::smtp::limits::{MAX_ID, MAX_ORIGINAL};
+use crate::mail::limits::{MAX_ID, MAX_ORIGINAL};
 use crate::wire::Writer;
 
 /// What a sender asks of the reports on one mail.
 ///
 /// ```
-/// use starttls::smtp::dsn::{Notify, Request, Return, Xtext};
+/// use starttls::mail::dsn::{Notify, Request, Return, Xtext};
 ///
 /// let id = Xtext::new("report-7")?;
 /// let request =
@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
     }
 
     /// The parameters of MAIL.
-    pub(in crate::smtp) fn put_parameters(&self, out: &mut Writer<'_>) {
+    pub(in crate::mail) fn put_parameters(&self, out: &mut Writer<'_>) {
         if let Some(what) = self.brings {
             out.put(match what {
                 Return::Full => b" RET=FULL",
@@ -76,7 +76,7 @@ impl<'a> Request<'a> {
     }
 
     /// The parameters of RCPT for one recipient.
-    pub(in crate::smtp) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
+    pub(in crate::mail) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
         self.each.get(usize::from(index)).unwrap_or(&self.all).put(out);
     }
 }

@@ -4,7 +4,8 @@ use super::chunk::{self, Piece};
 use super::reply::Reply;
 use super::state::{Chunk, Question, Stage, State, Then, Transaction, Whole};
 use super::{Event, Receiver};
-use crate::smtp::{Dialect, dots};
+use crate::mail::dots;
+use crate::smtp::Dialect;
 use crate::{Channel, Error};
 
 impl<C: Channel, D: Dialect> Receiver<'_, C, D> {

@@ -1,7 +1,7 @@
 use super::sink::Sink;
 use super::words;
 use crate::ArgumentError;
-use crate::smtp::Address;
+use crate::mail::Address;
 
 /// The longest name in quotes, with them.
 const MAX_QUOTED: usize = 64;

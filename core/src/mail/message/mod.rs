@@ -5,8 +5,8 @@
 //! at compile time if it is constant. Names, subject and file names may have any characters.
 //!
 //! ```
-//! use starttls::smtp::message::{Attachment, Date, Header, Mailbox, Progress};
-//! use starttls::smtp::{Address, Message};
+//! use starttls::mail::message::{Attachment, Date, Header, Mailbox, Progress};
+//! use starttls::mail::{Address, Message};
 //!
 //! let from = Mailbox::named("Sensor 7 — gate", Address::new("sensor@example.org")?)?;
 //! let to = [Mailbox::new(Address::new("you@example.org")?)];

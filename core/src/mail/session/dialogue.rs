@@ -1,9 +1,10 @@
 //! What each job says, and what the answers lead to.
 
 use super::{Command, Event, Extensions, Fate, Session, State};
-use crate::smtp::limits::{MAX_DOMAIN, MAX_ID, MAX_LINE, MAX_ORIGINAL, MAX_PATH};
+use crate::mail::limits::{MAX_ID, MAX_ORIGINAL, MAX_PATH};
+use crate::mail::{Address, Credentials, Envelope};
 use crate::smtp::reply::Reply;
-use crate::smtp::{Address, Credentials, Dialect, Envelope};
+use crate::smtp::{Dialect, MAX_DOMAIN, MAX_LINE};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 

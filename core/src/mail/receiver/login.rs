@@ -4,8 +4,8 @@ use core::{fmt, str};
 
 use super::state::Challenge;
 use crate::ArgumentError;
-use crate::smtp::base64::{decode, is_base64};
-use crate::smtp::credentials::MAX_SECRET;
+use crate::mail::base64::{decode, is_base64};
+use crate::mail::credentials::MAX_SECRET;
 
 /// The user name of a client that logs in by LOGIN. It is never shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
