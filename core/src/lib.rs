@@ -24,12 +24,12 @@ mod buffer;
 #[cfg(test)]
 mod diagram;
 mod error;
+mod policy;
 mod protocol;
 mod step;
 mod untrusted;
 
 pub mod client;
-pub mod policy;
 pub mod server;
 pub mod wire;
 
@@ -45,6 +45,8 @@ pub mod ldap;
 pub mod lmtp;
 #[cfg(feature = "smtp")]
 pub mod mail;
+#[cfg(feature = "mx")]
+pub mod mx;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "nbd")]

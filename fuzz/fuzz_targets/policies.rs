@@ -4,8 +4,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use starttls::policy::sts::{self, Mode};
-use starttls::policy::{
+use starttls::mx::sts::{self, Mode};
+use starttls::mx::{
     Answer, Cached, Dane, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step,
     Tlsa, tls_optional,
 };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use starttls::policy::{
+use starttls::mx::{
     Answer, Cached, Dane, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step,
     Tlsa, sts,
 };

@@ -14,8 +14,8 @@ use rustls::pki_types::{CertificateDer, DnsName, InvalidDnsNameError, ServerName
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256, Sha512};
-use starttls::policy::Names;
-use starttls::policy::dane::{Association, Associations, Matching, Selector, Usage};
+use starttls::mx::Names;
+use starttls::mx::dane::{Association, Associations, Matching, Selector, Usage};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use authority::Authority;
@@ -50,7 +50,7 @@ impl Record {
 }
 
 /// Verifies a server by its TLSA records. Made for one connection, to
-/// [`Requirement::Dane`](starttls::policy::Requirement::Dane).
+/// [`Requirement::Dane`](starttls::mx::Requirement::Dane).
 ///
 /// A server whose own certificate matches (`DANE-EE`) is the right one whatever its names and dates are.
 /// Where the certificate of an authority matches (`DANE-TA`), the chain from it has to be valid, by its own

@@ -12,8 +12,8 @@ use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
 use rustls::{CertificateError, Error};
 use sha2::{Digest as _, Sha256, Sha512};
-use starttls::policy::dane::Usage;
-use starttls::policy::{
+use starttls::mx::dane::Usage;
+use starttls::mx::{
     Answer, Domain, Mx, Options, Question, Requirement, Resolution, Security, Step, Tlsa,
 };
 use starttls_rustls::dane::Verifier;

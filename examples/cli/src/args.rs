@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use starttls::mail::session::Mechanism;
-use starttls::policy::Domain;
+use starttls::mx::Domain;
 
 use crate::url::{Scheme, Url};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
-use starttls::policy::{self, Domain, Options, Undeliverable};
+use starttls::mx::{self, Domain, Options, Undeliverable};
 use starttls_std::Timeouts;
 use starttls_tokio::mx::{Attempt, Cache, Delivery, Dns, Problem, Relay, Undelivered};
 
@@ -41,10 +41,10 @@ impl Lookup {
         }
         relay.options = Options {
             dane: match self.dane {
-                Some(Dane::Off) => policy::Dane::Off,
-                None | Some(Dane::Opportunistic) => policy::Dane::Opportunistic,
-                Some(Dane::SecureHosts) => policy::Dane::SecureHosts,
-                Some(Dane::Mandatory) => policy::Dane::Mandatory,
+                Some(Dane::Off) => mx::Dane::Off,
+                None | Some(Dane::Opportunistic) => mx::Dane::Opportunistic,
+                Some(Dane::SecureHosts) => mx::Dane::SecureHosts,
+                Some(Dane::Mandatory) => mx::Dane::Mandatory,
             },
             sts: !self.no_sts,
             require_tls: self.require_tls,
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     let _context = runtime.enter();
     let mut relay = args.lookup.relay(args.ca.as_deref())?;
     relay.domain.clone_from(&args.helo);
-    relay.options.tls_optional = policy::tls_optional(&message);
+    relay.options.tls_optional = mx::tls_optional(&message);
     relay.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     let mut ladder = Ladder::new(!args.json, "");
     let names: Vec<_> = domains.iter().map(|(domain, _)| domain.as_str()).collect();

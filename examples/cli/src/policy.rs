@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
-use starttls::policy::dane::{self, Matching, Selector, Usage};
-use starttls::policy::sts::{self, Mode};
-use starttls::policy::{ResultType, Undeliverable};
+use starttls::mx::dane::{self, Matching, Selector, Usage};
+use starttls::mx::sts::{self, Mode};
+use starttls::mx::{ResultType, Undeliverable};
 use starttls_tokio::mx::{Demand, Destination, Policy as Published, Tlsa};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use starttls::policy::dane::Tlsa;
-use starttls::policy::{ResultType, sts};
+use starttls::mx::dane::Tlsa;
+use starttls::mx::{ResultType, sts};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

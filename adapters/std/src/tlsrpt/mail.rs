@@ -5,7 +5,7 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::{BodyPart, MimePart};
 use starttls::mail::Address;
-use starttls::policy::Domain;
+use starttls::mx::Domain;
 
 use super::{Report, Sender};
 

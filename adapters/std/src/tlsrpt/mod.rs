@@ -4,7 +4,7 @@
 //! that asks for them ([`Recipients`]).
 //!
 //! ```
-//! use starttls::policy::ResultType;
+//! use starttls::mx::ResultType;
 //! use starttls_std::tlsrpt::{Applied, Collector, Failure, Sender, Session};
 //!
 //! let mut collector = Collector::default();

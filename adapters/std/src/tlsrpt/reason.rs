@@ -1,5 +1,5 @@
 use rustls::{CertificateError, Error};
-use starttls::policy::ResultType;
+use starttls::mx::ResultType;
 
 /// What a failed handshake is to the domain. `None` for connections that were lost.
 #[must_use]

@@ -104,7 +104,7 @@ pub struct Summary {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct FailureDetails {
-    /// One of the [`ResultType`](starttls::policy::ResultType)s.
+    /// One of the [`ResultType`](starttls::mx::ResultType)s.
     pub result_type: String,
     /// The sender's address.
     #[serde(skip_serializing_if = "Option::is_none")]

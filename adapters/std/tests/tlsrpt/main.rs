@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read as _};
 use flate2::read::GzDecoder;
 use mail_parser::{MessageParser, MimeHeaders as _};
 use serde_json::{Value, json};
-use starttls::policy::{ResultType, Tlsa, sts, tls_optional};
+use starttls::mx::{ResultType, Tlsa, sts, tls_optional};
 use starttls_std::tlsrpt::{Applied, Collector, Failure, Report, Sender, Session};
 
 /// RFC 8460, appendix B.

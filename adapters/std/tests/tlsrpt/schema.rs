@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 use starttls::mail::Address;
-use starttls::policy::Domain;
+use starttls::mx::Domain;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;

@@ -3,7 +3,7 @@
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use starttls::policy::Security;
+use starttls::mx::Security;
 
 /// How many aliases are followed.
 pub(super) const MAX_ALIASES: usize = 8;

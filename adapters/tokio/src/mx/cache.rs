@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use starttls::policy::Domain;
-use starttls::policy::sts::Id;
+use starttls::mx::Domain;
+use starttls::mx::sts::Id;
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -126,7 +126,7 @@ fn read(octets: &[u8]) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
-    use starttls::policy::ResultType;
+    use starttls::mx::ResultType;
 
     use super::*;
 

@@ -11,7 +11,7 @@ use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::proto::serialize::binary::BinDecodable as _;
-use starttls::policy::{Domain, Security};
+use starttls::mx::{Domain, Security};
 use starttls_std::tlsrpt::Recipients;
 use tokio::task::JoinSet;
 

@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use starttls::Policy;
-use starttls::policy::{ResultType, sts};
+use starttls::mx::{ResultType, sts};
 use tokio::time::timeout;
 
 use super::dns::Dns;

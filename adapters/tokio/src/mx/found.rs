@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use starttls::policy::{self, Answer, Cached, ResultType, Security, sts};
+use starttls::mx::{self, Answer, Cached, ResultType, Security, sts};
 
 /// An [`Answer`] that owns what it says.
 #[derive(Clone, Debug)]
@@ -72,9 +72,9 @@ pub struct Tlsa {
 }
 
 impl Tlsa {
-    pub(super) fn borrow(&self) -> policy::Tlsa<'_> {
+    pub(super) fn borrow(&self) -> mx::Tlsa<'_> {
         let Self { usage, selector, matching, data } = self;
-        policy::Tlsa { usage: *usage, selector: *selector, matching: *matching, data }
+        mx::Tlsa { usage: *usage, selector: *selector, matching: *matching, data }
     }
 }
 
@@ -94,7 +94,7 @@ impl Found {
             Self::Mx { security, alias, records, ttl } => {
                 let records: Vec<_> = records
                     .iter()
-                    .map(|mx| policy::Mx { preference: mx.preference, name: &mx.name })
+                    .map(|mx| mx::Mx { preference: mx.preference, name: &mx.name })
                     .collect();
                 let alias = alias.as_deref();
                 then(Answer::Mx { security: *security, alias, records: &records, ttl: *ttl })

@@ -3,10 +3,10 @@
 //!
 //! A [`Relay`] looks it up with DNSSEC, fetches and keeps MTA-STS policies, and sends the mail to the first
 //! host that takes it. What each requirement protects against, and what it does not, is said at
-//! [`starttls::policy`].
+//! [`starttls::mx`].
 //!
 //! ```no_run
-//! use starttls::policy::Domain;
+//! use starttls::mx::Domain;
 //! use starttls::mail::{Address, Envelope};
 //! use starttls_tokio::ClientTls;
 //! use starttls_tokio::mx::{Cache, Dns, Relay};
@@ -28,7 +28,7 @@
 //! signs:
 //!
 //! ```no_run
-//! use starttls::policy::Domain;
+//! use starttls::mx::Domain;
 //! use starttls::mail::{Address, Envelope};
 //! use starttls_tokio::Mailer;
 //! use starttls_tokio::mx::Relay;
@@ -73,7 +73,7 @@ pub use found::Tlsa;
 pub use outcome::{Attempt, Delivery, Problem, Protection, Undelivered};
 pub use route::{Demand, Destination, Policy, Route};
 use starttls::mail::{Envelope, LineEnds};
-use starttls::policy::{Domain, Options};
+use starttls::mx::{Domain, Options};
 use starttls::smtp;
 pub use starttls_std::tlsrpt;
 use starttls_std::tlsrpt::Collector;

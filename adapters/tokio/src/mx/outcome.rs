@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use rustls::CertificateError;
 use starttls::Error as Rule;
 use starttls::mail::session::{Command, Fate};
-use starttls::policy::dane::Usage;
-use starttls::policy::{Domain, Skip, Undeliverable};
+use starttls::mx::dane::Usage;
+use starttls::mx::{Domain, Skip, Undeliverable};
 
 use super::Destination;
 use crate::{Error, Receipt};

@@ -1,6 +1,6 @@
 //! What a domain is told of a session (RFC 8460 §4).
 
-use starttls::policy::{Domain, ResultType, Skip};
+use starttls::mx::{Domain, ResultType, Skip};
 use starttls_std::tlsrpt::{Applied, Collector, Failure, Session, result_type};
 
 use super::attempt::Tried;

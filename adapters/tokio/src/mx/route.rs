@@ -3,9 +3,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use starttls::policy::dane::Associations;
-use starttls::policy::sts::{self, HOST_LABEL, Mode, RECORD_LABEL};
-use starttls::policy::{
+use starttls::mx::dane::Associations;
+use starttls::mx::sts::{self, HOST_LABEL, Mode, RECORD_LABEL};
+use starttls::mx::{
     Domain, Host, Names, Options, Question, Requirement, Resolution, ResultType, Skip, Step,
     Undeliverable,
 };

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use starttls::policy::{Domain, ResultType, Skip};
+use starttls::mx::{Domain, ResultType, Skip};
 use starttls_tokio::mx::{Cache, Demand, Problem, Protection, Relay};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

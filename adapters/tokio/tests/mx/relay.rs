@@ -2,8 +2,8 @@ use std::pin::Pin;
 
 use starttls::mail::session::Fate;
 use starttls::mail::{Address, Envelope};
-use starttls::policy::dane::Usage;
-use starttls::policy::{Dane, Domain, Skip, Undeliverable};
+use starttls::mx::dane::Usage;
+use starttls::mx::{Dane, Domain, Skip, Undeliverable};
 use starttls_tokio::Error;
 use starttls_tokio::mx::{Delivery, Problem, Protection, Relay, Undelivered};
 

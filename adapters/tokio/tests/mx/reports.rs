@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use starttls::policy::Domain;
+use starttls::mx::Domain;
 use starttls_std::tlsrpt::{Collector, Sender};
 
 use crate::host::{Host, Hosts};

@@ -7,7 +7,7 @@
 
 use core::fmt::Write as _;
 
-use starttls::policy::{
+use starttls::mx::{
     Answer, Cached, Dane, Domain, Mx, Options, Requirement, Resolution, Security, Step, Tlsa, sts,
     tls_optional,
 };

@@ -13,7 +13,7 @@ const NAME: &[u8] = b"TLS-Required";
 /// without them nothing is taken from what protects the mail.
 ///
 /// ```
-/// use starttls::policy::tls_optional;
+/// use starttls::mx::tls_optional;
 ///
 /// assert!(tls_optional(b"Subject: your certificate\r\nTLS-Required: No\r\n\r\nhas expired\r\n"));
 /// assert!(!tls_optional(b"Subject: your certificate\r\n\r\nTLS-Required: No\r\n"));
