@@ -170,7 +170,7 @@ impl<E: Engine> Connection<E> {
     pub fn step(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
         match (&self.failed, &self.stage) {
             (Some(error), _) => Err(error.clone()),
-            (None, Stage::Opening(..)) => self.step_before(),
+            (None, Stage::Opening(..)) => self.step_plaintext(),
             (None, Stage::Beginning(..) | Stage::Shaking(..)) => self.step_handshake(),
             (None, _) => Err(starttls::Error::OutOfOrder.into()),
         }

@@ -16,7 +16,6 @@
 
 extern crate alloc;
 
-mod before;
 mod buffer;
 mod client;
 mod connection;
@@ -25,6 +24,7 @@ pub mod dane;
 mod drive;
 mod engine;
 mod error;
+mod plaintext;
 mod records;
 mod server;
 mod tunnel;

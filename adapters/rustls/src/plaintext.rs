@@ -1,4 +1,4 @@
-//! What comes before the tunnel: the plaintext machine, the boundary, the handshake.
+//! Up to TLS: the plaintext machine, the boundary, the handshake.
 
 use core::mem;
 
@@ -10,7 +10,7 @@ use crate::engine::{Engine, Meaning};
 use crate::records::{Opened, Records};
 
 impl<E: Engine> Connection<E> {
-    pub(crate) fn step_before(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
+    pub(crate) fn step_plaintext(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
         let Self { incoming: Incoming { octets, marks }, outgoing, stage, .. } = self;
         let Stage::Opening(engine, _) = stage else {
             return Err(starttls::Error::OutOfOrder.into());
