@@ -4,7 +4,6 @@
 mod compose;
 mod driver;
 mod error;
-mod halves;
 mod login;
 mod mail;
 mod observer;
@@ -12,6 +11,7 @@ mod pump;
 mod receive;
 mod server;
 mod socket;
+mod split;
 mod timeouts;
 mod tls;
 #[cfg(feature = "tlsrpt")]
@@ -22,13 +22,13 @@ mod verify;
 pub use compose::Composed;
 pub use driver::Driver;
 pub use error::{Answer, Error};
-pub use halves::{ReadHalf, WriteHalf, split};
 pub use login::Login;
 pub use mail::{Connection, Mailer, Mode, Receipt};
 pub use observer::{Observer, Silent};
 pub use receive::{Deliver, Inbox, MAX_MESSAGE, Mail, Recipient};
 pub use server::{Accepted, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::Socket;
+pub use split::{ReadHalf, WriteHalf, split};
 pub use timeouts::Timeouts;
 pub use tls::ClientTls;
 pub use upgrade::{

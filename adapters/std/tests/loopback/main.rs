@@ -3,7 +3,7 @@
 mod boundary;
 mod common;
 mod connection;
-mod halves;
 mod mail;
 mod protocols;
+mod split;
 mod submission;
