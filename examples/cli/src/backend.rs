@@ -15,9 +15,9 @@ use starttls_tokio::{
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::time::timeout;
 
+use crate::dial::random;
 use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
-use crate::reach::random;
 use crate::serve::Front;
 use crate::speech::{Caller, Speech, speaking};
 

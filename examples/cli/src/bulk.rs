@@ -11,12 +11,12 @@ use starttls::smtp::{Dialect, Smtp};
 use starttls_std::{Connection, Error, Mailer, Receipt};
 
 use crate::args::Send;
+use crate::dial::trust;
 use crate::ladder::Ladder;
 use crate::mailbox::{Letter, Mailbox, Mails};
 use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::picture::Tone;
-use crate::reach::trust;
 use crate::send::{envelope, mailer, parse};
 use crate::url::{Scheme, Url};
 

@@ -8,13 +8,13 @@ use std::thread;
 use starttls_std::{ClientTls, Error, Mode, Silent, Timeouts, split};
 
 use crate::args::Connect;
+use crate::dial::{dial, trust};
 use crate::ladder::Ladder;
 use crate::listen;
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::Tone;
-use crate::reach::{trust, upgrade};
-use crate::relay::{Pulse, copy, relay};
+use crate::pipe::{Pulse, copy, pipe};
 use crate::speech::{Phrases, Speech as _, speaking};
 
 pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
     }
     let tls = trust(args.ca.as_deref())?;
     match args.listen {
-        None => pipe(args, &tls),
+        None => standard_streams(args, &tls),
         Some(address) => {
             let failed =
                 |error: io::Error| Failure::local(format!("listening on {address}: {error}"));
@@ -50,12 +50,12 @@ fn timeouts(args: &Connect) -> Timeouts {
 }
 
 /// Standard input and output. The end of the server ends it, whatever the input still has to say.
-fn pipe(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
+fn standard_streams(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
     let url = &args.url;
     let mut ladder = Ladder::new(false, &url.host);
     ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
     let upgraded =
-        upgrade(url, tls, timeouts(args), &mut ladder).map(|(driver, _)| driver.into_stream());
+        dial(url, tls, timeouts(args), &mut ladder).map(|(driver, _)| driver.into_stream());
     let verdict = match &upgraded {
         Ok(_) => ("upgraded and verified".to_owned(), Tone::Good),
         Err(error) => (format!("not safe to use: {error}"), Tone::Bad),
@@ -85,7 +85,7 @@ fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(),
     let Phrases { greeting, unavailable, opening, .. } =
         speaking!(args.url.scheme, S => S::PHRASES);
     // Whoever waits for a greeting gets this one; the server's was plaintext and is gone.
-    match upgrade(&args.url, tls, timeouts(args), &mut silent) {
+    match dial(&args.url, tls, timeouts(args), &mut silent) {
         Ok((driver, _)) => {
             if args.url.scheme.mode() == Mode::StartTls {
                 local.write_all(greeting).map_err(Failure::from_io)?;
@@ -95,7 +95,7 @@ fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(),
                     return Err(Failure::local("the client wants what the server was not told"));
                 }
             }
-            judged(relay(local, &[], driver.into_stream(), args.linger))
+            judged(pipe(local, driver.into_stream(), args.linger))
         }
         Err(error) => {
             // The reason is for our user, who reads it on standard error.

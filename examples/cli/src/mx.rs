@@ -10,11 +10,11 @@ use starttls_std::Timeouts;
 use starttls_tokio::mx::{Attempt, Cache, Delivery, Dns, Problem, Relay, Undelivered};
 
 use crate::args::{self, Dane, Lookup, Send};
+use crate::dial::trust;
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::picture::Tone;
-use crate::reach::trust;
 use crate::send::{accepted, envelope, message, parse, sender, verdicts};
 use crate::serve::runtime;
 

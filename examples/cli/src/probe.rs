@@ -10,12 +10,12 @@ use starttls::{Error as Rule, Policy, Tls};
 use starttls_std::{Driver, Error, Mode, Socket, Timeouts};
 
 use crate::args::Probe;
+use crate::dial::{dial, trust};
 use crate::greeting::{self, Greeted};
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{self, Failure, Report, Violation};
 use crate::picture::Tone;
-use crate::reach::{trust, upgrade};
 use crate::speech::{Caller, Speech, speaking};
 use crate::url::{Scheme, Url};
 
@@ -69,7 +69,7 @@ fn offered(ladder: &Ladder, error: Option<&Error>) -> Option<bool> {
 fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
     let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     let trusted = trust(args.ca.as_deref())?.inspecting();
-    let (driver, tls) = upgrade(&args.url, &trusted, timeouts, ladder)?;
+    let (driver, tls) = dial(&args.url, &trusted, timeouts, ladder)?;
     match args.url.scheme {
         Scheme::Smtp | Scheme::Smtps => leave_mail::<Smtp, _>(driver, tls),
         Scheme::Lmtp => leave_mail::<Lmtp, _>(driver, tls),

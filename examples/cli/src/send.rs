@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::args::{Send, Tls};
 use crate::bulk;
 use crate::compose;
+use crate::dial::trust;
 use crate::identity::Made;
 use crate::ladder::Ladder;
 use crate::mailbox::Mailbox;
@@ -25,7 +26,6 @@ use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::probe;
-use crate::reach::trust;
 use crate::serve::{inbox, runtime};
 use crate::url::{Scheme, Url};
 

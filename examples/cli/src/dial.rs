@@ -13,7 +13,7 @@ use crate::speech::{Caller, Speech as _, speaking};
 use crate::url::Url;
 
 /// Connects to `url` and upgrades; nothing without verified TLS.
-pub(crate) fn upgrade<'o>(
+pub(crate) fn dial<'o>(
     url: &Url,
     tls: &ClientTls,
     timeouts: Timeouts,

@@ -78,11 +78,10 @@ pub(crate) fn copy(
     }
 }
 
-/// Forwards between a plaintext connection, whose `early` octets were read already, and a TLS
-/// stream. The end of the plaintext closes the TLS side after `linger` of silence.
-pub(crate) fn relay<C, D>(
+/// Forwards between a plaintext connection and a TLS stream. The end of the plaintext closes the
+/// TLS side after `linger` of silence.
+pub(crate) fn pipe<C, D>(
     plaintext: &TcpStream,
-    mut early: &[u8],
     tls: StreamOwned<C, TcpStream>,
     linger: Duration,
 ) -> io::Result<()>
@@ -97,7 +96,7 @@ where
         plaintext,
         &socket,
         |mut from| {
-            copy(&mut (&mut early).chain(&mut from), &mut write, || {})?;
+            copy(&mut from, &mut write, || {})?;
             pulse.wait(linger);
             unless_gone(write.finish())
         },
