@@ -22,7 +22,7 @@ pub enum Reason {
     NotOffered,
     /// The peer offered the upgrade and then refused it.
     Refused,
-    /// The client chose to do its business without asking for TLS (server role).
+    /// The client went on without asking for TLS (server role).
     NotAsked,
 }
 

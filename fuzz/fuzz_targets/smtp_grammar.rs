@@ -106,7 +106,7 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
                 }
                 server::Event::Plaintext => {
                     let line = model::line(&mut rest, model::MAX_LINE).expect("a command");
-                    assert_eq!(model.judge(line), Verdict::Business);
+                    assert_eq!(model.judge(line), Verdict::SkipsUpgrade);
                     return Go::Stop;
                 }
                 _ => return Go::Stop,

@@ -125,8 +125,8 @@ pub enum Verdict {
     Asks,
     /// Asks the application about the command.
     Unknown,
-    /// The client does its business in plaintext.
-    Business,
+    /// The client goes on in plaintext.
+    SkipsUpgrade,
     /// Closes.
     Foreign,
 }
@@ -147,7 +147,7 @@ pub struct Server {
 impl Server {
     /// Judges a line, and remembers the client's name.
     pub fn judge(&mut self, line: &[u8]) -> Verdict {
-        use Verdict::{Asks, Business, Fine, Foreign, Mistake, Unknown};
+        use Verdict::{Asks, Fine, Foreign, Mistake, SkipsUpgrade, Unknown};
 
         let line = line.to_ascii_uppercase();
         let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
@@ -178,7 +178,7 @@ impl Server {
             b"RSET" => Fine(250),
             b"VRFY" => Fine(252),
             b"AUTH" => Mistake(538),
-            b"MAIL" if self.greeted => Business,
+            b"MAIL" if self.greeted => SkipsUpgrade,
             b"MAIL" | b"RCPT" | b"DATA" | b"BDAT" => Mistake(503),
             _ => Unknown,
         }

@@ -59,7 +59,7 @@ impl<G: server::Grammar> Task for Server<G> {
                 self.unknown()?;
                 Turn::Again
             }
-            // It does its business without TLS, or leaves.
+            // It goes on without TLS, or leaves.
             Step::Event(server::Event::Plaintext | server::Event::Quit) => {
                 return Err(starttls::Error::Closed.into());
             }

@@ -18,7 +18,7 @@
 //! reported, close, and connect to its port with TLS first.
 //!
 //! **Server.** It answers CAP, PING, QUIT and STARTTLS. PASS, AUTHENTICATE, OPER, WEBIRC, SERVER and PRIVMSG are refused before TLS,
-//! whatever the policy; NICK and USER begin the protocol's own business.
+//! whatever the policy; NICK and USER begin the protocol's own work.
 //!
 //! **Limits.** A message has at most 512 octets with its CRLF, and 8,191 more of tags in front of it
 //! ([`MAX_MESSAGE`]).

@@ -84,9 +84,9 @@ const COMMANDS: [(&[u8], Command<Reply>); 14] = [
     (b"PING", Command::Harmless(Reply::Pong)),
     (b"PONG", Command::Ignored),
     (b"QUIT", Command::Quit),
-    (b"NICK", Command::Business),
-    (b"USER", Command::Business),
-    (b"SERVICE", Command::Business),
+    (b"NICK", Command::SkipUpgrade),
+    (b"USER", Command::SkipUpgrade),
+    (b"SERVICE", Command::SkipUpgrade),
     (b"PASS", Command::Credentials),
     // A server's link, and messages to services, carry passwords, too.
     (b"SERVER", Command::Credentials),
@@ -94,7 +94,7 @@ const COMMANDS: [(&[u8], Command<Reply>); 14] = [
     (b"AUTHENTICATE", Command::Credentials),
     (b"OPER", Command::Credentials),
     (b"WEBIRC", Command::Credentials),
-    (b"JOIN", Command::Sequence),
+    (b"JOIN", Command::Premature),
 ];
 
 impl ServerGrammar<'_> {
@@ -138,7 +138,7 @@ impl Grammar for ServerGrammar<'_> {
             None if command.is_empty() => Command::Ignored,
             None => {
                 self.echo.set(command);
-                Command::Other
+                Command::Unhandled
             }
         }
     }

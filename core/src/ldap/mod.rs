@@ -14,7 +14,7 @@
 //!
 //! **Server.** It answers StartTLS and no other extended operation. Every other request is answered with
 //! confidentialityRequired(13) in the response of its kind. Where the policy allows plaintext, a search, an
-//! anonymous bind, a deletion or a change of a name is the protocol's own business. A bind with any proof,
+//! anonymous bind, a deletion or a change of a name is the protocol's own work. A bind with any proof,
 //! and what may write or compare a password (modify, add, compare, Password Modify), is refused before
 //! TLS, whatever the policy, and not shown. What is no request is answered with a Notice of Disconnection.
 //!

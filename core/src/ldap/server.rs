@@ -48,11 +48,11 @@ const ABANDON: u8 = 0x50;
 
 /// The other requests with the tags of their responses. What is written or compared may be a password.
 const REQUESTS: [(u8, u8, Command<Reply>); 6] = [
-    (0x63, 0x65, Command::Business),    // search
+    (0x63, 0x65, Command::SkipUpgrade), // search
     (0x66, 0x67, Command::Credentials), // modify
     (0x68, 0x69, Command::Credentials), // add
-    (0x4a, 0x6b, Command::Business),    // delete
-    (0x6c, 0x6d, Command::Business),    // modify DN
+    (0x4a, 0x6b, Command::SkipUpgrade), // delete
+    (0x6c, 0x6d, Command::SkipUpgrade), // modify DN
     (0x6e, 0x6f, Command::Credentials), // compare
 ];
 
@@ -71,7 +71,7 @@ impl ServerGrammar {
             (START_TLS, None) => Command::Upgrade,
             (START_TLS, Some(_)) => Command::Fault(Reply::NoValue),
             (PASSWORD_MODIFY, _) => Command::Credentials,
-            _ => Command::Business,
+            _ => Command::SkipUpgrade,
         })
     }
 
@@ -83,7 +83,7 @@ impl ServerGrammar {
         }
         self.id = message.id;
         let (response, command) = match message.op {
-            BIND if is_anonymous(message.body)? => (BIND | 1, Command::Business),
+            BIND if is_anonymous(message.body)? => (BIND | 1, Command::SkipUpgrade),
             BIND => (BIND | 1, Command::Credentials),
             EXTENDED_REQUEST => (EXTENDED_RESPONSE, Self::extended(message.body)?),
             UNBIND => (0, Command::Quit),
@@ -95,7 +95,8 @@ impl ServerGrammar {
             }
         };
         self.response = response;
-        self.unsupported = message.op == EXTENDED_REQUEST && matches!(command, Command::Business);
+        self.unsupported =
+            message.op == EXTENDED_REQUEST && matches!(command, Command::SkipUpgrade);
         Some(command)
     }
 

@@ -20,7 +20,7 @@
 //! password in clear.
 //!
 //! **Server.** The [`Greeting`] is the caller's. A HandshakeResponse in clear is refused with ERR 3159 where TLS
-//! is required, unread but for its first octets; where it is not, it is the protocol's own business.
+//! is required, unread but for its first octets; where it is not, it is the protocol's own work.
 //! A client sends its ClientHello without waiting: what stands behind the SSLRequest goes to TLS. Inside,
 //! read the client's capabilities again: [`SslRequest::repeated`].
 //!

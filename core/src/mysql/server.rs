@@ -89,7 +89,7 @@ impl Grammar for ServerGrammar<'_> {
 
     fn command(&mut self, header: &[u8]) -> Command<Reply> {
         self.ssl_requested = matches!(header, [_, _, _, _, _, flags, ..] if flags & SSL != 0);
-        if self.ssl_requested { Command::Upgrade } else { Command::Business }
+        if self.ssl_requested { Command::Upgrade } else { Command::SkipUpgrade }
     }
 
     fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {

@@ -14,7 +14,7 @@
 //!
 //! **Server.** Where TLS is required every option but STARTTLS and ABORT is answered with
 //! `NBD_REP_ERR_TLS_REQD`, and EXPORT_NAME, which cannot be, ends the connection (FORCEDTLS). Where it is not,
-//! all others are the protocol's own business, still unread (SELECTIVETLS, as your own server decides). No
+//! all others are the protocol's own work, still unread (SELECTIVETLS, as your own server decides). No
 //! option counts before TLS, so that none is left behind it (CVE-2021-3716).
 //!
 //! Flags are said once, before TLS, and both sides go by them behind it: [`Client::flags`](crate::Client::flags),

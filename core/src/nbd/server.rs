@@ -111,7 +111,7 @@ impl Grammar for ServerGrammar {
             STARTTLS if packet.len() > 16 => Command::Fault(Reply::Invalid),
             STARTTLS => Command::Upgrade,
             ABORT => Command::Quit,
-            _ => Command::Business,
+            _ => Command::SkipUpgrade,
         }
     }
 

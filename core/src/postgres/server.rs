@@ -138,7 +138,7 @@ impl Grammar for ServerGrammar {
             (Packet::GssEncRequest, _) if !replace(&mut self.gss_asked, true) => {
                 Command::Harmless(Reply::NoGss)
             }
-            (Packet::CancelRequest | Packet::StartupMessage, _) => Command::Business,
+            (Packet::CancelRequest | Packet::StartupMessage, _) => Command::SkipUpgrade,
             _ => Command::Fault(Reply::UnsupportedProtocol),
         }
     }

@@ -137,7 +137,7 @@ impl Grammar for ServerGrammar<'_> {
         self.negotiated = self.negotiate(packet);
         match self.negotiated {
             Some(Negotiated { security: Some(_), .. }) => Command::Upgrade,
-            Some(_) => Command::Business,
+            Some(_) => Command::SkipUpgrade,
             None => Command::Fault(Reply::Nothing),
         }
     }

@@ -79,7 +79,7 @@ pub enum Event<'i> {
     /// Everything in plaintext is sent: call [`Server::into_upgrade`] and start the TLS handshake
     /// as its server.
     UpgradeReady,
-    /// The client does its business without TLS, which the policy allows: call
+    /// The client goes on without TLS, which the policy allows: call
     /// [`Server::into_plaintext`], with its command still unread, or close.
     Plaintext,
     /// The client said goodbye and was answered, or was refused what ends the connection: close.

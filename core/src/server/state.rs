@@ -20,12 +20,12 @@ pub enum Command<R> {
     PlainHello(R),
     /// Would carry credentials; never in plaintext.
     Credentials,
-    /// Begins the protocol's own business.
-    Business,
-    /// Belongs to business that has not begun.
-    Sequence,
-    /// Not known to the grammar; the application may answer it.
-    Other,
+    /// Begins the protocol's own work without TLS.
+    SkipUpgrade,
+    /// Belongs to work that has not begun.
+    Premature,
+    /// The grammar has no answer; the application may have one.
+    Unhandled,
     /// Has no answer, and does nothing before TLS.
     Ignored,
     /// A mistake, answered with `R`.
@@ -208,10 +208,10 @@ impl<R: From<Answer>> State<R> {
                 (Self::Say(reply, Then::Await), false)
             }
             Command::Credentials => fault(Answer::EncryptionRequired),
-            Command::Sequence => fault(Answer::BadSequence),
-            Command::Business if !facts.greeted => fault(Answer::BadSequence),
-            Command::Business => (Self::Unasked, false),
-            Command::Other => (Self::Answering, false),
+            Command::Premature => fault(Answer::BadSequence),
+            Command::SkipUpgrade if !facts.greeted => fault(Answer::BadSequence),
+            Command::SkipUpgrade => (Self::Unasked, false),
+            Command::Unhandled => (Self::Answering, false),
         }
     }
 }

@@ -19,6 +19,6 @@ pub(crate) fn command<R: Copy>(
         }
         Some(command) => command,
         None if is_http(verb) => Command::Foreign,
-        None => Command::Other,
+        None => Command::Unhandled,
     }
 }

@@ -111,10 +111,10 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
             Verb::Rset => Command::Plain(Reply::Ok),
             Verb::Vrfy => Command::Plain(Reply::CannotVerify),
             Verb::Auth => Command::Credentials,
-            Verb::Mail => Command::Business,
-            Verb::Rcpt | Verb::Data | Verb::Bdat => Command::Sequence,
+            Verb::Mail => Command::SkipUpgrade,
+            Verb::Rcpt | Verb::Data | Verb::Bdat => Command::Premature,
             Verb::Foreign => Command::Foreign,
-            Verb::Expn | Verb::Help | Verb::Unknown => Command::Other,
+            Verb::Expn | Verb::Help | Verb::Unknown => Command::Unhandled,
         }
     }
 

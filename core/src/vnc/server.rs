@@ -144,7 +144,7 @@ impl Grammar for ServerGrammar<'_> {
                 self.refusal = Refusal::Version;
                 Command::Harmless(Reply::VeNCrypt)
             }
-            [kind] if lists(self.plaintext, *kind) => Command::Business,
+            [kind] if lists(self.plaintext, *kind) => Command::SkipUpgrade,
             [0, 2] => {
                 self.refusal = Refusal::Subtype;
                 Command::Harmless(Reply::Subtypes)

@@ -18,7 +18,7 @@
 //!
 //! **Server.** Where TLS is required it offers that and nothing else, and answers whatever else is said
 //! with `<policy-violation/>` and the end of the stream. Where the policy allows plaintext, stanzas are the
-//! protocol's own business. SASL, and an `<iq/>` with the password of a login or an account, is refused before
+//! protocol's own work. SASL, and an `<iq/>` with the password of a login or an account, is refused before
 //! TLS, whatever the policy, and not shown. [`ServerGrammar::to`] says whose certificate the client wants.
 //!
 //! **Limits.** The header, each other child of the stream and each of the blanks between them is a frame, of

@@ -160,7 +160,7 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
             Some(Frame::End | Frame::Error) => Command::Quit,
             Some(Frame::Login) => Command::Credentials,
             Some(_) if self.reader.has(Frame::Login) => Command::Credentials,
-            Some(_) => Command::Business,
+            Some(_) => Command::SkipUpgrade,
         }
     }
 
