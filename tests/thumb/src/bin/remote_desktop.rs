@@ -1,5 +1,5 @@
-//! The whole public API of the desktops' protocols, called with octets that the compiler knows nothing
-//! about.
+//! The whole public API of the protocols of remote desktops, called with octets that the compiler
+//! knows nothing about.
 //!
 //! It links only if no panic is reachable from any of it.
 
