@@ -22,15 +22,15 @@ static SMTP_CLIENT: [u8; CLIENT] = [0; CLIENT];
 #[unsafe(no_mangle)]
 static SMTP_SERVER: [u8; SERVER] = [0; SERVER];
 #[unsafe(no_mangle)]
-static SMTP_SESSION: [u8; SESSION] = [0; SESSION];
+static MAIL_SESSION: [u8; SESSION] = [0; SESSION];
 #[unsafe(no_mangle)]
-static SMTP_RECEIVER: [u8; RECEIVER] = [0; RECEIVER];
+static MAIL_RECEIVER: [u8; RECEIVER] = [0; RECEIVER];
 #[unsafe(no_mangle)]
-static SMTP_COMPOSER: [u8; COMPOSER] = [0; COMPOSER];
+static MAIL_COMPOSER: [u8; COMPOSER] = [0; COMPOSER];
 
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
-    black_box((&SMTP_CLIENT, &SMTP_SERVER, &SMTP_SESSION, &SMTP_RECEIVER, &SMTP_COMPOSER));
+    black_box((&SMTP_CLIENT, &SMTP_SERVER, &MAIL_SESSION, &MAIL_RECEIVER, &MAIL_COMPOSER));
     loop {
         core::hint::spin_loop();
     }
