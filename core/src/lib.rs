@@ -30,6 +30,7 @@ mod step;
 mod untrusted;
 
 pub mod client;
+pub mod driver;
 pub mod server;
 pub mod wire;
 
@@ -73,6 +74,7 @@ pub mod xmpp;
 pub use boundary::{Channel, Plaintext, Tls};
 pub use buffer::Buffer;
 pub use client::Client;
+pub use driver::Driver;
 pub use error::{ArgumentError, Error, Kind};
 pub use policy::{Policy, Reason, Verification};
 pub use protocol::Protocol;

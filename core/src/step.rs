@@ -56,4 +56,56 @@ pub trait Machine {
 
     /// How long waiting for the peer is reasonable now; `None` when it is not the peer's turn.
     fn wait(&self) -> Option<Duration>;
+
+    /// Whether what it wrote has to be sent before the next step: what follows is the caller's turn, the TLS
+    /// handshake for example.
+    fn needs_flush(&self) -> bool {
+        false
+    }
+
+    /// After an error, writes the last words to a peer whose mistake or silence ended the connection; says how
+    /// many bytes of `output` to send before closing. None where nothing may be said.
+    ///
+    /// # Errors
+    /// [`Error::OutputTooSmall`].
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
+        let _ = output;
+        Ok(0)
+    }
+}
+
+/// A borrowed machine.
+impl<M: Machine> Machine for &mut M {
+    type Event<'i> = M::Event<'i>;
+
+    const MAX_INPUT: usize = M::MAX_INPUT;
+    const MAX_OUTPUT: usize = M::MAX_OUTPUT;
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        output: &mut [u8],
+    ) -> Result<Step<Self::Event<'i>>, Error> {
+        (**self).step(input, output)
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        (**self).end_of_input()
+    }
+
+    fn timed_out(&mut self) -> Error {
+        (**self).timed_out()
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        (**self).wait()
+    }
+
+    fn needs_flush(&self) -> bool {
+        (**self).needs_flush()
+    }
+
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
+        (**self).farewell(output)
+    }
 }

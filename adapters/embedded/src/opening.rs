@@ -81,6 +81,6 @@ impl<G: server::Grammar> Task for Server<G> {
     }
 
     fn farewell(&mut self, output: &mut [u8]) -> usize {
-        Self::farewell(self, output).unwrap_or_default()
+        Machine::farewell(self, output).unwrap_or_default()
     }
 }

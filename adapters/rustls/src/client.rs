@@ -120,10 +120,6 @@ impl<G: Grammar> sealed::Engine for starttls::Client<G> {
         self.into_plaintext(unread)
     }
 
-    fn farewell(&self, _: &mut [u8]) -> usize {
-        0
-    }
-
     fn begin(setup: &ClientSetup) -> Result<Begun<ClientSide>, rustls::Error> {
         let config = Arc::clone(&setup.config);
         let fragment = config.max_fragment_size;

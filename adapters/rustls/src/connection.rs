@@ -149,7 +149,7 @@ impl<E: Engine> Connection<E> {
         let error = match &mut self.stage {
             Stage::Opening(engine, _) => {
                 let error = engine.timed_out();
-                let written = engine.farewell(self.outgoing.free_mut());
+                let written = engine.farewell(self.outgoing.free_mut()).unwrap_or_default();
                 self.outgoing.filled_more(written);
                 error
             }

@@ -36,8 +36,6 @@ pub(crate) mod sealed {
 
         fn into_plaintext(self, unread: &[u8]) -> Result<Plaintext, starttls::Error>;
 
-        fn farewell(&self, output: &mut [u8]) -> usize;
-
         /// The connection, and the size of its fragments where it is configured.
         fn begin(setup: &Self::Setup) -> Result<Begun<Self::Side>, rustls::Error>;
 

@@ -27,7 +27,7 @@ impl<E: Engine> Connection<E> {
             Ok(Turn::Read | Turn::NoRoom) => return Ok(Step::Write),
             Err(error) if is_ours(&error) => return Err(error),
             Err(error) => {
-                let written = engine.farewell(outgoing.free_mut());
+                let written = engine.farewell(outgoing.free_mut()).unwrap_or_default();
                 outgoing.filled_more(written);
                 return Err(failed(stage, &mut self.failed, error));
             }

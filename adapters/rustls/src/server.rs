@@ -91,10 +91,6 @@ impl<G: Grammar> sealed::Engine for starttls::Server<G> {
         self.into_plaintext()
     }
 
-    fn farewell(&self, output: &mut [u8]) -> usize {
-        self.farewell(output).unwrap_or_default()
-    }
-
     fn begin(setup: &Arc<ServerConfig>) -> Result<Begun<ServerSide>, rustls::Error> {
         let connection = UnbufferedServerConnection::new(Arc::clone(setup))?;
         Ok((connection, setup.max_fragment_size))

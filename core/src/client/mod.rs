@@ -279,6 +279,10 @@ impl<G: Grammar> Machine for Client<G> {
             _ => None,
         }
     }
+
+    fn needs_flush(&self) -> bool {
+        matches!(self.state, State::GoAhead)
+    }
 }
 
 /// The plaintext machine is gone; the TLS handshake is under way, as its client.

@@ -241,28 +241,6 @@ impl<G: Grammar> Server<G> {
         self.state.plaintext().map(|()| Plaintext { reason: Reason::NotAsked })
     }
 
-    /// Writes the last words to a client whose mistake or silence ended the connection; nothing
-    /// where nothing may be said. Says how many octets of `output` to send before closing.
-    ///
-    /// # Errors
-    /// [`Error::OutputTooSmall`].
-    pub fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
-        let (State::Failed(error), false) = (self.state, self.silent) else {
-            return Ok(0);
-        };
-        let answer = match error {
-            Error::TimedOut => Answer::TooSlow,
-            Error::FrameTooLong => Answer::TooLong,
-            Error::BareCr | Error::BareLf | Error::Nul | Error::Syntax | Error::Foreign => {
-                Answer::Malformed
-            }
-            _ => return Ok(0),
-        };
-        let mut out = Writer::new(output);
-        self.grammar.print(answer.into(), false, &mut out);
-        out.finish()
-    }
-
     fn fail(&mut self, error: Error) -> Error {
         self.state = State::Failed(error);
         error
@@ -378,6 +356,28 @@ impl<G: Grammar> Machine for Server<G> {
 
     fn wait(&self) -> Option<Duration> {
         matches!(self.state, State::Await).then_some(G::WAIT)
+    }
+
+    fn needs_flush(&self) -> bool {
+        matches!(self.state, State::GoAhead | State::Leaving)
+    }
+
+    /// Nothing after the go-ahead.
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
+        let (State::Failed(error), false) = (self.state, self.silent) else {
+            return Ok(0);
+        };
+        let answer = match error {
+            Error::TimedOut => Answer::TooSlow,
+            Error::FrameTooLong => Answer::TooLong,
+            Error::BareCr | Error::BareLf | Error::Nul | Error::Syntax | Error::Foreign => {
+                Answer::Malformed
+            }
+            _ => return Ok(0),
+        };
+        let mut out = Writer::new(output);
+        self.grammar.print(answer.into(), false, &mut out);
+        out.finish()
     }
 }
 

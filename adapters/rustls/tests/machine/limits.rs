@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::ServerConnection;
 use starttls::mail::Receiver;
 use starttls::mail::receiver::{self, Limits};
-use starttls::{Error as Rule, Policy, Tls, server as core_server};
+use starttls::{Error as Rule, Machine as _, Policy, Tls, server as core_server};
 use starttls_rustls::{
     Client, ClientTls, Error, Event, HANDSHAKE_WAIT, MIN_ROOM, RECEIVE, SEND, SEND_WAIT, Step,
 };

@@ -227,28 +227,6 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     fn print(&self, reply: Reply, out: &mut Writer<'_>) {
         reply.print(self.domain, D::IS_SMTP, &self.offer(), out);
     }
-
-    /// Writes the last words to a client whose mistake or silence ended the connection; says how
-    /// many octets of `output` to send before closing.
-    ///
-    /// # Errors
-    /// [`Error::OutputTooSmall`].
-    pub fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
-        let State::Failed(error) = self.state else {
-            return Ok(0);
-        };
-        let reply = match error {
-            Error::TimedOut => Reply::engine(Engine::TooSlow),
-            Error::FrameTooLong => Reply::engine(Engine::TooLong),
-            Error::BareCr | Error::BareLf | Error::Nul => Reply::BareLineEndClosing,
-            Error::Syntax => Reply::BadChunkClosing,
-            Error::Foreign => Reply::engine(Engine::Malformed),
-            _ => return Ok(0),
-        };
-        let mut out = Writer::new(output);
-        self.print(reply, &mut out);
-        out.finish()
-    }
 }
 
 impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
@@ -309,5 +287,26 @@ impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
             State::Body { .. } | State::Chunk(Chunk { left: 1.., .. }) => Some(BODY_WAIT),
             _ => None,
         }
+    }
+
+    fn needs_flush(&self) -> bool {
+        self.state == State::Leaving
+    }
+
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
+        let State::Failed(error) = self.state else {
+            return Ok(0);
+        };
+        let reply = match error {
+            Error::TimedOut => Reply::engine(Engine::TooSlow),
+            Error::FrameTooLong => Reply::engine(Engine::TooLong),
+            Error::BareCr | Error::BareLf | Error::Nul => Reply::BareLineEndClosing,
+            Error::Syntax => Reply::BadChunkClosing,
+            Error::Foreign => Reply::engine(Engine::Malformed),
+            _ => return Ok(0),
+        };
+        let mut out = Writer::new(output);
+        self.print(reply, &mut out);
+        out.finish()
     }
 }
