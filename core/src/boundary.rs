@@ -113,8 +113,44 @@ impl Channel for Plaintext {
     }
 }
 
+/// A channel of which only the value says whether it is encrypted: one machine serves both, so that
+/// firmware has its code once.
+#[cfg(feature = "smtp")]
+#[derive(Debug)]
+pub(crate) enum AnyChannel {
+    Tls(Tls),
+    Plaintext(Plaintext),
+}
+
+#[cfg(feature = "smtp")]
+impl AnyChannel {
+    fn channel(&self) -> &dyn Channel {
+        match self {
+            Self::Tls(tls) => tls,
+            Self::Plaintext(plaintext) => plaintext,
+        }
+    }
+}
+
+#[cfg(feature = "smtp")]
+impl Channel for AnyChannel {
+    fn greets(&self) -> bool {
+        self.channel().greets()
+    }
+
+    fn is_plaintext(&self) -> bool {
+        self.channel().is_plaintext()
+    }
+
+    fn is_verified(&self) -> bool {
+        self.channel().is_verified()
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Tls {}
     impl Sealed for super::Plaintext {}
+    #[cfg(feature = "smtp")]
+    impl Sealed for super::AnyChannel {}
 }

@@ -10,7 +10,7 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a, Lmtp>>;
 pub type Server<'a> = crate::Server<ServerGrammar<'a, Lmtp>>;
 
 /// The mail session after the upgrade.
-pub type Session<'a, C> = crate::mail::Session<'a, C, Lmtp>;
+pub type Session<C> = crate::mail::Session<C, Lmtp>;
 
 /// The receiving side after the upgrade.
 pub type Receiver<'a, C> = crate::mail::Receiver<'a, C, Lmtp>;

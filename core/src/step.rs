@@ -57,9 +57,19 @@ pub trait Machine {
     /// How long waiting for the peer is reasonable now; `None` when it is not the peer's turn.
     fn wait(&self) -> Option<Duration>;
 
+    /// Tells the machine that the connection is lost, and that the last `n` bytes it wrote were never sent.
+    fn never_sent(&mut self, n: usize) {
+        let _ = n;
+    }
+
     /// Whether what it wrote has to be sent before the next step: what follows is the caller's turn, the TLS
     /// handshake for example.
     fn needs_flush(&self) -> bool {
+        false
+    }
+
+    /// Whether what it writes now carries a credential, and must not be logged.
+    fn is_secret(&self) -> bool {
         false
     }
 
@@ -101,8 +111,16 @@ impl<M: Machine> Machine for &mut M {
         (**self).wait()
     }
 
+    fn never_sent(&mut self, n: usize) {
+        (**self).never_sent(n);
+    }
+
     fn needs_flush(&self) -> bool {
         (**self).needs_flush()
+    }
+
+    fn is_secret(&self) -> bool {
+        (**self).is_secret()
     }
 
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {

@@ -92,7 +92,7 @@ fn deliver<D: Dialect>(mail: &Mail) {
     let envelope = Envelope::new(from, &to).expect("recipients");
 
     let tls = upgrade::<D>(name(0), name(1));
-    let mut session = Session::<Tls, D>::new(tls.0, name(0));
+    let mut session = Session::<Tls, D>::new(tls.0);
     session.set_line_ends(LineEnds::Normalize);
     let mut peer = Peer::<D> {
         receiver: Receiver::new(tls.1, name(1), Limits::default()),
@@ -104,7 +104,7 @@ fn deliver<D: Dialect>(mail: &Mail) {
         body: Vec::new(),
         messages: 0,
     };
-    peer.exchange(&mut session.hello().expect("the first job"), |_, _| {});
+    peer.exchange(&mut session.hello(name(0)).expect("the first job"), |_, _| {});
     assert_eq!(peer.hello, name(0).as_str().as_bytes());
     let extensions = session.extensions();
     assert!(extensions.pipelining() && extensions.eight_bit_mime());
@@ -219,8 +219,8 @@ struct Peer<'a, D> {
 impl<D: Dialect> Peer<'_, D> {
     fn exchange<'a>(
         &mut self,
-        job: &mut Exchange<'_, 'a, '_, Tls, D>,
-        mut body: impl FnMut(&mut Exchange<'_, 'a, '_, Tls, D>, &mut Vec<u8>),
+        job: &mut Exchange<'_, '_, Tls, D>,
+        mut body: impl FnMut(&mut Exchange<'_, '_, Tls, D>, &mut Vec<u8>),
     ) {
         let mut done = false;
         while !done {

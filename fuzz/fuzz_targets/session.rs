@@ -36,10 +36,10 @@ fn tls(case: &Case<'_>) -> Tls {
     }
 }
 
-type Login<C, D> = fn(&mut Session<'static, C, D>, &Case<'_>, &mut Talk<'_, '_>) -> Option<Outcome>;
+type Login<C, D> = fn(&mut Session<C, D>, &Case<'_>, &mut Talk<'_, '_>) -> Option<Outcome>;
 
 fn log_in<D: Dialect + Debug>(
-    session: &mut Session<'static, Tls, D>,
+    session: &mut Session<Tls, D>,
     case: &Case<'_>,
     talk: &mut Talk<'_, '_>,
 ) -> Option<Outcome> {
@@ -86,8 +86,8 @@ struct Talk<'c, 'f> {
 impl Talk<'_, '_> {
     fn over<C: Channel, D: Dialect>(
         &mut self,
-        job: &mut Exchange<'_, '_, '_, C, D>,
-        mut body: impl FnMut(&mut Exchange<'_, '_, '_, C, D>, &mut Run),
+        job: &mut Exchange<'_, '_, C, D>,
+        mut body: impl FnMut(&mut Exchange<'_, '_, C, D>, &mut Run),
     ) -> Outcome {
         let end =
             self.run.over(job, self.octets, self.fences, &mut self.chunk, |job, event, run| {
@@ -116,13 +116,13 @@ fn message(case: &Case<'_>) -> Vec<u8> {
 }
 
 fn jobs<C: Channel, D: Dialect>(
-    session: &mut Session<'static, C, D>,
+    session: &mut Session<C, D>,
     case: &Case<'_>,
     talk: &mut Talk<'_, '_>,
     log_in: Login<C, D>,
 ) -> Result<Outcome, Error> {
     session.set_line_ends(if case.bit(5) { LineEnds::Normalize } else { LineEnds::Strict });
-    let hello = talk.over(&mut session.hello()?, |_, _| {});
+    let hello = talk.over(&mut session.hello(Domain::LOCALHOST)?, |_, _| {});
     if hello != Outcome::Ended {
         return Ok(hello);
     }
@@ -190,7 +190,7 @@ fn talk<C: Channel, D: Dialect>(
     chunk: &mut dyn FnMut() -> usize,
     log_in: Login<C, D>,
 ) -> (Run, Result<Outcome, Error>) {
-    let mut session = Session::<C, D>::new(channel, Domain::LOCALHOST);
+    let mut session = Session::<C, D>::new(channel);
     let mut talk = Talk { run, octets: case.octets, fences, chunk };
     let outcome = jobs(&mut session, case, &mut talk, log_in);
     (talk.run, outcome)
@@ -228,17 +228,17 @@ fn all<C: Channel + Debug, D: Dialect>(
             assert!(!auth || !case.bit(1) && !case.bit(2), "credentials in the clear");
         }
     }
-    any_order(case, Session::<C, D>::new(channel(case), Domain::LOCALHOST));
+    any_order(case, Session::<C, D>::new(channel(case)));
 }
 
-fn any_order<C: Channel + Debug, D: Dialect>(case: &Case<'_>, mut session: Session<'static, C, D>) {
+fn any_order<C: Channel + Debug, D: Dialect>(case: &Case<'_>, mut session: Session<C, D>) {
     let to = [Address::new("a@b").expect("valid")];
     let envelope = Envelope::new(Some(to[0]), &to).expect("recipients");
     let mut place = Place { case, consumed: 0, available: 0, failed: None };
     for choice in case.calls {
         let before = format!("{session:?}");
         let outcome = match choice & 7 {
-            0 | 1 => session.hello().map(|mut job| place.drive(&mut job, choice)),
+            0 | 1 => session.hello(Domain::LOCALHOST).map(|mut job| place.drive(&mut job, choice)),
             2 => session.reset().map(|mut job| place.drive(&mut job, choice)),
             3 => session.quit().map(|mut job| place.drive(&mut job, choice)),
             4 if choice & 0x40 != 0 => session
@@ -280,7 +280,7 @@ struct Place<'c> {
 impl Place<'_> {
     fn drive<C: Channel + Debug, D: Dialect>(
         &mut self,
-        job: &mut Exchange<'_, '_, '_, C, D>,
+        job: &mut Exchange<'_, '_, C, D>,
         choice: u8,
     ) {
         let octets = self.case.octets;
@@ -318,4 +318,4 @@ impl Place<'_> {
 }
 
 /// A plaintext session has no way to be given credentials: this is all that it is.
-const _: fn(Session<'static, Plaintext>) -> bool = |session| session.extensions().pipelining();
+const _: fn(Session<Plaintext>) -> bool = |session| session.extensions().pipelining();

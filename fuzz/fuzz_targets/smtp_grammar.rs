@@ -150,9 +150,8 @@ fn server_is_ready<D: Dialect>(server: &Server<ServerGrammar<'_, D>>) -> bool {
 
 /// The answer to EHLO, inside TLS, against the keywords that a person would see in it.
 fn extensions(octets: &[u8]) {
-    let mut session =
-        Session::<Tls>::new(upgraded(Policy::Required, Verification::Verified), Domain::LOCALHOST);
-    let mut hello = session.hello().expect("the first job");
+    let mut session = Session::<Tls>::new(upgraded(Policy::Required, Verification::Verified));
+    let mut hello = session.hello(Domain::LOCALHOST).expect("the first job");
     let mut done = false;
     let mut lines = Vec::new();
     let mut run = Run::default();

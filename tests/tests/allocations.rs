@@ -151,7 +151,7 @@ const MAILS: usize = 10;
 
 fn mails(client: Tls, server: Tls) -> usize {
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
-    let mut session = mail::Session::<Tls>::new(client, NAME);
+    let mut session = mail::Session::<Tls>::new(client);
     let mut receiver = mail::Receiver::<Tls>::new(server, NAME, Limits::default());
     let to = [Address::new("b@example.org").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("an envelope");
@@ -160,9 +160,9 @@ fn mails(client: Tls, server: Tls) -> usize {
         loop {
             let pipes = (&mut to_client, &mut to_server);
             let done = match job {
-                0 => {
-                    drive(&mut session.hello().expect("in order"), pipes, |_, event, _| over(event))
-                }
+                0 => drive(&mut session.hello(NAME).expect("in order"), pipes, |_, event, _| {
+                    over(event)
+                }),
                 job if job > MAILS => {
                     drive(&mut session.quit().expect("in order"), pipes, |_, event, _| over(event))
                 }
@@ -219,12 +219,12 @@ fn mails(client: Tls, server: Tls) -> usize {
 
 fn log_in() {
     let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-    let mut session = mail::Session::<Tls>::new(tls, NAME);
+    let mut session = mail::Session::<Tls>::new(tls);
     let credentials = Credentials::new("tim", "tanstaaftanstaaf").expect("credentials");
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());
     for (last, reply) in [(false, "220 a\r\n"), (true, "250-a\r\n250 AUTH PLAIN\r\n")] {
         send(&mut to_client, reply.as_bytes());
-        let mut hello = session.hello().expect("first");
+        let mut hello = session.hello(NAME).expect("first");
         assert_eq!(
             drive(&mut hello, (&mut to_client, &mut to_server), |_, event, _| over(event)),
             last

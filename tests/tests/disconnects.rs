@@ -45,7 +45,7 @@ fn client(script: &[&str], end: usize) -> Known {
     let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
     let to = [Address::new("a@example.org").expect("valid"); 2];
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut session = Session::<Tls, Smtp>::new(tls, Domain::LOCALHOST);
+    let mut session = Session::<Tls, Smtp>::new(tls);
     let mut output = [0; 512];
     let mut known = Known { fate: Fate::NotSent, error: None, asked: false, done: false };
     let mut left = end;
@@ -58,7 +58,7 @@ fn client(script: &[&str], end: usize) -> Known {
     let mut job = 0;
     while job < 3 {
         let mut exchange = match job {
-            0 => session.hello(),
+            0 => session.hello(Domain::LOCALHOST),
             1 => session.send(&envelope),
             _ => session.quit(),
         }

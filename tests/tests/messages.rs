@@ -171,7 +171,7 @@ proptest! {
     ) {
         let credentials = Credentials::new(&user, &password).expect("short, without NUL");
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls);
         let mut config = receiver::Config::default();
         config.authentication = receiver::Authentication::Required;
         let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
@@ -214,7 +214,7 @@ proptest! {
                 let mut input = &to_client[..];
                 loop {
                     let step = match job {
-                        0 => session.hello().expect("first").step(&mut input, &mut output),
+                        0 => session.hello(CLIENT).expect("first").step(&mut input, &mut output),
                         _ => session.authenticate(&credentials).expect("offered").step(&mut input, &mut output),
                     };
                     match step.expect("well-formed") {
@@ -273,13 +273,13 @@ proptest! {
             return Ok(());
         };
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls);
         let mechanism = if login { "LOGIN" } else { "PLAIN" };
         let capabilities = format!("250-mx\r\n250 AUTH {mechanism}\r\n");
         let mut output = [0; 1024];
         for mut reply in ["220 mx\r\n", &capabilities].map(str::as_bytes) {
             while !matches!(
-                session.hello().expect("first").step(&mut reply, &mut output).expect("well-formed"),
+                session.hello(CLIENT).expect("first").step(&mut reply, &mut output).expect("well-formed"),
                 Step::Write(_) | Step::Event(mail::session::Event::Done(_))
             ) {}
         }

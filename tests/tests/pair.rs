@@ -259,7 +259,7 @@ impl Mailbox {
 
 /// Several mails over one session, and the goodbye.
 fn mail<C: Channel, D: Dialect>(client: C, server: C, chunk: usize) {
-    let mut session = Session::<C, D>::new(client, CLIENT);
+    let mut session = Session::<C, D>::new(client);
     let mut receiver = Receiver::<C, D>::new(server, SERVER, Limits::default());
     let (mut mailbox, mut wire) = (Mailbox::default(), Wire::new(chunk));
     let mut unread = Vec::new();
@@ -271,7 +271,7 @@ fn mail<C: Channel, D: Dialect>(client: C, server: C, chunk: usize) {
         let from = (&mut wire.to_server, wire.chunk);
         drive(&mut receiver, &mut unread, from, &mut wire.to_client, act).is_some()
     };
-    let hello = play(&mut session.hello().expect("first"), &mut wire, &mut serve, |_, _| {});
+    let hello = play(&mut session.hello(CLIENT).expect("first"), &mut wire, &mut serve, |_, _| {});
     assert_eq!(hello, ["done 250"]);
     let lmtp = D::PROTOCOL == starttls::Protocol::LMTP;
     for (case, lmtp_outcome) in SMTP.iter().zip(LMTP) {
@@ -279,7 +279,7 @@ fn mail<C: Channel, D: Dialect>(client: C, server: C, chunk: usize) {
             case.to.iter().map(|to| Address::new(to).expect("an address")).collect();
         let envelope = Envelope::new(None, &to).expect("an envelope");
         let mut exchange = session.send(&envelope).expect("in order");
-        let body = |exchange: &mut Exchange<'_, '_, '_, C, D>, sent: &mut Vec<u8>| {
+        let body = |exchange: &mut Exchange<'_, '_, C, D>, sent: &mut Vec<u8>| {
             let (mut message, mut output) = (case.message, vec![0; chunk.max(2)]);
             while !message.is_empty() {
                 let n = exchange.body(&mut message, &mut output).expect("strict form");

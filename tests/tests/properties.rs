@@ -126,14 +126,14 @@ fn upgraded(greeting: &str, capabilities: &str, go_ahead: &str) -> Tls {
 
 /// Everything a session does about `octets`.
 fn trace(tls: Tls, octets: &[u8]) -> (Vec<Result<String, Error>>, String) {
-    let mut session = mail::Session::<Tls>::new(tls, CLIENT);
+    let mut session = mail::Session::<Tls>::new(tls);
     let mut told = Vec::new();
     let (mut input, mut output) = (&b""[..], [0; 1024]);
     for octets in [&b""[..], octets] {
         let unread = [input, octets].concat().leak();
         input = unread;
         loop {
-            let mut hello = match session.hello() {
+            let mut hello = match session.hello(CLIENT) {
                 Ok(hello) => hello,
                 Err(error) => {
                     told.push(Err(error));
@@ -305,7 +305,7 @@ proptest! {
         (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
         let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
-        let mut session = mail::Session::<Tls>::new(tls, CLIENT);
+        let mut session = mail::Session::<Tls>::new(tls);
         let address = [Address::new("a@b").expect("an address")];
         let envelope = Envelope::new(None, &address).expect("an envelope");
         let line = Line::new("250 a").expect("a line");
@@ -323,7 +323,7 @@ proptest! {
                     let mut input = &octets[..];
                     let _ = receiver.step(&mut input, &mut output[..room]);
                     let mut input = &octets[..];
-                    let _ = session.hello().map(|mut job| job.step(&mut input, &mut output[..room]).is_ok());
+                    let _ = session.hello(CLIENT).map(|mut job| job.step(&mut input, &mut output[..room]).is_ok());
                     let _ = session.send(&envelope).map(|mut job| job.step(&mut input, &mut output[..room]).is_ok());
                 }
                 Call::Accept => {

@@ -54,7 +54,7 @@ impl Server {
 
 /// Runs a job to its end with an output of `room` octets; says how many recipients were accepted.
 fn run(
-    job: &mut starttls::mail::session::Exchange<'_, '_, '_, Tls>,
+    job: &mut starttls::mail::session::Exchange<'_, '_, Tls>,
     server: &mut Server,
     room: usize,
 ) -> usize {
@@ -95,8 +95,8 @@ fn no_more_is_said_at_once_than_the_replies_have_room_for() {
         for room in [64, 512, 65536] {
             let mut server = Server::new("250-mx\r\n250 PIPELINING\r\n");
             let envelope = Envelope::new(None, &to[..recipients]).expect("recipients");
-            let mut session = Session::<Tls>::new(tls(), Domain::LOCALHOST);
-            run(&mut session.hello().expect("first"), &mut server, room);
+            let mut session = Session::<Tls>::new(tls());
+            run(&mut session.hello(Domain::LOCALHOST).expect("first"), &mut server, room);
             server.flights = 0;
             let accepted = run(&mut session.send(&envelope).expect("idle"), &mut server, room);
             assert_eq!((accepted, session.fate()), (recipients, Fate::Accepted));
@@ -111,8 +111,8 @@ fn without_pipelining_one_thing_at_a_time() {
     let to = [Address::new("a@example.org").expect("valid"); 3];
     let mut server = Server::new("250 mx\r\n");
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut session = Session::<Tls>::new(tls(), Domain::LOCALHOST);
-    run(&mut session.hello().expect("first"), &mut server, 512);
+    let mut session = Session::<Tls>::new(tls());
+    run(&mut session.hello(Domain::LOCALHOST).expect("first"), &mut server, 512);
     server.flights = 0;
     run(&mut session.send(&envelope).expect("idle"), &mut server, 512);
     assert_eq!((server.flights, server.most_at_once), (6, 1));
@@ -122,7 +122,7 @@ fn without_pipelining_one_thing_at_a_time() {
 fn fate<D: starttls::smtp::Dialect>(replies: &[&str]) -> (Fate, Error) {
     let to = [Address::new("a@example.org").expect("valid"); 2];
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut session = Session::<Tls, D>::new(tls(), Domain::LOCALHOST);
+    let mut session = Session::<Tls, D>::new(tls());
     let mut output = [0; 512];
     let mut replies = replies.iter();
     let mut received: &[u8] = b"220 mx\r\n250-mx\r\n250 PIPELINING\r\n";
@@ -130,7 +130,8 @@ fn fate<D: starttls::smtp::Dialect>(replies: &[&str]) -> (Fate, Error) {
     received = hello;
     for sending in [false, true] {
         let mut job =
-            if sending { session.send(&envelope) } else { session.hello() }.expect("idle");
+            if sending { session.send(&envelope) } else { session.hello(Domain::LOCALHOST) }
+                .expect("idle");
         loop {
             match job.step(&mut received, &mut output) {
                 Ok(Step::Read) if !all.is_empty() => received = std::mem::take(&mut all),
@@ -186,10 +187,10 @@ fn what_is_safe_to_try_again_is_known() {
 fn half_a_message_is_nobodys() {
     let to = [Address::new("a@example.org").expect("valid")];
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut session = Session::<Tls>::new(tls(), Domain::LOCALHOST);
+    let mut session = Session::<Tls>::new(tls());
     let mut received: &[u8] = b"220 mx\r\n";
     let mut output = [0; 512];
-    let mut hello = session.hello().expect("first");
+    let mut hello = session.hello(Domain::LOCALHOST).expect("first");
     while hello.step(&mut received, &mut output) != Ok(Step::Read) {}
     received = b"250 mx\r\n";
     while !matches!(hello.step(&mut received, &mut output), Ok(Step::Event(Event::Done(_)))) {}

@@ -52,7 +52,7 @@ struct Transfer<'m> {
 
 /// The two ends, and what lies on the wire.
 struct Ends<D> {
-    session: Session<'static, Tls, D>,
+    session: Session<Tls, D>,
     receiver: Receiver<'static, Tls, D>,
     to_server: Vec<u8>,
     to_client: Vec<u8>,
@@ -64,7 +64,7 @@ impl<D: Dialect> Ends<D> {
     fn new() -> Self {
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
         let server = Tls::implicit_server();
-        let mut session = Session::new(tls, Domain::LOCALHOST);
+        let mut session = Session::new(tls);
         session.set_line_ends(LineEnds::Normalize);
         Self {
             session,
@@ -107,7 +107,7 @@ impl<D: Dialect> Ends<D> {
 
     /// Hands over as much of the message as the server lets us.
     fn hand_over(
-        exchange: &mut Exchange<'_, '_, '_, Tls, D>,
+        exchange: &mut Exchange<'_, '_, Tls, D>,
         transfer: &Transfer<'_>,
         rest: &mut &[u8],
         sent: &mut Vec<u8>,
@@ -136,7 +136,7 @@ impl<D: Dialect> Ends<D> {
             let mut received = Vec::new();
             'job: loop {
                 let mut exchange = match job {
-                    0 => self.session.hello(),
+                    0 => self.session.hello(Domain::LOCALHOST),
                     1 if transfer.in_chunks => self.session.send_chunks(&envelope),
                     1 => self.session.send(&envelope),
                     _ => self.session.quit(),

@@ -4,9 +4,10 @@ use starttls::server::Grammar;
 
 use crate::clock::{Clock, Timed};
 use crate::drive::run;
-use crate::task::HANDSHAKE_WAIT;
+use crate::events::of_server;
 use crate::upgrade::{Upgraded, in_plaintext, shaking};
 use crate::{Accept, Buffers, Error, Timer};
+use starttls::driver::HANDSHAKE_WAIT;
 
 /// What [`accept`] makes of a socket `S` by a TLS `T`.
 pub type ServerStream<'t, T, S, C> = <T as Accept>::Stream<'t, Timed<'t, S, C>>;
@@ -34,8 +35,8 @@ where
     let Timer { clock, budget } = timer;
     let budget = &*budget;
     let mut timed = Timed { socket, clock, budget };
-    run(&mut server, buffers, budget, &mut timed, in_plaintext)?;
-    let upgrade = server.into_upgrade(buffers.received.filled())?;
+    run(&mut server, buffers, budget, &mut timed, in_plaintext, of_server)?;
+    let upgrade = server.into_upgrade(buffers.driver.unread())?;
     // What TLS agreed on is not known here.
     if upgrade.alpn().is_some() {
         return Err(Error::Protocol(starttls::Error::Foreign));

@@ -6,6 +6,8 @@ use core::time::Duration;
 pub struct Budget {
     /// Milliseconds.
     left: Cell<u32>,
+    /// Milliseconds that were ever spent: the clock of the connection.
+    spent: Cell<u64>,
     /// The most that is ever [waited](Self::wait) for at a time, in milliseconds.
     pub(crate) most: u32,
 }
@@ -16,7 +18,7 @@ impl Budget {
     /// Without an end.
     #[must_use]
     pub const fn forever() -> Self {
-        Self { left: Cell::new(Self::FOREVER), most: Self::FOREVER }
+        Self { left: Cell::new(Self::FOREVER), spent: Cell::new(0), most: Self::FOREVER }
     }
 
     /// Starts anew, with so much; `None` is for ever.
@@ -27,6 +29,24 @@ impl Budget {
     /// Starts anew, with what is reasonable, or with what the caller allows if that is less.
     pub(crate) fn wait(&self, reasonable: Duration) {
         self.left.set(milliseconds(reasonable).min(self.most));
+    }
+
+    /// Starts anew, with what is left until then by [`now`](Self::now).
+    pub(crate) fn until(&self, deadline: Duration) {
+        self.left.set(milliseconds(deadline.saturating_sub(self.now())));
+    }
+
+    /// How much was ever spent.
+    pub(crate) const fn now(&self) -> Duration {
+        Duration::from_millis(self.spent.get())
+    }
+
+    /// The most that is ever waited for at a time.
+    pub(crate) const fn most(&self) -> Option<Duration> {
+        match self.most {
+            Self::FOREVER => None,
+            most => Some(Duration::from_millis(most as u64)),
+        }
     }
 
     /// How many milliseconds are left; `None` without an end.
@@ -46,6 +66,7 @@ impl Budget {
 
     /// So many milliseconds have passed.
     pub fn spend(&self, milliseconds: u32) {
+        self.spent.set(self.spent.get().saturating_add(u64::from(milliseconds)));
         if let Some(left) = self.left() {
             self.left.set(left.saturating_sub(milliseconds));
         }

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use starttls::Buffer;
+use starttls::{Buffer, Driver};
 
 /// The two buffers of a connection: of `IN` octets for what is received, and of `OUT` for what is said.
 ///
@@ -10,20 +10,19 @@ use starttls::Buffer;
 /// [`OutputTooSmall`](starttls::Error::OutputTooSmall), which says how many octets are needed, and
 /// nothing of it is sent. [`Machine::MAX_OUTPUT`](starttls::Machine::MAX_OUTPUT) is always enough.
 pub struct Buffers<const IN: usize = 512, const OUT: usize = 512> {
-    pub(crate) received: Buffer<IN>,
-    pub(crate) output: [u8; OUT],
+    pub(crate) driver: Driver<Buffer<IN>, Buffer<OUT>>,
 }
 
 impl<const IN: usize, const OUT: usize> Buffers<IN, OUT> {
     /// Two empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { received: Buffer::new(), output: [0; OUT] }
+        Self { driver: Driver::new(Buffer::new(), Buffer::new()) }
     }
 
     /// Forgets what an earlier connection left.
     pub(crate) fn clear(&mut self) {
-        self.received.keep(0);
+        self.driver.restart();
     }
 }
 

@@ -1,12 +1,13 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use starttls::Error as Rule;
+use starttls::mail::outbound::WithMessage;
 use starttls::mail::session::{Extensions, Fate};
-use starttls::mail::{Envelope, Session};
-use starttls::{Error as Rule, Tls};
+use starttls::mail::{Envelope, Outbound};
 
 use crate::drive::run;
-use crate::post::{Talk, Topic, Watch};
+use crate::events::{Watch, of_quit};
 use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
 
 /// An open connection to a mail server, for one mail after the other. A mail takes two round trips
@@ -17,10 +18,9 @@ pub struct Connection<'c, 'a, Stream, E, const IN: usize, const OUT: usize> {
     pub(crate) stream: Stream,
     pub(crate) buffers: &'c mut Buffers<IN, OUT>,
     pub(crate) budget: &'c Budget,
-    pub(crate) session: Session<'a, Tls>,
+    pub(crate) outbound: Outbound,
     pub(crate) watch: &'c mut Watch<'a>,
     pub(crate) fate: &'c mut Fate,
-    pub(crate) open: bool,
     pub(crate) socket: PhantomData<fn() -> E>,
 }
 
@@ -29,27 +29,27 @@ impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, I
     #[inline(always)]
     pub(crate) const fn new(
         stream: T,
-        session: Session<'a, Tls>,
+        outbound: Outbound,
         budget: &'c Budget,
         buffers: &'c mut Buffers<IN, OUT>,
         watch: &'c mut Watch<'a>,
         fate: &'c mut Fate,
     ) -> Self {
         let socket = PhantomData;
-        Self { stream, buffers, budget, session, watch, fate, open: true, socket }
+        Self { stream, buffers, budget, outbound, watch, fate, socket }
     }
 
     /// Whether another mail can be sent; a server may leave between two mails, which shows with the
     /// next one only.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.open
+        self.outbound.is_open()
     }
 
     /// What the server said it can do.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
-        self.session.extensions()
+        self.outbound.extensions()
     }
 
     /// What became of the mail that was sent last.
@@ -57,22 +57,33 @@ impl<'c, 'a, T, E, const IN: usize, const OUT: usize> Connection<'c, 'a, T, E, I
     pub const fn fate(&self) -> Fate {
         *self.fate
     }
+}
 
-    pub(crate) const fn still_open(&self) -> Result<(), Rule> {
-        if self.open { Ok(()) } else { Err(Rule::Closed) }
+/// A mail that begins. Of one that may not, nothing is sent, and the connection stays as it is.
+pub(crate) fn begin<'o, 'm>(
+    outbound: &'o mut Outbound,
+    fate: &mut Fate,
+    envelope: &'m Envelope<'m>,
+    message: &'m mut dyn Source,
+) -> Result<WithMessage<'o, 'm, 'm>, Rule> {
+    if outbound.is_open() {
+        *fate = Fate::NotSent;
     }
+    Ok(outbound.send(envelope)?.with_message(message))
+}
 
-    /// Whether a mail may begin. Of one that may not, nothing is sent, and the connection stays as it is.
-    pub(crate) fn begin(&mut self, envelope: &Envelope<'_>) -> Result<(), Rule> {
-        self.still_open()?;
-        *self.fate = Fate::NotSent;
-        self.session.send(envelope).map(|_| ())
-    }
-
-    /// Keeps what became of a mail, and whether another one may follow.
-    pub(crate) fn settle<F>(&mut self, outcome: &Result<Receipt, Error<E, F>>) {
-        *self.fate = self.session.fate();
-        self.open = matches!(outcome, Ok(_) | Err(Error::Rejected { .. }));
+/// What became of a mail.
+pub(crate) fn settle<S, T>(
+    outbound: &Outbound,
+    fate: &mut Fate,
+    told: Result<(), Error<S, T>>,
+    is_unreadable: bool,
+) -> Result<Receipt, Error<S, T>> {
+    *fate = outbound.fate();
+    match told {
+        Ok(()) => Ok(outbound.outcome()?),
+        Err(_) if is_unreadable => Err(Error::Unreadable),
+        Err(error) => Err(error),
     }
 }
 
@@ -88,16 +99,11 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
         envelope: &Envelope<'_>,
         mut message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
-        self.begin(envelope)?;
-        let outcome = self.talk(Topic::Mail(envelope, &mut message));
-        self.settle(&outcome);
-        outcome
-    }
-
-    pub(crate) fn talk<'j>(&'j mut self, topic: Topic<'j>) -> Result<Receipt, Error<E, T::Error>> {
-        let mut talk = Talk::new(&mut self.session, topic, self.watch);
-        run(&mut talk, self.buffers, self.budget, &mut self.stream, Error::Tls)?;
-        Ok(talk.receipt)
+        let Self { stream, buffers, budget, outbound, watch, fate, .. } = self;
+        let mut mail = begin(outbound, fate, envelope, &mut message)?;
+        let told = run(&mut mail, buffers, budget, stream, Error::Tls, |_, event| watch.job(event));
+        let is_unreadable = mail.is_unreadable();
+        settle(outbound, fate, told, is_unreadable)
     }
 
     /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
@@ -105,14 +111,14 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// # Errors
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
-        self.still_open()?;
-        self.talk(Topic::Quit)?;
+        let mut quit = self.outbound.quit()?;
+        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls, of_quit)?;
         self.stream.close().map_err(Error::Tls)
     }
 }
 
 impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("open", &self.open).finish_non_exhaustive()
+        f.debug_struct("Connection").field("outbound", &self.outbound).finish_non_exhaustive()
     }
 }

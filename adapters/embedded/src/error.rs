@@ -1,7 +1,8 @@
 use core::fmt;
 
 #[cfg(feature = "smtp")]
-use starttls::mail::session::Command;
+use starttls::mail::{Refusal, session::Command};
+#[cfg(feature = "smtp")]
 use starttls::smtp::Status;
 
 /// Why an upgrade or a mail failed, on a socket that fails with `S` and by a TLS that fails with `T`.
@@ -39,15 +40,6 @@ impl<S, T> Error<S, T> {
             _ => None,
         }
     }
-
-    /// What a task failed by, or else the stream below it.
-    pub(crate) fn of(fault: Option<Fault>, stream: Option<Self>) -> Self {
-        match (fault, stream) {
-            (Some(fault), _) => fault.into(),
-            (None, Some(error)) => error,
-            (None, None) => Self::Protocol(starttls::Error::Closed),
-        }
-    }
 }
 
 impl<S, T> From<starttls::Error> for Error<S, T> {
@@ -74,34 +66,9 @@ impl<S: fmt::Debug, T: fmt::Debug> fmt::Display for Error<S, T> {
 
 impl<S: fmt::Debug, T: fmt::Debug> core::error::Error for Error<S, T> {}
 
-/// What a task can fail with: all that has nothing to do with a socket.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Protocol(starttls::Error),
-    #[cfg(feature = "smtp")]
-    Rejected {
-        command: Command,
-        code: u16,
-        status: Option<Status>,
-    },
-    #[cfg(feature = "smtp")]
-    Unreadable,
-}
-
-impl From<starttls::Error> for Fault {
-    fn from(error: starttls::Error) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl<S, T> From<Fault> for Error<S, T> {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Protocol(error) => Self::Protocol(error),
-            #[cfg(feature = "smtp")]
-            Fault::Rejected { command, code, status } => Self::Rejected { command, code, status },
-            #[cfg(feature = "smtp")]
-            Fault::Unreadable => Self::Unreadable,
-        }
+#[cfg(feature = "smtp")]
+impl<S, T> From<Refusal> for Error<S, T> {
+    fn from(Refusal { command, code, status, .. }: Refusal) -> Self {
+        Self::Rejected { command, code, status }
     }
 }

@@ -38,11 +38,9 @@ mod drive;
 #[cfg(feature = "embedded-tls")]
 pub mod embedded_tls;
 mod error;
+mod events;
 #[cfg(feature = "smtp")]
 mod mailer;
-mod opening;
-#[cfg(feature = "smtp")]
-mod post;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 #[cfg(feature = "smtp")]
@@ -51,7 +49,6 @@ mod settings;
 pub mod smoltcp;
 #[cfg(feature = "smtp")]
 mod source;
-mod task;
 mod tls;
 mod upgrade;
 #[cfg(feature = "embedded-tls")]
@@ -67,10 +64,12 @@ pub use error::Error;
 #[cfg(feature = "smtp")]
 pub use mailer::Mailer;
 #[cfg(feature = "smtp")]
-pub use post::Receipt;
-#[cfg(feature = "smtp")]
 pub use settings::{Mode, Settings};
 #[cfg(feature = "smtp")]
-pub use source::{Composed, Files, NoFiles, Reader, Source, Unreadable};
+pub use source::Reader;
+#[cfg(feature = "smtp")]
+pub use starttls::mail::Receipt;
+#[cfg(feature = "smtp")]
+pub use starttls::mail::source::{Composed, Files, NoFiles, Source, Unreadable};
 pub use tls::{Accept, Connect, Stream};
 pub use upgrade::{ClientStream, ErrorOf, Upgraded, upgrade, upgrade_with};

@@ -3,15 +3,15 @@ use core::fmt;
 use embedded_io::{Read, Write};
 use starttls::mail::Envelope;
 use starttls::mail::session::{Event, Fate};
-use starttls::smtp::Client;
-use starttls::{Error as Rule, Protocol, Tls};
+use starttls::{Error as Rule, Protocol};
 
 use crate::clock::{Clock, Timed};
 use crate::connection::Connection;
-use crate::post::{Receipt, Topic, Watch};
-use crate::settings::{Mode, Settings};
-use crate::upgrade::{ClientStream, ErrorOf, Upgraded, handshake, upgrade};
-use crate::{Buffers, Connect, Source, Timer};
+use crate::drive::run;
+use crate::events::Watch;
+use crate::settings::Settings;
+use crate::upgrade::{ClientStream, ErrorOf, handshake, in_plaintext};
+use crate::{Buffers, Connect, Error, Receipt, Source, Timer};
 
 /// A way to a mail server, over a socket that is connected to it, for one connection.
 ///
@@ -109,25 +109,25 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let (stream, tls, budget) = match settings.mode {
-            Mode::StartTls => {
-                let client = Client::new(settings.domain, settings.policy);
-                let Upgraded { stream, tls, budget } =
-                    upgrade(*socket, client, *tls, buffers, timer)?;
-                (stream, tls, budget)
-            }
-            Mode::Implicit => {
-                buffers.clear();
-                let Timer { clock, budget, .. } = timer;
-                let timed = Timed { socket: *socket, clock, budget };
-                let (stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn)?;
-                (stream, Tls::implicit(settings.policy, verification)?, &*budget)
-            }
-        };
-        let session = settings.session(tls);
-        let mut connection = Connection::new(stream, session, budget, buffers, watch, fate);
-        connection.talk(Topic::Hello(settings.credentials))?;
-        Ok(connection)
+        buffers.clear();
+        let Timer { clock, budget } = timer;
+        let budget = &*budget;
+        let mut timed = Timed { socket: *socket, clock, budget };
+        let (mut opening, mut refused) = (settings.opening(), None);
+        run(&mut opening, buffers, budget, &mut timed, in_plaintext, |_, event| {
+            watch.opening(event, &mut refused)
+        })?;
+        let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn)?;
+        opening.encrypted(verification, settings.credentials)?;
+        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, |_, event| {
+            watch.opening(event, &mut refused)
+        });
+        if let (Err(_), Some(refusal)) = (&opened, refused) {
+            return Err(refusal.into());
+        }
+        opened?;
+        let outbound = opening.into_outbound(settings.line_ends)?;
+        Ok(Connection::new(stream, outbound, budget, buffers, watch, fate))
     }
 }
 

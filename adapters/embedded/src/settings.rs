@@ -1,9 +1,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use starttls::mail::{Credentials, LineEnds, Session};
+use starttls::Policy;
+use starttls::mail::{Credentials, LineEnds, Opening};
 use starttls::smtp::Domain;
-use starttls::{Policy, Tls};
 
 use crate::Budget;
 use crate::budget::milliseconds;
@@ -89,11 +89,13 @@ impl<'a> Settings<'a> {
         self
     }
 
-    /// A mail session over TLS.
-    pub(crate) fn session(&self, tls: Tls) -> Session<'a, Tls> {
-        let mut session = Session::new(tls, self.domain);
-        session.set_line_ends(self.line_ends);
-        session
+    /// The way to an open connection.
+    pub(crate) fn opening(&self) -> Opening<'a> {
+        let opening = match self.mode {
+            Mode::StartTls => Opening::new(self.domain, self.policy),
+            Mode::Implicit => Opening::implicit(self.domain, self.policy),
+        };
+        if self.credentials.is_some() { opening.with_login() } else { opening }
     }
 }
 

@@ -3,9 +3,11 @@ use starttls::client::Grammar;
 use starttls::{Client, Tls, Verification};
 
 use crate::clock::{Clock, Timed, TimedError};
+use crate::drive::is_end;
 use crate::drive::run;
-use crate::task::{HANDSHAKE_WAIT, is_end};
+use crate::events::of_client;
 use crate::{Budget, Buffers, Connect, Error, Timer};
+use starttls::driver::HANDSHAKE_WAIT;
 
 /// A stream after the upgrade, ready for the protocol's own client or server.
 #[derive(Debug)]
@@ -69,9 +71,9 @@ where
     buffers.clear();
     let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
-    run(&mut client, buffers, budget, &mut timed, in_plaintext)?;
+    run(&mut client, buffers, budget, &mut timed, in_plaintext, of_client)?;
     let seen = look(&client);
-    let upgrade = client.into_upgrade(buffers.received.filled())?;
+    let upgrade = client.into_upgrade(buffers.driver.unread())?;
     let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn)?;
     Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }

@@ -122,8 +122,8 @@ impl Mailer {
         let driver = Driver::starting(stream, deadlines, observer);
         let link = match self.upgrade::<D>(driver, domain)? {
             Upgraded::Tls(mut driver, tls) => {
-                let mut session = Session::<_, D>::new(tls, domain);
-                job(&mut driver, &mut session.hello()?)?;
+                let mut session = Session::<_, D>::new(tls);
+                job(&mut driver, &mut session.hello(domain)?)?;
                 if let Some(login) = &self.credentials {
                     let outcome = log_in(&mut driver, &mut session, login, &self.tls);
                     leave_if_rejected(&mut driver, &mut session, outcome)?;
@@ -136,8 +136,8 @@ impl Mailer {
                 return Err(Rule::NotOffered.into());
             }
             Upgraded::Plaintext(mut driver, plaintext) => {
-                let mut session = Session::<_, D>::new(plaintext, domain);
-                job(&mut driver, &mut session.hello()?)?;
+                let mut session = Session::<_, D>::new(plaintext);
+                job(&mut driver, &mut session.hello(domain)?)?;
                 session.set_line_ends(self.line_ends);
                 Link::Plaintext(driver, session)
             }
@@ -168,7 +168,7 @@ impl Mailer {
 
 fn log_in<D: Dialect>(
     driver: &mut Driver<'_, ClientStream>,
-    session: &mut Session<'_, Tls, D>,
+    session: &mut Session<Tls, D>,
     login: &Login,
     tls: &ClientTls,
 ) -> Result<(), Error> {

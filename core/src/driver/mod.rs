@@ -137,6 +137,8 @@ struct Flow<O> {
     /// The peer will send no more.
     ended: bool,
     failed: Option<Error>,
+    /// How many bytes were dropped of which the machine has to know.
+    dropped: usize,
     /// How many more reads the peer is listened to, after its last words.
     lingering: u8,
 }
@@ -171,9 +173,18 @@ impl<I: Storage, O: Storage> Driver<I, O> {
             waiting: Waiting::Nothing,
             ended: false,
             failed: None,
+            dropped: 0,
             lingering: 0,
         };
         Self { received, consumed: 0, flow }
+    }
+
+    /// Forgets everything but the [`limits`](Self::limits), for another connection.
+    pub fn restart(&mut self) {
+        self.discard_unread();
+        self.flow.unsent.drain(usize::MAX);
+        (self.flow.waiting, self.flow.ended) = (Waiting::Nothing, false);
+        (self.flow.failed, self.flow.lingering, self.flow.dropped) = (None, 0, 0);
     }
 
     /// How long the connection may take, from the next wait on.
@@ -192,6 +203,7 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         let Self { received, consumed, flow } = self;
         if flow.failed.is_some() {
             received.drain(usize::MAX);
+            flow.tell_dropped(machine);
             return flow.part(now);
         }
         let received = &*received;
@@ -267,8 +279,12 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         copied
     }
 
-    /// The network failed: nothing is sent or received any more. What failed before counts.
+    /// The network failed: nothing is sent or received any more. What failed before counts. The machine learns
+    /// with the next [`next`](Self::next) what was never sent.
     pub fn lost(&mut self) {
+        if self.flow.failed.is_none() {
+            self.flow.dropped = self.flow.unsent.filled().len();
+        }
         self.flow.unsent.drain(usize::MAX);
         self.flow.lingering = 0;
         self.flow.failed.get_or_insert(Error::Closed);
@@ -374,7 +390,9 @@ impl<O: Storage> Flow<O> {
             }
             Halt::Output => {
                 // The peer does not read, so there is nothing to say to it.
+                self.dropped = self.unsent.filled().len();
                 self.unsent.drain(usize::MAX);
+                self.tell_dropped(machine);
                 self.failed = Some(machine.timed_out());
             }
             Halt::Input if self.ended => match machine.end_of_input() {
@@ -386,11 +404,23 @@ impl<O: Storage> Flow<O> {
                 let error = machine.timed_out();
                 self.fail(error, machine);
             }
-            Halt::Failed(error) if error.is_ours() => return Next::Failed(error),
-            Halt::Failed(error) => self.fail(error, machine),
+            Halt::Failed(error) => {
+                self.fail(error, machine);
+                if error.is_ours() && self.lingering == 0 {
+                    self.failed = None;
+                    return Next::Failed(error);
+                }
+            }
         }
         self.deadline = now.saturating_add(LINGER_WAIT);
         self.part(now)
+    }
+
+    fn tell_dropped(&mut self, machine: &mut impl Machine) {
+        match core::mem::take(&mut self.dropped) {
+            0 => {}
+            dropped => machine.never_sent(dropped),
+        }
     }
 
     /// Whether there is still time to wait.

@@ -89,12 +89,12 @@ fn leave<S: Speech, T: Socket>(url: &Url, mut driver: Driver<'_, T>) -> Result<(
 
 /// Looks once at what the server says inside TLS, and says goodbye.
 fn leave_mail<D: Dialect, S: Socket>(mut driver: Driver<'_, S>, tls: Tls) -> Result<(), Error> {
-    let mut session = Session::<_, D>::new(tls, Domain::LOCALHOST);
+    let mut session = Session::<_, D>::new(tls);
     let done = |event: Event<'_>| match event {
         Event::Done(_) => Ok(ControlFlow::Break(())),
         _ => Ok(ControlFlow::Continue(())),
     };
-    driver.run(&mut session.hello()?, |_, event, _| done(event))?;
+    driver.run(&mut session.hello(Domain::LOCALHOST)?, |_, event, _| done(event))?;
     driver.run(&mut session.quit()?, |_, event, _| done(event))?;
     driver.close()
 }

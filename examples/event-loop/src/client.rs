@@ -12,7 +12,7 @@ use crate::post::Post;
 type Connection = Client<ClientGrammar<'static, Smtp>>;
 
 pub(crate) struct Sender<'p> {
-    session: Option<Session<'static, Tls>>,
+    session: Option<Session<Tls>>,
     job: Job,
     message: Vec<u8>,
     post: &'p Post,
@@ -44,14 +44,14 @@ impl End<starttls::Client<ClientGrammar<'static, Smtp>>> for Sender<'_> {
                 match connection.step()?.event() {
                     Err(need) => return Ok(need),
                     Ok(Event::Established(tls)) => {
-                        self.session = Some(Session::new(tls, Domain::LOCALHOST));
+                        self.session = Some(Session::new(tls));
                     }
                     Ok(_) => {}
                 }
                 continue;
             };
             let step = match self.job {
-                Job::Hello => connection.step_with(&mut session.hello()?)?,
+                Job::Hello => connection.step_with(&mut session.hello(Domain::LOCALHOST)?)?,
                 Job::Send => connection.step_with(&mut session.send(&mail)?)?,
                 Job::Quit => connection.step_with(&mut session.quit()?)?,
                 Job::Body(sent) => {

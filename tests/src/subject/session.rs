@@ -12,7 +12,7 @@ use crate::table::{Dsn, Handshake, Job, Mail, Sent};
 /// The sending side of mail, and an application that does the jobs of the row.
 #[derive(Debug)]
 pub struct Sending<C, D> {
-    session: Session<'static, C, D>,
+    session: Session<C, D>,
     jobs: Vec<Job>,
     done: usize,
     /// The job that is next has not begun.
@@ -27,7 +27,7 @@ impl<C: Channel, D: Dialect> Sending<C, D> {
     #[must_use]
     pub fn new(channel: C, mail: &Mail) -> Self {
         Self {
-            session: Session::new(channel, CLIENT),
+            session: Session::new(channel),
             jobs: mail.jobs.clone(),
             done: 0,
             fresh: true,
@@ -44,25 +44,25 @@ pub trait Authenticates: Channel + Sized + 'static {
     /// # Errors
     /// Those of the session.
     fn authenticate<'s, 'c, D: Dialect>(
-        session: &'s mut Session<'static, Self, D>,
+        session: &'s mut Session<Self, D>,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error>;
+    ) -> Result<Exchange<'s, 'c, Self, D>, Error>;
 }
 
 impl Authenticates for Tls {
     fn authenticate<'s, 'c, D: Dialect>(
-        session: &'s mut Session<'static, Self, D>,
+        session: &'s mut Session<Self, D>,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error> {
+    ) -> Result<Exchange<'s, 'c, Self, D>, Error> {
         session.authenticate(credentials)
     }
 }
 
 impl Authenticates for Plaintext {
     fn authenticate<'s, 'c, D: Dialect>(
-        _: &'s mut Session<'static, Self, D>,
+        _: &'s mut Session<Self, D>,
         _: &'c Credentials<'c>,
-    ) -> Result<Exchange<'s, 'static, 'c, Self, D>, Error> {
+    ) -> Result<Exchange<'s, 'c, Self, D>, Error> {
         panic!("the method does not exist: a row cannot ask for it")
     }
 }
@@ -151,7 +151,7 @@ fn said(reply: Reply<'_>) -> String {
 
 /// Hands over the message, in large pieces or in the smallest.
 fn put<C: Channel, D: Dialect>(
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     mut message: &[u8],
     room: Room,
     log: &mut Log,
@@ -176,7 +176,7 @@ fn put<C: Channel, D: Dialect>(
 
 /// Hands over what is left of the message in chunks, as many as the server lets us.
 fn put_chunks<C: Channel, D: Dialect>(
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     message: &[u8],
     sent: &mut usize,
     size: usize,
@@ -203,7 +203,7 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
     fn ask(&mut self, ask: Ask<'_, '_>) -> Result<Told, Error> {
         let session = &mut self.session;
         Ok(match &self.jobs[self.done] {
-            Job::Hello => tell(&mut session.hello()?, ask, no_message),
+            Job::Hello => tell(&mut session.hello(CLIENT)?, ask, no_message),
             Job::Reset => tell(&mut session.reset()?, ask, no_message),
             Job::Quit => tell(&mut session.quit()?, ask, no_message),
             Job::Authenticate { user, password, token, mechanism, nonce, exporter, end_point } => {

@@ -1,42 +1,52 @@
 //! The loop of the async side.
 
+use core::ops::ControlFlow;
+
 use embedded_io::Error as _;
 use embedded_io_async::{Read, Write};
+use starttls::Machine;
 
-use crate::task::{Do, Driver, Framed, Task, check_size};
+use crate::drive::{Do, Drive};
 use crate::{Budget, Buffers, Error};
 
-/// Runs a task to its end, on a stream whose errors `wrap` sorts.
-pub(crate) fn run<J: Framed, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
-    task: &mut J,
+/// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` sorts.
+pub(crate) async fn run<
+    M: Machine,
+    R: Read + Write,
+    S,
+    T,
+    B,
+    F,
+    const IN: usize,
+    const OUT: usize,
+>(
+    machine: &mut M,
     buffers: &mut Buffers<IN, OUT>,
     budget: &Budget,
     stream: &mut R,
     wrap: impl FnOnce(R::Error) -> Error<S, T>,
-) -> impl Future<Output = Result<(), Error<S, T>>> {
-    check_size::<J, IN>();
-    run_on(task, buffers, budget, stream, wrap)
-}
-
-/// The same for every task: there is one in an image for each kind of stream.
-async fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
-    task: &mut dyn Task,
-    buffers: &mut Buffers<IN, OUT>,
-    budget: &Budget,
-    stream: &mut R,
-    wrap: impl FnOnce(R::Error) -> Error<S, T>,
-) -> Result<(), Error<S, T>> {
-    let mut driver = Driver::new(task, buffers, budget);
+    mut on_event: impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<B>, F>,
+) -> Result<B, Error<S, T>>
+where
+    Error<S, T>: From<F>,
+{
+    let mut drive = Drive::new(buffers, budget);
     let mut failed = None;
     loop {
-        let done = match driver.next() {
-            Do::Write => stream.write(driver.said()).await,
-            Do::Flush => stream.flush().await.map(|()| 0),
-            Do::Read => stream.read(driver.room()).await,
-            Do::Return => {
-                return driver.outcome().map_err(|fault| Error::of(fault, failed.map(wrap)));
+        let mut kind = |error: R::Error| failed.insert(error).kind();
+        match drive.next(machine, &mut on_event) {
+            Do::Write => {
+                let written = stream.write(drive.unsent()).await.map_err(&mut kind);
+                drive.written(written);
             }
-        };
-        driver.told(done.map_err(|error| failed.insert(error).kind()));
+            Do::Flush => drive.flushed(stream.flush().await.map_err(&mut kind)),
+            Do::Read => {
+                let read = stream.read(drive.room()).await.map_err(&mut kind);
+                drive.read(read);
+            }
+            Do::Return(outcome) => {
+                return outcome.map_err(|fault| fault.into_error(failed.map(wrap)));
+            }
+        }
     }
 }

@@ -1,13 +1,14 @@
 use embedded_io_async::{Read, Write};
 use starttls::mail::Envelope;
-use starttls::smtp::Client;
-use starttls::{Error as Rule, Protocol, Tls};
+use starttls::{Error as Rule, Protocol};
 
 use super::drive::run;
-use super::upgrade::{handshake, upgrade};
+use super::upgrade::handshake;
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
-use crate::post::{Talk, Topic};
-use crate::{Connection, Error, Mailer, Mode, Receipt, Source, Timed, Timer, Upgraded};
+use crate::connection::{begin, settle};
+use crate::events::of_quit;
+use crate::upgrade::in_plaintext;
+use crate::{Connection, Error, Mailer, Receipt, Source, Timed, Timer};
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
 where
@@ -45,25 +46,27 @@ where
             return Err(Rule::OutOfOrder.into());
         }
         let Self { socket, tls, buffers, timer, settings, watch, fate, .. } = self;
-        let (stream, tls, budget) = match settings.mode {
-            Mode::StartTls => {
-                let client = Client::new(settings.domain, settings.policy);
-                let Upgraded { stream, tls, budget } =
-                    upgrade(*socket, client, *tls, buffers, timer).await?;
-                (stream, tls, budget)
-            }
-            Mode::Implicit => {
-                buffers.clear();
-                let Timer { clock, budget, .. } = timer;
-                let timed = Timed { socket: *socket, clock, budget };
-                let (stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn).await?;
-                (stream, Tls::implicit(settings.policy, verification)?, &*budget)
-            }
-        };
-        let session = settings.session(tls);
-        let mut connection = Connection::new(stream, session, budget, buffers, watch, fate);
-        connection.talk_async(Topic::Hello(settings.credentials)).await?;
-        Ok(connection)
+        buffers.clear();
+        let Timer { clock, budget } = timer;
+        let budget = &*budget;
+        let mut timed = Timed { socket: *socket, clock, budget };
+        let (mut opening, mut refused) = (settings.opening(), None);
+        run(&mut opening, buffers, budget, &mut timed, in_plaintext, |_, event| {
+            watch.opening(event, &mut refused)
+        })
+        .await?;
+        let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn).await?;
+        opening.encrypted(verification, settings.credentials)?;
+        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, |_, event| {
+            watch.opening(event, &mut refused)
+        })
+        .await;
+        if let (Err(_), Some(refusal)) = (&opened, refused) {
+            return Err(refusal.into());
+        }
+        opened?;
+        let outbound = opening.into_outbound(settings.line_ends)?;
+        Ok(Connection::new(stream, outbound, budget, buffers, watch, fate))
     }
 }
 
@@ -79,16 +82,12 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
         envelope: &Envelope<'_>,
         mut message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
-        self.begin(envelope)?;
-        let outcome = self.talk_async(Topic::Mail(envelope, &mut message)).await;
-        self.settle(&outcome);
-        outcome
-    }
-
-    async fn talk_async<'j>(&'j mut self, topic: Topic<'j>) -> Result<Receipt, Error<E, T::Error>> {
-        let mut talk = Talk::new(&mut self.session, topic, self.watch);
-        run(&mut talk, self.buffers, self.budget, &mut self.stream, Error::Tls).await?;
-        Ok(talk.receipt)
+        let Self { stream, buffers, budget, outbound, watch, fate, .. } = self;
+        let mut mail = begin(outbound, fate, envelope, &mut message)?;
+        let told = run(&mut mail, buffers, budget, stream, Error::Tls, |_, event| watch.job(event));
+        let told = told.await;
+        let is_unreadable = mail.is_unreadable();
+        settle(outbound, fate, told, is_unreadable)
     }
 
     /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
@@ -96,8 +95,8 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// # Errors
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
-        self.still_open()?;
-        self.talk_async(Topic::Quit).await?;
+        let mut quit = self.outbound.quit()?;
+        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls, of_quit).await?;
         self.stream.close().await.map_err(Error::Tls)
     }
 }

@@ -4,9 +4,10 @@ use starttls::{Client, Verification};
 
 use super::drive::run;
 use super::{Clock, Connect};
-use crate::task::HANDSHAKE_WAIT;
+use crate::events::of_client;
 use crate::upgrade::{in_plaintext, shaking};
 use crate::{Buffers, Error, Timed, Timer, Upgraded};
+use starttls::driver::HANDSHAKE_WAIT;
 
 /// What [`upgrade`] makes of a socket `S` by a TLS `T`.
 pub type ClientStream<'t, T, S, C> = <T as Connect>::Stream<'t, Timed<'t, S, C>>;
@@ -58,9 +59,9 @@ where
     buffers.clear();
     let Timer { clock, budget } = timer;
     let mut timed = Timed { socket, clock, budget };
-    run(&mut client, buffers, budget, &mut timed, in_plaintext).await?;
+    run(&mut client, buffers, budget, &mut timed, in_plaintext, of_client).await?;
     let seen = look(&client);
-    let upgrade = client.into_upgrade(buffers.received.filled())?;
+    let upgrade = client.into_upgrade(buffers.driver.unread())?;
     let (stream, verification) = handshake(timed, tls, G::PROTOCOL.alpn).await?;
     Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }

@@ -178,7 +178,7 @@ fn tls_with_anybody_is_not_tls_with_the_peer() {
                     assert!(ours.write(b"MAIL FROM:<>\r\n").is_err());
                     continue;
                 };
-                let mut session = Session::<Tls>::new(tls, NAME);
+                let mut session = Session::<Tls>::new(tls);
                 let credentials = Credentials::new("tim", "secret").expect("credentials");
                 let refused = session.authenticate(&credentials).err();
                 assert_eq!(refused == Some(Rule::Unverified), identity_is_strange(identity));
@@ -310,8 +310,8 @@ fn an_octet_ahead_of_the_client_is_an_error() {
         let tls = Tls::implicit_server();
         assert!(tls.is_implicit());
         let upgraded = upgraded();
-        let mut session = Session::<Tls>::new(upgraded, NAME);
-        let mut hello = session.hello().expect("first");
+        let mut session = Session::<Tls>::new(upgraded);
+        let mut hello = session.hello(NAME).expect("first");
         assert_eq!(ours.step_with(&mut hello), Err(Rule::Unsolicited.into()));
         assert!(ours.to_send().is_empty());
     }
@@ -349,9 +349,9 @@ fn an_opportunistic_client_goes_on_knowingly() {
     };
     assert_eq!(plaintext.reason(), Reason::NotOffered);
     assert!(ours.tls().is_none());
-    let mut session = Session::<Plaintext>::new(plaintext, NAME);
+    let mut session = Session::<Plaintext>::new(plaintext);
     sent.clear();
-    assert_eq!(ours.step_with(&mut session.hello().expect("first")), Ok(Step::Write));
+    assert_eq!(ours.step_with(&mut session.hello(NAME).expect("first")), Ok(Step::Write));
     send(&mut ours, &mut sent, usize::MAX);
     assert_eq!(sent, b"EHLO [127.0.0.1]\r\n");
     assert_eq!(ours.write(b"raw"), Ok(3));

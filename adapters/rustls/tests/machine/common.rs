@@ -160,7 +160,7 @@ enum Job {
 /// The sending end of one mail.
 pub(crate) struct Sender {
     pub(crate) connection: SmtpClient,
-    session: Option<Session<'static, Tls>>,
+    session: Option<Session<Tls>>,
     job: Job,
     message: Vec<u8>,
     pub(crate) log: Vec<String>,
@@ -182,7 +182,7 @@ impl Sender {
                 match connection.step()? {
                     Step::Event(Event::Established(tls)) => {
                         self.log.push("TLS".into());
-                        self.session = Some(Session::new(tls, NAME));
+                        self.session = Some(Session::new(tls));
                     }
                     Step::Event(event) => self.log.push(format!("{event:?}")),
                     step => return Ok(step.into()),
@@ -190,7 +190,7 @@ impl Sender {
                 continue;
             };
             let step = match self.job {
-                Job::Hello => connection.step_with(&mut session.hello()?)?,
+                Job::Hello => connection.step_with(&mut session.hello(NAME)?)?,
                 Job::Send => connection.step_with(&mut session.send(&envelope)?)?,
                 Job::Body(at) if at < self.message.len() => {
                     if connection.room() == 0 {

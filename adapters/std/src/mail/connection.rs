@@ -30,8 +30,8 @@ pub struct Connection<'m, D = Smtp> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
 pub(super) enum Link<'m, D> {
-    Tls(Driver<'m, ClientStream>, Session<'m, Tls, D>),
-    Plaintext(Driver<'m, TcpStream>, Session<'m, Plaintext, D>),
+    Tls(Driver<'m, ClientStream>, Session<Tls, D>),
+    Plaintext(Driver<'m, TcpStream>, Session<Plaintext, D>),
 }
 
 impl<'m, D: Dialect> Connection<'m, D> {
@@ -93,7 +93,7 @@ impl<'m, D: Dialect> Connection<'m, D> {
 
 fn one<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    session: &mut Session<'_, C, D>,
+    session: &mut Session<C, D>,
     envelope: &Envelope<'_>,
     message: impl Read,
     again: bool,
@@ -114,7 +114,7 @@ fn one<S: Socket, C: Channel, D: Dialect>(
 
 fn leave<S: Socket, C: Channel, D: Dialect>(
     mut driver: Driver<'_, S>,
-    mut session: Session<'_, C, D>,
+    mut session: Session<C, D>,
 ) -> Result<(), Error> {
     job(&mut driver, &mut session.quit()?)?;
     driver.close()
@@ -123,7 +123,7 @@ fn leave<S: Socket, C: Channel, D: Dialect>(
 /// Runs a job to its end.
 pub(super) fn job<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
 ) -> Result<(), Error> {
     driver.run(exchange, |_, event, _| letter::settle(event)).map(|_| ())
 }
@@ -131,7 +131,7 @@ pub(super) fn job<S: Socket, C: Channel, D: Dialect>(
 /// Says goodbye to a server that does not take the credentials, and passes the reason on.
 pub(super) fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
     driver: &mut Driver<'_, S>,
-    session: &mut Session<'_, C, D>,
+    session: &mut Session<C, D>,
     outcome: Result<T, Error>,
 ) -> Result<T, Error> {
     if outcome.as_ref().is_err_and(letter::may_quit) {
@@ -142,7 +142,7 @@ pub(super) fn leave_if_rejected<S: Socket, C: Channel, D: Dialect, T>(
 
 pub(super) fn mail<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     envelope: &Envelope<'_>,
     mut message: impl Read,
 ) -> Result<Receipt, Error> {
@@ -158,7 +158,7 @@ pub(super) fn mail<S: Socket, C: Channel, D: Dialect>(
 /// Sends the message but for its end, which leaves in one write with the last piece.
 fn body<S: Socket, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     message: &mut impl Read,
 ) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];

@@ -84,8 +84,8 @@ fn one_write_a_flight() {
         })
         .expect("plaintext");
     let plaintext = client.into_plaintext(driver.unread()).expect("plaintext");
-    let mut session = Session::<_, Smtp>::new(plaintext, Domain::LOCALHOST);
-    job(&mut driver, &mut session.hello().expect("in order")).expect("greeted");
+    let mut session = Session::<_, Smtp>::new(plaintext);
+    job(&mut driver, &mut session.hello(Domain::LOCALHOST).expect("in order")).expect("greeted");
     let to = [Address::new("a@b").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients");
     let mut exchange = session.send(&envelope).expect("in order");

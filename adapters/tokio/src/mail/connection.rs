@@ -25,8 +25,8 @@ pub struct Connection<'m, D = Smtp> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
 enum Link<'m, D> {
-    Tls(Driver<'m, ClientStream<Prompt>>, Session<'m, Tls, D>),
-    Plaintext(Driver<'m, Prompt>, Session<'m, Plaintext, D>),
+    Tls(Driver<'m, ClientStream<Prompt>>, Session<Tls, D>),
+    Plaintext(Driver<'m, Prompt>, Session<Plaintext, D>),
 }
 
 impl<'m, D: Dialect> Connection<'m, D> {
@@ -39,8 +39,8 @@ impl<'m, D: Dialect> Connection<'m, D> {
     ) -> Result<Self, Error> {
         let link = match upgraded {
             Upgraded::Tls(mut driver, tls) => {
-                let mut session = Session::<_, D>::new(tls, domain);
-                job(&mut driver, &mut session.hello()?).await?;
+                let mut session = Session::<_, D>::new(tls);
+                job(&mut driver, &mut session.hello(domain)?).await?;
                 if let Some((login, tls)) = login {
                     log_in(&mut driver, &mut session, login, tls).await?;
                 }
@@ -48,8 +48,8 @@ impl<'m, D: Dialect> Connection<'m, D> {
                 Link::Tls(driver, session)
             }
             Upgraded::Plaintext(mut driver, plaintext) => {
-                let mut session = Session::<_, D>::new(plaintext, domain);
-                job(&mut driver, &mut session.hello()?).await?;
+                let mut session = Session::<_, D>::new(plaintext);
+                job(&mut driver, &mut session.hello(domain)?).await?;
                 session.set_line_ends(line_ends);
                 Link::Plaintext(driver, session)
             }
@@ -120,7 +120,7 @@ impl<'m, D: Dialect> Connection<'m, D> {
 /// Shows the credentials; to a server that does not take them, says goodbye.
 async fn log_in<D: Dialect>(
     driver: &mut Driver<'_, ClientStream<Prompt>>,
-    session: &mut Session<'_, Tls, D>,
+    session: &mut Session<Tls, D>,
     login: &Login,
     tls: &ClientTls,
 ) -> Result<(), Error> {
@@ -140,7 +140,7 @@ async fn log_in<D: Dialect>(
 
 async fn one<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    session: &mut Session<'_, C, D>,
+    session: &mut Session<C, D>,
     envelope: &Envelope<'_>,
     message: impl AsyncRead + Unpin,
     again: bool,
@@ -165,7 +165,7 @@ async fn one<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
 
 async fn leave<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     mut driver: Driver<'_, S>,
-    mut session: Session<'_, C, D>,
+    mut session: Session<C, D>,
 ) -> Result<(), Error> {
     job(&mut driver, &mut session.quit()?).await?;
     driver.close().await
@@ -174,14 +174,14 @@ async fn leave<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
 /// Runs a job to its end.
 async fn job<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
 ) -> Result<(), Error> {
     driver.run(exchange, |_, event, _| settle(event)).await.map(|_| ())
 }
 
 async fn mail<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     envelope: &Envelope<'_>,
     mut message: impl AsyncRead + Unpin,
 ) -> Result<Receipt, Error> {
@@ -197,7 +197,7 @@ async fn mail<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
 /// Sends the message but for its end, which leaves in one write with the last piece.
 async fn body<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, '_, C, D>,
+    exchange: &mut Exchange<'_, '_, C, D>,
     message: &mut (impl AsyncRead + Unpin),
 ) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];

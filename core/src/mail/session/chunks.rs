@@ -13,7 +13,7 @@ const MAX_PENDING: u8 = 16;
 /// `BDAT`, a blank, a number, a blank, `LAST`, CRLF.
 const MAX_COMMAND: usize = 32;
 
-impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
+impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// The least size of an output for [`chunk`](Self::chunk), in octets.
     pub const MIN_CHUNK: usize = MAX_COMMAND + 2;
 
@@ -58,7 +58,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     }
 }
 
-impl<C: Channel, D: Dialect> Session<'_, C, D> {
+impl<C: Channel, D: Dialect> Session<C, D> {
     /// The last chunk: the line end that the message lacks, or nothing.
     pub(super) fn put_last_chunk(&self, out: &mut Writer<'_>) {
         out.put(match self.stuffer.last() {

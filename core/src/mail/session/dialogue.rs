@@ -4,7 +4,7 @@ use super::{Command, Event, Extensions, Fate, Session, State};
 use crate::mail::limits::{MAX_ID, MAX_ORIGINAL, MAX_PATH};
 use crate::mail::{Address, Credentials, Envelope};
 use crate::smtp::reply::Reply;
-use crate::smtp::{Dialect, MAX_DOMAIN, MAX_LINE};
+use crate::smtp::{Dialect, Domain, MAX_DOMAIN, MAX_LINE};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
@@ -38,7 +38,7 @@ const MAX_PENDING: u8 = 128;
 /// What an [`Exchange`](super::Exchange) does, and with what.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Job<'m> {
-    Hello,
+    Hello(Domain<'m>),
     Authenticate(&'m Credentials<'m>),
     Send(&'m Envelope<'m>),
     #[cfg(feature = "extensions")]
@@ -62,13 +62,21 @@ pub(super) enum Kind {
 impl<'m> Job<'m> {
     pub(super) const fn kind(self) -> Kind {
         match self {
-            Self::Hello => Kind::Hello,
+            Self::Hello(_) => Kind::Hello,
             Self::Authenticate(_) => Kind::Authenticate,
             Self::Send(_) => Kind::Send,
             #[cfg(feature = "extensions")]
             Self::SendChunks(_) => Kind::SendChunks,
             Self::Reset => Kind::Reset,
             Self::Quit => Kind::Quit,
+        }
+    }
+
+    /// The name by which it introduces the client.
+    const fn domain(self) -> &'m str {
+        match self {
+            Self::Hello(domain) => domain.as_str(),
+            _ => "",
         }
     }
 
@@ -83,7 +91,7 @@ impl<'m> Job<'m> {
     }
 }
 
-impl<C: Channel, D: Dialect> Session<'_, C, D> {
+impl<C: Channel, D: Dialect> Session<C, D> {
     /// Prints commands, as many as may go together and fit.
     pub(super) fn ask(&mut self, job: Job<'_>, out: &mut Writer<'_>) {
         while let State::Ask(command) = self.state {
@@ -120,8 +128,8 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     #[inline(never)]
     fn print(&mut self, command: Command, job: Job<'_>, out: &mut Writer<'_>) {
         let (verb, argument) = match (command, job.envelope()) {
-            (Command::Hello, _) => (D::HELLO, self.domain.as_str()),
-            (Command::Helo, _) => (&b"HELO "[..], self.domain.as_str()),
+            (Command::Hello, _) => (D::HELLO, job.domain()),
+            (Command::Helo, _) => (&b"HELO "[..], job.domain()),
             (Command::Auth, _) => (&b"AUTH "[..], self.mechanism.name()),
             (Command::Mail, Some(envelope)) => (&b"MAIL FROM:<"[..], path(envelope.from())),
             (Command::Recipient, Some(envelope)) => {

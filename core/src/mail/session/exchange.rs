@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::dialogue::{self, Job};
+use super::dialogue::{self, Job, Kind};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
 use crate::mail::limits::{DATA_WAIT, MESSAGE_WAIT};
@@ -12,12 +12,12 @@ use crate::{Channel, Error, Machine, Step};
 
 /// A job of a [`Session`] that is under way.
 #[derive(Debug)]
-pub struct Exchange<'s, 'a, 'm, C, D = Smtp> {
-    pub(super) session: &'s mut Session<'a, C, D>,
+pub struct Exchange<'s, 'm, C, D = Smtp> {
+    pub(super) session: &'s mut Session<C, D>,
     pub(super) job: Job<'m>,
 }
 
-impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
+impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// Fills `output` from the front of `message` and says how many octets to send, after
     /// [`Event::Body`]. What is left of `message` comes with the next call.
     ///
@@ -42,13 +42,26 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, '_, C, D> {
     }
 }
 
-impl<C: Channel, D: Dialect> Session<'_, C, D> {
+impl<C: Channel, D: Dialect> Session<C, D> {
     /// Whether the caller may do what it does.
     pub(super) const fn in_order(&self, allowed: bool) -> Result<(), Error> {
         match self.state {
             State::Failed(error) => Err(error),
             _ if allowed => Ok(()),
             _ => Err(Error::OutOfOrder),
+        }
+    }
+
+    /// How long waiting for the server is reasonable.
+    pub(in crate::mail) fn wait(&self) -> Option<Duration> {
+        match (self.state, self.awaited) {
+            _ if self.stale > 0 => Some(COMMAND_WAIT),
+            #[cfg(feature = "extensions")]
+            (State::Await, Command::Chunk) if self.pending == 0 => None,
+            (State::Await, Command::Data) => Some(DATA_WAIT),
+            (State::Await, Command::Message) => Some(MESSAGE_WAIT),
+            (State::Await, _) => Some(COMMAND_WAIT),
+            _ => None,
         }
     }
 
@@ -163,7 +176,7 @@ impl<C: Channel, D: Dialect> Session<'_, C, D> {
     }
 }
 
-impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
+impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, C, D> {
     type Event<'i> = Event<'i>;
 
     const MAX_INPUT: usize = MAX_LINE;
@@ -199,14 +212,19 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, '_, C, D> {
     }
 
     fn wait(&self) -> Option<Duration> {
-        match (self.session.state, self.session.awaited) {
-            _ if self.session.stale > 0 => Some(COMMAND_WAIT),
-            #[cfg(feature = "extensions")]
-            (State::Await, Command::Chunk) if self.session.pending == 0 => None,
-            (State::Await, Command::Data) => Some(DATA_WAIT),
-            (State::Await, Command::Message) => Some(MESSAGE_WAIT),
-            (State::Await, _) => Some(COMMAND_WAIT),
-            _ => None,
+        self.session.wait()
+    }
+
+    /// A message whose end was not sent is nowhere.
+    fn never_sent(&mut self, n: usize) {
+        let session = &mut *self.session;
+        let ends = session.job == Kind::Send && session.awaited == Command::Message;
+        if ends && session.fate == Fate::Unknown && n >= b".\r\n".len() {
+            session.fate = Fate::NotAccepted;
         }
+    }
+
+    fn is_secret(&self) -> bool {
+        self.session.job == Kind::Authenticate
     }
 }

@@ -164,7 +164,7 @@ impl Mechanism {
     }
 }
 
-impl<C, D> Session<'_, C, D> {
+impl<C, D> Session<C, D> {
     /// Prints the client's next response, which answers `challenge`, in base64.
     pub(super) fn put_response(
         &mut self,

@@ -22,8 +22,8 @@ pub use mechanism::Mechanism;
 use super::{Credentials, Envelope, LineEnds, Stuffer};
 use crate::smtp::reply::FIRST;
 use crate::smtp::{Dialect, Domain, MAX_LINE, Smtp};
-use crate::wire::Lines;
-use crate::{Channel, Error, Tls, Verification};
+use crate::wire::{Lines, Writer};
+use crate::{Channel, Error, Tls};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -59,8 +59,8 @@ enum State {
 /// ```
 /// # use starttls::{mail, smtp, Error, Machine, Step, Tls};
 /// # fn send(tls: Tls, envelope: &mail::Envelope<'_>, input: &mut &[u8], output: &mut [u8]) -> Result<(), Error> {
-/// let mut session = mail::Session::<Tls>::new(tls, smtp::Domain::LOCALHOST);
-/// let mut hello = session.hello()?;
+/// let mut session = mail::Session::<Tls>::new(tls);
+/// let mut hello = session.hello(smtp::Domain::LOCALHOST)?;
 /// while !matches!(hello.step(input, output)?, Step::Event(mail::session::Event::Done(_))) {
 ///     // send, or receive more
 /// }
@@ -74,7 +74,7 @@ enum State {
 #[derive(Debug)]
 // What is used most comes first: Thumb reaches a struct's first 32 octets by short instructions.
 #[repr(C)]
-pub struct Session<'a, C, D = Smtp> {
+pub struct Session<C, D = Smtp> {
     state: State,
     /// The job under way, or the last one.
     job: Kind,
@@ -106,20 +106,18 @@ pub struct Session<'a, C, D = Smtp> {
     accepted: u16,
     delivered: u16,
     extensions: Extensions,
-    domain: Domain<'a>,
     dialect: PhantomData<D>,
     /// SCRAM: what the server has to say at last.
     #[cfg(feature = "scram")]
     expected: mechanism::scram::Expected,
 }
 
-impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
-    /// A session that knows nothing but its configuration and introduces itself as `domain`.
+impl<C: Channel, D: Dialect> Session<C, D> {
+    /// A session that knows nothing of the server.
     #[must_use]
-    pub fn new(channel: C, domain: Domain<'a>) -> Self {
+    pub fn new(channel: C) -> Self {
         let state = if channel.greets() { State::Await } else { State::Ask(Command::Hello) };
         Self {
-            domain,
             channel,
             dialect: PhantomData,
             lines: Lines::default(),
@@ -170,12 +168,12 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
         self.stuffer.set_line_ends(line_ends);
     }
 
-    /// Introduces the client and learns what the server can do.
+    /// Introduces the client as `domain`, and learns what the server can do.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way or this one was done.
-    pub fn hello(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
-        self.job(Job::Hello)
+    pub fn hello<'m>(&mut self, domain: Domain<'m>) -> Result<Exchange<'_, 'm, C, D>, Error> {
+        self.job(Job::Hello(domain))
     }
 
     /// Sends one mail. After [`Event::Body`] the message follows through the job.
@@ -188,7 +186,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     pub fn send<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
-    ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
+    ) -> Result<Exchange<'_, 'm, C, D>, Error> {
         self.job(Job::Send(envelope))
     }
 
@@ -202,7 +200,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     pub fn send_chunks<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
-    ) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
+    ) -> Result<Exchange<'_, 'm, C, D>, Error> {
         self.job(Job::SendChunks(envelope))
     }
 
@@ -210,7 +208,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way.
-    pub fn reset(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
+    pub fn reset(&mut self) -> Result<Exchange<'_, '_, C, D>, Error> {
         self.job(Job::Reset)
     }
 
@@ -218,11 +216,22 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if another job is under way.
-    pub fn quit(&mut self) -> Result<Exchange<'_, 'a, '_, C, D>, Error> {
+    pub fn quit(&mut self) -> Result<Exchange<'_, '_, C, D>, Error> {
         self.job(Job::Quit)
     }
 
-    fn job<'m>(&mut self, job: Job<'m>) -> Result<Exchange<'_, 'a, 'm, C, D>, Error> {
+    /// [`authenticate`](Session::authenticate), where only the value of the channel says that it is TLS.
+    pub(super) fn log_in<'c>(
+        &mut self,
+        credentials: &'c Credentials<'c>,
+    ) -> Result<Exchange<'_, 'c, C, D>, Error> {
+        if !self.channel.is_verified() {
+            return Err(Error::Unverified);
+        }
+        self.job(Job::Authenticate(credentials))
+    }
+
+    fn job<'m>(&mut self, job: Job<'m>) -> Result<Exchange<'_, 'm, C, D>, Error> {
         match self.state {
             State::Idle => self.begin(job)?,
             State::Failed(error) => return Err(error),
@@ -236,7 +245,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     fn begin(&mut self, job: Job<'_>) -> Result<(), Error> {
         let command = match job {
             // A session begins with it, and it is not said twice.
-            Job::Hello => return Err(Error::OutOfOrder),
+            Job::Hello(_) => return Err(Error::OutOfOrder),
             Job::Authenticate(credentials) => {
                 let mechanism = credentials.mechanism(self.extensions);
                 self.mechanism = mechanism.ok_or(Error::Unsupported)?;
@@ -270,7 +279,7 @@ impl<'a, C: Channel, D: Dialect> Session<'a, C, D> {
     }
 }
 
-impl<'a, D: Dialect> Session<'a, Tls, D> {
+impl<D: Dialect> Session<Tls, D> {
     /// Proves who the client is, by the strongest mechanism that the server offers, or the one that
     /// the credentials name.
     ///
@@ -278,7 +287,7 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
     ///
     /// ```compile_fail,E0599
     /// # use starttls::{smtp, Plaintext};
-    /// fn leak(mut session: mail::Session<'_, Plaintext>, credentials: &mail::Credentials<'_>) {
+    /// fn leak(mut session: mail::Session<Plaintext>, credentials: &mail::Credentials<'_>) {
     ///     session.authenticate(credentials);
     /// }
     /// ```
@@ -290,10 +299,14 @@ impl<'a, D: Dialect> Session<'a, Tls, D> {
     pub fn authenticate<'c>(
         &mut self,
         credentials: &'c Credentials<'c>,
-    ) -> Result<Exchange<'_, 'a, 'c, Tls, D>, Error> {
-        if self.channel.verification() != Verification::Verified {
-            return Err(Error::Unverified);
-        }
-        self.job(Job::Authenticate(credentials))
+    ) -> Result<Exchange<'_, 'c, Tls, D>, Error> {
+        self.log_in(credentials)
     }
+}
+
+/// Prints a goodbye to a server that does not take what it was asked before.
+pub(super) fn goodbye(output: &mut [u8]) -> Result<usize, Error> {
+    let mut out = Writer::new(output);
+    out.put(b"QUIT\r\n");
+    out.finish()
 }

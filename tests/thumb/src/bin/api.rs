@@ -112,9 +112,9 @@ fn server<G: server::Grammar>(mut server: Server<G>) -> Result<Tls, Error> {
 }
 
 fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
-    let mut session = mail::Session::<C, D>::new(channel, Domain::LOCALHOST);
+    let mut session = mail::Session::<C, D>::new(channel);
     session.set_line_ends(if opaque(true) { LineEnds::Strict } else { LineEnds::Normalize });
-    drive(&mut session.hello()?, |_, event| {
+    drive(&mut session.hello(Domain::LOCALHOST)?, |_, event| {
         if let mail::session::Event::Received(reply) = event {
             let _ = write!(Uart, "{} {}", reply.code(), reply.text());
             if let Some(status) = reply.status() {
@@ -166,8 +166,8 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
 }
 
 fn authenticate<D: smtp::Dialect>(tls: Tls) -> Result<(), Error> {
-    let mut session = mail::Session::<Tls, D>::new(tls, Domain::LOCALHOST);
-    drive(&mut session.hello()?, |_, _| {})?;
+    let mut session = mail::Session::<Tls, D>::new(tls);
+    drive(&mut session.hello(Domain::LOCALHOST)?, |_, _| {})?;
     let (mut user, mut password) = ([0; 300], [0; 300]);
     let (user, password) = (text(&mut user), text(&mut password));
     let credentials = if opaque(true) {

@@ -34,7 +34,7 @@ const fn address(text: &str) -> Address<'_> {
 
 type Received = Buffer<512>;
 
-type Job<'j> = Exchange<'j, 'static, 'j, Tls>;
+type Job<'j> = Exchange<'j, 'j, Tls>;
 
 /// Everything of the library that a caller calls, so that the size report can tell the two apart.
 mod library {
@@ -60,14 +60,14 @@ mod library {
     }
 
     #[inline(never)]
-    pub fn session(tls: Tls) -> Session<'static, Tls> {
-        Session::new(tls, NAME)
+    pub fn session(tls: Tls) -> Session<Tls> {
+        Session::new(tls)
     }
 
     #[inline(never)]
-    pub fn job<'j>(session: &'j mut Session<'static, Tls>, n: u8) -> Result<Job<'j>, Error> {
+    pub fn job<'j>(session: &'j mut Session<Tls>, n: u8) -> Result<Job<'j>, Error> {
         match n {
-            0 => session.hello(),
+            0 => session.hello(NAME),
             1 => session.authenticate(&CREDENTIALS),
             2 => session.send(&ENVELOPE),
             _ => session.quit(),

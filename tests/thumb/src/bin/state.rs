@@ -11,7 +11,7 @@ use starttls_thumb as _;
 
 const CLIENT: usize = size_of::<smtp::Client<'_>>();
 const SERVER: usize = size_of::<smtp::Server<'_>>();
-const SESSION: usize = size_of::<mail::Session<'_, Tls>>();
+const SESSION: usize = size_of::<mail::Session<Tls>>();
 const RECEIVER: usize = size_of::<mail::Receiver<'_, Tls>>();
 const COMPOSER: usize = size_of::<mail::message::Composer<'_>>();
 
