@@ -33,7 +33,11 @@ impl Budget {
 
     /// Starts anew, with what is left until then by [`now`](Self::now).
     pub(crate) fn until(&self, deadline: Duration) {
-        self.left.set(milliseconds(deadline.saturating_sub(self.now())));
+        // Not by `Duration`'s own subtraction, which keeps a panic that the linker cannot rule out.
+        let end = deadline.as_secs().saturating_mul(1000);
+        let end = end.saturating_add(u64::from(deadline.subsec_millis()));
+        let left = u32::try_from(end.saturating_sub(self.spent.get()));
+        self.left.set(left.unwrap_or(Self::FOREVER).min(Self::FOREVER - 1));
     }
 
     /// How much was ever spent.
