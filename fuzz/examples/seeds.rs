@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::{env, fs, io};
 
-use toml::{Table, Value};
+use starttls_tests::table::{Demand, Over, Protocol, Role, Row, Turn, names, rows};
 
 /// The head of a seed: settings, and calls that feed much, step often and say yes.
 const HEAD: usize = 32;
@@ -67,95 +67,47 @@ fn main() -> io::Result<()> {
             seeds += write(root, targets, &name, settings, dialogue.as_bytes())?;
         }
     }
-    let mut files: Vec<_> =
-        fs::read_dir(root.join("../tests/vectors"))?.collect::<io::Result<_>>()?;
-    files.sort_by_key(fs::DirEntry::file_name);
-    for file in files {
-        let path = file.path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        let in_file = |what: &str| io::Error::other(format!("{}: {what}", path.display()));
-        let text = fs::read_to_string(&path)?;
-        let table: Table = toml::from_str(&text).map_err(|error| in_file(error.message()))?;
-        let rows = table.get("row").and_then(Value::as_array).ok_or_else(|| in_file("no rows"))?;
-        for row in rows.iter().filter_map(Value::as_table) {
-            seeds += seed(root, row).map_err(|error| in_file(&error.to_string()))?;
-        }
+    for row in names().iter().flat_map(|name| rows(name)) {
+        seeds += seed(root, &row)?;
     }
     println!("{seeds} seeds in fuzz/corpus");
     Ok(())
 }
 
 /// Writes the seeds of one row: of its upgrade, and of the mail behind it.
-fn seed(root: &Path, row: &Table) -> io::Result<usize> {
-    let text = |key: &str| row.get(key).and_then(Value::as_str);
-    let name = text("id").ok_or_else(|| io::Error::other("a row without an id"))?;
-    let unknown = || io::Error::other(format!("{name}: protocol or role are not known here"));
-    let (protocol, role) = text("protocol").zip(text("role")).ok_or_else(unknown)?;
-    let protocol = if protocol == "xmpp-server" { "xmpp" } else { protocol };
-    let own = [format!("{protocol}_{role}"), format!("{protocol}_grammar")];
-    let [own, grammar] = own.each_ref().map(|name| &name[..]);
-    let (own, with_grammar) = ([own], [own, grammar]);
-    let (before, behind): (&[&str], &[&str]) = match (protocol, role) {
-        ("smtp" | "lmtp", "server") => (&SERVER, &RECEIVER),
-        ("smtp" | "lmtp", "client") => (&CLIENT, &SESSION),
-        (
-            "imap" | "pop3" | "ftp" | "nntp" | "sieve" | "irc" | "nut" | "postgres" | "mysql"
-            | "nbd" | "vnc" | "rdp",
-            "client" | "server",
-        ) => (&own, &[]),
-        ("ldap" | "xmpp", "client" | "server") => (&with_grammar, &[]),
-        _ => return Err(unknown()),
+fn seed(root: &Path, row: &Row) -> io::Result<usize> {
+    let protocol = match row.protocol {
+        Protocol::XmppServer => Protocol::Xmpp,
+        protocol => protocol,
     };
-    let lmtp = if protocol == "lmtp" { LMTP } else { 0 };
-    let policy = if text("policy") == Some("opportunistic") { OPPORTUNISTIC } else { 0 };
-    let mut seeds = write(root, before, name, lmtp | policy, &received(row)?)?;
-    if let Some(mail) = row.get("mail").and_then(Value::as_table) {
-        let over = match mail.get("over").and_then(Value::as_str) {
-            Some("plaintext") => PLAINTEXT,
-            Some("implicit-tls") => IMPLICIT,
-            _ => 0,
+    let name = |end: &str| format!("{protocol:?}_{end}").to_lowercase();
+    let own = name(if row.role == Role::Client { "client" } else { "server" });
+    let grammar = name("grammar");
+    let own = [&own[..], &grammar];
+    let (before, behind): (&[&str], &[&str]) = match (protocol, row.role) {
+        (Protocol::Smtp | Protocol::Lmtp, Role::Server) => (&SERVER, &RECEIVER),
+        (Protocol::Smtp | Protocol::Lmtp, Role::Client) => (&CLIENT, &SESSION),
+        _ if root.join("fuzz_targets").join(grammar.clone() + ".rs").exists() => (&own, &[]),
+        _ => (&own[..1], &[]),
+    };
+    let lmtp = if protocol == Protocol::Lmtp { LMTP } else { 0 };
+    let policy = if row.policy == Demand::Opportunistic { OPPORTUNISTIC } else { 0 };
+    let mut seeds = write(root, before, &row.id, lmtp | policy, &received(&row.turns))?;
+    if let Some(mail) = &row.mail {
+        let over = match mail.over {
+            Some(Over::Plaintext) => PLAINTEXT,
+            Some(Over::ImplicitTls) => IMPLICIT,
+            Some(Over::Tls) | None => 0,
         };
-        let name = format!("{name}-mail");
-        seeds += write(root, behind, &name, lmtp | over, &received(mail)?)?;
+        let name = format!("{}-mail", row.id);
+        seeds += write(root, behind, &name, lmtp | over, &received(&mail.turns))?;
     }
     Ok(seeds)
 }
 
 /// What the peer sends in all turns.
-fn received(part: &Table) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    for turn in part.get("turns").and_then(Value::as_array).into_iter().flatten() {
-        if let Some(input) = turn.get("in") {
-            append(&mut octets, input)
-                .ok_or_else(|| io::Error::other(format!("octets of a new form: {input:?}")))?;
-        }
-    }
-    Ok(octets)
-}
-
-/// Appends octets in any of the forms of the tables.
-fn append(octets: &mut Vec<u8>, value: &Value) -> Option<()> {
-    match value {
-        Value::String(text) => octets.extend_from_slice(text.as_bytes()),
-        Value::Array(parts) => return parts.iter().try_for_each(|part| append(octets, part)),
-        Value::Table(part) => match (part.get("hex"), part.get("repeat")) {
-            (Some(hex), None) => {
-                let digits: String = hex.as_str()?.split_whitespace().collect();
-                for at in (0..digits.len()).step_by(2) {
-                    octets.push(u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?);
-                }
-            }
-            (None, Some(repeat)) => {
-                let times = usize::try_from(part.get("times")?.as_integer()?).ok()?;
-                octets.extend_from_slice(repeat.as_str()?.repeat(times).as_bytes());
-            }
-            _ => return None,
-        },
-        _ => return None,
-    }
-    Some(())
+fn received(turns: &[Turn]) -> Vec<u8> {
+    turns.iter().flat_map(|turn| &turn.input.0).copied().collect()
 }
 
 fn write(

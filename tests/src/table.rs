@@ -1,6 +1,7 @@
 //! The rows of a table, as `vectors/README.md` describes them.
 
 mod mail;
+mod template;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use starttls::{Policy, Verification};
 
 use crate::octets::Octets;
+use template::Source;
 
 /// An attack or a rule.
 #[derive(Clone, Debug, Deserialize)]
@@ -213,12 +215,6 @@ const fn yes() -> bool {
     true
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    row: Vec<Row>,
-}
-
 /// Where the tables are.
 #[must_use]
 pub fn folder() -> PathBuf {
@@ -247,12 +243,39 @@ pub fn names() -> Vec<String> {
 /// It cannot be read, or has a key that no row has.
 #[must_use]
 pub fn rows(name: &str) -> Vec<Row> {
-    let text = std::fs::read_to_string(folder().join(name)).expect("a table");
-    parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    let row = |row: toml::Table| {
+        let id = row.get("id").map(ToString::to_string).unwrap_or_default();
+        row.try_into().unwrap_or_else(|error| panic!("{name}: {id}: {error}"))
+    };
+    expanded(name).into_iter().map(row).collect()
 }
 
-fn parse(text: &str) -> Result<Vec<Row>, toml::de::Error> {
-    toml::from_str::<Table>(text).map(|table| table.row)
+/// The rows of one table as they would be written without templates.
+///
+/// # Panics
+/// It cannot be read, or a template it names.
+#[must_use]
+pub fn expanded(name: &str) -> Vec<toml::Table> {
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("a table");
+    let template = |template: &str| read(folder().join(format!("templates/{template}.toml")));
+    parse(name.trim_end_matches(".toml"), &read(folder().join(name)), template)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn parse(
+    name: &str,
+    text: &str,
+    template: impl Fn(&str) -> String,
+) -> Result<Vec<toml::Table>, String> {
+    let parse = |text: &str| toml::from_str::<Source>(text).map_err(|error| error.to_string());
+    let table = parse(text)?;
+    match &table.template {
+        None => table.rows(name),
+        Some(named) => {
+            let template = parse(&template(named))?;
+            table.over(template).rows(name)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -269,6 +292,66 @@ mod tests {
         turns = [{ in = "c" }]
         end = "waiting"
     "#;
+
+    fn parse(text: &str) -> Result<Vec<Row>, String> {
+        let rows = super::parse("t", text, |_| TEMPLATE.to_owned())?;
+        rows.into_iter()
+            .map(|row| row.try_into().map_err(|error: toml::de::Error| error.to_string()))
+            .collect()
+    }
+
+    const TEMPLATE: &str = r#"
+        [every]
+        role = "server"
+        rules = ["I1"]
+        [[state]]
+        id = "fresh"
+        source = "Before"
+        said = "${hello}"
+        [[state]]
+        id = "greeted"
+        source = "Behind"
+        rules = ["I2"]
+        turns = [{ out = "${hello}" }]
+        events = ["x"]
+        [[form]]
+        id = "plain"
+        source = "${how}"
+        turns = [{ in = "${table}", out = "c" }]
+        events = ["y"]
+        end = "waiting"
+        [[form]]
+        id = "short"
+        turns = [{ in = "d" }]
+        end = "quit"
+    "#;
+
+    #[test]
+    fn rows_are_states_with_forms() {
+        let table = |more: &str| {
+            parse(&format!(
+                "template = \"t\"\n{more}\n[every]\nprotocol = \"smtp\"\n[with]\nhello = \"a\"\nhow = \"b\""
+            ))
+        };
+        let rows = table("").expect("rows");
+        let ids: Vec<&str> = rows.iter().map(|row| &row.id[..]).collect();
+        assert_eq!(ids, ["t-fresh-plain", "t-fresh-short", "t-greeted-plain", "t-greeted-short"]);
+        let [fresh, _, greeted, short] = &rows[..] else { panic!("four") };
+        assert_eq!((&fresh.source[..], &greeted.source[..]), ("Before: b.", "Behind: b."));
+        assert_eq!(
+            (&fresh.turns[0].input.0[..], &fresh.turns[0].out.0[..]),
+            (&b"t"[..], &b"ac"[..])
+        );
+        assert_eq!((greeted.turns.len(), &greeted.turns[0].out.0[..]), (2, &b"a"[..]));
+        assert_eq!(
+            (&greeted.rules[..], greeted.events.len()),
+            (&["I1".into(), "I2".into()][..], 2)
+        );
+        assert_eq!((&short.source[..], short.end.as_deref()), ("Behind.", Some("quit")));
+        assert_eq!(table("without = [\"short\", \"fresh\"]").map(|rows| rows.len()), Ok(1));
+        assert!(table("without = [\"fresch\"]").is_err());
+        assert!(parse("template = \"t\"\n[every]\nprotocol = \"smtp\"").is_err(), "no greeting");
+    }
 
     #[test]
     fn a_key_that_nobody_knows_is_an_error() {

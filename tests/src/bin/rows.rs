@@ -1,0 +1,14 @@
+//! Prints the rows of tables of vectors, those of templates written out: `rows imap-state`, or all of them.
+
+use starttls_tests::table::{expanded, names};
+use toml::{Table, Value};
+
+fn main() {
+    let mut tables: Vec<String> = std::env::args().skip(1).map(|name| name + ".toml").collect();
+    if tables.is_empty() {
+        tables = names();
+    }
+    let rows = tables.iter().flat_map(|name| expanded(name)).map(Value::Table).collect();
+    let all = Table::from_iter([("row".to_owned(), Value::Array(rows))]);
+    print!("{}", toml::to_string(&all).expect("TOML"));
+}
