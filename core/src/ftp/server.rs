@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::{MAX_LINE, WAIT};
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Lines, Writer, is_http, look_up, split_word};
 
 /// The FTP server's grammar up to the upgrade.
@@ -21,8 +21,6 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `FEAT` (RFC 2389).
     Features,
     /// To `NOOP`.
@@ -37,12 +35,6 @@ pub enum Reply {
     BadArguments,
     /// To what protects data connections, which comes inside TLS.
     ProtectionLater,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 28] = [
@@ -103,9 +95,9 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        out.put(match reply {
-            Reply::Engine(answer) => match answer {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match said {
+            Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"220 FTP ready\r\n"[..],
                 Answer::GoAhead => b"234 Begin TLS now\r\n",
                 Answer::Unavailable => b"431 TLS cannot be had now\r\n",
@@ -118,16 +110,16 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b"500 Line too long, closing\r\n",
                 Answer::Malformed => b"500 Not a command, closing\r\n",
             },
-            Reply::Features if offer => {
+            Said::Grammar(Reply::Features) if offer => {
                 b"211-Features:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n UTF8\r\n211 End\r\n"
             }
-            Reply::Features => b"211-Features:\r\n UTF8\r\n211 End\r\n",
-            Reply::Ok => b"200 Ok\r\n",
-            Reply::System => b"215 UNIX Type: L8\r\n",
-            Reply::Help => b"214 AUTH TLS begins TLS\r\n",
-            Reply::UnknownMechanism => b"504 Only AUTH TLS\r\n",
-            Reply::BadArguments => b"501 Bad arguments\r\n",
-            Reply::ProtectionLater => b"503 Send AUTH TLS first\r\n",
+            Said::Grammar(Reply::Features) => b"211-Features:\r\n UTF8\r\n211 End\r\n",
+            Said::Grammar(Reply::Ok) => b"200 Ok\r\n",
+            Said::Grammar(Reply::System) => b"215 UNIX Type: L8\r\n",
+            Said::Grammar(Reply::Help) => b"214 AUTH TLS begins TLS\r\n",
+            Said::Grammar(Reply::UnknownMechanism) => b"504 Only AUTH TLS\r\n",
+            Said::Grammar(Reply::BadArguments) => b"501 Bad arguments\r\n",
+            Said::Grammar(Reply::ProtectionLater) => b"503 Send AUTH TLS first\r\n",
         });
     }
 }

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::{MAX_FRAME, MAX_TAG};
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command};
 use crate::wire::{Kept, Literals, Writer, is_http, split_word};
 
 /// The IMAP server's grammar up to the upgrade.
@@ -24,8 +24,6 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `CAPABILITY`.
     Capabilities,
     /// To `ID` (RFC 2971): nothing is told before TLS.
@@ -36,12 +34,6 @@ pub enum Reply {
     NoArguments,
     /// To a line without a tag.
     NoTag,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 6] = [
@@ -94,31 +86,31 @@ impl Grammar for ServerGrammar {
         command(&VERBS, verb, arguments, Reply::NoArguments)
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        match reply {
-            Reply::Engine(Answer::Greeting) => {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        match said {
+            Said::Engine(Answer::Greeting) => {
                 out.put(b"* OK [");
                 Self::put_capabilities(offer, out);
                 return out.put(b"] IMAP ready\r\n");
             }
-            Reply::Capabilities => {
+            Said::Grammar(Reply::Capabilities) => {
                 out.put(b"* ");
                 Self::put_capabilities(offer, out);
                 out.put(b"\r\n");
             }
-            Reply::Id => out.put(b"* ID NIL\r\n"),
-            Reply::Engine(Answer::Bye) => out.put(b"* BYE Goodbye\r\n"),
+            Said::Grammar(Reply::Id) => out.put(b"* ID NIL\r\n"),
+            Said::Engine(Answer::Bye) => out.put(b"* BYE Goodbye\r\n"),
             _ => {}
         }
         let closing = matches!(
-            reply,
-            Reply::Engine(
+            said,
+            Said::Engine(
                 Answer::TooManyErrors | Answer::TooSlow | Answer::TooLong | Answer::Malformed
             )
         );
         out.put(if closing { b"*" } else { self.tag.as_bytes() });
-        out.put(match reply {
-            Reply::Engine(answer) => match answer {
+        out.put(match said {
+            Said::Engine(answer) => match answer {
                 Answer::GoAhead => b" OK Begin TLS now",
                 Answer::Unavailable => b" NO [UNAVAILABLE] TLS cannot be had now",
                 Answer::TlsRequired | Answer::EncryptionRequired => {
@@ -132,9 +124,11 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b" BYE Line too long",
                 Answer::Malformed => b" BYE Not a command",
             },
-            Reply::NoArguments => b" BAD No arguments allowed",
-            Reply::NoTag => b" BAD No tag",
-            Reply::Capabilities | Reply::Id | Reply::Ok => &b" OK Done"[..],
+            Said::Grammar(Reply::NoArguments) => b" BAD No arguments allowed",
+            Said::Grammar(Reply::NoTag) => b" BAD No tag",
+            Said::Grammar(Reply::Capabilities)
+            | Said::Grammar(Reply::Id)
+            | Said::Grammar(Reply::Ok) => &b" OK Done"[..],
         });
         out.put(b"\r\n");
     }

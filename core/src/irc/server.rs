@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::Messages;
 use super::message::{parameter, parse};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Kept, Writer, is_http, look_up};
 use crate::{ArgumentError, Protocol};
 
@@ -61,8 +61,6 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `CAP LS` and `CAP LIST`.
     Capabilities,
     /// To `CAP REQ`: nothing can be switched on before TLS.
@@ -71,12 +69,6 @@ pub enum Reply {
     Pong,
     /// To arguments where there are none.
     NoArguments,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const COMMANDS: [(&[u8], Command<Reply>); 14] = [
@@ -143,13 +135,13 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        let closing = match reply {
-            Reply::Engine(Answer::Bye) => Some(&b"Goodbye"[..]),
-            Reply::Engine(Answer::TooManyErrors) => Some(&b"Too many errors"[..]),
-            Reply::Engine(Answer::TooSlow) => Some(&b"Idle for too long"[..]),
-            Reply::Engine(Answer::TooLong) => Some(&b"Message too long"[..]),
-            Reply::Engine(Answer::Malformed) => Some(&b"Not a message"[..]),
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let closing = match said {
+            Said::Engine(Answer::Bye) => Some(&b"Goodbye"[..]),
+            Said::Engine(Answer::TooManyErrors) => Some(&b"Too many errors"[..]),
+            Said::Engine(Answer::TooSlow) => Some(&b"Idle for too long"[..]),
+            Said::Engine(Answer::TooLong) => Some(&b"Message too long"[..]),
+            Said::Engine(Answer::Malformed) => Some(&b"Not a message"[..]),
             _ => None,
         };
         if let Some(why) = closing {
@@ -160,31 +152,31 @@ impl Grammar for ServerGrammar<'_> {
         let name = self.name.0.as_bytes();
         out.put(b":");
         out.put(name);
-        let text: &[u8] = match reply {
-            Reply::Engine(Answer::GoAhead) => b" 670 * :Begin TLS now",
-            Reply::Engine(Answer::Unavailable) => b" 691 * :TLS cannot be had now",
-            Reply::Engine(Answer::TlsRequired | Answer::EncryptionRequired) => {
+        let text: &[u8] = match said {
+            Said::Engine(Answer::GoAhead) => b" 670 * :Begin TLS now",
+            Said::Engine(Answer::Unavailable) => b" 691 * :TLS cannot be had now",
+            Said::Engine(Answer::TlsRequired | Answer::EncryptionRequired) => {
                 b" 451 * :Issue STARTTLS first"
             }
-            Reply::Engine(Answer::Unknown) => {
+            Said::Engine(Answer::Unknown) => {
                 out.put(b" 421 * ");
                 out.put(self.echo.as_bytes());
                 b" :Unknown command"
             }
-            Reply::Engine(_) => b" 451 * :Not now",
-            Reply::Capabilities if offer => b" CAP * LS :tls",
-            Reply::Capabilities => b" CAP * LS :",
-            Reply::NotAcknowledged => {
+            Said::Engine(_) => b" 451 * :Not now",
+            Said::Grammar(Reply::Capabilities) if offer => b" CAP * LS :tls",
+            Said::Grammar(Reply::Capabilities) => b" CAP * LS :",
+            Said::Grammar(Reply::NotAcknowledged) => {
                 out.put(b" CAP * NAK :");
                 self.echo.as_bytes()
             }
-            Reply::Pong => {
+            Said::Grammar(Reply::Pong) => {
                 out.put(b" PONG ");
                 out.put(name);
                 out.put(b" :");
                 self.echo.as_bytes()
             }
-            Reply::NoArguments => b" 691 * :No arguments allowed",
+            Said::Grammar(Reply::NoArguments) => b" 691 * :No arguments allowed",
         };
         out.put(text);
         out.put(b"\r\n");

@@ -5,7 +5,7 @@ use super::message::{
     RESPONSE_NAME, START_TLS, extended_request, is_anonymous,
 };
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Packets, Writer};
 
 /// The LDAP server's grammar up to the upgrade.
@@ -31,16 +31,8 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To StartTLS with a requestValue.
     NoValue,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const UNBIND: u8 = 0x42;
@@ -146,9 +138,9 @@ impl Grammar for ServerGrammar {
         self.read(frame).unwrap_or(Command::Malformed)
     }
 
-    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
-        let (code, text): (u8, &[u8]) = match reply {
-            Reply::Engine(answer) => match answer {
+    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        let (code, text): (u8, &[u8]) = match said {
+            Said::Engine(answer) => match answer {
                 Answer::GoAhead => (SUCCESS, b""),
                 Answer::Unavailable => (UNAVAILABLE, b"TLS cannot be had now"),
                 Answer::TlsRequired if self.unsupported => {
@@ -170,7 +162,7 @@ impl Grammar for ServerGrammar {
                     return Self::put_notice(PROTOCOL_ERROR, b"Not a request", out);
                 }
             },
-            Reply::NoValue => (PROTOCOL_ERROR, b"No value allowed"),
+            Said::Grammar(Reply::NoValue) => (PROTOCOL_ERROR, b"No value allowed"),
         };
         Self::put(self.id, self.response, code, text, b"", out);
     }
@@ -206,7 +198,7 @@ mod tests {
         for answer in [Answer::TooManyErrors, Answer::TooSlow, Answer::TooLong, Answer::Malformed] {
             let mut output = [0; ServerGrammar::MAX_OUTPUT];
             let mut out = Writer::new(&mut output);
-            ServerGrammar::default().print(answer.into(), false, &mut out);
+            ServerGrammar::default().print(Said::Engine(answer), false, &mut out);
             let written = out.finish().expect("the largest output");
             let notice = Message::parse(&output[..written]).expect("a message");
             assert_eq!((notice.id, notice.op), (0, EXTENDED_RESPONSE));

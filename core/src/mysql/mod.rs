@@ -55,7 +55,7 @@ pub use client::{ClientGrammar, Header};
 pub use greeting::{Greeting, Scramble, Text};
 pub use handshake::Handshake;
 pub use request::SslRequest;
-pub use server::{Reply, ResponseHeader, ServerGrammar};
+pub use server::{ResponseHeader, ServerGrammar};
 
 /// The longest packet of a server before TLS, in octets, with its header.
 pub const MAX_PACKET: usize = 640;

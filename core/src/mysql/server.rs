@@ -1,7 +1,8 @@
+use core::convert::Infallible;
 use core::time::Duration;
 
 use super::{Greeting, MAX_HEADER, MAX_RESPONSE, capability};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{self, Packets, Writer};
 use crate::{Error, Protocol};
 
@@ -18,20 +19,6 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
     #[must_use]
     pub fn new(greeting: Greeting<'a>, config: Config) -> Self {
         Self::with_grammar(ServerGrammar { greeting, ssl_requested: false }, config)
-    }
-}
-
-/// The replies of a MySQL server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
     }
 }
 
@@ -81,19 +68,19 @@ const MALFORMED: &[u8] = b"\x16\0\0\x02\xff\x13\x04#08S01Bad handshake";
 
 impl Grammar for ServerGrammar<'_> {
     type Framing = Packets<ResponseHeader>;
-    type Reply = Reply;
+    type Reply = Infallible;
 
     const PROTOCOL: Protocol = Protocol::MYSQL;
     const MAX_OUTPUT: usize = Greeting::MAX;
     const WAIT: Duration = Duration::from_secs(10);
 
-    fn command(&mut self, header: &[u8]) -> Command<Reply> {
+    fn command(&mut self, header: &[u8]) -> Command<Infallible> {
         self.ssl_requested = matches!(header, [_, _, _, _, _, flags, ..] if flags & SSL != 0);
         if self.ssl_requested { Command::Upgrade } else { Command::SkipUpgrade }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        let Reply::Engine(answer) = reply;
+    fn print(&self, said: Said<Infallible>, offer: bool, out: &mut Writer<'_>) {
+        let Said::Engine(answer) = said;
         out.put(match answer {
             Answer::Greeting => return self.greeting.print(offer, out),
             // What it reads next is TLS.
@@ -105,8 +92,8 @@ impl Grammar for ServerGrammar<'_> {
         });
     }
 
-    fn ends(&self, reply: Reply) -> bool {
-        reply != Reply::Engine(Answer::Greeting)
+    fn ends(&self, said: Said<Infallible>) -> bool {
+        said != Said::Engine(Answer::Greeting)
     }
 }
 

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use super::{ACK, Flags, IHAVEOPT, MAX_OPTION, NBDMAGIC, REPLY, STARTTLS, begins, number, sum};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Framing, Writer};
 use crate::{Error, Protocol};
 
@@ -33,18 +33,10 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To a STARTTLS with data.
     Invalid,
     /// To a STARTTLS of a client without fixed newstyle.
     Policy,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 /// First the client's flags, then its options, each with its data.
@@ -115,23 +107,23 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        let kind = match reply {
-            Reply::Engine(Answer::Greeting) => {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let kind = match said {
+            Said::Engine(Answer::Greeting) => {
                 out.put(NBDMAGIC);
                 out.put(IHAVEOPT);
                 let [.., high, low] = self.offered.0.to_be_bytes();
                 return out.put(&[high, low]);
             }
-            Reply::Engine(Answer::GoAhead) => ACK,
-            Reply::Engine(Answer::Bye) if self.is_fixed() => ACK,
-            Reply::Engine(Answer::Unavailable) | Reply::Policy => ERR_POLICY,
-            Reply::Invalid => ERR_INVALID,
-            Reply::Engine(Answer::TlsRequired) if !self.ends(reply) => {
+            Said::Engine(Answer::GoAhead) => ACK,
+            Said::Engine(Answer::Bye) if self.is_fixed() => ACK,
+            Said::Engine(Answer::Unavailable) | Said::Grammar(Reply::Policy) => ERR_POLICY,
+            Said::Grammar(Reply::Invalid) => ERR_INVALID,
+            Said::Engine(Answer::TlsRequired) if !self.ends(said) => {
                 // Nobody is told to ask for what is not there.
                 if offer { ERR_TLS_REQD } else { ERR_POLICY }
             }
-            Reply::Engine(_) => return,
+            Said::Engine(_) => return,
         };
         out.put(REPLY);
         out.put(&self.option.to_be_bytes());
@@ -139,9 +131,9 @@ impl Grammar for ServerGrammar {
         out.put(&[0; 4]);
     }
 
-    fn ends(&self, reply: Reply) -> bool {
+    fn ends(&self, said: Said<Reply>) -> bool {
         // Without fixed newstyle there are no answers, and EXPORT_NAME never has one.
-        reply == Reply::Engine(Answer::TlsRequired)
+        said == Said::Engine(Answer::TlsRequired)
             && (self.option == EXPORT_NAME || !self.is_fixed())
     }
 }
@@ -153,10 +145,10 @@ mod tests {
     #[test]
     fn a_reply_fits() {
         let grammar = ServerGrammar { offered: Flags(3), flags: Some(Flags(1)), option: 5 };
-        for reply in [Reply::Engine(Answer::Greeting), Reply::Invalid] {
+        for said in [Said::Engine(Answer::Greeting), Said::Grammar(Reply::Invalid)] {
             let mut output = [0; ServerGrammar::MAX_OUTPUT];
             let mut out = Writer::new(&mut output);
-            grammar.print(reply, true, &mut out);
+            grammar.print(said, true, &mut out);
             assert!(matches!(out.finish(), Ok(18 | 20)));
         }
     }

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Lines, Writer, is_http_request, look_up, split_word};
 
 /// The NNTP server's grammar up to the upgrade.
@@ -21,8 +21,6 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `CAPABILITIES`.
     Capabilities,
     /// To `MODE READER`.
@@ -31,12 +29,6 @@ pub enum Reply {
     Help,
     /// To arguments where there are none, or others.
     BadArguments,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 26] = [
@@ -93,9 +85,9 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        out.put(match reply {
-            Reply::Engine(answer) => match answer {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match said {
+            Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"200 NNTP ready, posting allowed\r\n"[..],
                 Answer::GoAhead => b"382 Begin TLS now\r\n",
                 Answer::Unavailable => b"580 TLS cannot be had now\r\n",
@@ -109,15 +101,15 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b"400 Line too long, closing\r\n",
                 Answer::Malformed => b"400 Not a command, closing\r\n",
             },
-            Reply::Capabilities if offer => {
+            Said::Grammar(Reply::Capabilities) if offer => {
                 b"101 Capabilities follow\r\nVERSION 2\r\nREADER\r\nPOST\r\nSTARTTLS\r\n.\r\n"
             }
-            Reply::Capabilities => {
+            Said::Grammar(Reply::Capabilities) => {
                 b"101 Capabilities follow\r\nVERSION 2\r\nREADER\r\nPOST\r\n.\r\n"
             }
-            Reply::Reader => b"200 Posting allowed\r\n",
-            Reply::Help => b"100 Help follows\r\nSTARTTLS begins TLS\r\n.\r\n",
-            Reply::BadArguments => b"501 Bad arguments\r\n",
+            Said::Grammar(Reply::Reader) => b"200 Posting allowed\r\n",
+            Said::Grammar(Reply::Help) => b"100 Help follows\r\nSTARTTLS begins TLS\r\n.\r\n",
+            Said::Grammar(Reply::BadArguments) => b"501 Bad arguments\r\n",
         });
     }
 }

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command};
 use crate::wire::{LfLines, Line, Writer, is_http_request, split_word};
 
 /// The NUT server's grammar up to the upgrade.
@@ -21,8 +21,6 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `VER`.
     Version,
     /// To `NETVER` and `PROTVER`.
@@ -31,12 +29,6 @@ pub enum Reply {
     Help,
     /// To arguments where there are none.
     NoArguments,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 19] = [
@@ -79,9 +71,9 @@ impl Grammar for ServerGrammar {
         command(&VERBS, verb, argument, Reply::NoArguments)
     }
 
-    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
-        out.put(match reply {
-            Reply::Engine(answer) => match answer {
+    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        out.put(match said {
+            Said::Engine(answer) => match answer {
                 Answer::GoAhead => &b"OK STARTTLS\n"[..],
                 Answer::Unavailable => b"ERR FEATURE-NOT-CONFIGURED\n",
                 Answer::TlsRequired | Answer::EncryptionRequired | Answer::BadSequence => {
@@ -92,10 +84,10 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b"ERR TOO-LONG\n",
                 Answer::Unknown | Answer::Malformed | Answer::Greeting => b"ERR UNKNOWN-COMMAND\n",
             },
-            Reply::Version => b"Network UPS Tools upsd, by starttls\n",
-            Reply::ProtocolVersion => b"1.3\n",
-            Reply::Help => b"Commands: HELP VER PROTVER LOGOUT STARTTLS\n",
-            Reply::NoArguments => b"ERR INVALID-ARGUMENT\n",
+            Said::Grammar(Reply::Version) => b"Network UPS Tools upsd, by starttls\n",
+            Said::Grammar(Reply::ProtocolVersion) => b"1.3\n",
+            Said::Grammar(Reply::Help) => b"Commands: HELP VER PROTVER LOGOUT STARTTLS\n",
+            Said::Grammar(Reply::NoArguments) => b"ERR INVALID-ARGUMENT\n",
         });
     }
 

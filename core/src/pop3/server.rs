@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::MAX_COMMAND;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command};
 use crate::wire::{Lines, Writer, split_word};
 
 /// The POP3 server's grammar up to the upgrade.
@@ -21,18 +21,10 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `CAPA`.
     Capabilities,
     /// To arguments where there are none.
     NoArguments,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 17] = [
@@ -69,9 +61,9 @@ impl Grammar for ServerGrammar {
         command(&VERBS, verb, argument, Reply::NoArguments)
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        out.put(match reply {
-            Reply::Engine(answer) => match answer {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match said {
+            Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"+OK POP3 ready\r\n"[..],
                 Answer::GoAhead => b"+OK Begin TLS now\r\n",
                 Answer::Unavailable => b"-ERR [SYS/TEMP] TLS cannot be had now\r\n",
@@ -84,9 +76,9 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b"-ERR Line too long, closing\r\n",
                 Answer::Malformed => b"-ERR Not a command, closing\r\n",
             },
-            Reply::Capabilities if offer => b"+OK\r\nSTLS\r\nRESP-CODES\r\n.\r\n",
-            Reply::Capabilities => b"+OK\r\nRESP-CODES\r\n.\r\n",
-            Reply::NoArguments => b"-ERR No arguments allowed\r\n",
+            Said::Grammar(Reply::Capabilities) if offer => b"+OK\r\nSTLS\r\nRESP-CODES\r\n.\r\n",
+            Said::Grammar(Reply::Capabilities) => b"+OK\r\nRESP-CODES\r\n.\r\n",
+            Said::Grammar(Reply::NoArguments) => b"-ERR No arguments allowed\r\n",
         });
     }
 }

@@ -2,7 +2,7 @@ use core::mem::replace;
 use core::time::Duration;
 
 use super::{MAX_HEADER, MAX_PACKET};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{self, Packets, Writer};
 use crate::{Error, Protocol};
 
@@ -36,18 +36,10 @@ impl crate::Server<ServerGrammar> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To GSSENCRequest: `N`.
     NoGss,
     /// To a version of the protocol other than 3, and to a second request for encryption.
     UnsupportedProtocol,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 /// What the start of a packet says it is.
@@ -143,21 +135,22 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
-        out.put(match (reply, self.last) {
-            (Reply::Engine(Answer::GoAhead), Packet::SslRequest) => b"S",
-            (Reply::Engine(Answer::Unavailable), Packet::SslRequest) | (Reply::NoGss, _) => b"N",
-            (Reply::Engine(Answer::TlsRequired), Packet::StartupMessage) => REQUIRED,
-            (Reply::UnsupportedProtocol, _) => UNSUPPORTED,
+    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        out.put(match (said, self.last) {
+            (Said::Engine(Answer::GoAhead), Packet::SslRequest) => b"S",
+            (Said::Engine(Answer::Unavailable), Packet::SslRequest)
+            | (Said::Grammar(Reply::NoGss), _) => b"N",
+            (Said::Engine(Answer::TlsRequired), Packet::StartupMessage) => REQUIRED,
+            (Said::Grammar(Reply::UnsupportedProtocol), _) => UNSUPPORTED,
             // TLS speaks for itself, a CancelRequest has no answer, and nothing else is worth one.
             _ => b"",
         });
     }
 
-    fn ends(&self, reply: Reply) -> bool {
-        match reply {
-            Reply::NoGss => false,
-            Reply::Engine(Answer::Unavailable) => self.last != Packet::SslRequest,
+    fn ends(&self, said: Said<Reply>) -> bool {
+        match said {
+            Said::Grammar(Reply::NoGss) => false,
+            Said::Engine(Answer::Unavailable) => self.last != Packet::SslRequest,
             _ => true,
         }
     }

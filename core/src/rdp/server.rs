@@ -6,7 +6,7 @@ use super::{
     REQUEST, RESPONSE, Security, Tpkt, WAIT,
 };
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Packets, Writer};
 
 /// What a server can do.
@@ -112,16 +112,8 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// Nothing: the connection ends.
     Nothing,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 impl Grammar for ServerGrammar<'_> {
@@ -142,21 +134,21 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
+    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
         let chosen = self.negotiated.and_then(|negotiated| negotiated.security);
-        let negotiation = match (reply, chosen) {
-            (Reply::Engine(Answer::GoAhead), Some(security)) => {
+        let negotiation = match (said, chosen) {
+            (Said::Engine(Answer::GoAhead), Some(security)) => {
                 [RESPONSE, self.offer.flags, 8, 0, security.bit(), 0, 0, 0]
             }
-            (Reply::Engine(Answer::Unavailable), _) => [FAILURE, 0, 8, 0, NO_CERTIFICATE, 0, 0, 0],
-            (Reply::Engine(Answer::TlsRequired), _) => [FAILURE, 0, 8, 0, self.required(), 0, 0, 0],
+            (Said::Engine(Answer::Unavailable), _) => [FAILURE, 0, 8, 0, NO_CERTIFICATE, 0, 0, 0],
+            (Said::Engine(Answer::TlsRequired), _) => [FAILURE, 0, 8, 0, self.required(), 0, 0, 0],
             _ => return,
         };
         Tpdu::put(CONNECTION_CONFIRM, self.reference, [0; 2], 8, out);
         out.put(&negotiation);
     }
 
-    fn ends(&self, _: Reply) -> bool {
+    fn ends(&self, _: Said<Reply>) -> bool {
         true
     }
 }

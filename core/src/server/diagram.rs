@@ -9,7 +9,7 @@ use std::{format, vec};
 
 use core::time::Duration;
 
-use super::state::{Answer, Command, State, Then};
+use super::state::{Command, Said, State, Then};
 use super::{Config, Event, Grammar, Server};
 use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
 use crate::wire::{Framing, Line, Writer};
@@ -37,16 +37,7 @@ impl Framing for Octet {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reply {
-    Engine(Answer),
-    OfItsOwn,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
-}
+struct Reply;
 
 /// Reads what the test wants, and ends the connection where it wants.
 struct Script(Command<Reply>, bool);
@@ -64,11 +55,11 @@ impl Grammar for Script {
         self.0
     }
 
-    fn print(&self, _: Reply, _: bool, out: &mut Writer<'_>) {
+    fn print(&self, _: Said<Reply>, _: bool, out: &mut Writer<'_>) {
         out.put(b"!");
     }
 
-    fn ends(&self, _: Reply) -> bool {
+    fn ends(&self, _: Said<Reply>) -> bool {
         self.1
     }
 
@@ -94,7 +85,7 @@ enum Happening {
 }
 
 fn all() -> Vec<Happening> {
-    const OWN: Reply = Reply::OfItsOwn;
+    const OWN: Reply = Reply;
     let mut all: Vec<_> = [
         Command::Hello(OWN),
         Command::PlainHello(OWN),
@@ -205,8 +196,8 @@ fn happen(
     }?;
     let effect = match server.state {
         State::Failed(error) => word(&format!("{error:?}")),
-        State::Say(Reply::Engine(answer), Then::Await) => format!("{answer:?}"),
-        State::Say(Reply::OfItsOwn, _) => "its own reply".into(),
+        State::Say(Said::Engine(answer), Then::Await) => format!("{answer:?}"),
+        State::Say(Said::Grammar(Reply), _) => "its own reply".into(),
         _ => String::new(),
     };
     Some((Way { cause, to: name(server.state), effect }, Some(server.state)))

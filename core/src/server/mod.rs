@@ -7,7 +7,7 @@ mod verbs;
 
 use core::time::Duration;
 
-pub use state::{Answer, Command};
+pub use state::{Answer, Command, Said};
 #[allow(unused_imports, reason = "not every protocol has verbs")]
 pub(crate) use verbs::command;
 
@@ -20,8 +20,8 @@ pub trait Grammar {
     /// How its octets are cut into frames.
     type Framing: Framing;
 
-    /// The replies that the grammar can print.
-    type Reply: Copy + From<Answer>;
+    /// The replies that the grammar has besides the engine's.
+    type Reply: Copy;
 
     /// Names and numbers.
     const PROTOCOL: Protocol;
@@ -38,13 +38,13 @@ pub trait Grammar {
     /// What `frame` asks for.
     fn command(&mut self, frame: &[u8]) -> Command<Self::Reply>;
 
-    /// Prints a reply; `offer` says whether the upgrade is to be listed. Where it prints nothing,
+    /// Prints what is said; `offer` says whether the upgrade is to be listed. Where it prints nothing,
     /// nothing is sent.
-    fn print(&self, reply: Self::Reply, offer: bool, out: &mut Writer<'_>);
+    fn print(&self, said: Said<Self::Reply>, offer: bool, out: &mut Writer<'_>);
 
-    /// Whether the connection ends behind `reply`, where the client could otherwise go on.
-    fn ends(&self, reply: Self::Reply) -> bool {
-        let _ = reply;
+    /// Whether the connection ends after `said`, where the client could otherwise go on.
+    fn ends(&self, said: Said<Self::Reply>) -> bool {
+        let _ = said;
         false
     }
 
@@ -302,11 +302,11 @@ impl<G: Grammar> Machine for Server<G> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        if let State::Say(reply, then) = self.state {
+        if let State::Say(said, then) = self.state {
             let mut out = Writer::new(output);
-            self.grammar.print(reply, self.config.available, &mut out);
+            self.grammar.print(said, self.config.available, &mut out);
             let written = out.finish()?;
-            self.state = State::said(then, self.grammar.ends(reply));
+            self.state = State::said(then, self.grammar.ends(said));
             if written != 0 {
                 return Ok(Step::Write(written));
             }
@@ -376,7 +376,7 @@ impl<G: Grammar> Machine for Server<G> {
             _ => return Ok(0),
         };
         let mut out = Writer::new(output);
-        self.grammar.print(answer.into(), false, &mut out);
+        self.grammar.print(Said::Engine(answer), false, &mut out);
         out.finish()
     }
 }

@@ -38,6 +38,15 @@ pub enum Command<R> {
     Malformed,
 }
 
+/// What a server says: the engine's words or the grammar's. Exhaustive: a grammar prints both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said<R> {
+    /// What every protocol's server has to say.
+    Engine(Answer),
+    /// The grammar's own reply.
+    Grammar(R),
+}
+
 /// What the engine says on its own. Exhaustive: a grammar has a reply for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -72,7 +81,7 @@ pub(crate) enum State<R> {
     /// The client's turn.
     Await,
     /// A reply is to be written, then the state is `Then`.
-    Say(R, Then),
+    Say(Said<R>, Then),
     /// The client asks for the upgrade; the caller is to be told.
     Asked,
     /// The caller decides on the upgrade.
@@ -160,43 +169,47 @@ impl<R> State<R> {
     }
 }
 
-impl<R: From<Answer>> State<R> {
+impl<R> State<R> {
+    const fn engine(answer: Answer, then: Then) -> Self {
+        Self::Say(Said::Engine(answer), then)
+    }
+
     /// The server speaks first, where the protocol has a greeting.
     pub(crate) fn start(greets: bool) -> Self {
-        if greets { Self::Say(Answer::Greeting.into(), Then::Await) } else { Self::Await }
+        if greets { Self::engine(Answer::Greeting, Then::Await) } else { Self::Await }
     }
 
     /// What the caller's decision on the upgrade leads to.
     pub(crate) fn decided(accepted: bool) -> Self {
         if accepted {
-            Self::Say(Answer::GoAhead.into(), Then::GoAhead)
+            Self::engine(Answer::GoAhead, Then::GoAhead)
         } else {
-            Self::Say(Answer::Unavailable.into(), Then::Await)
+            Self::engine(Answer::Unavailable, Then::Await)
         }
     }
 
     /// What a command leads to that the application does not know either.
     pub(crate) fn unknown() -> Self {
-        Self::Say(Answer::Unknown.into(), Then::Await)
+        Self::engine(Answer::Unknown, Then::Await)
     }
 
     /// What one mistake too many leads to.
     pub(crate) fn too_many_errors() -> Self {
-        Self::Say(Answer::TooManyErrors.into(), Then::Fail(Error::TooManyErrors))
+        Self::engine(Answer::TooManyErrors, Then::Fail(Error::TooManyErrors))
     }
 
     /// What a command leads to, and whether it was a mistake.
     pub(crate) fn after(command: Command<R>, facts: Facts) -> (Self, bool) {
-        let fault = |answer: Answer| (Self::Say(answer.into(), Then::Await), true);
+        let fault = |answer: Answer| (Self::engine(answer, Then::Await), true);
         let required = matches!(facts.policy, Policy::Required);
         match command {
             Command::Foreign => (Self::Failed(Error::Foreign), false),
             Command::Malformed => (Self::Failed(Error::Syntax), false),
-            Command::Quit => (Self::Say(Answer::Bye.into(), Then::Leave), false),
-            Command::Fault(reply) => (Self::Say(reply, Then::Await), true),
+            Command::Quit => (Self::engine(Answer::Bye, Then::Leave), false),
+            Command::Fault(reply) => (Self::Say(Said::Grammar(reply), Then::Await), true),
             Command::Ignored => (Self::Await, false),
             Command::Hello(reply) | Command::Harmless(reply) => {
-                (Self::Say(reply, Then::Await), false)
+                (Self::Say(Said::Grammar(reply), Then::Await), false)
             }
 
             Command::Upgrade if !facts.greeted => fault(Answer::BadSequence),
@@ -205,7 +218,7 @@ impl<R: From<Answer>> State<R> {
 
             _ if required => fault(Answer::TlsRequired),
             Command::Plain(reply) | Command::PlainHello(reply) => {
-                (Self::Say(reply, Then::Await), false)
+                (Self::Say(Said::Grammar(reply), Then::Await), false)
             }
             Command::Credentials => fault(Answer::EncryptionRequired),
             Command::Premature => fault(Answer::BadSequence),

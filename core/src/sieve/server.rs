@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use super::MAX_FRAME;
-use crate::server::{Answer, Command, Config, Grammar, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command};
 use crate::wire::{Kept, Literals, Writer, split_word};
 use crate::{ArgumentError, Error, Protocol};
 
@@ -102,20 +102,12 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `CAPABILITY`.
     Capabilities,
     /// To `NOOP`.
     Ok,
     /// To arguments where there are none, or others.
     BadArguments,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const VERBS: [(&[u8], Command<Reply>); 14] = [
@@ -159,25 +151,25 @@ impl Grammar for ServerGrammar<'_> {
         command(&VERBS, verb, argument, Reply::BadArguments)
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        let text: &[u8] = match reply {
-            Reply::Capabilities => {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let text: &[u8] = match said {
+            Said::Grammar(Reply::Capabilities) => {
                 self.capabilities.put(Text(""), offer, out);
                 b"OK\r\n"
             }
             // With a text, for there are clients that wait for a blank behind the OK.
-            Reply::Engine(Answer::Greeting) => {
+            Said::Engine(Answer::Greeting) => {
                 self.capabilities.put(Text(""), offer, out);
                 b"OK \"ManageSieve ready\"\r\n"
             }
-            Reply::Ok if !self.tag.as_bytes().is_empty() => {
+            Said::Grammar(Reply::Ok) if !self.tag.as_bytes().is_empty() => {
                 out.put(b"OK (TAG ");
                 out.put(self.tag.as_bytes());
                 b") \"Done\"\r\n"
             }
-            Reply::Ok => b"OK\r\n",
-            Reply::BadArguments => &b"NO \"Bad arguments\"\r\n"[..],
-            Reply::Engine(answer) => match answer {
+            Said::Grammar(Reply::Ok) => b"OK\r\n",
+            Said::Grammar(Reply::BadArguments) => &b"NO \"Bad arguments\"\r\n"[..],
+            Said::Engine(answer) => match answer {
                 Answer::GoAhead | Answer::Greeting => b"OK \"Begin TLS now\"\r\n",
                 Answer::Unavailable => b"NO (TRYLATER) \"TLS cannot be had now\"\r\n",
                 Answer::TlsRequired | Answer::EncryptionRequired => {

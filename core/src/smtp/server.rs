@@ -5,7 +5,7 @@ use super::command::{Verb, split};
 use super::limits::{COMMAND_WAIT, MAX_LINE};
 use super::{Dialect, Domain};
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Lines, Writer};
 
 /// The SMTP or LMTP server's grammar up to the upgrade (RFC 3207 §4).
@@ -28,8 +28,6 @@ impl<'a, D: Dialect> crate::Server<ServerGrammar<'a, D>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To `EHLO` and `LHLO`.
     Hello,
     /// To `HELO`.
@@ -42,18 +40,17 @@ pub enum Reply {
     NameMissing,
     /// To `STARTTLS` with a parameter.
     NoParameters,
+    /// To the hello of the other dialect.
+    Unknown,
 }
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
-}
-
-impl Reply {
+impl Said<Reply> {
     /// The whole reply, but for those that name the server.
     pub(crate) const fn text(self) -> &'static str {
         match self {
+            Self::Engine(Answer::Unknown) | Self::Grammar(Reply::Unknown) => {
+                "500 5.5.1 Command not recognized"
+            }
             Self::Engine(answer) => match answer {
                 Answer::GoAhead => "220 2.0.0 Ready to start TLS",
                 Answer::Unavailable => "454 4.7.0 TLS not available, try again later",
@@ -65,14 +62,13 @@ impl Reply {
                 Answer::TooSlow => "421 4.4.2 Timeout, closing",
                 Answer::TooLong => "500 5.5.2 Line too long, closing",
                 Answer::Malformed => "500 5.5.2 Not a command, closing",
-                Answer::Unknown => "500 5.5.1 Command not recognized",
-                Answer::Greeting => "",
+                Answer::Greeting | Answer::Unknown => "",
             },
-            Self::Ok => "250 2.0.0 Ok",
-            Self::CannotVerify => "252 2.5.0 Cannot verify, send mail and see",
-            Self::NameMissing => "501 5.5.4 Tell your name",
-            Self::NoParameters => "501 5.5.4 No parameters allowed",
-            Self::Hello | Self::Helo => "",
+            Self::Grammar(Reply::Ok) => "250 2.0.0 Ok",
+            Self::Grammar(Reply::CannotVerify) => "252 2.5.0 Cannot verify, send mail and see",
+            Self::Grammar(Reply::NameMissing) => "501 5.5.4 Tell your name",
+            Self::Grammar(Reply::NoParameters) => "501 5.5.4 No parameters allowed",
+            Self::Grammar(Reply::Hello) | Self::Grammar(Reply::Helo) => "",
         }
     }
 }
@@ -103,7 +99,7 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
                     Command::PlainHello(Reply::Helo)
                 }
             }
-            Verb::Ehlo | Verb::Lhlo | Verb::Helo => Command::Fault(Answer::Unknown.into()),
+            Verb::Ehlo | Verb::Lhlo | Verb::Helo => Command::Fault(Reply::Unknown),
             Verb::StartTls if argument.is_empty() => Command::Upgrade,
             Verb::StartTls => Command::Fault(Reply::NoParameters),
             Verb::Noop => Command::Harmless(Reply::Ok),
@@ -118,20 +114,20 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
         let domain = self.domain.as_str().as_bytes();
-        match reply {
-            Reply::Engine(Answer::Greeting) => {
+        match said {
+            Said::Engine(Answer::Greeting) => {
                 let name: &[u8] = if D::IS_SMTP { b" ESMTP" } else { b" LMTP" };
                 for part in [b"220 ", domain, name] {
                     out.put(part);
                 }
             }
-            Reply::Helo => {
+            Said::Grammar(Reply::Helo) => {
                 out.put(b"250 ");
                 out.put(domain);
             }
-            Reply::Hello => {
+            Said::Grammar(Reply::Hello) => {
                 out.put(b"250-");
                 out.put(domain);
                 out.put(b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n");
@@ -140,7 +136,7 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
                 }
                 out.put(b"250 ENHANCEDSTATUSCODES");
             }
-            _ => out.put(reply.text().as_bytes()),
+            _ => out.put(said.text().as_bytes()),
         }
         out.put(b"\r\n");
     }

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use super::{FromClient, Subtype, VENCRYPT, VENCRYPT_VERSION, VERSION, WAIT, lists};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::Writer;
 use crate::{ArgumentError, Policy, Protocol};
 
@@ -107,8 +107,6 @@ enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// The security types, or why there are none.
     SecurityTypes,
     /// The version of VeNCrypt.
@@ -117,12 +115,6 @@ pub enum Reply {
     Subtypes,
     /// The end of the connection.
     Refusal,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 /// A count and what is counted; there is never more than an octet can count.
@@ -167,11 +159,11 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn print(&self, reply: Reply, _: bool, out: &mut Writer<'_>) {
-        match (reply, self.refusal) {
-            (Reply::Engine(Answer::Greeting), _) => out.put(VERSION),
-            (Reply::Engine(Answer::GoAhead), _) => out.push(1),
-            (Reply::SecurityTypes, _) if self.has_types() => {
+    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        match (said, self.refusal) {
+            (Said::Engine(Answer::Greeting), _) => out.put(VERSION),
+            (Said::Engine(Answer::GoAhead), _) => out.push(1),
+            (Said::Grammar(Reply::SecurityTypes), _) if self.has_types() => {
                 let with_tls = !self.subtypes.is_empty();
                 put_count(self.plaintext.len().saturating_add(with_tls.into()), out);
                 if with_tls {
@@ -179,15 +171,15 @@ impl Grammar for ServerGrammar<'_> {
                 }
                 out.put(self.plaintext);
             }
-            (Reply::VeNCrypt, _) => out.put(&VENCRYPT_VERSION),
-            (Reply::Subtypes, _) => {
+            (Said::Grammar(Reply::VeNCrypt), _) => out.put(&VENCRYPT_VERSION),
+            (Said::Grammar(Reply::Subtypes), _) => {
                 out.push(0);
                 put_count(self.subtypes.len(), out);
                 for subtype in self.subtypes {
                     out.put(&subtype.number().to_be_bytes());
                 }
             }
-            (Reply::SecurityTypes, _) | (_, Refusal::NoTypes) => {
+            (Said::Grammar(Reply::SecurityTypes), _) | (_, Refusal::NoTypes) => {
                 out.push(0);
                 out.put(REASON);
             }
@@ -201,11 +193,13 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn ends(&self, reply: Reply) -> bool {
-        match reply {
-            Reply::SecurityTypes => !self.has_types(),
-            Reply::Engine(Answer::Greeting) | Reply::VeNCrypt | Reply::Subtypes => false,
-            Reply::Engine(_) | Reply::Refusal => true,
+    fn ends(&self, said: Said<Reply>) -> bool {
+        match said {
+            Said::Grammar(Reply::SecurityTypes) => !self.has_types(),
+            Said::Engine(Answer::Greeting)
+            | Said::Grammar(Reply::VeNCrypt)
+            | Said::Grammar(Reply::Subtypes) => false,
+            Said::Engine(_) | Said::Grammar(Reply::Refusal) => true,
         }
     }
 }
@@ -246,11 +240,11 @@ mod tests {
             let server = crate::vnc::Server::new(Offer { subtypes, plaintext }, config);
             let mut output = [0; 64];
             let mut out = Writer::new(&mut output);
-            server.grammar().print(Reply::SecurityTypes, true, &mut out);
+            server.grammar().print(Said::Grammar(Reply::SecurityTypes), true, &mut out);
             let listed = out.finish().expect("room enough");
             assert_eq!(&output[..listed], expected);
             let mut out = Writer::new(&mut output);
-            server.grammar().print(Reply::Subtypes, true, &mut out);
+            server.grammar().print(Said::Grammar(Reply::Subtypes), true, &mut out);
             assert_eq!(out.len(), 2 + 4 * subtypes.len().min(MAX_SUBTYPES));
         }
     }

@@ -8,7 +8,7 @@ use super::link::{ClientToServer, Link, server_names};
 use super::reader::{Frame, Reader};
 use super::xml::attribute;
 use super::{Domain, HEADER_END, MAX_HEADER, put_header};
-use crate::server::{Answer, Command, Config, Grammar};
+use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Kept, Writer};
 use crate::{Policy, Protocol};
 
@@ -112,8 +112,6 @@ impl<L: Link> ServerGrammar<'_, L> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// What the engine says on its own.
-    Engine(Answer),
     /// To the header of a stream.
     Features,
     /// To a `<starttls/>` that is not empty.
@@ -126,12 +124,6 @@ pub enum Reply {
     ImproperAddressing,
     /// To an encoding that is not UTF-8.
     UnsupportedEncoding,
-}
-
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Engine(answer)
-    }
 }
 
 const END: &[u8] = b"</stream:stream>";
@@ -164,9 +156,9 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
         }
     }
 
-    fn print(&self, reply: Reply, offer: bool, out: &mut Writer<'_>) {
-        let condition: &[u8] = match reply {
-            Reply::Features => {
+    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let condition: &[u8] = match said {
+            Said::Grammar(Reply::Features) => {
                 self.put_header(out);
                 return out.put(match (offer, self.required) {
                     (true, true) => {
@@ -180,36 +172,37 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
                     (false, _) => &b"<stream:features/>"[..],
                 });
             }
-            Reply::Engine(Answer::GoAhead) => {
+            Said::Engine(Answer::GoAhead) => {
                 return out.put(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
             }
-            Reply::Engine(Answer::EncryptionRequired) => {
+            Said::Engine(Answer::EncryptionRequired) => {
                 return out.put(
                     b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/>\
                       </failure>",
                 );
             }
-            Reply::Engine(Answer::Unavailable) | Reply::Failure => {
+            Said::Engine(Answer::Unavailable) | Said::Grammar(Reply::Failure) => {
                 out.put(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
                 return out.put(END);
             }
-            Reply::Engine(Answer::Bye) => return out.put(END),
-            Reply::Engine(Answer::TooSlow) => b"connection-timeout",
-            Reply::Engine(Answer::Malformed) => b"not-well-formed",
-            Reply::Engine(_) => b"policy-violation",
-            Reply::InvalidNamespace => b"invalid-namespace",
-            Reply::UnsupportedVersion => b"unsupported-version",
-            Reply::ImproperAddressing => b"improper-addressing",
-            Reply::UnsupportedEncoding => b"unsupported-encoding",
+            Said::Engine(Answer::Bye) => return out.put(END),
+            Said::Engine(Answer::TooSlow) => b"connection-timeout",
+            Said::Engine(Answer::Malformed) => b"not-well-formed",
+            Said::Engine(_) => b"policy-violation",
+            Said::Grammar(Reply::InvalidNamespace) => b"invalid-namespace",
+            Said::Grammar(Reply::UnsupportedVersion) => b"unsupported-version",
+            Said::Grammar(Reply::ImproperAddressing) => b"improper-addressing",
+            Said::Grammar(Reply::UnsupportedEncoding) => b"unsupported-encoding",
         };
         self.put_error(condition, out);
     }
 
     /// A stream that was told of an error or a failure has ended.
-    fn ends(&self, reply: Reply) -> bool {
+    fn ends(&self, said: Said<Reply>) -> bool {
         !matches!(
-            reply,
-            Reply::Features | Reply::Engine(Answer::GoAhead | Answer::EncryptionRequired)
+            said,
+            Said::Grammar(Reply::Features)
+                | Said::Engine(Answer::GoAhead | Answer::EncryptionRequired)
         )
     }
 }

@@ -60,7 +60,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                 self.fault(Reply::UNKNOWN);
             }
             Verb::Ehlo | Verb::Helo | Verb::Lhlo if argument.is_empty() => {
-                self.fault(Reply::Server(server::Reply::NameMissing));
+                self.fault(Reply::server(server::Reply::NameMissing));
             }
             Verb::Ehlo | Verb::Lhlo | Verb::Helo => {
                 self.greeted = true;
@@ -82,7 +82,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             // RFC 4954 §6: what is left needs to know who asks.
             _ if self.must_authenticate() => self.fault(Reply::AuthenticationRequired),
             Verb::Vrfy => {
-                self.say(Reply::Server(server::Reply::CannotVerify), Then::Await);
+                self.say(Reply::server(server::Reply::CannotVerify), Then::Await);
             }
             Verb::Expn | Verb::Help => self.fault(Reply::NotImplemented),
             _ => return Ok(self.transaction(verb, argument)),

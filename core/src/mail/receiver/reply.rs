@@ -1,5 +1,5 @@
 use super::config::{Authentication, Config};
-use crate::server::Answer as Engine;
+use crate::server::{Answer as Engine, Said};
 use crate::smtp::{Domain, server};
 use crate::wire::Writer;
 
@@ -10,7 +10,7 @@ pub(super) enum Reply {
     Hello,
     Helo,
     /// What the plaintext machine says in the same case.
-    Server(server::Reply),
+    Server(Said<server::Reply>),
     AskPlain,
     AskUser,
     AskPassword,
@@ -40,12 +40,16 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) const OK: Self = Self::Server(server::Reply::Ok);
+    pub(super) const OK: Self = Self::server(server::Reply::Ok);
     pub(super) const UNKNOWN: Self = Self::engine(Engine::Unknown);
     pub(super) const BAD_SEQUENCE: Self = Self::engine(Engine::BadSequence);
 
+    pub(super) const fn server(reply: server::Reply) -> Self {
+        Self::Server(Said::Grammar(reply))
+    }
+
     pub(super) const fn engine(answer: Engine) -> Self {
-        Self::Server(server::Reply::Engine(answer))
+        Self::Server(Said::Engine(answer))
     }
 
     /// The whole reply, but for those that name the server.
