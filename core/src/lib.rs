@@ -26,6 +26,7 @@ mod diagram;
 mod error;
 mod policy;
 mod protocol;
+mod roles;
 mod step;
 mod untrusted;
 
@@ -78,6 +79,7 @@ pub use driver::Driver;
 pub use error::{ArgumentError, Error, Kind};
 pub use policy::{Policy, Reason, Verification};
 pub use protocol::Protocol;
+pub use roles::{Introduction, Phrases, Roles};
 pub use server::Server;
 pub use step::{Machine, Step};
 pub use untrusted::Untrusted;

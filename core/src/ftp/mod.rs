@@ -64,6 +64,9 @@ pub use guard::Guard;
 pub use protection::{Event, Protection};
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 use core::time::Duration;
 
 /// The longest line, in octets, with its CRLF.
@@ -77,3 +80,28 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// An FTP server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// FTP in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Ftp;
+
+impl Roles for Ftp {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::FTP;
+    const PHRASES: Phrases = Phrases {
+        greeting: b"220 localhost is through to TLS\r\n",
+        unavailable: b"421 The server behind is not available, closing\r\n",
+        goodbye: b"QUIT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

@@ -14,7 +14,7 @@
 //! **Client.** Only the tagged OK with the tag of the request starts TLS. Untagged responses come at
 //! any time and mean nothing, but for `BYE` and the capabilities that were asked for; literals are
 //! framed, and what they hold is never a response. `PREAUTH` leaves no way to TLS (RFC 9051 §7.1.4):
-//! under [`Policy::Required`](crate::Policy::Required) the connection fails.
+//! under [`Policy::Required`] the connection fails.
 //!
 //! **Server.** It answers CAPABILITY, NOOP, ID, LOGOUT and STARTTLS. LOGIN and AUTHENTICATE are refused
 //! with NO before TLS, whatever the policy, and the server says so by LOGINDISABLED; it does not let a
@@ -46,6 +46,9 @@ use core::time::Duration;
 pub use client::{ClientGrammar, Tag};
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest response or command, in octets, with its literals and the CRLF.
 pub const MAX_FRAME: usize = 2048;
 
@@ -61,3 +64,28 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// An IMAP server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// IMAP in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Imap;
+
+impl Roles for Imap {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::IMAP;
+    const PHRASES: Phrases = Phrases {
+        greeting: b"* OK localhost is through to TLS\r\n",
+        unavailable: b"* BYE The server behind is not available\r\n",
+        goodbye: b"bye LOGOUT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(names: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(Tag::new(names.number()), policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

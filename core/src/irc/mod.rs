@@ -45,8 +45,35 @@ pub use message::{MAX_MESSAGE, Messages};
 pub use server::{Name, Reply, ServerGrammar};
 pub use sts::Sts;
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// An IRC client on its way to TLS.
 pub type Client = crate::Client<ClientGrammar>;
 
 /// An IRC server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// IRC in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Irc;
+
+impl Roles for Irc {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::IRC;
+    const PHRASES: Phrases = Phrases {
+        unavailable: b"ERROR :The server behind is not available\r\n",
+        goodbye: b"QUIT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(names: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        Ok(Server::new(Name::new(names.server)?, config))
+    }
+}

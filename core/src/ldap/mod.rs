@@ -45,6 +45,9 @@ pub use client::ClientGrammar;
 pub use message::Envelope;
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest message, in octets, with its tag and length.
 pub const MAX_MESSAGE: usize = 4096;
 
@@ -53,3 +56,30 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// An LDAP server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// LDAP in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Ldap;
+
+impl Roles for Ldap {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::LDAP;
+    const PHRASES: Phrases = Phrases {
+        // Notice of Disconnection, unavailable(52).
+        unavailable: b"\x30\x47\x02\x01\x00\x78\x42\x0a\x01\x34\x04\x00\x04\x23The server behind \
+            is not available.\x8a\x161.3.6.1.4.1.1466.20036",
+        // UnbindRequest.
+        goodbye: b"\x30\x05\x02\x01\x02\x42\x00",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

@@ -57,6 +57,9 @@ pub use handshake::Handshake;
 pub use request::SslRequest;
 pub use server::{ResponseHeader, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest packet of a server before TLS, in octets, with its header.
 pub const MAX_PACKET: usize = 640;
 
@@ -102,3 +105,31 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// A MySQL server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// MySQL in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Mysql;
+
+impl Roles for Mysql {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::MYSQL;
+    const PHRASES: Phrases = Phrases {
+        // ERR packet, behind the client's first one inside TLS.
+        unavailable: b"\x2b\0\0\x03\xff\x51\x04#HY000There is no server behind this TLS",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(SslRequest::default(), policy))
+    }
+
+    fn server<'a>(names: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        const VERSION: Text<'_> = match Text::new("8.0.0-starttls") {
+            Ok(version) => version,
+            Err(_) => panic!(),
+        };
+        Ok(Server::new(Greeting::new(VERSION, 1, Scramble::new(names.random)), config))
+    }
+}

@@ -42,6 +42,9 @@ mod server;
 pub use client::{ClientGrammar, Header};
 pub use server::{Haggling, Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The most octets of data in an option: names have at most 4,096.
 pub const MAX_OPTION: usize = 8192;
 
@@ -112,3 +115,30 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// An NBD server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// NBD in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Nbd;
+
+impl Roles for Nbd {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::NBD;
+    const PHRASES: Phrases = Phrases {
+        // Neither side has flags of its own, so that both have the same on either side of a proxy.
+        greeting: b"NBDMAGICIHAVEOPT\0\x01",
+        // NBD_OPT_ABORT.
+        goodbye: b"IHAVEOPT\0\0\0\x02\0\0\0\0",
+        opening: b"\0\0\0\x01",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(Flags::default(), policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(Flags::default(), config))
+    }
+}

@@ -18,7 +18,7 @@
 //! `MODE READER` has no place before TLS, and the server does not list it inside (RFC 4642 §2.2.2).
 //!
 //! **Server.** It answers CAPABILITIES, MODE READER, HELP, QUIT and STARTTLS. Under
-//! [`Policy::Required`](crate::Policy::Required) all else is answered 483; 483 is never the answer to
+//! [`Policy::Required`] all else is answered 483; 483 is never the answer to
 //! STARTTLS. AUTHINFO is refused before TLS, whatever the policy.
 //!
 //! **Limits.** A line has at most [`MAX_LINE`] octets with its CRLF (RFC 3977 §3.1); a list of
@@ -44,6 +44,9 @@ mod server;
 pub use client::ClientGrammar;
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest line, in octets, with its CRLF.
 pub const MAX_LINE: usize = 512;
 
@@ -52,3 +55,28 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// An NNTP server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// NNTP in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Nntp;
+
+impl Roles for Nntp {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::NNTP;
+    const PHRASES: Phrases = Phrases {
+        greeting: b"200 localhost is through to TLS\r\n",
+        unavailable: b"400 The server behind is not available, closing\r\n",
+        goodbye: b"QUIT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

@@ -34,6 +34,9 @@ mod server;
 pub use client::ClientGrammar;
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest line, in octets, with its LF.
 pub const MAX_LINE: usize = 512;
 
@@ -42,3 +45,23 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// A NUT server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// NUT in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Nut;
+
+impl Roles for Nut {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::NUT;
+    const PHRASES: Phrases = Phrases { goodbye: b"LOGOUT\n", ..Phrases::NONE };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

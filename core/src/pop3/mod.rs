@@ -42,6 +42,9 @@ mod server;
 pub use client::ClientGrammar;
 pub use server::{Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The longest response line, in octets, with its CRLF.
 pub const MAX_LINE: usize = 512;
 
@@ -53,3 +56,28 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// A POP3 server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// POP3 in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Pop3;
+
+impl Roles for Pop3 {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::POP3;
+    const PHRASES: Phrases = Phrases {
+        greeting: b"+OK localhost is through to TLS\r\n",
+        unavailable: b"-ERR [SYS/TEMP] The server behind is not available\r\n",
+        goodbye: b"QUIT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

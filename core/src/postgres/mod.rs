@@ -48,6 +48,9 @@ pub use client::ClientGrammar;
 pub use mode::{Checks, Opening, ParameterError, SslMode, SslNegotiation};
 pub use server::{Header, Reply, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// The octets by which a server decides: a packet's length and what it is.
 pub const MAX_HEADER: usize = 8;
 
@@ -62,3 +65,26 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// A PostgreSQL server on its way to TLS.
 pub type Server = crate::Server<ServerGrammar>;
+
+/// PostgreSQL in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Postgres;
+
+impl Roles for Postgres {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar;
+
+    const PROTOCOL: Protocol = Protocol::POSTGRES;
+    const PHRASES: Phrases = Phrases {
+        unavailable: b"E\0\0\0\x3eSFATAL\0VFATAL\0C08006\0Mthe server behind is not available\0\0",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(Server::new(config))
+    }
+}

@@ -45,11 +45,33 @@ pub use client::{Chosen, ClientGrammar, Cookie};
 pub use server::{Negotiated, Offer, Reply, ServerGrammar};
 pub use tpkt::{MAX_CONFIRM, MAX_REQUEST, Tpkt};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Policy, Protocol, Roles};
+
 /// An RDP client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 
 /// An RDP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// RDP in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Rdp;
+
+impl Roles for Rdp {
+    type Client<'a> = client::ClientGrammar<'a>;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::RDP;
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client<'a>, ArgumentError> {
+        Ok(Client::new(Protocols::SSL.with(Protocols::HYBRID), policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        Ok(Server::new(Offer { security: &[Security::Ssl], flags: 0 }, config))
+    }
+}
 
 /// A security protocol that runs over TLS. Its value is its bit in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,6 +50,9 @@ mod server;
 pub use client::ClientGrammar;
 pub use server::{Capabilities, Reply, ServerGrammar, Text};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 use core::time::Duration;
 
 /// The longest line, in octets, with its literals and the CRLF.
@@ -63,3 +66,32 @@ pub type Client = crate::Client<ClientGrammar>;
 
 /// A ManageSieve server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// ManageSieve in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Sieve;
+
+impl Roles for Sieve {
+    type Client<'a> = client::ClientGrammar;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::SIEVE;
+    const PHRASES: Phrases = Phrases {
+        unavailable: b"BYE \"The server behind is not available\"\r\n",
+        goodbye: b"LOGOUT\r\n",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client, ArgumentError> {
+        Ok(Client::new(policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        const NAME: Text<'_> = match Text::new("starttls") {
+            Ok(name) => name,
+            Err(_) => panic!(),
+        };
+        let capabilities = Capabilities { implementation: NAME, ..Default::default() };
+        Ok(Server::new(capabilities, config))
+    }
+}

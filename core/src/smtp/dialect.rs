@@ -1,6 +1,8 @@
 use core::fmt;
 
-use crate::Protocol;
+use super::{ClientGrammar, Domain, ServerGrammar};
+use crate::server::Config;
+use crate::{ArgumentError, Client, Introduction, Phrases, Policy, Protocol, Roles, Server};
 
 /// What tells SMTP and LMTP apart.
 pub trait Dialect: sealed::Sealed + Copy + Default + fmt::Debug + 'static {
@@ -38,4 +40,35 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Smtp {}
     impl Sealed for super::Lmtp {}
+}
+
+/// What both dialects say where no machine speaks.
+const PHRASES: Phrases = Phrases {
+    greeting: b"220 localhost is through to TLS\r\n",
+    unavailable: b"421 4.3.2 The server behind is not available, closing\r\n",
+    goodbye: b"QUIT\r\n",
+    ..Phrases::NONE
+};
+
+impl<D: Dialect> Roles for D {
+    type Client<'a> = ClientGrammar<'a, D>;
+    type Server<'a> = ServerGrammar<'a, D>;
+
+    const PROTOCOL: Protocol = D::PROTOCOL;
+    const PHRASES: Phrases = PHRASES;
+
+    fn client<'a>(
+        names: &Introduction<'a>,
+        policy: Policy,
+    ) -> Result<Client<Self::Client<'a>>, ArgumentError> {
+        let domain = names.client.map_or(Ok(Domain::LOCALHOST), Domain::new)?;
+        Ok(Client::<Self::Client<'a>>::new(domain, policy))
+    }
+
+    fn server<'a>(
+        names: &Introduction<'a>,
+        config: Config,
+    ) -> Result<Server<Self::Server<'a>>, ArgumentError> {
+        Ok(Server::<Self::Server<'a>>::new(Domain::new(names.server)?, config))
+    }
 }

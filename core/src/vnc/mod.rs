@@ -51,11 +51,43 @@ pub use client::ClientGrammar;
 pub use messages::{FromClient, FromServer, MAX_MESSAGE};
 pub use server::{Offer, Reply, SecurityTypes, ServerGrammar};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+
 /// A VNC client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 
 /// A VNC server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// Those of certificates, with a password first.
+const SUBTYPES: &[Subtype] =
+    &[Subtype::X509Plain, Subtype::X509Sasl, Subtype::X509Vnc, Subtype::X509None];
+
+/// VNC in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Vnc;
+
+impl Roles for Vnc {
+    type Client<'a> = client::ClientGrammar<'a>;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::VNC;
+    const PHRASES: Phrases = Phrases {
+        // A result, as most subtypes have it.
+        unavailable: b"\0\0\0\x01\0\0\0\x22There is no server behind this TLS",
+        ..Phrases::NONE
+    };
+
+    fn client<'a>(_: &Introduction<'a>, policy: Policy) -> Result<Client<'a>, ArgumentError> {
+        Ok(Client::new(SUBTYPES, policy))
+    }
+
+    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        let offer = Offer { subtypes: SUBTYPES, plaintext: SecurityTypes::default() };
+        Ok(Server::new(offer, config))
+    }
+}
 
 /// What VeNCrypt does in TLS with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

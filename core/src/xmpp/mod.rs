@@ -64,6 +64,9 @@ pub use framing::Elements;
 pub use link::{ClientToServer, Link, ServerToServer};
 pub use server::{Reply, ServerGrammar, StreamId};
 
+use crate::server::Config;
+use crate::{ArgumentError, Introduction, Policy, Protocol, Roles};
+
 use crate::wire::Writer;
 use namespaces::STREAMS;
 
@@ -90,6 +93,58 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 
 /// An XMPP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// XMPP between users' clients and servers in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Xmpp;
+
+impl Roles for Xmpp {
+    type Client<'a> = client::ClientGrammar<'a>;
+    type Server<'a> = server::ServerGrammar<'a>;
+
+    const PROTOCOL: Protocol = Protocol::XMPP;
+
+    fn client<'a>(names: &Introduction<'a>, policy: Policy) -> Result<Client<'a>, ArgumentError> {
+        Ok(Client::new(Domain::new(names.server)?, policy))
+    }
+
+    fn server<'a>(names: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
+        Ok(Server::new(Domain::new(names.server)?, stream_id(names), config))
+    }
+}
+
+/// XMPP between servers in both roles.
+#[derive(Clone, Copy, Debug)]
+pub struct XmppServer;
+
+impl Roles for XmppServer {
+    type Client<'a> = client::ClientGrammar<'a, ServerToServer>;
+    type Server<'a> = server::ServerGrammar<'a, ServerToServer>;
+
+    const PROTOCOL: Protocol = Protocol::XMPP_SERVER;
+
+    fn client<'a>(
+        names: &Introduction<'a>,
+        policy: Policy,
+    ) -> Result<s2s::Client<'a>, ArgumentError> {
+        /// Who asks before TLS; inside, the caller says who it is.
+        const NOBODY: &str = "starttls.invalid";
+        let from = Domain::new(names.client.unwrap_or(NOBODY))?;
+        Ok(s2s::Client::between(from, Domain::new(names.server)?, policy))
+    }
+
+    fn server<'a>(
+        names: &Introduction<'a>,
+        config: Config,
+    ) -> Result<s2s::Server<'a>, ArgumentError> {
+        Ok(s2s::Server::new(Domain::new(names.server)?, stream_id(names), config))
+    }
+}
+
+fn stream_id(names: &Introduction<'_>) -> StreamId {
+    let [a, b, c, d, e, f, g, h, ..] = names.random;
+    StreamId::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+}
 
 /// Prints the header of a stream (RFC 6120 §4.7), up to the end of a value.
 fn put_header(content: &[u8], out: &mut Writer<'_>) {
