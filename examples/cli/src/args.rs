@@ -22,10 +22,6 @@ Exit codes:
   7  no host of the domain may get the mail";
 
 const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
-const URL_FORMS: &str = "SCHEME://HOST[:PORT] with one of smtp, lmtp, imap, pop3, ftp, nntp, sieve, irc, \
-    nut, postgres, ldap, xmpp, \
-    xmpp-server, mysql, nbd, vnc and rdp, or for TLS from the start smtps, imaps, pop3s, ftps, nntps, ircs, \
-    postgress or ldaps";
 
 /// Move plaintext connections to TLS, and send mail over them.
 #[derive(Debug, Parser)]
@@ -171,7 +167,7 @@ pub(crate) enum Tls {
 
 #[derive(Debug, Group)]
 pub(crate) struct Probe {
-    #[arg(help = URL_FORMS)]
+    #[arg(help = Scheme::forms())]
     pub(crate) url: Url,
     /// Trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
@@ -189,7 +185,7 @@ pub(crate) struct Probe {
 
 #[derive(Clone, Debug, Group)]
 pub(crate) struct Connect {
-    #[arg(help = URL_FORMS)]
+    #[arg(help = Scheme::forms())]
     pub(crate) url: Url,
     /// Trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
@@ -234,7 +230,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
     /// Forward what clients say, decrypted, to this server in plaintext, and its answers back;
-    /// without it only mail ends here, and in mysql, vnc and rdp, which can have none, a client gets as far as TLS
+    /// without it only mail ends here, and where the dialogue goes on inside TLS, as in MySQL, a client gets as far as TLS
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
     pub(crate) backend: Option<String>,
     /// Put each mail into a file in this directory; without it, mails go to standard output

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use starttls::client::Event;
 use starttls::server::{Config, Grammar as _};
-use starttls::{Kind, Policy};
+use starttls::{Introduction, Kind, Policy, Roles, Server};
 use starttls_std::shared::check;
 use starttls_tokio::{
     Accepted, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
@@ -15,11 +15,11 @@ use starttls_tokio::{
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::time::timeout;
 
-use crate::dial::random;
+use crate::dial::{NAME, random};
 use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
 use crate::serve::Front;
-use crate::speech::{Caller, Speech, speaking};
+use crate::url::speaking;
 
 /// How long the backend may take to be reached, and for each answer that is for us.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,14 +39,14 @@ pub(crate) async fn connection(
 ) -> Result<(), Error> {
     let Some(backend) = &front.backend else { return nobody(front, client, observer).await };
     let backend = connect(backend, &TIMEOUTS).await;
-    speaking!(front.scheme, S => match front.scheme.mode() {
-        Mode::Implicit => implicit::<S>(front, backend, client, observer).await,
-        Mode::StartTls => starttls::<S>(front, backend, client, observer).await,
+    speaking!(front.scheme, P => match front.scheme.mode {
+        Mode::Implicit => implicit::<P>(front, backend, client, observer).await,
+        Mode::StartTls => starttls::<P>(front, backend, client, observer).await,
     })
 }
 
 /// TLS first: the backend's greeting is the client's.
-async fn implicit<S: Speech>(
+async fn implicit<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
     client: Prompt,
@@ -57,21 +57,21 @@ async fn implicit<S: Speech>(
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
-            let protocol = S::PROTOCOL;
+            let protocol = P::PROTOCOL;
             // Where both come to the same port, nothing but ALPN says what is spoken.
             let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
             check(alpn, client.get_ref().1)?;
             forward(stream, &[], client).await.map_err(io("forwarding"))
         }
         Err(error) => {
-            driver.send(S::PHRASES.unavailable).await?;
+            driver.send(P::PHRASES.unavailable).await?;
             driver.close().await?;
             Err(behind(error))
         }
     }
 }
 
-async fn starttls<S: Speech>(
+async fn starttls<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
     client: Prompt,
@@ -79,20 +79,19 @@ async fn starttls<S: Speech>(
 ) -> Result<(), Error> {
     let mut heard = Heard::default();
     let backend = match backend {
-        Ok(stream) => Backend::<S>::new(front, stream, &mut heard).await,
+        Ok(stream) => Backend::<P>::new(front, stream, &mut heard).await,
         Err(error) => Err(error),
     };
     let mut backend = match backend {
         Ok(backend) => backend,
-        Err(error) => return turn_away::<S>(client, &heard, error).await,
+        Err(error) => return turn_away::<P>(client, &heard, error).await,
     };
     let driver = Driver::new(client, front.timeouts, observer);
-    let config = Config { policy: front.policy, ..Config::default() };
-    let random = random(front.acceptor.config().crypto_provider())?;
-    match accept_or_plaintext(driver, S::server(config, random), &front.acceptor).await? {
+    let server = server::<P>(front)?;
+    match accept_or_plaintext(driver, server, &front.acceptor).await? {
         Accepted::Quit => {
             backend.open().await?;
-            backend.driver.send(S::PHRASES.goodbye).await
+            backend.driver.send(P::PHRASES.goodbye).await
         }
         Accepted::Tls(driver, _) => {
             backend.open().await?;
@@ -104,7 +103,7 @@ async fn starttls<S: Speech>(
             let client = driver.into_stream();
             if let Err(error) = backend.introduce().await {
                 drop(backend);
-                return turn_away::<S>(client, &heard, error).await;
+                return turn_away::<P>(client, &heard, error).await;
             }
             backend.open().await?;
             backend.driver.send(&unread).await?;
@@ -114,6 +113,16 @@ async fn starttls<S: Speech>(
     }
 }
 
+/// Both sides of us are on this machine.
+fn names(front: &Front) -> Result<Introduction<'static>, Error> {
+    Ok(Introduction::new("localhost", random(front.acceptor.config().crypto_provider())?))
+}
+
+fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> {
+    let config = Config { policy: front.policy, ..Config::default() };
+    P::server(&names(front)?, config).map_err(Error::argument(NAME))
+}
+
 /// Serves one connection as far as TLS, where there is nobody behind.
 async fn nobody(
     front: &Front,
@@ -121,14 +130,12 @@ async fn nobody(
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
-    let config = Config { policy: front.policy, ..Config::default() };
-    let random = random(front.acceptor.config().crypto_provider())?;
-    let accepted = speaking!(front.scheme, S => {
-        accept_or_plaintext(driver, S::server(config, random), &front.acceptor).await
+    let accepted = speaking!(front.scheme, P => {
+        accept_or_plaintext(driver, server::<P>(front)?, &front.acceptor).await
     })?;
     let Accepted::Tls(driver, _) = accepted else { return Ok(()) };
     let mut stream = driver.into_stream();
-    let last = speaking!(front.scheme, S => S::PHRASES.unavailable);
+    let last = speaking!(front.scheme, P => P::PHRASES.unavailable);
     let part = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;
@@ -142,19 +149,18 @@ async fn nobody(
 }
 
 /// The server behind us, at the point where its client speaks.
-struct Backend<'o, S: Speech> {
+struct Backend<'o, P: Roles> {
     driver: Driver<'o, Prompt>,
-    greeted: Greeted<S::Client<'static>>,
+    greeted: Greeted<P::Client<'static>>,
 }
 
-impl<'o, S: Speech> Backend<'o, S> {
+impl<'o, P: Roles> Backend<'o, P> {
     /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
     async fn new(front: &Front, stream: Prompt, heard: &'o mut Heard) -> Result<Self, Error> {
-        let random = u32::from_be_bytes(random(front.acceptor.config().crypto_provider())?);
-        let caller = Caller { host: "localhost", random };
-        let mut greeted = Greeted::new(S::client(Policy::Opportunistic, &caller)?);
+        let client = P::client(&names(front)?, Policy::Opportunistic);
+        let mut greeted = Greeted::new(client.map_err(Error::argument(NAME))?);
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
-        if !S::PROTOCOL.server_first && greeted.hear(&mut driver).await? == Greeting::LoggedIn {
+        if !P::PROTOCOL.server_first && greeted.hear(&mut driver).await? == Greeting::LoggedIn {
             // Whoever comes through us would be somebody already.
             return Err(starttls::Error::UnexpectedReply.into());
         }
@@ -163,12 +169,12 @@ impl<'o, S: Speech> Backend<'o, S> {
 
     /// Says what a client says behind the greeting, which ours said to us.
     async fn open(&mut self) -> Result<(), Error> {
-        self.driver.send(S::PHRASES.opening).await
+        self.driver.send(P::PHRASES.opening).await
     }
 
     /// Repeats what the client said to us to introduce itself, and would not say again.
     async fn introduce(&mut self) -> Result<(), Error> {
-        if !S::Server::HELLO_FIRST {
+        if !P::Server::<'static>::HELLO_FIRST {
             return Ok(());
         }
         self.driver.send(&self.greeted.request).await?;
@@ -210,13 +216,9 @@ impl Observer for Heard {
 
 /// The last words to a client that nobody answers: what the backend has against us, it has against
 /// the client.
-async fn turn_away<S: Speech>(
-    mut client: Prompt,
-    heard: &Heard,
-    error: Error,
-) -> Result<(), Error> {
+async fn turn_away<P: Roles>(mut client: Prompt, heard: &Heard, error: Error) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
-    let last = if is_refusal { &heard.0 } else { S::PHRASES.unavailable };
+    let last = if is_refusal { &heard.0 } else { P::PHRASES.unavailable };
     client.write_all(last).await.map_err(io("turning a client away"))?;
     client.shutdown().await.map_err(io("turning a client away"))?;
     if is_refusal { Ok(()) } else { Err(behind(error)) }

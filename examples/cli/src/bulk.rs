@@ -18,7 +18,7 @@ use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::picture::Tone;
 use crate::send::{envelope, mailer, parse};
-use crate::url::{Scheme, Url};
+use crate::url::{Kind, Url};
 
 /// So many mails in a row that end their connection are enough.
 const LOST_IN_A_ROW: usize = 3;
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failu
     let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
     let mut ladder = Ladder::new(false, &url.host);
     ladder.open(&format!("mails to {}://{}:{}", url.scheme.name(), url.host, url.port));
-    match url.scheme {
-        Scheme::Lmtp => all::<Lmtp>(args, &mailer, mailbox, &mut ladder),
+    match url.scheme.kind {
+        Kind::Lmtp => all::<Lmtp>(args, &mailer, mailbox, &mut ladder),
         _ => all::<Smtp>(args, &mailer, mailbox, &mut ladder),
     }
 }

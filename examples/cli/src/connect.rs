@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
+use starttls::{Phrases, Roles as _};
 use starttls_std::{ClientTls, Error, Mode, Silent, Timeouts, split};
 
 use crate::args::Connect;
@@ -15,10 +16,10 @@ use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::pipe::{Pulse, copy, pipe};
-use crate::speech::{Phrases, Speech as _, speaking};
+use crate::url::speaking;
 
 pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
-    if args.listen.is_some() && !args.url.scheme.begins_anew() {
+    if args.listen.is_some() && !args.url.scheme.protocol().begins_anew {
         return Err(Failure::local(format!(
             "--listen is for clients without TLS, and there are none that {} could go on with",
             args.url.scheme.name()
@@ -83,11 +84,11 @@ fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(),
     let mut silent = Silent;
     local.set_nodelay(true).map_err(Failure::from_io)?;
     let Phrases { greeting, unavailable, opening, .. } =
-        speaking!(args.url.scheme, S => S::PHRASES);
+        speaking!(args.url.scheme, P => P::PHRASES);
     // Whoever waits for a greeting gets this one; the server's was plaintext and is gone.
     match dial(&args.url, tls, timeouts(args), &mut silent) {
         Ok((driver, _)) => {
-            if args.url.scheme.mode() == Mode::StartTls {
+            if args.url.scheme.mode == Mode::StartTls {
                 local.write_all(greeting).map_err(Failure::from_io)?;
                 let mut said = vec![0; opening.len()];
                 local.read_exact(&mut said).map_err(Failure::from_io)?;

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use rustls::crypto::CryptoProvider;
-use starttls::{Policy, Tls};
+use starttls::{Introduction, Policy, Roles as _, Tls};
 use starttls_std::{
     ClientStream, ClientTls, Driver, Error, Mode, Observer, Timeouts, Upgraded, connect, handshake,
     upgrade_or_plaintext,
 };
 
-use crate::speech::{Caller, Speech as _, speaking};
-use crate::url::Url;
+use crate::url::{Url, speaking};
+
+/// What is wrong where a protocol has no such server.
+pub(crate) const NAME: &str = "the server's name";
 
 /// Connects to `url` and upgrades; nothing without verified TLS.
 pub(crate) fn dial<'o>(
@@ -21,15 +23,15 @@ pub(crate) fn dial<'o>(
 ) -> Result<(Driver<'o, ClientStream>, Tls), Error> {
     let stream = connect((url.host.as_str(), url.port), &timeouts)?;
     let driver = Driver::new(stream, timeouts, observer);
-    if url.scheme.mode() == Mode::Implicit {
+    if url.scheme.mode == Mode::Implicit {
         let alpn = url.scheme.protocol().alpn;
         let (driver, verification) = handshake(driver, tls, &url.host, alpn, Policy::Required)?;
         return Ok((driver, Tls::implicit(Policy::Required, verification)?));
     }
-    let random = u32::from_be_bytes(random(tls.rustls().crypto_provider())?);
-    let caller = Caller { host: &url.host, random };
-    let upgraded = speaking!(url.scheme, S => {
-        upgrade_or_plaintext(driver, S::client(Policy::Required, &caller)?, tls, &url.host)
+    let names = Introduction::new(&url.host, random(tls.rustls().crypto_provider())?);
+    let upgraded = speaking!(url.scheme, P => {
+        let client = P::client(&names, Policy::Required).map_err(Error::argument(NAME))?;
+        upgrade_or_plaintext(driver, client, tls, &url.host)
     })?;
     match upgraded {
         Upgraded::Tls(driver, tls) => Ok((driver, tls)),
@@ -38,8 +40,8 @@ pub(crate) fn dial<'o>(
 }
 
 /// Octets that nobody can guess.
-pub(crate) fn random<const N: usize>(provider: &CryptoProvider) -> Result<[u8; N], Error> {
-    let mut octets = [0; N];
+pub(crate) fn random(provider: &CryptoProvider) -> Result<[u8; 20], Error> {
+    let mut octets = [0; 20];
     provider.secure_random.fill(&mut octets).map_err(|_| Error::Argument {
         what: "the cryptography provider",
         why: "has no random numbers".to_owned(),

@@ -24,7 +24,6 @@ mod probe;
 mod security;
 mod send;
 mod serve;
-mod speech;
 mod url;
 mod watch;
 

@@ -6,18 +6,17 @@ use starttls::lmtp::Lmtp;
 use starttls::mail::Session;
 use starttls::mail::session::Event;
 use starttls::smtp::{Dialect, Domain, Smtp};
-use starttls::{Error as Rule, Policy, Tls};
+use starttls::{Error as Rule, Introduction, Policy, Roles, Tls};
 use starttls_std::{Driver, Error, Mode, Socket, Timeouts};
 
 use crate::args::Probe;
-use crate::dial::{dial, trust};
+use crate::dial::{NAME, dial, trust};
 use crate::greeting::{self, Greeted};
 use crate::ladder::Ladder;
 use crate::out::out;
 use crate::outcome::{self, Failure, Report, Violation};
 use crate::picture::Tone;
-use crate::speech::{Caller, Speech, speaking};
-use crate::url::{Scheme, Url};
+use crate::url::{Kind, Url, speaking};
 
 pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
     let url = &args.url;
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
 
 /// Prints the JSON object.
 pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
-    let implicit = url.scheme.mode() == Mode::Implicit;
+    let implicit = url.scheme.mode == Mode::Implicit;
     let report = Report {
         protocol: url.scheme.name(),
         host: &url.host,
@@ -70,21 +69,22 @@ fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
     let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     let trusted = trust(args.ca.as_deref())?.inspecting();
     let (driver, tls) = dial(&args.url, &trusted, timeouts, ladder)?;
-    match args.url.scheme {
-        Scheme::Smtp | Scheme::Smtps => leave_mail::<Smtp, _>(driver, tls),
-        Scheme::Lmtp => leave_mail::<Lmtp, _>(driver, tls),
-        scheme => speaking!(scheme, S => leave::<S, _>(&args.url, driver)),
+    match args.url.scheme.kind {
+        Kind::Smtp => leave_mail::<Smtp, _>(driver, tls),
+        Kind::Lmtp => leave_mail::<Lmtp, _>(driver, tls),
+        _ => speaking!(args.url.scheme, P => leave::<P, _>(&args.url, driver)),
     }
 }
 
 /// Hears the greeting where there is one inside TLS, and says goodbye.
-fn leave<S: Speech, T: Socket>(url: &Url, mut driver: Driver<'_, T>) -> Result<(), Error> {
-    if url.scheme.mode() == Mode::Implicit || S::PROTOCOL.server_first {
+fn leave<P: Roles, S: Socket>(url: &Url, mut driver: Driver<'_, S>) -> Result<(), Error> {
+    if url.scheme.mode == Mode::Implicit || P::PROTOCOL.server_first {
         // It never speaks, so that nothing is there to be guessed.
-        let caller = Caller { host: &url.host, random: 0 };
-        Greeted::new(S::client(Policy::Opportunistic, &caller)?).listen(&mut driver)?;
+        let names = Introduction::new(&url.host, [0; 20]);
+        let client = P::client(&names, Policy::Opportunistic).map_err(Error::argument(NAME))?;
+        Greeted::new(client).listen(&mut driver)?;
     }
-    greeting::leave(driver, S::PHRASES.goodbye)
+    greeting::leave(driver, P::PHRASES.goodbye)
 }
 
 /// Looks once at what the server says inside TLS, and says goodbye.

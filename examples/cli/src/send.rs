@@ -27,7 +27,7 @@ use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::probe;
 use crate::serve::{inbox, runtime};
-use crate::url::{Scheme, Url};
+use crate::url::{Kind, Scheme, Url};
 
 const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
     .dots at the start of a line arrive as they are,\n\
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
 pub(crate) fn mailer(args: &Send, url: &Url, tls: ClientTls) -> Result<Mailer, Failure> {
     let mut mailer = Mailer::new(&url.host, tls.inspecting());
     mailer.port = url.port;
-    mailer.mode = url.scheme.mode();
+    mailer.mode = url.scheme.mode;
     mailer.domain.clone_from(&args.helo);
     mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
     mailer.policy = match args.tls {
@@ -96,7 +96,7 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     let runtime = runtime()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(io)?;
     let port = listener.local_addr().map_err(io)?.port();
-    let inbox = inbox(Scheme::Smtp, made.server()?, Policy::Required);
+    let inbox = inbox(Scheme::SMTP, made.server()?, Policy::Required);
     let server = runtime.spawn(async move {
         let mut kept = Kept::default();
         let (stream, _) = listener.accept().await.map_err(Failure::from_io)?;
@@ -105,7 +105,7 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
         Ok::<_, Failure>(kept.0)
     });
     // The certificate is for 127.0.0.1, too: no name service has a say in this.
-    let url = Url { scheme: Scheme::Smtp, host: Ipv4Addr::LOCALHOST.to_string(), port };
+    let url = Url { scheme: Scheme::SMTP, host: Ipv4Addr::LOCALHOST.to_string(), port };
     let mailer = mailer(args, &url, ClientTls::with_ca_pem(made.ca.as_bytes())?)?;
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
@@ -134,8 +134,8 @@ fn exchange(
     let outcome = parse(sender(args), to).and_then(|(from, to)| {
         let envelope = envelope(from, &to, message)?;
         ladder.open(title);
-        let outcome = match url.scheme {
-            Scheme::Lmtp => mailer.send_as::<Lmtp>(&envelope, message, &mut ladder),
+        let outcome = match url.scheme.kind {
+            Kind::Lmtp => mailer.send_as::<Lmtp>(&envelope, message, &mut ladder),
             _ => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
         };
         ladder.close();

@@ -26,7 +26,7 @@ use crate::identity::{self, Made};
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::send::first_line;
-use crate::url::Scheme;
+use crate::url::{Kind, Scheme};
 use crate::watch::{Pictures, Watch};
 
 /// Connections served at the same time; more wait in the listener's queue.
@@ -42,19 +42,19 @@ const TIMEOUTS: Timeouts = Timeouts {
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
     let scheme = args.protocol;
-    if args.backend.is_none() && !scheme.takes_mail() && scheme.begins_anew() {
+    if args.backend.is_none() && !scheme.takes_mail() && scheme.protocol().begins_anew {
         return Err(Failure::local(format!(
             "only mail ends here; name the {} server behind with --backend HOST:PORT",
             scheme.protocol().name
         )));
     }
-    if args.backend.is_some() && !scheme.begins_anew() {
+    if args.backend.is_some() && !scheme.protocol().begins_anew {
         return Err(Failure::local(format!(
             "a {} server without TLS cannot go on behind the TLS of another",
             scheme.name()
         )));
     }
-    if matches!(scheme, Scheme::Xmpp | Scheme::XmppServer) && !args.require_tls {
+    if matches!(scheme.kind, Kind::Xmpp | Kind::XmppServer) && !args.require_tls {
         return Err(Failure::local(format!(
             "{} needs --require-tls: a stream before TLS is with us, and not with the server behind",
             scheme.name()
@@ -109,8 +109,8 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         let mut watched = Watched::new(pictures.as_ref(), peer);
         async move {
             let (place, observer) = (&mut &*place, watched.observer());
-            let outcome = match scheme {
-                Scheme::Lmtp => inbox.receive::<Lmtp, _>(stream, place, observer).await,
+            let outcome = match scheme.kind {
+                Kind::Lmtp => inbox.receive::<Lmtp, _>(stream, place, observer).await,
                 _ => inbox.receive::<Smtp, _>(stream, place, observer).await,
             };
             watched.end(outcome);
@@ -177,7 +177,7 @@ pub(crate) fn inbox(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -> I
     (receiver.smtp_utf8, receiver.require_tls) = (true, true);
     Inbox {
         domain: "localhost".to_owned(),
-        mode: scheme.mode(),
+        mode: scheme.mode,
         config: Config { policy, ..Config::default() },
         tls,
         receiver,

@@ -1,102 +1,116 @@
 //! Where a server is and what it speaks.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use clap::ValueEnum;
-use starttls::Protocol;
+use clap::builder::PossibleValue;
+use starttls::{Protocol, Roles};
 use starttls_std::Mode;
 
+macro_rules! kinds {
+    ([] $($module:ident::$Type:ident,)*) => {
+        /// What is spoken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($Type),*
+        }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$Type),*];
+
+            const fn protocol(self) -> Protocol {
+                match self {
+                    $(Self::$Type => <starttls::$module::$Type as Roles>::PROTOCOL),*
+                }
+            }
+        }
+    };
+}
+starttls::for_each_protocol!(kinds []);
+
+/// Runs `$then` with `$P` for the protocol of `$scheme`, which implements [`Roles`].
+macro_rules! speaking {
+    ([$scheme:expr, $P:ident => $then:expr] $($module:ident::$Type:ident,)*) => {
+        match $scheme.kind {
+            $($crate::url::Kind::$Type => {
+                type $P = starttls::$module::$Type;
+                $then
+            })*
+        }
+    };
+    ($scheme:expr, $P:ident => $then:expr) => {
+        starttls::for_each_protocol!(speaking [$scheme, $P => $then])
+    };
+}
+pub(crate) use speaking;
+
 /// A protocol, and when its TLS begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Scheme {
-    Smtp,
-    Smtps,
-    Lmtp,
-    Imap,
-    Imaps,
-    Pop3,
-    Pop3s,
-    Ftp,
-    Ftps,
-    Nntp,
-    Nntps,
-    Sieve,
-    Irc,
-    Ircs,
-    Nut,
-    Postgres,
-    /// TLS first, since PostgreSQL 17.
-    Postgress,
-    Ldap,
-    Ldaps,
-    Mysql,
-    Nbd,
-    Xmpp,
-    XmppServer,
-    Vnc,
-    Rdp,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scheme {
+    pub(crate) kind: Kind,
+    pub(crate) mode: Mode,
+}
+
+static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
+    let schemes = |kind: &Kind| {
+        let asked = Scheme { kind: *kind, mode: Mode::StartTls };
+        let implicit = Scheme { mode: Mode::Implicit, ..asked };
+        [Some(asked), kind.protocol().implicit_name.map(|_| implicit)].into_iter().flatten()
+    };
+    Kind::ALL.iter().flat_map(schemes).collect()
+});
+
+impl ValueEnum for Scheme {
+    fn value_variants<'a>() -> &'a [Self] {
+        &SCHEMES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
 }
 
 impl Scheme {
-    const fn row(self) -> (&'static str, Protocol, Mode) {
-        use Mode::{Implicit, StartTls};
-        match self {
-            Self::Smtp => ("smtp", Protocol::SMTP, StartTls),
-            Self::Smtps => ("smtps", Protocol::SMTP, Implicit),
-            Self::Lmtp => ("lmtp", Protocol::LMTP, StartTls),
-            Self::Imap => ("imap", Protocol::IMAP, StartTls),
-            Self::Imaps => ("imaps", Protocol::IMAP, Implicit),
-            Self::Pop3 => ("pop3", Protocol::POP3, StartTls),
-            Self::Pop3s => ("pop3s", Protocol::POP3, Implicit),
-            Self::Ftp => ("ftp", Protocol::FTP, StartTls),
-            Self::Ftps => ("ftps", Protocol::FTP, Implicit),
-            Self::Nntp => ("nntp", Protocol::NNTP, StartTls),
-            Self::Nntps => ("nntps", Protocol::NNTP, Implicit),
-            Self::Sieve => ("sieve", Protocol::SIEVE, StartTls),
-            Self::Irc => ("irc", Protocol::IRC, StartTls),
-            Self::Ircs => ("ircs", Protocol::IRC, Implicit),
-            Self::Nut => ("nut", Protocol::NUT, StartTls),
-            Self::Postgres => ("postgres", Protocol::POSTGRES, StartTls),
-            Self::Postgress => ("postgress", Protocol::POSTGRES, Implicit),
-            Self::Ldap => ("ldap", Protocol::LDAP, StartTls),
-            Self::Ldaps => ("ldaps", Protocol::LDAP, Implicit),
-            Self::Mysql => ("mysql", Protocol::MYSQL, StartTls),
-            Self::Xmpp => ("xmpp", Protocol::XMPP, StartTls),
-            Self::XmppServer => ("xmpp-server", Protocol::XMPP_SERVER, StartTls),
-            Self::Nbd => ("nbd", Protocol::NBD, StartTls),
-            Self::Vnc => ("vnc", Protocol::VNC, StartTls),
-            Self::Rdp => ("rdp", Protocol::RDP, StartTls),
+    /// SMTP, with STARTTLS.
+    pub(crate) const SMTP: Self = Self { kind: Kind::Smtp, mode: Mode::StartTls };
+
+    pub(crate) const fn name(self) -> &'static str {
+        let protocol = self.protocol();
+        match (self.mode, protocol.implicit_name) {
+            (Mode::Implicit, Some(name)) => name,
+            _ => protocol.name,
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
-        self.row().0
-    }
-
     pub(crate) const fn protocol(self) -> Protocol {
-        self.row().1
-    }
-
-    pub(crate) const fn mode(self) -> Mode {
-        self.row().2
+        self.kind.protocol()
     }
 
     /// Whether mail can be handed over by it.
     pub(crate) const fn takes_mail(self) -> bool {
-        matches!(self, Self::Smtp | Self::Smtps | Self::Lmtp)
-    }
-
-    /// Whether inside TLS the protocol begins as it does without, so that a client or a server without
-    /// TLS can be brought to it.
-    pub(crate) const fn begins_anew(self) -> bool {
-        !matches!(self, Self::Mysql | Self::Vnc | Self::Rdp)
+        matches!(self.kind, Kind::Smtp | Kind::Lmtp)
     }
 
     const fn port(self) -> u16 {
-        match self.row() {
-            (_, Protocol { implicit_port: Some(port), .. }, Mode::Implicit) => port,
-            (_, protocol, _) => protocol.port,
+        match (self.mode, self.protocol()) {
+            (Mode::Implicit, Protocol { implicit_port: Some(port), .. }) => port,
+            (_, protocol) => protocol.port,
         }
+    }
+
+    /// The forms of a URL, with the ports that need not be said.
+    pub(crate) fn forms() -> String {
+        let form = |scheme: &Self| format!("{}:// ({})", scheme.name(), scheme.port());
+        let all = |mode| {
+            let schemes = SCHEMES.iter().filter(move |scheme| scheme.mode == mode);
+            schemes.map(form).collect::<Vec<_>>().join(", ")
+        };
+        format!(
+            "SCHEME://HOST[:PORT] with one of {}; or for TLS from the start {}",
+            all(Mode::StartTls),
+            all(Mode::Implicit)
+        )
     }
 }
 
@@ -142,45 +156,33 @@ mod tests {
         for scheme in Scheme::value_variants() {
             let value = scheme.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), scheme.name());
-            let s = if scheme.mode() == Mode::Implicit { "s" } else { "" };
+            let s = if scheme.mode == Mode::Implicit { "s" } else { "" };
             assert_eq!(scheme.name(), format!("{}{s}", scheme.protocol().name));
+            let url = Url { scheme: *scheme, host: "a.example".to_owned(), port: scheme.port() };
+            assert_eq!(format!("{}://a.example", scheme.name()).parse(), Ok(url));
         }
+        assert!(Protocol::ALL.iter().all(|protocol| Scheme::forms().contains(protocol.name)));
     }
 
     #[test]
     fn urls() {
+        let implicit = Scheme { mode: Mode::Implicit, ..Scheme::SMTP };
         for (text, scheme, host, port) in [
-            ("smtp://mail.example.org", Scheme::Smtp, "mail.example.org", 587),
-            ("smtp://mail.example.org:25", Scheme::Smtp, "mail.example.org", 25),
-            ("smtps://mail.example.org/", Scheme::Smtps, "mail.example.org", 465),
-            ("lmtp://[::1]:2424", Scheme::Lmtp, "::1", 2424),
-            ("imap://mail.example.org", Scheme::Imap, "mail.example.org", 143),
-            ("pop3s://mail.example.org", Scheme::Pop3s, "mail.example.org", 995),
-            // A scheme that browsers know, whose default port a parser may leave out.
-            ("ftp://ftp.example.org:21/", Scheme::Ftp, "ftp.example.org", 21),
-            ("ftp://[::1]:2121", Scheme::Ftp, "::1", 2121),
-            ("nntps://news.example.org", Scheme::Nntps, "news.example.org", 563),
-            ("sieve://mail.example.org", Scheme::Sieve, "mail.example.org", 4190),
-            ("ircs://irc.example.org", Scheme::Ircs, "irc.example.org", 6697),
-            ("nut://ups.example.org", Scheme::Nut, "ups.example.org", 3493),
-            ("postgres://db.example.org", Scheme::Postgres, "db.example.org", 5432),
-            ("ldap://[::1]", Scheme::Ldap, "::1", 389),
-            ("ldaps://directory.example.org", Scheme::Ldaps, "directory.example.org", 636),
-            ("mysql://db.example.org", Scheme::Mysql, "db.example.org", 3306),
-            ("xmpp://im.example.org", Scheme::Xmpp, "im.example.org", 5222),
-            ("xmpp-server://im.example.org", Scheme::XmppServer, "im.example.org", 5269),
-            ("nbd://disk.example.org", Scheme::Nbd, "disk.example.org", 10809),
-            ("vnc://desk.example.org:5901", Scheme::Vnc, "desk.example.org", 5901),
-            ("rdp://desk.example.org", Scheme::Rdp, "desk.example.org", 3389),
-            ("postgress://db.example.org", Scheme::Postgress, "db.example.org", 5432),
+            ("smtp://mail.example.org", Scheme::SMTP, "mail.example.org", 587),
+            ("smtp://mail.example.org:25", Scheme::SMTP, "mail.example.org", 25),
+            ("smtps://mail.example.org/", implicit, "mail.example.org", 465),
+            ("smtp://[::1]:2424", Scheme::SMTP, "::1", 2424),
+            ("smtps://[::1]", implicit, "::1", 465),
         ] {
             let url = Url { scheme, host: host.to_owned(), port };
             assert_eq!(text.parse(), Ok(url), "{text}");
         }
+        // A scheme that browsers know, whose default port a parser may leave out.
+        assert_eq!("ftp://a.example:21/".parse::<Url>().map(|url| url.port), Ok(21));
         for bad in [
             "mail.example.org",
             "mail.example.org:25",
-            "sieves://x",
+            "lmtps://x",
             "gopher://x",
             "smtp://",
             "smtp://user:password@host",
