@@ -119,45 +119,20 @@ pub enum Then {
     Silence,
 }
 
-/// What is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// RFC 5321.
-    Smtp,
-    /// RFC 2033.
-    Lmtp,
-    /// RFC 9051.
-    Imap,
-    /// RFC 1939.
-    Pop3,
-    /// RFC 959.
-    Ftp,
-    /// RFC 3977.
-    Nntp,
-    /// RFC 5804.
-    Sieve,
-    /// RFC 1459.
-    Irc,
-    /// RFC 9271.
-    Nut,
-    /// Protocol 3.
-    Postgres,
-    /// Version 10.
-    Mysql,
-    /// Fixed newstyle.
-    Nbd,
-    /// RFC 4511.
-    Ldap,
-    /// RFC 6143, with VeNCrypt.
-    Vnc,
-    /// MS-RDPBCGR.
-    Rdp,
-    /// RFC 6120, of a client and its server.
-    Xmpp,
-    /// RFC 6120, of two servers.
-    XmppServer,
+macro_rules! spoken {
+    ([] $($module:ident::$Type:ident,)*) => {
+        /// What is spoken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Protocol {
+            $(
+                #[doc = concat!("[`starttls::", stringify!($module), "`].")]
+                $Type
+            ),*
+        }
+    };
 }
+starttls::for_each_protocol!(spoken []);
 
 /// Who is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -8,10 +8,7 @@ use starttls::mail::receiver::{self, Limits};
 use starttls::mail::{self, Address, Credentials, Envelope, Message, session};
 use starttls::server::{self, Config};
 use starttls::smtp::{self, Domain};
-use starttls::{
-    Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client, ftp, imap, irc, ldap,
-    lmtp, mysql, nbd, nntp, nut, pop3, postgres, rdp, sieve, vnc, xmpp,
-};
+use starttls::{Buffer, Client, Machine, Policy, Server, Step, Tls, Verification, client};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -108,37 +105,19 @@ fn upgraded<C: client::Grammar, S: server::Grammar>(
     (client, upgrade.established())
 }
 
+macro_rules! all_upgraded {
+    ([] $($module:ident::$Type:ident,)*) => {
+        $(upgraded(
+            starttls_tests::client!($module::$Type, Policy::Required),
+            starttls_tests::server!($module::$Type, Config::default()),
+        );)*
+    };
+}
+
 #[test]
 fn every_protocol_reaches_tls_without_the_heap() {
-    let (policy, config) = (Policy::Required, Config::default());
-    let name = irc::Name::new("irc.example.org").expect("a name");
     let before = COUNT.with(Cell::get);
-    upgraded(lmtp::Client::new(NAME, policy), lmtp::Server::new(NAME, config));
-    upgraded(imap::Client::new(imap::Tag::new(7), policy), imap::Server::new(config));
-    upgraded(pop3::Client::new(policy), pop3::Server::new(config));
-    upgraded(ftp::Client::new(policy), ftp::Server::new(config));
-    upgraded(nntp::Client::new(policy), nntp::Server::new(config));
-    let capabilities = sieve::Capabilities::default();
-    upgraded(sieve::Client::new(policy), sieve::Server::new(capabilities, config));
-    upgraded(irc::Client::new(policy), irc::Server::new(name, config));
-    upgraded(nut::Client::new(policy), nut::Server::new(config));
-    upgraded(postgres::Client::new(policy), postgres::Server::new(config));
-    let (request, greeting) = (mysql::SslRequest::default(), starttls_tests::MYSQL_GREETING);
-    upgraded(mysql::Client::new(request, policy), mysql::Server::new(greeting, config));
-    let flags = nbd::Flags::NO_ZEROES;
-    upgraded(nbd::Client::new(flags, policy), nbd::Server::new(flags, config));
-    upgraded(ldap::Client::new(policy), ldap::Server::new(config));
-    let offer = starttls_tests::vnc_offer();
-    upgraded(vnc::Client::new(offer.subtypes, policy), vnc::Server::new(offer, config));
-    let offer = starttls_tests::RDP_OFFER;
-    upgraded(rdp::Client::new(starttls_tests::RDP, policy), rdp::Server::new(offer, config));
-    let domain = xmpp::Domain::new("im.example.org").expect("a domain");
-    let id = xmpp::StreamId::new(7);
-    upgraded(xmpp::Client::new(domain, policy), xmpp::Server::new(domain, id, config));
-    upgraded(
-        xmpp::s2s::Client::between(domain, domain, policy),
-        xmpp::s2s::Server::new(domain, id, config),
-    );
+    starttls::for_each_protocol!(all_upgraded []);
     assert_eq!(COUNT.with(Cell::get) - before, 0);
 }
 

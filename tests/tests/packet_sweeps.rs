@@ -2,10 +2,10 @@
 
 use starttls::server::{Config, Event};
 use starttls::{Machine, Policy, Step, mysql, nbd, postgres};
+use starttls_tests::machines::{MYSQL_GREETING, MYSQL_REQUEST};
 use starttls_tests::run::{Cut, Outcome, play};
 use starttls_tests::subject::Room;
 use starttls_tests::table::{Demand, Protocol, Role, Row};
-use starttls_tests::{MYSQL_GREETING, MYSQL_REQUEST};
 
 const POLICIES: [Demand; 2] = [Demand::Required, Demand::Opportunistic];
 

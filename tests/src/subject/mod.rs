@@ -5,15 +5,11 @@ mod receiver;
 mod server;
 mod session;
 
-use starttls::lmtp::{self, Lmtp};
-use starttls::smtp::{self, Smtp};
-use starttls::{
-    Error, Machine, Plaintext, Policy, Step, Tls, ftp, imap, irc, ldap, mysql, nbd, nntp, nut,
-    pop3, postgres, rdp, sieve, vnc, xmpp,
-};
+use starttls::lmtp::Lmtp;
+use starttls::smtp::Smtp;
+use starttls::{Error, Machine, Plaintext, Policy, Step, Tls};
 
 use crate::table::{Handshake, Mail, Over, Protocol, Role, Row};
-use crate::{CLIENT, MYSQL_GREETING, MYSQL_REQUEST, RDP, RDP_OFFER, SERVER, TAG, VNC, vnc_offer};
 
 pub use client::Upgrading;
 pub use receiver::Receiving;
@@ -133,62 +129,31 @@ pub fn upgrading(row: &Row) -> Box<dyn Subject> {
     }
 }
 
-fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
-    match protocol {
-        Protocol::Smtp => Box::new(Upgrading(smtp::Client::new(CLIENT, policy))),
-        Protocol::Lmtp => Box::new(Upgrading(lmtp::Client::new(CLIENT, policy))),
-        Protocol::Imap => Box::new(Upgrading(imap::Client::new(TAG, policy))),
-        Protocol::Pop3 => Box::new(Upgrading(pop3::Client::new(policy))),
-        Protocol::Ftp => Box::new(Upgrading(ftp::Client::new(policy))),
-        Protocol::Nntp => Box::new(Upgrading(nntp::Client::new(policy))),
-        Protocol::Sieve => Box::new(Upgrading(sieve::Client::new(policy))),
-        Protocol::Irc => Box::new(Upgrading(irc::Client::new(policy))),
-        Protocol::Nut => Box::new(Upgrading(nut::Client::new(policy))),
-        Protocol::Postgres => Box::new(Upgrading(postgres::Client::new(policy))),
-        Protocol::Mysql => Box::new(Upgrading(mysql::Client::new(MYSQL_REQUEST, policy))),
-        Protocol::Nbd => Box::new(Upgrading(nbd::Client::new(nbd::Flags::NO_ZEROES, policy))),
-        Protocol::Ldap => Box::new(Upgrading(ldap::Client::new(policy))),
-        Protocol::Vnc => Box::new(Upgrading(vnc::Client::new(VNC, policy))),
-        Protocol::Rdp => Box::new(Upgrading(rdp::Client::new(RDP, policy))),
-        Protocol::Xmpp => Box::new(Upgrading(xmpp::Client::new(crate::xmpp_domain(), policy))),
-        Protocol::XmppServer => {
-            let (from, to) = (crate::xmpp_peer(), crate::xmpp_domain());
-            Box::new(Upgrading(xmpp::s2s::Client::between(from, to, policy)))
+macro_rules! upgrading {
+    ([$protocol:expr, $policy:expr] $($module:ident::$Type:ident,)*) => {
+        match $protocol {
+            $(Protocol::$Type => Box::new(Upgrading(crate::client!($module::$Type, $policy)))),*
         }
-    }
+    };
+}
+
+fn client(protocol: Protocol, policy: Policy) -> Box<dyn Subject> {
+    starttls::for_each_protocol!(upgrading [protocol, policy])
+}
+
+macro_rules! serving {
+    ([$row:expr, $config:expr] $($module:ident::$Type:ident,)*) => {
+        match $row.protocol {
+            $(Protocol::$Type => {
+                Box::new(Serving::new(crate::server!($module::$Type, $config), $row))
+            })*
+        }
+    };
 }
 
 fn server(row: &Row) -> Box<dyn Subject> {
     let config = server::config(row);
-    match row.protocol {
-        Protocol::Smtp => Box::new(Serving::new(smtp::Server::new(SERVER, config), row)),
-        Protocol::Lmtp => Box::new(Serving::new(lmtp::Server::new(SERVER, config), row)),
-        Protocol::Imap => Box::new(Serving::new(imap::Server::new(config), row)),
-        Protocol::Pop3 => Box::new(Serving::new(pop3::Server::new(config), row)),
-        Protocol::Ftp => Box::new(Serving::new(ftp::Server::new(config), row)),
-        Protocol::Nntp => Box::new(Serving::new(nntp::Server::new(config), row)),
-        Protocol::Sieve => {
-            Box::new(Serving::new(sieve::Server::new(crate::capabilities(), config), row))
-        }
-        Protocol::Irc => Box::new(Serving::new(irc::Server::new(crate::irc_name(), config), row)),
-        Protocol::Nut => Box::new(Serving::new(nut::Server::new(config), row)),
-        Protocol::Postgres => Box::new(Serving::new(postgres::Server::new(config), row)),
-        Protocol::Mysql => Box::new(Serving::new(mysql::Server::new(MYSQL_GREETING, config), row)),
-        Protocol::Nbd => {
-            Box::new(Serving::new(nbd::Server::new(nbd::Flags::NO_ZEROES, config), row))
-        }
-        Protocol::Ldap => Box::new(Serving::new(ldap::Server::new(config), row)),
-        Protocol::Vnc => Box::new(Serving::new(vnc::Server::new(vnc_offer(), config), row)),
-        Protocol::Rdp => Box::new(Serving::new(rdp::Server::new(RDP_OFFER, config), row)),
-        Protocol::Xmpp => {
-            let (name, id) = (crate::xmpp_domain(), crate::STREAM_ID);
-            Box::new(Serving::new(xmpp::Server::new(name, id, config), row))
-        }
-        Protocol::XmppServer => {
-            let (name, id) = (crate::xmpp_domain(), crate::STREAM_ID);
-            Box::new(Serving::new(xmpp::s2s::Server::new(name, id, config), row))
-        }
-    }
+    starttls::for_each_protocol!(serving [row, config])
 }
 
 /// The machine for the mail of a row.

@@ -1,0 +1,120 @@
+//! The machines of the tables: those that every protocol has, by the names in `vectors/README.md`, and more
+//! where a protocol has more to say.
+
+use starttls::smtp::Domain;
+use starttls::{Introduction, Roles, mysql, rdp, sieve, vnc};
+
+/// The name of every mail client in the tables.
+pub const CLIENT: Domain<'static> = name("client.example.org");
+
+/// The name of every mail server in the tables.
+pub const SERVER: Domain<'static> = name("mx.example.org");
+
+const fn name(name: &'static str) -> Domain<'static> {
+    match Domain::new(name) {
+        Ok(name) => name,
+        Err(_) => panic!("a valid name"),
+    }
+}
+
+/// Who speaks in the tables. Tags begin with `BCDEFGHI`, the id of a stream is `bcdefghijklmnopa`.
+#[must_use]
+pub fn names<P: Roles>() -> Introduction<'static> {
+    let (client, server) = match P::PROTOCOL.name {
+        "irc" => ("", "irc.example.org"),
+        "xmpp" | "xmpp-server" => ("im.example.net", "im.example.org"),
+        _ => (CLIENT.as_str(), SERVER.as_str()),
+    };
+    let mut random = [0; 20];
+    random[..8].copy_from_slice(&[0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0]);
+    Introduction::new(server, random).with_client(client)
+}
+
+/// A client of the tables: of a type in a module of the core, by its policy.
+#[macro_export]
+macro_rules! client {
+    (mysql::Mysql, $policy:expr) => {
+        starttls::mysql::Client::new($crate::machines::MYSQL_REQUEST, $policy)
+    };
+    (nbd::Nbd, $policy:expr) => {
+        starttls::nbd::Client::new(starttls::nbd::Flags::NO_ZEROES, $policy)
+    };
+    (vnc::Vnc, $policy:expr) => {
+        starttls::vnc::Client::new($crate::machines::VNC, $policy)
+    };
+    ($module:ident::$Type:ident, $policy:expr) => {{
+        type Protocol = starttls::$module::$Type;
+        let names = $crate::machines::names::<Protocol>();
+        <Protocol as starttls::Roles>::client(&names, $policy).expect("a name")
+    }};
+}
+
+/// A server of the tables: of a type in a module of the core, by its configuration.
+#[macro_export]
+macro_rules! server {
+    (sieve::Sieve, $config:expr) => {
+        starttls::sieve::Server::new($crate::machines::SIEVE, $config)
+    };
+    (mysql::Mysql, $config:expr) => {
+        starttls::mysql::Server::new($crate::machines::MYSQL_GREETING, $config)
+    };
+    (nbd::Nbd, $config:expr) => {
+        starttls::nbd::Server::new(starttls::nbd::Flags::NO_ZEROES, $config)
+    };
+    (vnc::Vnc, $config:expr) => {
+        starttls::vnc::Server::new($crate::machines::vnc_offer(), $config)
+    };
+    (rdp::Rdp, $config:expr) => {
+        starttls::rdp::Server::new($crate::machines::RDP_OFFER, $config)
+    };
+    ($module:ident::$Type:ident, $config:expr) => {{
+        type Protocol = starttls::$module::$Type;
+        let names = $crate::machines::names::<Protocol>();
+        <Protocol as starttls::Roles>::server(&names, $config).expect("a name")
+    }};
+}
+
+/// What every ManageSieve server in the tables says of itself.
+pub const SIEVE: sieve::Capabilities<'static> = {
+    const fn text(text: &'static str) -> sieve::Text<'static> {
+        match sieve::Text::new(text) {
+            Ok(text) => text,
+            Err(_) => panic!("a text"),
+        }
+    }
+    sieve::Capabilities {
+        implementation: text("Example"),
+        sieve: text("fileinto vacation"),
+        sasl: text("PLAIN"),
+    }
+};
+
+/// What every VNC client in the tables can do, and every server has, in this order.
+pub const VNC: &[vnc::Subtype] =
+    &[vnc::Subtype::X509Plain, vnc::Subtype::X509Vnc, vnc::Subtype::X509None];
+
+/// What every VNC server in the tables lets clients choose from.
+///
+/// # Panics
+/// Never: its types are some.
+#[must_use]
+pub fn vnc_offer() -> vnc::Offer<'static> {
+    let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
+    vnc::Offer { subtypes: VNC, plaintext }
+}
+
+/// What every RDP server in the tables has, in this order, and its flags.
+pub const RDP_OFFER: rdp::Offer<'static> =
+    rdp::Offer { security: &[rdp::Security::Hybrid, rdp::Security::Ssl], flags: 1 };
+
+/// How every MySQL client in the tables introduces itself: `85 ae 7f 00`, 16 MiB, `21`.
+pub const MYSQL_REQUEST: mysql::SslRequest = mysql::SslRequest::new(0x7f_ae85, 1 << 24, 0x21);
+
+/// How every MySQL server in the tables begins.
+pub const MYSQL_GREETING: mysql::Greeting<'static> = {
+    let version = match mysql::Text::new("8.0.36-example") {
+        Ok(version) => version,
+        Err(_) => panic!("a text"),
+    };
+    mysql::Greeting::new(version, 7, mysql::Scramble::new(*b"abcdefghijklmnopqrst"))
+};
