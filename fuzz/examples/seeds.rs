@@ -16,8 +16,8 @@ const PLAINTEXT: u8 = 2;
 const IMPLICIT: u8 = 8;
 
 /// The targets that read what a client or a server is sent before the upgrade, and behind it.
-const CLIENT: [&str; 2] = ["client_engine", "smtp_grammar"];
-const SERVER: [&str; 2] = ["server_engine", "smtp_grammar"];
+const CLIENT: [&str; 2] = ["smtp_client", "smtp_grammar"];
+const SERVER: [&str; 2] = ["smtp_server", "smtp_grammar"];
 const SESSION: [&str; 2] = ["session", "smtp_grammar"];
 const RECEIVER: [&str; 1] = ["receiver"];
 
@@ -76,23 +76,17 @@ fn main() -> io::Result<()> {
 
 /// Writes the seeds of one row: of its upgrade, and of the mail behind it.
 fn seed(root: &Path, row: &Row) -> io::Result<usize> {
-    let protocol = match row.protocol {
-        Protocol::XmppServer => Protocol::Xmpp,
-        protocol => protocol,
-    };
-    let name = |end: &str| format!("{protocol:?}_{end}").to_lowercase();
-    let own = name(if row.role == Role::Client { "client" } else { "server" });
-    let grammar = name("grammar");
-    let own = [&own[..], &grammar];
-    let (before, behind): (&[&str], &[&str]) = match (protocol, row.role) {
-        (Protocol::Smtp | Protocol::Lmtp, Role::Server) => (&SERVER, &RECEIVER),
-        (Protocol::Smtp | Protocol::Lmtp, Role::Client) => (&CLIENT, &SESSION),
-        _ if root.join("fuzz_targets").join(grammar.clone() + ".rs").exists() => (&own, &[]),
-        _ => (&own[..1], &[]),
-    };
-    let lmtp = if protocol == Protocol::Lmtp { LMTP } else { 0 };
+    let role = if row.role == Role::Client { "client" } else { "server" };
+    let own = format!("{}_{role}", row.protocol.names().name.replace('-', "_"));
+    // LMTP is a parameter of SMTP's grammar.
+    let module = if row.protocol == Protocol::Lmtp { "smtp" } else { row.protocol.module() };
+    let grammar = format!("{module}_grammar");
+    let has_grammar = root.join("fuzz_targets").join(grammar.clone() + ".rs").exists();
+    let own = &[&own[..], &grammar][..if has_grammar { 2 } else { 1 }];
+    let behind = if row.role == Role::Client { &SESSION[..] } else { &RECEIVER };
+    let lmtp = if row.protocol == Protocol::Lmtp { LMTP } else { 0 };
     let policy = if row.policy == Demand::Opportunistic { OPPORTUNISTIC } else { 0 };
-    let mut seeds = write(root, before, &row.id, lmtp | policy, &received(&row.turns))?;
+    let mut seeds = write(root, own, &row.id, lmtp | policy, &received(&row.turns))?;
     if let Some(mail) = &row.mail {
         let over = match mail.over {
             Some(Over::Plaintext) => PLAINTEXT,

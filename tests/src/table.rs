@@ -130,6 +130,24 @@ macro_rules! spoken {
                 $Type
             ),*
         }
+
+        impl Protocol {
+            /// The module of the core.
+            #[must_use]
+            pub const fn module(self) -> &'static str {
+                match self {
+                    $(Self::$Type => stringify!($module)),*
+                }
+            }
+
+            /// Names and numbers.
+            #[must_use]
+            pub const fn names(self) -> starttls::Protocol {
+                match self {
+                    $(Self::$Type => <starttls::$module::$Type as starttls::Roles>::PROTOCOL),*
+                }
+            }
+        }
     };
 }
 starttls::for_each_protocol!(spoken []);

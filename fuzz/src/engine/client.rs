@@ -1,20 +1,26 @@
 //! A client: every cutting is the same, every order of calls is safe.
 
 use starttls::client::{Client, Event, Grammar};
-use starttls::{Error, Machine, Policy, Step};
+use starttls::{Error, Machine, Policy, Roles, Step};
 
+use super::NAMES;
 use crate::{Case, End, Entry, Go, Run, assert_lines, feed, observed_step};
 
 /// A protocol's client.
-pub trait ClientSide {
-    /// Its grammar.
-    type Grammar: Grammar;
+pub trait ClientSide: Roles {
+    /// The dictionary for both roles.
+    const DICTIONARY: &'static str = "lines";
 
     /// What asks for TLS.
     const REQUEST: &'static [u8];
 
     /// A client at the start of a connection.
-    fn new(policy: Policy) -> Client<Self::Grammar>;
+    ///
+    /// # Panics
+    /// Never: every protocol can have the names.
+    fn new(policy: Policy) -> Client<Self::Client<'static>> {
+        <Self as Roles>::client(&NAMES, policy).expect("names")
+    }
 
     /// Whether a frame is the one that TLS follows; where the request has no answer, the last one.
     fn is_go_ahead(frame: &[u8]) -> bool;
@@ -35,7 +41,7 @@ pub trait ClientSide {
 /// If a promise is broken.
 pub fn client<P: ClientSide>(case: &Case<'_>)
 where
-    Client<P::Grammar>: core::fmt::Debug,
+    Client<P::Client<'static>>: core::fmt::Debug,
 {
     cuttings::<P>(case);
     any_order::<P>(case);
@@ -50,7 +56,7 @@ fn run<P: ClientSide>(
     mut run: Run,
     fences: Option<&[usize]>,
     chunk: impl FnMut() -> usize,
-) -> (Client<P::Grammar>, Run, End) {
+) -> (Client<P::Client<'static>>, Run, End) {
     let mut client = P::new(policy(case));
     let mut last = Vec::new();
     let end = run.over(&mut client, case.octets, fences, chunk, |_, event, run| {
@@ -81,7 +87,7 @@ fn assert_answered<P: ClientSide>(trace: &[Entry]) {
     let request = request.expect("a request");
     assert_eq!(trace[request], Entry::Wrote(P::REQUEST.to_vec()));
     let between = trace.len() - request - 2;
-    assert_eq!(between > 0, P::Grammar::HAS_GO_AHEAD, "between request and TLS");
+    assert_eq!(between > 0, P::Client::<'static>::HAS_GO_AHEAD, "between request and TLS");
 }
 
 fn cuttings<P: ClientSide>(case: &Case<'_>) {
@@ -94,7 +100,7 @@ fn cuttings<P: ClientSide>(case: &Case<'_>) {
     assert_eq!((&slow.trace, slow.consumed, end), (&whole.trace, whole.consumed, whole_end));
     let (_, early, _) = run::<P>(case, Run::showing(case.octets), None, || usize::MAX);
     // Who may speak unasked has said something else by speaking early.
-    if !P::Grammar::IS_CHATTY {
+    if !P::Client::<'static>::IS_CHATTY {
         slow.assert_early(&early, case.octets);
     }
 
@@ -111,7 +117,7 @@ fn cuttings<P: ClientSide>(case: &Case<'_>) {
 
 fn any_order<P: ClientSide>(case: &Case<'_>)
 where
-    Client<P::Grammar>: core::fmt::Debug,
+    Client<P::Client<'static>>: core::fmt::Debug,
 {
     let mut client = P::new(policy(case));
     let (mut consumed, mut available) = (0, 0);
@@ -130,7 +136,8 @@ where
             }
             31 => assert!(client.wait().is_none() || !failed),
             steps => {
-                let room = if steps & 1 == 0 { P::Grammar::MAX_OUTPUT } else { steps.into() };
+                let room =
+                    if steps & 1 == 0 { P::Client::<'static>::MAX_OUTPUT } else { steps.into() };
                 for _ in 0..steps.max(1) {
                     let mut input = &case.octets[consumed..available];
                     let (result, written) = observed_step(&mut client, &mut input, room);

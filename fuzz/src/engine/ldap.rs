@@ -1,13 +1,8 @@
 //! What the engines' targets have to know of LDAP.
 
-use starttls::client::Client;
-use starttls::{Policy, Server, ldap, server};
+use starttls::ldap;
 
 use super::{ClientSide, ServerSide};
-
-/// LDAP.
-#[derive(Clone, Copy, Debug)]
-pub struct Ldap;
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
@@ -22,14 +17,9 @@ fn assert_message(written: &[u8]) {
     assert!(written[1] < 0x80);
 }
 
-impl ClientSide for Ldap {
-    type Grammar = ldap::ClientGrammar;
-
+impl ClientSide for ldap::Ldap {
+    const DICTIONARY: &'static str = "ldap";
     const REQUEST: &'static [u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
-
-    fn new(policy: Policy) -> Client<Self::Grammar> {
-        ldap::Client::new(policy)
-    }
 
     fn is_go_ahead(frame: &[u8]) -> bool {
         has(frame, b"\x02\x01\x01\x78") && has(frame, b"\x0a\x01\x00")
@@ -40,14 +30,8 @@ impl ClientSide for Ldap {
     }
 }
 
-impl ServerSide for Ldap {
-    type Grammar = ldap::ServerGrammar;
-
+impl ServerSide for ldap::Ldap {
     const ANSWER: &'static str = "LDAP has no lines";
-
-    fn new(config: server::Config) -> Server<Self::Grammar> {
-        ldap::Server::new(config)
-    }
 
     fn asks(command: &[u8]) -> bool {
         has(command, START_TLS)

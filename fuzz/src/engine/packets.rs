@@ -6,18 +6,9 @@ use starttls::{Policy, Server, mysql, nbd, postgres, server};
 
 use super::{ClientSide, ServerSide};
 
-/// PostgreSQL.
-#[derive(Clone, Copy, Debug)]
-pub struct Postgres;
-
-impl ClientSide for Postgres {
-    type Grammar = postgres::ClientGrammar;
-
+impl ClientSide for postgres::Postgres {
+    const DICTIONARY: &'static str = "packets";
     const REQUEST: &'static [u8] = b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
-
-    fn new(policy: Policy) -> Client<Self::Grammar> {
-        postgres::Client::new(policy)
-    }
 
     fn is_go_ahead(frame: &[u8]) -> bool {
         frame == b"S"
@@ -28,14 +19,8 @@ impl ClientSide for Postgres {
     }
 }
 
-impl ServerSide for Postgres {
-    type Grammar = postgres::ServerGrammar;
-
+impl ServerSide for postgres::Postgres {
     const ANSWER: &'static str = "";
-
-    fn new(config: server::Config) -> Server<Self::Grammar> {
-        postgres::Server::new(config)
-    }
 
     fn asks(packet: &[u8]) -> bool {
         packet.is_empty() || packet == <Self as ClientSide>::REQUEST
@@ -60,21 +45,16 @@ impl ServerSide for Postgres {
     }
 }
 
-/// MySQL.
-#[derive(Clone, Copy, Debug)]
-pub struct Mysql;
-
 /// The header of an SSLRequest.
 const SSL_REQUEST: &[u8] = b"\x20\0\0\x01";
 
-impl ClientSide for Mysql {
-    type Grammar = mysql::ClientGrammar;
-
+impl ClientSide for mysql::Mysql {
+    const DICTIONARY: &'static str = "packets";
     // The capabilities are those that every greeting with TLS leaves.
     const REQUEST: &'static [u8] =
         b"\x20\0\0\x01\0\x0a\0\0\0\0\0\x01\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-    fn new(policy: Policy) -> Client<Self::Grammar> {
+    fn new(policy: Policy) -> Client<Self::Client<'static>> {
         mysql::Client::new(mysql::SslRequest::new(0, 1 << 24, 0x21), policy)
     }
 
@@ -87,16 +67,8 @@ impl ClientSide for Mysql {
     }
 }
 
-impl ServerSide for Mysql {
-    type Grammar = mysql::ServerGrammar<'static>;
-
+impl ServerSide for mysql::Mysql {
     const ANSWER: &'static str = "";
-
-    fn new(config: server::Config) -> Server<Self::Grammar> {
-        let version = mysql::Text::new("8.0.36").expect("a text");
-        let greeting = mysql::Greeting::new(version, 7, mysql::Scramble::new([7; 20]));
-        mysql::Server::new(greeting, config)
-    }
 
     fn asks(packet: &[u8]) -> bool {
         packet.starts_with(SSL_REQUEST) && packet.len() == 36 && packet[5] & 0x0a == 0x0a
@@ -119,19 +91,9 @@ impl ServerSide for Mysql {
     }
 }
 
-/// NBD.
-#[derive(Clone, Copy, Debug)]
-pub struct Nbd;
-
-impl ClientSide for Nbd {
-    type Grammar = nbd::ClientGrammar;
-
+impl ClientSide for nbd::Nbd {
+    const DICTIONARY: &'static str = "packets";
     const REQUEST: &'static [u8] = b"\0\0\0\x01IHAVEOPT\0\0\0\x05\0\0\0\0";
-
-    // Without a wish, so that every server gets the same.
-    fn new(policy: Policy) -> Client<Self::Grammar> {
-        nbd::Client::new(nbd::Flags::default(), policy)
-    }
 
     fn is_go_ahead(frame: &[u8]) -> bool {
         frame == b"\x00\x03\xe8\x89\x04\x55\x65\xa9\0\0\0\x05\0\0\0\x01\0\0\0\0"
@@ -142,12 +104,10 @@ impl ClientSide for Nbd {
     }
 }
 
-impl ServerSide for Nbd {
-    type Grammar = nbd::ServerGrammar;
-
+impl ServerSide for nbd::Nbd {
     const ANSWER: &'static str = "";
 
-    fn new(config: server::Config) -> Server<Self::Grammar> {
+    fn new(config: server::Config) -> Server<Self::Server<'static>> {
         nbd::Server::new(nbd::Flags::NO_ZEROES, config)
     }
 

@@ -7,18 +7,13 @@ use starttls::{Policy, Server, server};
 
 use super::{ClientSide, ServerSide};
 
-/// VNC.
-#[derive(Clone, Copy, Debug)]
-pub struct Vnc;
-
 const SUBTYPES: [Subtype; 3] = [Subtype::X509Plain, Subtype::X509Vnc, Subtype::X509None];
 
-impl ClientSide for Vnc {
-    type Grammar = vnc::ClientGrammar<'static>;
-
+impl ClientSide for vnc::Vnc {
+    const DICTIONARY: &'static str = "remote_desktop";
     const REQUEST: &'static [u8] = &[0, 0, 1, 6];
 
-    fn new(policy: Policy) -> Client<Self::Grammar> {
+    fn new(policy: Policy) -> Client<Self::Client<'static>> {
         // The tables have three, but what is asked for is then not always the same.
         vnc::Client::new(&SUBTYPES[..1], policy)
     }
@@ -33,12 +28,10 @@ impl ClientSide for Vnc {
     }
 }
 
-impl ServerSide for Vnc {
-    type Grammar = vnc::ServerGrammar<'static>;
-
+impl ServerSide for vnc::Vnc {
     const ANSWER: &'static str = "VNC has no lines";
 
-    fn new(config: server::Config) -> Server<Self::Grammar> {
+    fn new(config: server::Config) -> Server<Self::Server<'static>> {
         let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
         vnc::Server::new(vnc::Offer { subtypes: &SUBTYPES, plaintext }, config)
     }
@@ -69,22 +62,17 @@ impl ServerSide for Vnc {
     }
 }
 
-/// RDP.
-#[derive(Clone, Copy, Debug)]
-pub struct Rdp;
-
 /// A packet of 19 octets with a negotiation in it.
 fn assert_packet(written: &[u8], code: u8) {
     assert_eq!(written[..6], [3, 0, 0, 19, 14, code]);
     assert_eq!((written.len(), &written[13..15], &written[16..]), (19, &[8, 0][..], &[0; 3][..]));
 }
 
-impl ClientSide for Rdp {
-    type Grammar = rdp::ClientGrammar<'static>;
-
+impl ClientSide for rdp::Rdp {
+    const DICTIONARY: &'static str = "remote_desktop";
     const REQUEST: &'static [u8] = b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0";
 
-    fn new(policy: Policy) -> Client<Self::Grammar> {
+    fn new(policy: Policy) -> Client<Self::Client<'static>> {
         rdp::Client::new(Protocols::SSL.with(Protocols::HYBRID), policy)
     }
 
@@ -97,12 +85,10 @@ impl ClientSide for Rdp {
     }
 }
 
-impl ServerSide for Rdp {
-    type Grammar = rdp::ServerGrammar<'static>;
-
+impl ServerSide for rdp::Rdp {
     const ANSWER: &'static str = "RDP has no lines";
 
-    fn new(config: server::Config) -> Server<Self::Grammar> {
+    fn new(config: server::Config) -> Server<Self::Server<'static>> {
         let security = &[Security::Hybrid, Security::Ssl];
         rdp::Server::new(rdp::Offer { security, flags: 1 }, config)
     }

@@ -2,20 +2,23 @@
 
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
-use starttls::{Error, Machine, Policy, Server, Step, server};
+use starttls::{Error, Machine, Policy, Roles, Server, Step, server};
 
+use super::NAMES;
 use crate::{Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, observed_step};
 
 /// A protocol's server.
-pub trait ServerSide {
-    /// Its grammar.
-    type Grammar: Grammar;
-
+pub trait ServerSide: Roles {
     /// What an application may answer on its own.
     const ANSWER: &'static str;
 
     /// A server at the start of a connection.
-    fn new(config: server::Config) -> Server<Self::Grammar>;
+    ///
+    /// # Panics
+    /// Never: every protocol can have the names.
+    fn new(config: server::Config) -> Server<Self::Server<'static>> {
+        <Self as Roles>::server(&NAMES, config).expect("names")
+    }
 
     /// Whether a command asks for TLS.
     fn asks(command: &[u8]) -> bool;
@@ -46,7 +49,7 @@ pub trait ServerSide {
 /// If a promise is broken.
 pub fn server<P: ServerSide>(case: &Case<'_>)
 where
-    Server<P::Grammar>: core::fmt::Debug,
+    Server<P::Server<'static>>: core::fmt::Debug,
 {
     cuttings::<P>(case);
     any_order::<P>(case);
@@ -65,7 +68,7 @@ fn config(case: &Case<'_>) -> server::Config {
 fn decide<P: ServerSide>(
     case: &Case<'_>,
     chunk: &mut dyn FnMut() -> usize,
-) -> (Server<P::Grammar>, Run, End) {
+) -> (Server<P::Server<'static>>, Run, End) {
     let mut server = P::new(config(case));
     let mut choices = case.choices();
     let mut run = Run::default();
@@ -120,7 +123,7 @@ enum Asked {
 
 fn any_order<P: ServerSide>(case: &Case<'_>)
 where
-    Server<P::Grammar>: core::fmt::Debug,
+    Server<P::Server<'static>>: core::fmt::Debug,
 {
     let mut server = P::new(config(case));
     let required = config(case).policy == Policy::Required;
@@ -161,7 +164,8 @@ where
                 continue;
             }
             steps => {
-                let room = if steps & 1 == 0 { P::Grammar::MAX_OUTPUT } else { steps.into() };
+                let room =
+                    if steps & 1 == 0 { P::Server::<'static>::MAX_OUTPUT } else { steps.into() };
                 for _ in 0..steps.max(1) {
                     let mut input = &case.octets[consumed..available];
                     let (result, written) = observed_step(&mut server, &mut input, room);

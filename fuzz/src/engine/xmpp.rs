@@ -1,19 +1,10 @@
 //! What the engines' targets have to know of XMPP.
 
-use starttls::client::Client;
-use starttls::{Policy, Server, server, xmpp};
+use starttls::xmpp;
 
 use super::{ClientSide, ServerSide};
 
-/// XMPP.
-#[derive(Clone, Copy, Debug)]
-pub struct Xmpp;
-
 const PROCEED: &[u8] = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-
-fn domain() -> xmpp::Domain<'static> {
-    xmpp::Domain::new("im.example.org").expect("a domain")
-}
 
 fn has(octets: &[u8], part: &[u8]) -> bool {
     octets.windows(part.len()).any(|window| window == part)
@@ -25,14 +16,11 @@ fn assert_markup(written: &[u8]) {
     assert!(written.iter().all(|octet| matches!(octet, b' '..=b'~')));
 }
 
-impl ClientSide for Xmpp {
-    type Grammar = xmpp::ClientGrammar<'static>;
-
+macro_rules! links {
+    ($($Link:ty),*) => {$(
+impl ClientSide for $Link {
+    const DICTIONARY: &'static str = "xmpp";
     const REQUEST: &'static [u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-
-    fn new(policy: Policy) -> Client<Self::Grammar> {
-        xmpp::Client::new(domain(), policy)
-    }
 
     fn is_go_ahead(frame: &[u8]) -> bool {
         frame.starts_with(b"<") && has(frame, b"proceed")
@@ -43,14 +31,8 @@ impl ClientSide for Xmpp {
     }
 }
 
-impl ServerSide for Xmpp {
-    type Grammar = xmpp::ServerGrammar<'static>;
-
+impl ServerSide for $Link {
     const ANSWER: &'static str = "<a/>";
-
-    fn new(config: server::Config) -> Server<Self::Grammar> {
-        xmpp::Server::new(domain(), xmpp::StreamId::new(7), config)
-    }
 
     fn asks(command: &[u8]) -> bool {
         has(command, b"starttls")
@@ -73,3 +55,6 @@ impl ServerSide for Xmpp {
         assert_markup(written);
     }
 }
+    )*};
+}
+links!(xmpp::Xmpp, xmpp::XmppServer);

@@ -99,22 +99,3 @@ pub fn upgrade<G: Grammar, const N: usize, const M: usize>(
         buffer.keep(unread);
     }
 }
-
-/// The image of a client's upgrade, with a receive buffer of so many octets, and so many to
-/// send at once if 64 are not enough.
-#[macro_export]
-macro_rules! image {
-    ($client:expr, $buffer:expr) => {
-        $crate::image!($client, $buffer, 64);
-    };
-    ($client:expr, $buffer:expr, $output:expr) => {
-        #[unsafe(no_mangle)]
-        extern "C" fn reset() -> ! {
-            let upgraded = $crate::upgrade::<_, { $buffer }, { $output }>($client).is_ok();
-            $crate::send(if upgraded { b"upgraded" } else { b"failed" });
-            loop {
-                core::hint::spin_loop();
-            }
-        }
-    };
-}

@@ -10,4 +10,12 @@ const NAME: smtp::Domain<'_> = match smtp::Domain::new("sensor.example.org") {
     Err(_) => panic!("not a name"),
 };
 
-starttls_thumb::image!(smtp::Client::new(NAME, Policy::Required), 512);
+#[unsafe(no_mangle)]
+extern "C" fn reset() -> ! {
+    let client = smtp::Client::new(NAME, Policy::Required);
+    let upgraded = starttls_thumb::upgrade::<_, 512, 64>(client).is_ok();
+    starttls_thumb::send(if upgraded { b"upgraded" } else { b"failed" });
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,9 +1,0 @@
-//! The client's engine with the grammar of NUT.
-
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use starttls_fuzz::Case;
-use starttls_fuzz::engine::{Nut, client};
-
-fuzz_target!(|case: Case<'_>| client::<Nut>(&case));

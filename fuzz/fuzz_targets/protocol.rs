@@ -1,0 +1,18 @@
+//! A protocol in one role, by its engine: which one says `PROTOCOL`, `imap_client` for example.
+
+#![no_main]
+
+use std::env;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use starttls_fuzz::Case;
+use starttls_fuzz::engine::TARGETS;
+
+static PLAY: LazyLock<fn(&Case<'_>)> = LazyLock::new(|| {
+    let name = env::var("PROTOCOL").expect("PROTOCOL=imap_client or another one");
+    let target = TARGETS.iter().find(|target| target.name() == name);
+    target.unwrap_or_else(|| panic!("no protocol and role {name}")).play
+});
+
+fuzz_target!(|case: Case<'_>| PLAY(&case));
