@@ -36,9 +36,9 @@ pub struct Inbound<'a, D: Dialect = Smtp> {
 }
 
 #[derive(Debug)]
-#[expect(
+#[allow(
     clippy::large_enum_variant,
-    reason = "one a connection, and most of the time it is a receiver"
+    reason = "by features; one a connection, and most of the time it is a receiver"
 )]
 enum Stage<'a, D: Dialect> {
     Plaintext(Server<ServerGrammar<'a, D>>),

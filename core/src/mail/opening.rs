@@ -51,9 +51,9 @@ pub struct Opening<'a, D: Dialect = Smtp, G: Grammar = ClientGrammar<'a, D>> {
     dialect: PhantomData<D>,
 }
 
-#[expect(
+#[allow(
     clippy::large_enum_variant,
-    reason = "one a connection, and most of the time it is a session"
+    reason = "by features; one a connection, and most of the time it is a session"
 )]
 enum Stage<D, G: Grammar> {
     Plaintext(Client<G>),
