@@ -14,8 +14,6 @@ mod socket;
 mod split;
 mod timeouts;
 mod tls;
-#[cfg(feature = "tlsrpt")]
-pub mod tlsrpt;
 mod upgrade;
 mod verify;
 

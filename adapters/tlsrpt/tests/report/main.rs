@@ -1,5 +1,4 @@
 //! Reports, against the standard's own example.
-#![cfg(feature = "tlsrpt")]
 
 mod schema;
 
@@ -9,7 +8,7 @@ use flate2::read::GzDecoder;
 use mail_parser::{MessageParser, MimeHeaders as _};
 use serde_json::{Value, json};
 use starttls::mx::{ResultType, Tlsa, sts, tls_optional};
-use starttls_std::tlsrpt::{Applied, Collector, Failure, Report, Sender, Session};
+use starttls_tlsrpt::{Applied, Collector, Failure, Report, Sender, Session};
 
 /// RFC 8460, appendix B.
 const EXAMPLE: &str = r#"{

@@ -12,7 +12,7 @@ use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::proto::serialize::binary::BinDecodable as _;
 use starttls::mx::{Domain, Security};
-use starttls_std::tlsrpt::Recipients;
+use starttls_tlsrpt::Recipients;
 use tokio::task::JoinSet;
 
 use super::answer::{Answered, MAX_ALIASES, Nothing, nothing, security, text, weaker};

@@ -75,8 +75,8 @@ pub use route::{Demand, Destination, Policy, Route};
 use starttls::mail::{Envelope, LineEnds};
 use starttls::mx::{Domain, Options};
 use starttls::smtp;
-pub use starttls_std::tlsrpt;
-use starttls_std::tlsrpt::Collector;
+pub use starttls_tlsrpt as tlsrpt;
+use starttls_tlsrpt::Collector;
 use tokio::io::AsyncRead;
 
 use crate::{ClientTls, Observer, Silent, Timeouts};

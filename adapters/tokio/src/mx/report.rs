@@ -1,7 +1,7 @@
 //! What a domain is told of a session (RFC 8460 §4).
 
 use starttls::mx::{Domain, ResultType, Skip};
-use starttls_std::tlsrpt::{Applied, Collector, Failure, Session, result_type};
+use starttls_tlsrpt::{Applied, Collector, Failure, Session, result_type};
 
 use super::attempt::Tried;
 use super::{Demand, Destination, Protection};

@@ -10,7 +10,7 @@ use starttls::mx::{
     Undeliverable,
 };
 use starttls_rustls::dane;
-use starttls_std::tlsrpt::Applied;
+use starttls_tlsrpt::Applied;
 
 use super::Relay;
 use super::fetch;

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use starttls::mx::Domain;
-use starttls_std::tlsrpt::{Collector, Sender};
+use starttls_tokio::mx::tlsrpt::{Collector, Sender};
 
 use crate::host::{Host, Hosts};
 use crate::identity::Authority;
