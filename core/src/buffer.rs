@@ -1,5 +1,7 @@
 use core::cell::Cell;
 
+use crate::conceal::conceal;
+
 /// A receive buffer of `N` octets, for what was received and not yet consumed.
 ///
 /// ```
@@ -15,7 +17,6 @@ use core::cell::Cell;
 /// buffer.keep(unread);
 /// # Ok::<(), ()>(())
 /// ```
-#[derive(Debug)]
 pub struct Buffer<const N: usize> {
     octets: [u8; N],
     start: usize,
@@ -83,6 +84,8 @@ impl<const N: usize> Buffer<N> {
         (self.start, self.end) = (0, unread);
     }
 }
+
+conceal!("Buffer", Buffer<N> [const N: usize], |buffer| buffer.filled().len());
 
 impl<const N: usize> Default for Buffer<N> {
     fn default() -> Self {

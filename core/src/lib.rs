@@ -21,6 +21,7 @@
 
 mod boundary;
 mod buffer;
+mod conceal;
 #[cfg(test)]
 mod diagram;
 mod error;

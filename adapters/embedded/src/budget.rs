@@ -3,6 +3,7 @@ use core::time::Duration;
 
 /// How long may still be waited, shared by who sets it and who waits.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Budget {
     /// Milliseconds.
     left: Cell<u32>,
@@ -79,6 +80,7 @@ impl Budget {
 
 /// A clock and what it counts down: how long a connection may wait.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timer<C> {
     pub(crate) clock: C,
     pub(crate) budget: Budget,

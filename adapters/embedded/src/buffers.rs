@@ -1,5 +1,3 @@
-use core::fmt;
-
 use starttls::{Buffer, Driver};
 
 /// The two buffers of a connection: of `IN` octets for what is received, and of `OUT` for what is said.
@@ -9,6 +7,8 @@ use starttls::{Buffer, Driver};
 /// said, with the arguments at hand; where it does not, the error is
 /// [`OutputTooSmall`](starttls::Error::OutputTooSmall), which says how many octets are needed, and
 /// nothing of it is sent. [`Machine::MAX_OUTPUT`](starttls::Machine::MAX_OUTPUT) is always enough.
+#[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buffers<const IN: usize = 512, const OUT: usize = 512> {
     pub(crate) driver: Driver<Buffer<IN>, Buffer<OUT>>,
 }
@@ -29,12 +29,5 @@ impl<const IN: usize, const OUT: usize> Buffers<IN, OUT> {
 impl<const IN: usize, const OUT: usize> Default for Buffers<IN, OUT> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// They may hold a password.
-impl<const IN: usize, const OUT: usize> fmt::Debug for Buffers<IN, OUT> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Buffers(..)")
     }
 }

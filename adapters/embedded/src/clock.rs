@@ -6,6 +6,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
 use crate::Budget;
+use crate::conceal::conceal;
 
 /// How often a socket is looked at while there is nothing to do, in milliseconds.
 const TICK: u32 = 1;
@@ -68,11 +69,7 @@ pub struct Timed<'t, S, C> {
     pub(crate) budget: &'t Budget,
 }
 
-impl<S, C> fmt::Debug for Timed<'_, S, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timed").field("budget", self.budget).finish_non_exhaustive()
-    }
-}
+conceal!("Timed", Timed<'_, S, C> [S, C]);
 
 /// Why a [`Timed`] socket failed. Exhaustive: there is no fourth reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

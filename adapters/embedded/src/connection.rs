@@ -1,4 +1,3 @@
-use core::fmt;
 use core::marker::PhantomData;
 
 use starttls::Error as Rule;
@@ -6,6 +5,7 @@ use starttls::mail::outbound::WithMessage;
 use starttls::mail::session::{Extensions, Fate};
 use starttls::mail::{Envelope, Outbound};
 
+use crate::conceal::conceal;
 use crate::drive::run;
 use crate::events::{Watch, of_quit};
 use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
@@ -117,8 +117,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     }
 }
 
-impl<T, E, const IN: usize, const OUT: usize> fmt::Debug for Connection<'_, '_, T, E, IN, OUT> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("outbound", &self.outbound).finish_non_exhaustive()
-    }
-}
+conceal!(
+    "Connection",
+    Connection<'_, '_, T, E, IN, OUT> [T, E, const IN: usize, const OUT: usize]
+);

@@ -11,6 +11,7 @@ use rand_core::CryptoRngCore;
 use rustls_pki_types::{ServerName, TrustAnchor};
 use starttls::Verification;
 
+use crate::conceal::conceal;
 use crate::verify::{Judge, Problem, Suite, Time};
 
 /// The buffers of TLS: a record of `READ` octets that is received, and one of `WRITE` that is said.
@@ -39,12 +40,8 @@ impl<const READ: usize, const WRITE: usize> Default for Records<READ, WRITE> {
     }
 }
 
-/// They hold plaintext.
-impl<const READ: usize, const WRITE: usize> fmt::Debug for Records<READ, WRITE> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Records(..)")
-    }
-}
+// They hold plaintext.
+conceal!("Records", Records<READ, WRITE> [const READ: usize, const WRITE: usize]);
 
 /// Why TLS failed.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +85,7 @@ impl core::error::Error for Error {}
 
 /// Nobody needs to know the time.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoTime;
 
 impl Time for NoTime {
@@ -144,11 +142,7 @@ impl<'a, R: CryptoRngCore> ClientTls<'a, R, NoTime> {
     }
 }
 
-impl<R, T> fmt::Debug for ClientTls<'_, R, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").field("name", &self.name).finish_non_exhaustive()
-    }
-}
+conceal!("ClientTls", ClientTls<'_, R, T> [R, T]);
 
 /// Who is expected, and what a client says of that: a host's name, no address (RFC 6066 §3).
 pub(crate) fn expected(name: &str) -> Result<(ServerName<'_>, Option<&str>), Problem> {
@@ -223,11 +217,7 @@ pub(crate) fn read(read: Result<usize, TlsError>) -> Result<usize, Error> {
 /// An encrypted stream, over a socket.
 pub struct Stream<'t, S: Read + Write>(TlsConnection<'t, S, Suite>);
 
-impl<S: Read + Write> fmt::Debug for Stream<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stream(..)")
-    }
-}
+conceal!("Stream", Stream<'_, S> [S: Read + Write]);
 
 impl<S: Read + Write> ErrorType for Stream<'_, S> {
     type Error = Error;

@@ -32,6 +32,7 @@ pub mod asynch;
 mod budget;
 mod buffers;
 mod clock;
+mod conceal;
 #[cfg(feature = "smtp")]
 mod connection;
 mod drive;

@@ -1,11 +1,10 @@
-use core::fmt;
-
 use embedded_io::{Read, Write};
 use starttls::mail::Envelope;
 use starttls::mail::session::{Event, Fate};
 use starttls::{Error as Rule, Protocol};
 
 use crate::clock::{Clock, Timed};
+use crate::conceal::conceal;
 use crate::connection::Connection;
 use crate::drive::run;
 use crate::events::Watch;
@@ -131,8 +130,7 @@ where
     }
 }
 
-impl<S, T, C, const IN: usize, const OUT: usize> fmt::Debug for Mailer<'_, S, T, C, IN, OUT> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailer").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
+conceal!(
+    "Mailer",
+    Mailer<'_, S, T, C, IN, OUT> [S, T, C, const IN: usize, const OUT: usize]
+);

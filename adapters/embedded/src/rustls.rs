@@ -2,6 +2,7 @@
 //! with a heap. The cryptography, the verifier and the clock are the caller's, in rustls's
 //! configurations.
 
+use crate::conceal::conceal;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -20,11 +21,12 @@ pub(crate) type MuteServer = ServerGrammar<'static, Smtp>;
 /// Why TLS failed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The protocol, a certificate above all.
     Tls(starttls_rustls::Error),
     /// The socket below.
-    Socket(ErrorKind),
+    Socket(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] ErrorKind),
 }
 
 impl From<starttls_rustls::Error> for Error {
@@ -57,20 +59,15 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for Error {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{}", defmt::Debug2Format(self));
-    }
-}
-
 /// Whom a client expects, and whom it trusts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientTls {
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
     verifier: Option<Arc<dyn ServerCertVerifier>>,
 }
+
+conceal!("ClientTls", ClientTls);
 
 impl ClientTls {
     /// Expects `name`: what the caller asked for, never what the server said. Whom the verifier of
@@ -106,10 +103,12 @@ impl ClientTls {
 }
 
 /// By which certificate and cryptography a server shows itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
 }
+
+conceal!("ServerTls", ServerTls);
 
 impl ServerTls {
     /// By those of a configuration.
@@ -206,6 +205,7 @@ pub(crate) fn sent<E: Engine, S: embedded_io::Error>(
 
 /// An encrypted stream, over a socket.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stream<S, E: Engine> {
     connection: Connection<E>,
     socket: S,

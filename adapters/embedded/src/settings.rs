@@ -1,4 +1,3 @@
-use core::fmt;
 use core::time::Duration;
 
 use starttls::Policy;
@@ -20,7 +19,8 @@ pub enum Mode {
 }
 
 /// How a mailer goes to work.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Settings<'a> {
     pub(crate) domain: Domain<'a>,
     pub(crate) credentials: Option<&'a Credentials<'a>>,
@@ -102,15 +102,5 @@ impl<'a> Settings<'a> {
 impl Default for Settings<'_> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for Settings<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("domain", &self.domain)
-            .field("mode", &self.mode)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
     }
 }

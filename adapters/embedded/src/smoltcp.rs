@@ -1,5 +1,6 @@
 //! A TCP socket of [`smoltcp`] that blocks.
 
+use crate::conceal::conceal;
 use core::fmt;
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
@@ -161,11 +162,7 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
     }
 }
 
-impl<D: ?Sized, N> fmt::Debug for TcpSocket<'_, '_, D, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpSocket").field("handle", &self.handle).finish_non_exhaustive()
-    }
-}
+conceal!("TcpSocket", TcpSocket<'_, '_, D, N> [D: ?Sized, N]);
 
 impl<D: ?Sized, N> ErrorType for TcpSocket<'_, '_, D, N> {
     type Error = Error;

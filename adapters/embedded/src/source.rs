@@ -3,6 +3,7 @@ use starttls::mail::source::{Files, Source, Unreadable};
 
 /// Whatever can be read: a message, or the one file that goes with it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reader<R>(pub R);
 
 impl<R: Read> Source for Reader<R> {

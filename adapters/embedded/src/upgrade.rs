@@ -11,6 +11,7 @@ use starttls::driver::HANDSHAKE_WAIT;
 
 /// A stream after the upgrade, ready for the protocol's own client or server.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Upgraded<'t, Stream> {
     /// What is encrypted.
     pub stream: Stream,

@@ -24,6 +24,13 @@ pub struct ClientTls {
     verifier: Option<Arc<dyn ServerCertVerifier>>,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for ClientTls {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "ClientTls(..)");
+    }
+}
+
 impl ClientTls {
     /// Whom the verifier of `config` does not let pass fails the handshake, and whom it lets pass
     /// counts as [`Verification::Verified`]: it must not let pass anybody.

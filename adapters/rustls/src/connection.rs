@@ -12,6 +12,7 @@ use crate::{Error, HANDSHAKE_WAIT, MAX_FRAME, MAX_OUTPUT, RECEIVE, SEND, SEND_WA
 
 /// What happens on the way to TLS.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<E> {
     /// What the plaintext machine has to tell. The connection itself sees to what has to be done at
@@ -60,6 +61,18 @@ pub(crate) enum Stage<E: Engine> {
     /// The upgrade did not happen.
     Plain,
     Over,
+}
+
+impl<E: Engine> Stage<E> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Opening(..) => "Opening",
+            Self::Beginning(..) | Self::Shaking(..) => "Handshake",
+            Self::Tunnel(_) => "Tls",
+            Self::Plain => "Plaintext",
+            Self::Over => "Over",
+        }
+    }
 }
 
 impl<E: Engine> Connection<E> {
@@ -287,17 +300,24 @@ pub(crate) fn failed<E: Engine>(
 
 impl<E: Engine> fmt::Debug for Connection<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match &self.stage {
-            Stage::Opening(..) => "Opening",
-            Stage::Beginning(..) | Stage::Shaking(..) => "Handshake",
-            Stage::Tunnel(_) => "Tls",
-            Stage::Plain => "Plaintext",
-            Stage::Over => "Over",
-        };
         f.debug_struct("Connection")
-            .field("stage", &stage)
+            .field("stage", &self.stage.name())
             .field("to_send", &self.to_send().len())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<E: Engine> defmt::Format for Connection<E> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (stage, to_send) = (self.stage.name(), self.to_send().len());
+        defmt::write!(
+            f,
+            "Connection {=str}, {=usize} bytes to send, {}",
+            stage,
+            to_send,
+            self.failed
+        );
     }
 }

@@ -73,6 +73,13 @@ pub struct Verifier {
 const BY_END_ENTITY: u8 = 1;
 const BY_TRUST_ANCHOR: u8 = 2;
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Verifier {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Verifier(..)");
+    }
+}
+
 impl Verifier {
     /// A verifier that goes by these records.
     ///

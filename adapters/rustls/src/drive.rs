@@ -9,6 +9,7 @@ use crate::records::{Records, Side};
 
 /// What a connection wants next. Exhaustive: a loop that does these four things does everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step<E> {
     /// Receive more.
     Read,

@@ -2,13 +2,14 @@ use core::fmt;
 
 /// Why a connection failed.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The peer, or the caller, broke a rule; see [`starttls::Error::kind`] for whose fault it is.
     /// The caller's mistakes leave the connection as it was.
     Protocol(starttls::Error),
     /// TLS failed. The alert that says why to the peer is among what is to be sent.
-    Tls(rustls::Error),
+    Tls(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] rustls::Error),
     /// The connection ended without TLS's goodbye: somebody may have cut it off.
     Truncated,
     /// A message of the handshake does not fit into the receive buffer.

@@ -106,6 +106,7 @@ pub enum Event<'i> {
 /// Drive it with [`step`](Machine::step) until [`Event::UpgradeReady`], then give it up with
 /// [`into_upgrade`](Self::into_upgrade). Under [`Policy::Required`] there is no other way out.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Client<G: Grammar> {
     grammar: G,
     framing: G::Framing,

@@ -6,6 +6,7 @@ use crate::{Error, Policy, Reason};
 
 /// One question and its answer. Exhaustive: a grammar has something to say in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
     /// The server speaks first.
     Greeting,
@@ -19,6 +20,7 @@ pub enum Phase {
 
 /// What a grammar makes of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// The answer is not finished, or the frame is none of our business.
@@ -37,6 +39,7 @@ pub enum Reply {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum State {
     /// The peer's turn.
     Await(Phase),

@@ -48,6 +48,7 @@ use core::time::Duration;
 
 pub use storage::Storage;
 
+use crate::conceal::conceal;
 use crate::{Error, Machine, Step};
 
 /// How long the peer may take to read what is sent to it, where the machine has no opinion.
@@ -119,7 +120,6 @@ pub struct Limits {
 ///   ([`Machine::needs_flush`]).
 /// - After an error the machine's [last words](Machine::farewell) are sent, and the peer is listened to for
 ///   two seconds at most.
-#[derive(Debug)]
 pub struct Driver<I, O = I> {
     received: I,
     /// How many bytes at the front of `received` were consumed.
@@ -128,7 +128,6 @@ pub struct Driver<I, O = I> {
 }
 
 /// All but what is received, from which events borrow.
-#[derive(Debug)]
 struct Flow<O> {
     unsent: O,
     limits: Limits,
@@ -144,7 +143,7 @@ struct Flow<O> {
 }
 
 /// What the deadline is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     Nothing,
     Input,
@@ -157,6 +156,8 @@ enum Halt {
     Output,
     Failed(Error),
 }
+
+conceal!("Driver", Driver<I, O> [I: Storage, O: Storage], |driver| driver.unread().len());
 
 impl<I: Storage, O: Storage> Driver<I, O> {
     /// A driver for a fresh connection.

@@ -17,6 +17,7 @@ use crate::wire::split_word;
 /// assert_eq!(guard.answer(b"USER me"), None);
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Guard {
     buffer_size: bool,
     private: bool,

@@ -18,6 +18,7 @@ pub enum Event<'i> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     Ask(&'static [u8]),
     Await(&'static [u8]),
@@ -35,6 +36,7 @@ const PRIVATE: &[u8] = b"PROT P\r\n";
 /// Before or behind the login, as the server likes it. There is no way to ask for the other levels:
 /// data in clear beside a control connection with TLS is what RFC 4217 §15.1 warns of.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Protection {
     state: State,
     framing: Lines<MAX_LINE>,

@@ -6,6 +6,7 @@ use crate::wire::code;
 /// Behind the first line, `123-text`, lines say anything until one begins with the same code and a
 /// blank; other codes among them are text.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Reader {
     /// Of the reply that is not finished; 0 if none is.
     code: u16,

@@ -29,6 +29,7 @@ impl Tag {
 
 /// The IMAP client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     tag: Tag,
     offered: bool,

@@ -7,6 +7,7 @@ use crate::wire::{Kept, Literals, Writer, is_http, split_word};
 
 /// The IMAP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
     /// Of the command that is to be answered; `*` if it has none.
     tag: Kept<MAX_TAG>,
@@ -22,6 +23,7 @@ impl crate::Server<ServerGrammar> {
 
 /// The replies of an IMAP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To `CAPABILITY`.

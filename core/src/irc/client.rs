@@ -8,6 +8,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The IRC client's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     /// The server had its say on what it can do.
     asked: bool,

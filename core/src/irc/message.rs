@@ -12,6 +12,7 @@ pub const MAX_MESSAGE: usize = MAX_TAGS + MAX_UNTAGGED;
 
 /// Lines that end with CRLF, and that are longer where they begin with tags.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Messages(Lines<MAX_MESSAGE>);
 
 impl Framing for Messages {

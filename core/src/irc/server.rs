@@ -43,6 +43,7 @@ impl<'a> Name<'a> {
 
 /// The IRC server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     name: Name<'a>,
     /// What the answer repeats of the command.
@@ -59,6 +60,7 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 
 /// The replies of an IRC server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To `CAP LS` and `CAP LIST`.

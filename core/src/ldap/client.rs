@@ -10,6 +10,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The LDAP client's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar(());
 
 impl crate::Client<ClientGrammar> {

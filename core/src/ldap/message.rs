@@ -22,6 +22,7 @@ pub(super) const NOTICE_OF_DISCONNECTION: &[u8] = b"1.3.6.1.4.1.1466.20036";
 
 /// How long an `LDAPMessage` is: its outermost tag and length.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope(());
 
 impl Header for Envelope {

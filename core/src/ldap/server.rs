@@ -10,6 +10,7 @@ use crate::wire::{Packets, Writer};
 
 /// The LDAP server's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
     /// The messageID of the request that is to be answered.
     id: i32,
@@ -29,6 +30,7 @@ impl crate::Server<ServerGrammar> {
 
 /// The replies of an LDAP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To StartTLS with a requestValue.

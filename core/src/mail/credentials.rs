@@ -1,7 +1,6 @@
-use core::fmt;
-
 use super::session::{Extensions, Mechanism};
 use crate::ArgumentError;
+use crate::conceal::conceal;
 
 /// The longest user name or password, in octets (RFC 4616 §2).
 pub(super) const MAX_SECRET: usize = 255;
@@ -174,32 +173,9 @@ const fn check(text: &str, max: usize, no_controls: bool) -> Result<(), Argument
     Ok(())
 }
 
-impl fmt::Debug for Credentials<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(..)")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for Credentials<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Credentials(..)");
-    }
-}
-
+conceal!("Credentials", Credentials<'_>);
 #[cfg(feature = "scram")]
-impl fmt::Debug for ChannelBinding<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ChannelBinding(..)")
-    }
-}
-
-#[cfg(all(feature = "scram", feature = "defmt"))]
-impl defmt::Format for ChannelBinding<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "ChannelBinding(..)");
-    }
-}
+conceal!("ChannelBinding", ChannelBinding<'_>);
 
 #[cfg(test)]
 mod tests {

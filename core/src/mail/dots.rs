@@ -20,6 +20,7 @@ pub enum LineEnds {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Seen {
     LineStart,
     Cr,
@@ -32,6 +33,7 @@ enum Seen {
 
 /// Turns a message, in pieces of any size, into the lines that follow `DATA`.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stuffer {
     line_ends: LineEnds,
     seen: Seen,

@@ -29,6 +29,7 @@ pub enum Event<'i> {
 
 /// A connection that takes mail, from the greeting to the goodbye: the upgrade, TLS, a [`Receiver`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inbound<'a, D: Dialect = Smtp> {
     stage: Stage<'a, D>,
     domain: Domain<'a>,

@@ -1,6 +1,5 @@
 //! A connection that sends mail, up to its first mail.
 
-use core::fmt;
 use core::marker::PhantomData;
 use core::mem;
 use core::time::Duration;
@@ -10,6 +9,7 @@ use super::session::{self, Exchange, Session};
 use super::{Credentials, LineEnds};
 use crate::boundary::AnyChannel;
 use crate::client::{self, Grammar};
+use crate::conceal::conceal;
 use crate::smtp::{ClientGrammar, Dialect, Domain, Smtp};
 use crate::{Client, Error, Machine, Policy, Reason, Step, Tls, Untrusted, Verification};
 
@@ -303,12 +303,7 @@ impl<D: Dialect, G: Grammar> Machine for Opening<'_, D, G> {
     }
 }
 
-/// It may hold a password.
-impl<D: Dialect, G: Grammar> fmt::Debug for Opening<'_, D, G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opening").field("failed", &self.failed).finish_non_exhaustive()
-    }
-}
+conceal!("Opening", Opening<'_, D, G> [D: Dialect, G: Grammar]);
 
 /// The larger one.
 pub(super) const fn max(a: usize, b: usize) -> usize {

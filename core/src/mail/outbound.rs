@@ -1,12 +1,12 @@
 //! A connection that sends mail, once it is open.
 
-use core::fmt;
 use core::time::Duration;
 
 use super::Envelope;
 use super::session::{Command, Event, Exchange, Extensions, Fate, Session};
 use super::source::{Source, Unreadable};
 use crate::boundary::AnyChannel;
+use crate::conceal::conceal;
 use crate::smtp::{Dialect, Reply, Smtp, Status};
 use crate::{Error, Machine, Step};
 
@@ -16,6 +16,7 @@ use crate::{Error, Machine, Step};
 /// A mail that the server refuses leaves it open for the next one. Anything else that goes wrong ends it, and
 /// [`fate`](Self::fate) says whether it is safe to send the mail again.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Outbound<D = Smtp> {
     session: Session<AnyChannel, D>,
     /// A mail was begun, and what became of it is not known.
@@ -172,6 +173,7 @@ impl<D: Dialect> Outbound<D> {
 
 /// A mail that is being sent, or the goodbye. Its events are those of a [`Session`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Job<'o, 'm, D = Smtp> {
     outbound: &'o mut Outbound<D>,
     envelope: Option<&'m Envelope<'m>>,
@@ -333,11 +335,7 @@ impl<D: Dialect> Machine for WithMessage<'_, '_, '_, D> {
     }
 }
 
-impl<D> fmt::Debug for WithMessage<'_, '_, '_, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithMessage").field("is_body", &self.is_body).finish_non_exhaustive()
-    }
-}
+conceal!("WithMessage", WithMessage<'_, '_, '_, D> [D]);
 
 /// Whether a reply is 2yz.
 const fn is_yes(reply: Reply<'_>) -> bool {

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::Message;
 use super::message::{Composer, Progress};
+use crate::conceal::conceal;
 
 /// How many octets of a file are read at a time.
 const PIECE: usize = 64;
@@ -70,6 +71,7 @@ impl<F: FnMut(usize, &mut [u8]) -> Result<usize, Unreadable>> Files for F {
 
 /// No files: a message that has some cannot be read.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoFiles;
 
 impl Files for NoFiles {
@@ -79,7 +81,6 @@ impl Files for NoFiles {
 }
 
 /// A [`Message`] as it is printed, with the files that go with it.
-#[derive(Debug)]
 pub struct Composed<'a, F = NoFiles> {
     composer: Composer<'a>,
     files: F,
@@ -89,6 +90,8 @@ pub struct Composed<'a, F = NoFiles> {
     start: usize,
     end: usize,
 }
+
+conceal!("Composed", Composed<'_, F> [F]);
 
 impl<'a> Composed<'a> {
     /// A message without files.

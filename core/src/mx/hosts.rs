@@ -1,6 +1,7 @@
 use super::{Domain, Mx};
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Candidate {
     pub(super) name: Domain,
     /// Its preference, and as the how many-th it came.

@@ -33,6 +33,7 @@ pub enum Step<'s, 'i> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     Mx,
     Cached,
@@ -58,6 +59,7 @@ enum Found<'i> {
 
 /// What is known of an MTA-STS policy.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Sts {
     mode: Mode,
     id: Id,
@@ -71,6 +73,7 @@ struct Sts {
 /// Call [`step`](Self::step) without an answer, then with the answer to what it asks. It does no I/O and
 /// keeps the best `HOSTS` of the domain's hosts, some 260 octets each.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Resolution<const HOSTS: usize = 8> {
     domain: Domain,
     options: Options,

@@ -7,6 +7,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The MySQL client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     request: SslRequest,
     /// The server's packet behind its header and the version of the protocol.
@@ -50,6 +51,7 @@ impl ClientGrammar {
 
 /// A packet's header: the length of its payload, and its sequence number, which begins at 0.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
 
 impl wire::Header for Header {

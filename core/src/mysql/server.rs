@@ -8,6 +8,7 @@ use crate::{Error, Protocol};
 
 /// The MySQL server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     greeting: Greeting<'a>,
     /// The client's next octets are TLS.
@@ -34,6 +35,7 @@ const fn second(capability: u32) -> u8 {
 /// The first octets of a client's packet: its length, the sequence number 1 and the fixed part of an
 /// `SSLRequest` or of a response. What follows, the name and the proof of the password, is not looked at.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseHeader(());
 
 impl wire::Header for ResponseHeader {

@@ -7,6 +7,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The NBD client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     flags: Flags,
     offered: Flags,
@@ -35,6 +36,7 @@ impl ClientGrammar {
 
 /// The greeting, also of the old style, or a reply to an option: which it is, says its first octet.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
 
 /// The greeting up to what tells its style, and the whole of it in the old one: size, flags, zeros.

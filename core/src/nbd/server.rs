@@ -7,6 +7,7 @@ use crate::{Error, Protocol};
 
 /// The NBD server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
     offered: Flags,
     flags: Option<Flags>,
@@ -31,6 +32,7 @@ impl crate::Server<ServerGrammar> {
 
 /// The replies of an NBD server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To a STARTTLS with data.
@@ -41,6 +43,7 @@ pub enum Reply {
 
 /// First the client's flags, then its options, each with its data.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Haggling {
     begun: bool,
 }

@@ -7,6 +7,7 @@ use crate::wire::{LfLines, Line, Writer, is_http_request, split_word};
 
 /// The NUT server's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar(());
 
 impl crate::Server<ServerGrammar> {
@@ -19,6 +20,7 @@ impl crate::Server<ServerGrammar> {
 
 /// The replies of a NUT server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To `VER`.

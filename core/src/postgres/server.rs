@@ -8,6 +8,7 @@ use crate::{Error, Protocol};
 
 /// The PostgreSQL server's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
     last: Packet,
     ssl_asked: bool,
@@ -34,6 +35,7 @@ impl crate::Server<ServerGrammar> {
 
 /// The replies of a PostgreSQL server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To GSSENCRequest: `N`.
@@ -44,6 +46,7 @@ pub enum Reply {
 
 /// What the start of a packet says it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Packet {
     /// There was none yet.
     #[default]
@@ -76,6 +79,7 @@ impl Packet {
 /// The first octets of a packet: its length, itself included, and what it is. The octet with which
 /// TLS begins is only noticed.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
 
 impl wire::Header for Header {

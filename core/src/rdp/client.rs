@@ -53,6 +53,7 @@ pub struct Chosen {
 
 /// The RDP client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a> {
     protocols: Protocols,
     cookie: Option<Cookie<'a>>,

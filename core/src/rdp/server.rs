@@ -33,6 +33,7 @@ pub struct Negotiated {
 
 /// The RDP server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     offer: Offer<'a>,
     negotiated: Option<Negotiated>,
@@ -110,6 +111,7 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 
 /// The replies of an RDP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// Nothing: the connection ends.

@@ -16,6 +16,7 @@ const FIXED: u8 = HEADER + 7;
 /// A packet of at most `MAX` octets: version 3, an octet for nobody, the length of it all in two, then a
 /// TPDU of X.224, whose length indicator counts what is behind it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tpkt<const MAX: usize>(());
 
 impl<const MAX: usize> Header for Tpkt<MAX> {

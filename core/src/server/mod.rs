@@ -11,6 +11,7 @@ pub use state::{Answer, Command, Said};
 #[allow(unused_imports, reason = "not every protocol has verbs")]
 pub(crate) use verbs::command;
 
+use crate::conceal::conceal;
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
 use state::{Facts, State};
@@ -111,6 +112,7 @@ impl Default for Config {
 /// [`Event::Command`]; at [`Event::UpgradeReady`] give it up with
 /// [`into_upgrade`](Self::into_upgrade). Octets behind the client's request are never parsed.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Server<G: Grammar> {
     grammar: G,
     framing: G::Framing,
@@ -383,11 +385,13 @@ impl<G: Grammar> Machine for Server<G> {
 
 /// The plaintext machine is gone; the TLS handshake is under way, as its server.
 #[must_use = "early octets belong to the handshake"]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Upgrade<'i> {
     early: &'i [u8],
     alpn: Option<&'static [u8]>,
 }
+
+conceal!("Upgrade", Upgrade<'_>);
 
 impl<'i> Upgrade<'i> {
     /// What the client sent ahead of the go-ahead: feed it to TLS before anything from the network.

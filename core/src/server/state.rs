@@ -6,6 +6,7 @@ use crate::{Error, Policy};
 
 /// What a client's command means for the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Command<R> {
     /// Introduces the client and is answered with `R`.
@@ -49,6 +50,7 @@ pub enum Said<R> {
 
 /// What the engine says on its own. Exhaustive: a grammar has a reply for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Answer {
     /// The server speaks first.
     Greeting,

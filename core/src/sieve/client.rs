@@ -7,6 +7,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The ManageSieve client's grammar up to the upgrade.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     offered: bool,
 }

@@ -84,6 +84,7 @@ impl Capabilities<'_> {
 
 /// The ManageSieve server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     capabilities: Capabilities<'a>,
     /// The argument of NOOP, which its answer repeats.
@@ -100,6 +101,7 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 
 /// The replies of a ManageSieve server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To `CAPABILITY`.

@@ -10,6 +10,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The SMTP or LMTP client's grammar up to the upgrade (RFC 3207 §4).
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a, D> {
     domain: Domain<'a>,
     code: u16,

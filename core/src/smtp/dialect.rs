@@ -18,6 +18,7 @@ pub trait Dialect: sealed::Sealed + Copy + Default + fmt::Debug + 'static {
 
 /// SMTP, RFC 5321.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Smtp;
 
 impl Dialect for Smtp {
@@ -28,6 +29,7 @@ impl Dialect for Smtp {
 
 /// LMTP, RFC 2033.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lmtp;
 
 impl Dialect for Lmtp {

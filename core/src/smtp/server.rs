@@ -10,6 +10,7 @@ use crate::wire::{Lines, Writer};
 
 /// The SMTP or LMTP server's grammar up to the upgrade (RFC 3207 §4).
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a, D> {
     domain: Domain<'a>,
     dialect: PhantomData<D>,
@@ -26,6 +27,7 @@ impl<'a, D: Dialect> crate::Server<ServerGrammar<'a, D>> {
 
 /// The replies of an SMTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To `EHLO` and `LHLO`.

@@ -8,6 +8,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The VNC client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a> {
     subtypes: &'a [Subtype],
     round: Round,

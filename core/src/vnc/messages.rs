@@ -7,6 +7,7 @@ pub const MAX_MESSAGE: usize = 256;
 
 /// Which message comes next. They are told apart by nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Round {
     #[default]
     Version,
@@ -30,10 +31,12 @@ impl Round {
 /// What a server says, message by message. The status behind VeNCrypt's version and the subtypes that
 /// follow it are one.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FromServer(Round);
 
 /// What a client says, message by message.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FromClient(Round);
 
 /// `RFB` and two numbers of three digits (RFC 6143 §7.1.1).

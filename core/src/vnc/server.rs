@@ -51,6 +51,7 @@ pub struct Offer<'a> {
 
 /// The VNC server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     /// None where TLS cannot be had.
     subtypes: &'a [Subtype],
@@ -92,6 +93,7 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 
 /// How a client is refused at this point.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Refusal {
     /// There is no way to say it.
     Nothing,
@@ -105,6 +107,7 @@ enum Refusal {
 
 /// The replies of a VNC server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// The security types, or why there are none.

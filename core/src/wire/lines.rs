@@ -7,6 +7,7 @@ use crate::Error;
 /// ends a line can be played against each other. For the same reason there is no CR in the lines of
 /// a protocol that ends them with LF ([`LfLines`]).
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lines<const MAX: usize, const CRLF: bool = true> {
     scanned: u16,
 }

@@ -8,6 +8,7 @@ use crate::Error;
 /// only where it does not wait for leave (`{n+}`, RFC 7888 §4): behind `{n}` it says nothing until
 /// the server has answered, so the frame ends there.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Literals<const MAX: usize, const FROM_CLIENT: bool> {
     scanned: u16,
     /// What the octets so far may be the start of.
@@ -18,6 +19,7 @@ pub struct Literals<const MAX: usize, const FROM_CLIENT: bool> {
 
 /// How much of `"{" number ["+"] "}"` was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Mark {
     #[default]
     Nothing,

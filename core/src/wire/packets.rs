@@ -1,8 +1,8 @@
-use core::fmt;
 use core::marker::PhantomData;
 
 use super::Framing;
 use crate::Error;
+use crate::conceal::conceal;
 
 /// How long a packet says it is.
 pub trait Header {
@@ -27,11 +27,7 @@ impl<H> Default for Packets<H> {
     }
 }
 
-impl<H> fmt::Debug for Packets<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Packets")
-    }
-}
+conceal!("Packets", Packets<H> [H]);
 
 impl<H: Header> Framing for Packets<H> {
     const MAX_FRAME: usize = H::MAX_PACKET;
@@ -47,6 +43,7 @@ impl<H: Header> Framing for Packets<H> {
 
 /// Exactly one octet.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Octet(());
 
 impl Header for Octet {

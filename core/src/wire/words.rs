@@ -57,6 +57,7 @@ pub(crate) fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
 
 /// A copy of something that the peer said, of at most `N` octets.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Kept<const N: usize> {
     octets: [u8; N],
     length: usize,

@@ -1,11 +1,13 @@
 use crate::Error;
+use crate::conceal::conceal;
 
 /// Writes into a bounded buffer and counts what it would have taken.
-#[derive(Debug)]
 pub struct Writer<'o> {
     output: &'o mut [u8],
     needed: usize,
 }
+
+conceal!("Writer", Writer<'_>, |writer| writer.needed);
 
 impl<'o> Writer<'o> {
     /// Starts at the front of `output`.

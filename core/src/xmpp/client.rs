@@ -13,6 +13,7 @@ use crate::{Error, Policy, Protocol};
 
 /// The XMPP client's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a, L = ClientToServer> {
     to: Domain<'a>,
     from: Option<Domain<'a>>,

@@ -10,6 +10,7 @@ use crate::wire::Framing;
 /// processing instructions and anything of a document type (RFC 6120 §11.1). Whether its tags match is
 /// for who reads it.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Elements {
     scanned: u16,
     character: Character,

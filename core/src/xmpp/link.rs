@@ -17,11 +17,13 @@ pub trait Link: sealed::Sealed {
 
 /// A user's client to a server (RFC 6120 §2.3).
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ClientToServer;
 
 /// A server to another one.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ServerToServer;
 

@@ -7,6 +7,7 @@ use crate::wire::Kept;
 
 /// A namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Namespace {
     /// One that means nothing here, or none.
     #[default]
@@ -30,6 +31,7 @@ pub(super) type Names = fn(&[u8]) -> Namespace;
 
 /// What the stream's header declares.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Header([Option<(Kept<MAX_PREFIX>, Namespace)>; MAX_PREFIXES]);
 
 impl Header {

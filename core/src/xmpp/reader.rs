@@ -1,5 +1,6 @@
 use super::namespaces::{Header, Names, Namespace, Open};
 use super::xml::{declaration, same};
+use crate::conceal::conceal;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +53,6 @@ impl Frame {
 }
 
 /// Reads one side of a stream.
-#[derive(Debug)]
 pub(super) struct Reader {
     pub(super) header: Header,
     pub(super) names: Names,
@@ -61,6 +61,8 @@ pub(super) struct Reader {
     /// What is in the last child of the stream, a bit for each kind.
     inner: u16,
 }
+
+conceal!("Reader", Reader);
 
 impl Reader {
     pub(super) fn new(names: Names) -> Self {

@@ -33,6 +33,7 @@ impl StreamId {
 
 /// The XMPP server's grammar up to the upgrade.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a, L = ClientToServer> {
     name: Domain<'a>,
     id: StreamId,
@@ -110,6 +111,7 @@ impl<L: Link> ServerGrammar<'_, L> {
 
 /// The replies of an XMPP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
     /// To the header of a stream.

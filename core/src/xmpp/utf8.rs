@@ -1,5 +1,6 @@
 /// How much of a character of UTF-8 is missing (RFC 3629 §4).
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Character {
     missing: u8,
     /// The octet before.

@@ -1,23 +1,18 @@
 //! TLS 1.3 by [`embedded_tls`], see [`ClientTls`].
 
-use core::fmt;
-
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_tls::{TlsConnection, TlsContext};
 use rand_core::CryptoRngCore;
 use starttls::Verification;
 
+use crate::conceal::conceal;
 use crate::embedded_tls::{ClientTls, Error, Provider, config, expected, outcome, read};
 use crate::verify::{Judge, Suite, Time};
 
 /// An encrypted stream, over a socket.
 pub struct Stream<'t, S: Read + Write>(TlsConnection<'t, S, Suite>);
 
-impl<S: Read + Write> fmt::Debug for Stream<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stream(..)")
-    }
-}
+conceal!("Stream", Stream<'_, S> [S: Read + Write]);
 
 impl<S: Read + Write> ErrorType for Stream<'_, S> {
     type Error = Error;

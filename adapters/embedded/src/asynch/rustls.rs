@@ -9,6 +9,7 @@ use crate::rustls::{read, received, sent, shake, write};
 
 /// An encrypted stream, over a socket.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stream<S, E: Engine> {
     connection: Connection<E>,
     socket: S,

@@ -27,6 +27,7 @@ pub enum Progress {
 ///
 /// What comes out does not depend on the size of the outputs, nor on how attachments are cut.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Composer<'a> {
     message: &'a Message<'a>,
     place: Place,
@@ -39,6 +40,7 @@ pub struct Composer<'a> {
 
 /// What is printed next.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Place {
     item: Item,
     /// Characters of this line of the text, or of an attachment.
@@ -51,6 +53,7 @@ struct Place {
 
 /// One piece of a message, of bounded length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Item {
     Origin,
     From,

@@ -1,9 +1,10 @@
 //! `AUTH` (RFC 4954) by PLAIN (RFC 4616) and LOGIN.
 
-use core::{fmt, str};
+use core::str;
 
 use super::state::Challenge;
 use crate::ArgumentError;
+use crate::conceal::conceal;
 use crate::mail::base64::{decode, is_base64};
 use crate::mail::credentials::MAX_SECRET;
 
@@ -80,26 +81,9 @@ pub struct Claim<'b> {
     pub password: &'b str,
 }
 
-macro_rules! secret {
-    ($type:ident) => {
-        impl fmt::Debug for $type<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($type), "(..)"))
-            }
-        }
-
-        #[cfg(feature = "defmt")]
-        impl defmt::Format for $type<'_> {
-            fn format(&self, f: defmt::Formatter<'_>) {
-                defmt::write!(f, "{=str}", concat!(stringify!($type), "(..)"));
-            }
-        }
-    };
-}
-
-secret!(UserName);
-secret!(Login);
-secret!(Claim);
+conceal!("UserName", UserName<'_>);
+conceal!("Login", Login<'_>);
+conceal!("Claim", Claim<'_>);
 
 /// What `AUTH` has behind it.
 pub(super) enum Begin<'i> {

@@ -74,6 +74,7 @@ use state::{Chunk, Question, State, Then, Transaction, Whole};
 /// [`accept`](Self::accept) or [`answer`](Self::answer). A client that pipelines needs nothing
 /// special.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Receiver<'a, C, D = Smtp> {
     domain: Domain<'a>,
     channel: C,

@@ -5,6 +5,7 @@ use crate::wire::Writer;
 
 /// What the machine says on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Reply {
     Greeting,
     Hello,

@@ -2,6 +2,7 @@ use super::reply::Reply;
 use crate::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum State {
     /// The client's turn.
     Await,
@@ -25,6 +26,7 @@ pub(super) enum State {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Then {
     Await,
     Challenged(Challenge),
@@ -51,6 +53,7 @@ impl From<Then> for State {
 
 /// What a client was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Challenge {
     /// The message of PLAIN.
     Plain,
@@ -62,6 +65,7 @@ pub(super) enum Challenge {
 
 /// What the application was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Question {
     Login,
     Mail,
@@ -71,6 +75,7 @@ pub(super) enum Question {
 
 /// A chunk that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Chunk {
     /// How many octets are to come.
     pub(super) left: usize,
@@ -79,6 +84,7 @@ pub(super) struct Chunk {
 
 /// A message that is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Whole {
     /// Which recipient is asked about; 0 for all of SMTP.
     pub(super) index: u16,
@@ -88,6 +94,7 @@ pub(super) struct Whole {
 
 /// What is known of the mail under way.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Transaction {
     pub(super) stage: Stage,
     /// It may have addresses in UTF-8.
@@ -101,6 +108,7 @@ pub(super) struct Transaction {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Stage {
     #[default]
     None,

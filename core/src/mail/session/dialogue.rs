@@ -49,6 +49,7 @@ pub(super) enum Job<'m> {
 
 /// What an [`Exchange`](super::Exchange) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Kind {
     Hello,
     Authenticate,

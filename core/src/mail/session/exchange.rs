@@ -12,6 +12,7 @@ use crate::{Channel, Error, Machine, Step};
 
 /// A job of a [`Session`] that is under way.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Exchange<'s, 'm, C, D = Smtp> {
     pub(super) session: &'s mut Session<C, D>,
     pub(super) job: Job<'m>,

@@ -26,6 +26,7 @@ use crate::wire::{Lines, Writer};
 use crate::{Channel, Error, Tls};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     /// Our turn, from this command on.
     Ask(Command),
@@ -72,6 +73,7 @@ enum State {
 /// With a server that offers `PIPELINING` (RFC 2920) the envelope and `DATA` are said at once: a mail
 /// takes two round trips.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 // What is used most comes first: Thumb reaches a struct's first 32 octets by short instructions.
 #[repr(C)]
 pub struct Session<C, D = Smtp> {

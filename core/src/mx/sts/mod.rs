@@ -110,6 +110,7 @@ impl core::error::Error for Invalid {}
 
 /// A policy as its host says it; borrows from the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy<'t> {
     text: &'t [u8],
     mode: Mode,

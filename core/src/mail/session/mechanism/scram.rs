@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Mechanism, decode};
 use crate::Error;
+use crate::conceal::conceal;
 use crate::mail::base64::Encoder;
 use crate::mail::{ChannelBinding, Credentials};
 use crate::smtp::MAX_LINE;
@@ -25,11 +26,7 @@ type Hash = [u8; 32];
 #[derive(Clone, Copy, Default)]
 pub(in crate::mail::session) struct Expected(Hash);
 
-impl core::fmt::Debug for Expected {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Expected(..)")
-    }
-}
+conceal!("Expected", Expected);
 
 impl Expected {
     /// Holds the server's last message against it.

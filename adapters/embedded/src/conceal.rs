@@ -1,0 +1,19 @@
+/// `Debug` and `defmt::Format` for a type that holds what is not ours to show, or cannot be shown: its name.
+macro_rules! conceal {
+    ($name:literal, $type:ty $([$($parameters:tt)*])?) => {
+        impl$(<$($parameters)*>)? core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!($name, "(..)"))
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl$(<$($parameters)*>)? defmt::Format for $type {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, "{=str}", concat!($name, "(..)"));
+            }
+        }
+    };
+}
+
+pub(crate) use conceal;
