@@ -1,26 +1,20 @@
-mod taking;
-
 use std::net::TcpStream;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use rustls::ServerConfig;
-use starttls::mail::Receiver;
-use starttls::mail::receiver::Config;
-use starttls::smtp::{Dialect, Domain, ServerGrammar};
-use starttls::{Channel, Machine, Server, server};
+use starttls::mail::{Inbound, inbound};
+use starttls::smtp::Dialect;
+use starttls_common::{
+    Answer, Asked, Doing, Error, InboxSettings, Mail, Observer, Taking, bad_credentials,
+};
 
 use crate::driver::Driver;
-use crate::server::{Accepted, accept_implicit, accept_or_plaintext};
+use crate::server::handshake;
 use crate::socket::Socket;
-use crate::timeouts::Timeouts;
-use crate::{Answer, Error, Mode, Observer};
-pub use taking::{Asked, Mail, Recipient, Taking, bad_credentials};
 
-/// Who judges and takes the mail that [`Inbox`] receives.
+/// An application that judges and takes the mail that [`Inbox`] receives.
 pub trait Deliver {
     /// Whether this is the password of `user`; asked only over TLS, and only where
-    /// [`Inbox::receiver`] offers it. By default nobody has one.
+    /// the settings offer it. By default no user has one.
     fn authenticate(&mut self, user: &str, password: &str) -> Answer {
         let _ = (user, password);
         bad_credentials()
@@ -42,28 +36,19 @@ pub trait Deliver {
     fn deliver(&mut self, mail: &Mail) -> Answer;
 }
 
-/// The largest message, in octets, where [`Limits::size`](starttls::mail::receiver::Limits::size) does not say.
-pub const MAX_MESSAGE: usize = 64 << 20;
-
 /// A server that takes mail, one connection at a time.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    /// How the server introduces itself.
-    pub domain: String,
-    /// When TLS begins.
-    pub mode: Mode,
-    /// What clients may do without TLS.
-    pub config: server::Config,
-    /// The certificate and its key.
-    pub tls: Arc<ServerConfig>,
-    /// What clients are offered, and how much they may ask for. A message is held in memory as a
-    /// whole: the default allows [`MAX_MESSAGE`] octets.
-    pub receiver: Config,
-    /// How long to wait.
-    pub timeouts: Timeouts,
+    settings: InboxSettings,
 }
 
 impl Inbox {
+    /// By these settings.
+    #[must_use]
+    pub const fn new(settings: InboxSettings) -> Self {
+        Self { settings }
+    }
+
     /// Takes the mail of one accepted connection, to its end.
     ///
     /// # Errors
@@ -72,50 +57,40 @@ impl Inbox {
         &self,
         stream: TcpStream,
         deliver: &mut dyn Deliver,
-        observer: &mut dyn Observer,
+        observer: impl Observer + Send,
     ) -> Result<(), Error> {
-        stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
-        let domain = Domain::new(&self.domain).map_err(Error::argument("the server's name"))?;
-        let driver = Driver::new(stream, self.timeouts, observer);
-        let accepted = match self.mode {
-            Mode::Implicit => {
-                let (driver, tls) = accept_implicit(driver, &self.tls)?;
-                Accepted::Tls(driver, tls)
-            }
-            Mode::StartTls => {
-                let server = Server::<ServerGrammar<'_, D>>::new(domain, self.config);
-                accept_or_plaintext(driver, server, &self.tls)?
-            }
-        };
-        let mut config = self.receiver;
-        config.limits.size = Some(self.max_message());
-        match accepted {
-            Accepted::Tls(driver, tls) => {
-                self.take(driver, Receiver::<_, D>::new(tls, domain, config), deliver)
-            }
-            Accepted::Plaintext(driver, plaintext) => {
-                self.take(driver, Receiver::<_, D>::new(plaintext, domain, config), deliver)
-            }
-            Accepted::Quit => Ok(()),
+        stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
+        let mut inbound = self.settings.inbound::<D>()?;
+        let mut taking = Taking::new(self.settings.max_message());
+        let mut driver = Driver::new(stream, self.settings.timeouts(), observer);
+        driver.link.never_quote();
+        if !take(&mut driver, &mut inbound, &mut taking, deliver)? {
+            return driver.close();
         }
+        let early = driver.unread().to_vec();
+        let mut driver = handshake(driver, self.settings.tls(), &early)?;
+        inbound.encrypted()?;
+        take(&mut driver, &mut inbound, &mut taking, deliver)?;
+        driver.close()
     }
+}
 
-    fn max_message(&self) -> usize {
-        self.receiver.limits.size.unwrap_or(MAX_MESSAGE)
-    }
-
-    fn take<S: Socket, C: Channel, D: Dialect>(
-        &self,
-        mut driver: Driver<'_, S>,
-        mut receiver: Receiver<'_, C, D>,
-        deliver: &mut dyn Deliver,
-    ) -> Result<(), Error> {
-        let mut taking = Taking::new(S::ENCRYPTED, self.max_message());
-        let end = driver.run(&mut receiver, |receiver, event, out| {
-            let asked = match taking.take(receiver, event) {
+/// Asks the application whatever it is asked, until the client leaves or, which is `true`, wants TLS.
+fn take<S: Socket, D: Dialect>(
+    driver: &mut Driver<'_, S>,
+    inbound: &mut Inbound<'_, D>,
+    taking: &mut Taking,
+    deliver: &mut dyn Deliver,
+) -> Result<bool, Error> {
+    let starts_tls =
+        driver.run_discreetly(inbound, Taking::is_credential, |inbound, event, out| {
+            if event == inbound::Event::StartTls {
+                return Ok(ControlFlow::Break(true));
+            }
+            let asked = match taking.take(inbound, event) {
                 ControlFlow::Continue(Some(asked)) => asked,
                 ControlFlow::Continue(None) => return Ok(ControlFlow::Continue(())),
-                ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+                ControlFlow::Break(()) => return Ok(ControlFlow::Break(false)),
             };
             let answer = match &asked {
                 Asked::Nothing(answer) => answer.clone(),
@@ -124,15 +99,8 @@ impl Inbox {
                 Asked::Recipient(recipient) => deliver.recipient(&recipient.path),
                 Asked::Message => deliver.deliver(taking.mail()),
             };
-            taking.answer(receiver, asked, &answer, out)?;
+            taking.answer(inbound, asked, &answer, out)?;
             Ok(ControlFlow::Continue(()))
-        });
-        if let Err(error) = end {
-            let mut last = vec![0; Receiver::<C, D>::MAX_OUTPUT];
-            let written = receiver.farewell(&mut last).unwrap_or_default();
-            driver.part(&last[..written]);
-            return Err(error);
-        }
-        driver.close()
-    }
+        })?;
+    Ok(starts_tls == Some(true))
 }

@@ -1,15 +1,16 @@
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
-use rustls::{CommonState, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use starttls::server::{Event, Grammar};
-use starttls::{Machine, Plaintext, Server, Tls};
+use starttls::{Plaintext, Server, Tls};
+
+use starttls_common::{Doing, Error, Silent, Timeouts, check_alpn};
 
 use crate::driver::Driver;
-use crate::timeouts::Timeouts;
 use crate::upgrade::shake_hands;
-use crate::{Error, Silent};
 
 /// A server's stream after the upgrade.
 pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
@@ -36,9 +37,8 @@ pub fn accept<G: Grammar>(
     server: Server<G>,
     tls: &Arc<ServerConfig>,
 ) -> Result<ServerStream, Error> {
-    stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
-    let mut silent = Silent;
-    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
+    let driver = Driver::new(stream, Timeouts::default(), Silent);
     match accept_or_plaintext(driver, server, tls)? {
         Accepted::Tls(driver, _) => Ok(driver.into_stream()),
         Accepted::Plaintext(..) | Accepted::Quit => Err(starttls::Error::Closed.into()),
@@ -60,9 +60,9 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
         Plaintext,
         Quit,
     }
-    driver.never_quote();
-    let is_secret = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
-    let end = driver.run_discreetly(&mut server, is_secret, |server, event, _| {
+    driver.link.never_quote();
+    let is_credential = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
+    let end = driver.run_discreetly(&mut server, is_credential, |server, event, _| {
         Ok(match event {
             Event::UpgradeRequested => {
                 server.accept()?;
@@ -78,22 +78,19 @@ pub fn accept_or_plaintext<'o, G: Grammar>(
             _ => ControlFlow::Continue(()),
         })
     });
-    match end {
-        Ok(Some(End::Upgrade)) => {
+    match end? {
+        Some(End::Upgrade) => {
             let early = driver.unread().to_vec();
             let upgrade = server.into_upgrade(&early)?;
             let driver = handshake(driver, tls, upgrade.early())?;
-            check(upgrade.alpn(), &driver.stream().conn)?;
+            check_alpn(upgrade.alpn(), &driver.stream.conn)?;
             Ok(Accepted::Tls(driver, upgrade.established()))
         }
-        Ok(Some(End::Plaintext)) => Ok(Accepted::Plaintext(driver, server.into_plaintext()?)),
-        Ok(Some(End::Quit) | None) => Ok(Accepted::Quit),
-        Err(error) => {
-            let mut last = vec![0; Server::<G>::MAX_OUTPUT];
-            let written = server.farewell(&mut last).unwrap_or_default();
-            driver.part(&last[..written]);
-            Err(error)
+        Some(End::Plaintext) => {
+            driver.flush()?;
+            Ok(Accepted::Plaintext(driver, server.into_plaintext()?))
         }
+        Some(End::Quit) | None => Ok(Accepted::Quit),
     }
 }
 
@@ -108,32 +105,21 @@ pub fn accept_implicit<'o>(
     Ok((handshake(driver, tls, &[])?, Tls::implicit_server()))
 }
 
-/// Whether TLS ended with the protocol that it takes, where it takes one.
-///
-/// # Errors
-/// [`Foreign`](starttls::Error::Foreign).
-pub fn check(alpn: Option<&[u8]>, tls: &CommonState) -> Result<(), Error> {
-    match alpn {
-        Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign.into()),
-        _ => Ok(()),
-    }
-}
-
 /// Starts TLS as a server, `early` octets first.
 pub(crate) fn handshake<'o>(
     driver: Driver<'o, TcpStream>,
     tls: &Arc<ServerConfig>,
     mut early: &[u8],
 ) -> Result<Driver<'o, ServerStream>, Error> {
-    let (mut stream, deadlines, observer) = driver.into_parts();
+    let Driver { mut stream, mut link, .. } = driver;
     let mut connection = ServerConnection::new(Arc::clone(tls))?;
     while !early.is_empty() {
-        connection.read_tls(&mut early).map_err(Error::io("shaking hands"))?;
+        connection.read_tls(&mut early).map_err(Error::io(Doing::Handshake))?;
         connection.process_new_packets()?;
     }
-    shake_hands(&mut connection, &mut stream, &deadlines)?;
-    observer.secured(&connection, None);
-    let mut driver = Driver::starting(StreamOwned::new(connection, stream), deadlines, observer);
-    driver.never_quote();
-    Ok(driver)
+    shake_hands(&mut connection, &mut stream, link.handshake_deadline(Instant::now()))?;
+    link.observer().secured(&connection, None);
+    link.discard_unread();
+    link.never_quote();
+    Ok(Driver::over(StreamOwned::new(connection, stream), link))
 }

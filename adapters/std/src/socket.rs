@@ -7,9 +7,6 @@ use rustls::{ConnectionCommon, SideData, StreamOwned};
 
 /// A blocking stream whose waiting can be bounded.
 pub trait Socket: Read + Write {
-    /// Whether what is written is encrypted.
-    const ENCRYPTED: bool;
-
     /// Reads from the system once; `None` if what came is nothing for us yet, a part of a TLS record
     /// for example. So that whoever waits can look at the clock, however slowly octets come.
     ///
@@ -36,8 +33,6 @@ pub trait Socket: Read + Write {
 }
 
 impl Socket for TcpStream {
-    const ENCRYPTED: bool = false;
-
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.read(buffer).map(Some)
     }
@@ -64,8 +59,6 @@ where
     S: Socket,
     D: SideData,
 {
-    const ENCRYPTED: bool = true;
-
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let mut plaintext = |conn: &mut C| match conn.reader().read(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -101,15 +94,13 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// Whether the peer is gone, however that shows.
-pub fn is_gone(error: &io::Error) -> bool {
-    is_end(error) || matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::NotConnected)
-}
-
-/// Whether the peer just went away. Without TLS's own goodbye the end is an end all the same: the
-/// machine knows whether it may be here.
-pub fn is_end(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected
     )
 }

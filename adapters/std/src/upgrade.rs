@@ -8,10 +8,10 @@ use rustls::{ClientConnection, StreamOwned};
 use starttls::client::{Event, Grammar};
 use starttls::{Client, Plaintext, Policy, Tls, Verification};
 
+use starttls_common::{ClientTls, Doing, Error, Link, Silent, Timeouts};
+
 use crate::driver::Driver;
 use crate::socket::{Socket as _, is_timeout};
-use crate::timeouts::{Deadlines, Timeouts};
-use crate::{ClientTls, Error, Silent};
 
 /// A client's stream after the upgrade.
 pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
@@ -31,29 +31,31 @@ pub enum Upgraded<'o> {
 /// # Errors
 /// [`Error::Io`] if the name has no address or none of them answers.
 pub fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<TcpStream, Error> {
-    connect_within(address, &Deadlines::start(*timeouts, Instant::now()))
+    connect_within(address, &mut Link::new(*timeouts, Instant::now(), Silent))
 }
 
 pub(crate) fn connect_within(
     address: impl ToSocketAddrs,
-    deadlines: &Deadlines,
+    link: &mut Link<'_>,
 ) -> Result<TcpStream, Error> {
-    let addresses = address.to_socket_addrs().map_err(Error::io("looking up the host"))?;
+    let addresses = address.to_socket_addrs().map_err(Error::io(Doing::LookingUp))?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in addresses {
-        let Some(timeout) = deadlines.connect(Instant::now()) else {
+        let now = Instant::now();
+        let left = link.connect_deadline(now).saturating_duration_since(now);
+        if left.is_zero() {
             last = io::ErrorKind::TimedOut.into();
             break;
-        };
-        match TcpStream::connect_timeout(&address, timeout) {
+        }
+        match TcpStream::connect_timeout(&address, left) {
             Ok(stream) => {
-                stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
+                stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
                 return Ok(stream);
             }
             Err(error) => last = error,
         }
     }
-    Err(Error::io("connecting")(last))
+    Err(Error::io(Doing::Connecting)(last))
 }
 
 /// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
@@ -83,9 +85,8 @@ pub fn upgrade_with<G: Grammar, T>(
     name: &str,
     look: impl FnOnce(&Client<G>) -> T,
 ) -> Result<(ClientStream, T), Error> {
-    stream.set_nodelay(true).map_err(Error::io("setting TCP_NODELAY"))?;
-    let mut silent = Silent;
-    let mut driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
+    let mut driver = Driver::new(stream, Timeouts::default(), Silent);
     if !follow(&mut driver, &mut client)? {
         return Err(starttls::Error::NotOffered.into());
     }
@@ -154,21 +155,20 @@ pub fn handshake<'o>(
     policy: Policy,
 ) -> Result<(Driver<'o, ClientStream>, Verification), Error> {
     let opening = tls.open(name, alpn, policy)?;
-    let (mut stream, deadlines, observer) = driver.into_parts();
+    let Driver { mut stream, mut link, .. } = driver;
     let config = Arc::clone(&opening.config);
     let (name, alpn) = (opening.name.clone(), opening.alpn.clone());
     let mut connection = ClientConnection::new_with_alpn(config, name, alpn)?;
-    shake_hands(&mut connection, &mut stream, &deadlines)?;
-    let verification = opening.judge(&connection, observer)?;
-    let stream = StreamOwned::new(connection, stream);
-    Ok((Driver::starting(stream, deadlines, observer), verification))
+    shake_hands(&mut connection, &mut stream, link.handshake_deadline(Instant::now()))?;
+    let verification = opening.judge(&connection, link.observer())?;
+    Ok((Driver::over(StreamOwned::new(connection, stream), link), verification))
 }
 
 /// A whole handshake, read by read, so that a peer that drips octets cannot make it last.
 pub(crate) fn shake_hands<C, D>(
     connection: &mut C,
     stream: &mut TcpStream,
-    deadlines: &Deadlines,
+    end: Instant,
 ) -> Result<(), Error>
 where
     C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
@@ -178,17 +178,15 @@ where
         if is_timeout(&error) {
             starttls::Error::TimedOut.into()
         } else {
-            Error::io("shaking hands")(error)
+            Error::io(Doing::Handshake)(error)
         }
     };
-    let begun = Instant::now();
-    let end = begun + deadlines.handshake(begun).unwrap_or_default();
     while connection.is_handshaking() || connection.wants_write() {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(starttls::Error::TimedOut.into());
         }
-        stream.set_timeout(left).map_err(Error::io("setting a timeout"))?;
+        stream.set_timeout(left).map_err(Error::io(Doing::SettingUp))?;
         if connection.wants_write() {
             match connection.write_tls(stream) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {

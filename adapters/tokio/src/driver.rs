@@ -1,27 +1,20 @@
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Poll, ready};
-use std::time::Duration;
 
 use starttls::{Error as Rule, Machine};
-use starttls_std::shared::{Deadlines, Pump, Turn, is_end, is_gone};
+use starttls_common::{Doing, Link, Turn};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Error, Observer, Timeouts};
 
 /// How much is read at a time: one TLS record.
-const ROOM: usize = 16 * 1024;
-
-/// How long, and for how many reads, a peer is listened to that is being sent away.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_READS: usize = 64;
-
-/// How long a write may take when the machine does not wait for anything.
-const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
+const READ: usize = 16 * 1024;
 
 /// Drives machines over a stream: reads when they need more, writes what they say.
 ///
@@ -29,85 +22,40 @@ const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
 /// machine, so that nothing is lost between two machines in plaintext and nothing can slip across
 /// the upgrade unseen. While it waits it holds what is unread, and no other memory.
 pub struct Driver<'o, S> {
-    stream: S,
-    deadlines: Deadlines,
-    received: Vec<u8>,
-    pump: Pump,
-    /// How many octets of what is pending were sent.
-    sent: usize,
-    observer: &'o mut (dyn Observer + Send),
+    pub(crate) stream: S,
+    pub(crate) link: Link<'o>,
 }
 
-impl<S> std::fmt::Debug for Driver<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("deadlines", &self.deadlines).finish_non_exhaustive()
+impl<S> fmt::Debug for Driver<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("link", &self.link).finish_non_exhaustive()
     }
 }
 
 impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// A driver for a fresh connection; the total time starts now.
-    pub fn new(stream: S, timeouts: Timeouts, observer: &'o mut (dyn Observer + Send)) -> Self {
-        Self::starting(stream, Deadlines::start(timeouts, now()), observer)
+    pub fn new(stream: S, timeouts: Timeouts, observer: impl Observer + Send + 'o) -> Self {
+        Self::over(stream, Link::new(timeouts, now(), observer))
     }
 
-    pub(crate) fn starting(
-        stream: S,
-        deadlines: Deadlines,
-        observer: &'o mut (dyn Observer + Send),
-    ) -> Self {
-        let (received, pump) = (Vec::new(), Pump::new());
-        Self { stream, deadlines, received, pump, sent: 0, observer }
+    pub(crate) const fn over(stream: S, link: Link<'o>) -> Self {
+        Self { stream, link }
     }
 
     /// Received and not yet consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
-        &self.received
+        self.link.unread()
     }
 
     /// What watches, to tell it more.
-    pub fn observer(&mut self) -> &mut (dyn Observer + Send) {
-        self.observer
-    }
-
-    pub(crate) const fn stream(&self) -> &S {
-        &self.stream
+    pub fn observer(&mut self) -> &mut (dyn Observer + Send + 'o) {
+        self.link.observer()
     }
 
     /// Ends the driver; anything unread is lost.
     pub fn into_stream(self) -> S {
         self.stream
-    }
-
-    pub(crate) fn into_parts(self) -> (S, Deadlines, &'o mut (dyn Observer + Send)) {
-        (self.stream, self.deadlines, self.observer)
-    }
-
-    /// Errors will not say what the peer said: a client may have said its password.
-    pub(crate) const fn never_quote(&mut self) {
-        self.pump.never_quote();
-    }
-
-    /// Counts the total time from now on.
-    pub(crate) fn restart_total(&mut self) {
-        self.deadlines.restart(now());
-    }
-
-    /// From now on, whether what is sent carries a credential.
-    pub(crate) const fn set_secret(&mut self, secret: bool) {
-        self.pump.set_secret(secret);
-    }
-
-    /// What is said next.
-    pub(crate) fn say(&mut self, octets: &[u8]) {
-        self.pump.say(octets);
-    }
-
-    /// Sends octets as soon as there are many or a machine has something to add, so that the end of a
-    /// message leaves in one write with its last piece.
-    pub(crate) async fn send_soon(&mut self, octets: &[u8]) -> Result<(), Error> {
-        self.pump.say(octets);
-        if self.pump.is_full() { self.flush().await } else { Ok(()) }
     }
 
     /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
@@ -127,46 +75,33 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
         self.run_discreetly(machine, |_| false, on_event).await
     }
 
-    /// The same, where an event tells whether its octets carry a credential.
+    /// The same, where an event tells whether its bytes carry a credential.
     pub(crate) async fn run_discreetly<M: Machine, T>(
         &mut self,
         machine: &mut M,
-        is_secret: impl Fn(M::Event<'_>) -> bool,
+        is_credential: impl Fn(M::Event<'_>) -> bool,
         mut on_event: impl FnMut(&mut M, M::Event<'_>, &mut Vec<u8>) -> Result<ControlFlow<T>, Error>,
     ) -> Result<Option<T>, Error> {
         loop {
-            let mut input = self.received.as_slice();
-            let turn = self.pump.run(machine, &mut input, self.observer, &is_secret, &mut on_event);
-            let consumed = self.received.len() - input.len();
-            self.received.drain(..consumed);
-            match turn? {
-                // Whatever was said since the last octets came leaves in one write.
-                Turn::Receive => {
-                    self.flush_within(machine.wait()).await?;
-                    if !self.receive(machine).await? {
-                        return Ok(None);
-                    }
-                }
-                Turn::Send => self.flush_within(machine.wait()).await?,
-                Turn::Done(value) => return Ok(Some(value)),
-                Turn::Failed(error) => {
-                    let error = self.pump.protocol(error);
-                    // The machine's error counts, not that its last words did not arrive.
-                    let _ = self.flush().await;
-                    return Err(error);
-                }
+            match self.link.next(machine, now(), &is_credential, &mut on_event)? {
+                // The driver knows whether the time is over.
+                Turn::Write(until) => drop(self.write(until).await?),
+                Turn::Flush(until) => drop(self.flush_stream(until).await?),
+                Turn::Read(until) => self.read(until).await?,
+                Turn::Shutdown => drop(self.stream.shutdown().await),
+                Turn::Done(value) => return Ok(value),
             }
         }
     }
 
-    /// Sends octets that no machine asked for, such as the pieces of a message.
+    /// Sends octets that no machine asked for.
     ///
     /// Cancel safe: what was not sent is sent by the next call.
     ///
     /// # Errors
     /// Those of the stream.
     pub async fn send(&mut self, octets: &[u8]) -> Result<(), Error> {
-        self.pump.say(octets);
+        self.link.say(octets);
         self.flush().await
     }
 
@@ -177,7 +112,17 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// # Errors
     /// Those of the stream.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        self.flush_within(None).await
+        while let Some(turn) = self.link.flush(now()) {
+            let in_time = match turn {
+                Turn::Write(until) => self.write(until).await?,
+                Turn::Flush(until) => self.flush_stream(until).await?,
+                _ => true,
+            };
+            if !in_time {
+                return Err(self.link.error(Rule::TimedOut));
+            }
+        }
+        Ok(())
     }
 
     /// Says goodbye below the protocol: TLS's close_notify, TCP's FIN.
@@ -185,109 +130,68 @@ impl<'o, S: AsyncRead + AsyncWrite + Unpin> Driver<'o, S> {
     /// # Errors
     /// Those of the stream; a peer that is gone already is none.
     pub async fn close(mut self) -> Result<(), Error> {
-        match self.within(WRITE_WAIT, |stream| stream.shutdown()).await? {
-            Err(error) if !is_gone(&error) => Err(Error::io("closing")(error)),
-            _ => Ok(()),
+        self.flush().await?;
+        let until = self.link.write_deadline(now()).into();
+        match timeout_at(until, self.stream.shutdown()).await {
+            Ok(Err(error)) if !is_gone(&error) => Err(Error::io(Doing::Closing)(error)),
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.link.error(Rule::TimedOut)),
         }
     }
 
-    /// Says the last words to a peer whose mistake or silence ended the connection, and listens for
-    /// a moment: closed with octets unread, TCP would take the words back. What goes wrong here does
-    /// not count, the connection is lost anyway.
-    pub(crate) async fn part(mut self, last: &[u8]) {
-        if last.is_empty() {
-            return;
+    /// Whether it was in time.
+    async fn write(&mut self, until: std::time::Instant) -> Result<bool, Error> {
+        let write = self.stream.write(self.link.unsent());
+        match timeout_at(until.into(), write).await {
+            Ok(Ok(n)) => self.link.sent(n),
+            Ok(Err(error)) => self.link.failed(Doing::Sending, error)?,
+            Err(_) => return Ok(false),
         }
-        // In its own time: that of the connection may be over.
-        let _ = timeout(LINGER, async {
-            self.stream.write_all(last).await?;
-            self.observer.sent(last);
-            self.stream.shutdown().await?;
-            for _ in 0..LINGER_READS {
-                self.received.clear();
-                if self.more().await? == 0 {
-                    break;
-                }
-            }
-            io::Result::Ok(())
-        })
-        .await;
+        Ok(true)
     }
 
-    async fn flush_within(&mut self, wait: Option<Duration>) -> Result<(), Error> {
-        if self.pump.pending().is_empty() {
-            return Ok(());
+    async fn flush_stream(&mut self, until: std::time::Instant) -> Result<bool, Error> {
+        match timeout_at(until.into(), self.stream.flush()).await {
+            Ok(Ok(())) => self.link.flushed(),
+            Ok(Err(error)) => self.link.failed(Doing::Sending, error)?,
+            Err(_) => return Err(self.link.error(Rule::TimedOut)),
         }
-        let outcome = self.write_pending(wait.unwrap_or(WRITE_WAIT)).await;
-        self.sent = 0;
-        self.pump.sent(self.observer);
-        outcome?.map_err(Error::io("sending"))
+        Ok(true)
     }
 
-    async fn write_pending(&mut self, wait: Duration) -> Result<io::Result<()>, Error> {
-        while self.sent < self.pump.pending().len() {
-            let Some(limit) = self.deadlines.wait(wait, now()) else {
-                return Err(self.pump.protocol(Rule::TimedOut));
-            };
-            let rest = &self.pump.pending()[self.sent..];
-            match timeout(limit, self.stream.write(rest)).await {
-                Ok(Ok(0)) => return Ok(Err(io::ErrorKind::WriteZero.into())),
-                Ok(Ok(n)) => self.sent += n,
-                Ok(Err(error)) => return Ok(Err(error)),
-                Err(_) => return Err(self.pump.protocol(Rule::TimedOut)),
-            }
+    async fn read(&mut self, until: std::time::Instant) -> Result<(), Error> {
+        match timeout_at(until.into(), self.more()).await {
+            Ok(Err(error)) => self.link.failed(Doing::Receiving, error),
+            Ok(Ok(())) | Err(_) => Ok(()),
         }
-        self.within(wait, |stream| stream.flush()).await
     }
 
-    /// Receives more; `false` if the connection ended and may.
-    async fn receive<M: Machine>(&mut self, machine: &mut M) -> Result<bool, Error> {
-        let Some(reasonable) = machine.wait() else {
-            return Err(self.pump.protocol(Rule::OutOfOrder));
-        };
-        if self.received.is_empty() {
-            self.received = Vec::new();
-        }
-        let limit = self.deadlines.wait(reasonable, now()).unwrap_or_default();
-        let received = match timeout(limit, self.more()).await {
-            Ok(received) => received,
-            Err(_) => return Err(self.pump.protocol(machine.timed_out())),
-        };
-        match received {
-            Ok(1..) => return Ok(true),
-            Err(error) if !is_end(&error) => return Err(Error::io("receiving")(error)),
-            _ => {}
-        }
-        machine.end_of_input().map_err(|error| self.pump.protocol(error))?;
-        Ok(false)
-    }
-
-    /// Appends what there is to what is unread; says how many octets, 0 at the end.
-    fn more(&mut self) -> impl Future<Output = io::Result<usize>> {
+    /// Receives what there is, or the end.
+    fn more(&mut self) -> impl Future<Output = io::Result<()>> {
         poll_fn(|cx| {
             // Only while there is something: ten thousand that wait have no buffer.
-            let mut room = [MaybeUninit::uninit(); ROOM];
+            let mut room = [MaybeUninit::uninit(); READ];
             let mut room = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
-            self.received.extend_from_slice(room.filled());
-            Poll::Ready(Ok(room.filled().len()))
+            match room.filled() {
+                [] => self.link.received(0),
+                bytes => self.link.receive(bytes),
+            }
+            Poll::Ready(Ok(()))
         })
     }
+}
 
-    async fn within<'s, F, T>(
-        &'s mut self,
-        wait: Duration,
-        act: impl FnOnce(&'s mut S) -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = T>,
-    {
-        let limit = self.deadlines.wait(wait, now()).unwrap_or_default();
-        match timeout(limit, act(&mut self.stream)).await {
-            Ok(outcome) => Ok(outcome),
-            Err(_) => Err(self.pump.protocol(Rule::TimedOut)),
-        }
-    }
+/// Whether the peer is gone, however that shows.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+    )
 }
 
 /// The runtime's time, which a test may move.

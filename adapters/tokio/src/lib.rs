@@ -20,8 +20,8 @@ pub use receive::{Deliver, Inbox};
 pub use serve::serve;
 pub use server::{Accepted, Decide, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::{Prompt, connect};
-pub use starttls_std::{
-    Answer, ClientTls, Error, Login, MAX_MESSAGE, Mail, Mode, Observer, Receipt, Recipient, Silent,
-    Timeouts,
+pub use starttls_common::{
+    Answer, ClientTls, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode, Observer,
+    Receipt, Recipient, Settings, Silent, Timeouts, check_alpn, rustls,
 };
 pub use upgrade::{ClientStream, Upgraded, handshake, upgrade, upgrade_or_plaintext, upgrade_with};

@@ -2,24 +2,19 @@ use std::future::{Future, ready};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use starttls::mail::Receiver;
-use starttls::mail::receiver::Config;
-use starttls::smtp::{Dialect, Domain, ServerGrammar};
-use starttls::{Channel, Machine, Server, server};
-use starttls_std::shared::{Asked, Taking, bad_credentials};
+use starttls::mail::{Inbound, inbound};
+use starttls::smtp::Dialect;
+use starttls_common::{Asked, Taking, bad_credentials};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    Accepted, Answer, Driver, Error, MAX_MESSAGE, Mail, Mode, Observer, Timeouts, accept_implicit,
-    accept_or_plaintext,
-};
+use crate::server::handshake;
+use crate::{Answer, Driver, Error, InboxSettings, Mail, Observer};
 
-/// Who judges and takes the mail that [`Inbox`] receives. While it does, its client waits.
+/// An application that judges and takes the mail that [`Inbox`] receives. While it does, its client waits.
 pub trait Deliver: Send {
     /// Whether this is the password of `user`; asked only over TLS, and only where
-    /// [`Inbox::receiver`] offers it. By default nobody has one.
+    /// the settings offer it. By default no user has one.
     fn authenticate(&mut self, user: &str, password: &str) -> impl Future<Output = Answer> + Send {
         let _ = (user, password);
         ready(bad_credentials())
@@ -44,22 +39,16 @@ pub trait Deliver: Send {
 /// A server that takes mail; [`serve`](crate::serve) gives it connections.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    /// How the server introduces itself.
-    pub domain: String,
-    /// When TLS begins.
-    pub mode: Mode,
-    /// What clients may do without TLS.
-    pub config: server::Config,
-    /// The certificate and its key.
-    pub tls: Arc<ServerConfig>,
-    /// What clients are offered, and how much they may ask for. A message is held in memory as a
-    /// whole: the default allows [`MAX_MESSAGE`] octets.
-    pub receiver: Config,
-    /// How long to wait.
-    pub timeouts: Timeouts,
+    settings: InboxSettings,
 }
 
 impl Inbox {
+    /// By these settings.
+    #[must_use]
+    pub const fn new(settings: InboxSettings) -> Self {
+        Self { settings }
+    }
+
     /// Takes the mail of one accepted connection, to its end.
     ///
     /// Dropped before it is done, it closes the connection without a word. A mail whose
@@ -71,88 +60,68 @@ impl Inbox {
         &self,
         stream: S,
         deliver: &mut impl Deliver,
-        observer: &mut (dyn Observer + Send),
+        observer: impl Observer + Send,
     ) -> Result<(), Error> {
-        let domain = Domain::new(&self.domain).map_err(Error::argument("the server's name"))?;
-        let driver = Driver::new(stream, self.timeouts, observer);
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
-        let accepted = match self.mode {
-            Mode::Implicit => {
-                let (driver, tls) = Box::pin(accept_implicit(driver, &acceptor)).await?;
-                Accepted::Tls(driver, tls)
-            }
-            Mode::StartTls => {
-                let server = Server::<ServerGrammar<'_, D>>::new(domain, self.config);
-                accept_or_plaintext(driver, server, &acceptor).await?
-            }
-        };
-        // On the heap, for those who never come here.
-        Box::pin(self.take::<D, S>(accepted, domain, deliver)).await
+        let mut inbound = self.settings.inbound::<D>()?;
+        let mut driver = Driver::new(stream, self.settings.timeouts(), observer);
+        driver.link.never_quote();
+        let mut taking = None;
+        if !take(&mut driver, &mut inbound, &mut taking, deliver, self.max_message()).await? {
+            return driver.close().await;
+        }
+        // On the heap, for connections that never come here.
+        Box::pin(async {
+            let early = driver.unread().to_vec();
+            let acceptor = TlsAcceptor::from(Arc::clone(self.settings.tls()));
+            let mut driver = handshake(driver, &acceptor, &early).await?;
+            inbound.encrypted()?;
+            let room = self.max_message();
+            take(&mut driver, &mut inbound, &mut taking, deliver, room).await?;
+            driver.close().await
+        })
+        .await
     }
 
     fn max_message(&self) -> usize {
-        self.receiver.limits.size.unwrap_or(MAX_MESSAGE)
-    }
-
-    async fn take<D: Dialect, S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        accepted: Accepted<'_, S>,
-        domain: Domain<'_>,
-        deliver: &mut impl Deliver,
-    ) -> Result<(), Error> {
-        let mut config = self.receiver;
-        config.limits.size = Some(self.max_message());
-        match accepted {
-            Accepted::Tls(driver, tls) => {
-                let receiver = Receiver::<_, D>::new(tls, domain, config);
-                converse(driver, receiver, Taking::new(true, self.max_message()), deliver).await
-            }
-            Accepted::Plaintext(driver, plaintext) => {
-                let receiver = Receiver::<_, D>::new(plaintext, domain, config);
-                converse(driver, receiver, Taking::new(false, self.max_message()), deliver).await
-            }
-            Accepted::Quit => Ok(()),
-        }
+        self.settings.max_message()
     }
 }
 
-/// Takes mail to the end of the connection.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
-    mut driver: Driver<'_, S>,
-    mut receiver: Receiver<'_, C, D>,
-    mut taking: Taking,
-    deliver: &mut impl Deliver,
-) -> Result<(), Error> {
-    if let Err(error) = judge(&mut driver, &mut receiver, &mut taking, deliver).await {
-        let mut last = vec![0; Receiver::<C, D>::MAX_OUTPUT];
-        let written = receiver.farewell(&mut last).unwrap_or_default();
-        driver.part(&last[..written]).await;
-        return Err(error);
-    }
-    driver.flush().await?;
-    driver.close().await
-}
-
-/// Asks the application whatever it is asked, until the client leaves.
-async fn judge<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+/// Asks the application whatever it is asked, until the client leaves or, which is `true`, wants TLS.
+async fn take<S: AsyncRead + AsyncWrite + Unpin, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    receiver: &mut Receiver<'_, C, D>,
-    taking: &mut Taking,
+    inbound: &mut Inbound<'_, D>,
+    taking: &mut Option<Box<Taking>>,
     deliver: &mut impl Deliver,
-) -> Result<(), Error> {
+    room: usize,
+) -> Result<bool, Error> {
     let mut out = Vec::new();
     loop {
         let asked = driver
-            .run(receiver, |receiver, event, _| {
-                Ok(match taking.take(receiver, event) {
+            .run_discreetly(inbound, Taking::is_credential, |inbound, event, _| {
+                if event == inbound::Event::StartTls {
+                    return Ok(ControlFlow::Break(End::StartTls));
+                }
+                // Not before there is something to take.
+                let taking = match (&event, &mut *taking) {
+                    (inbound::Event::Receiver(_), none @ None) => {
+                        none.insert(Box::new(Taking::new(room)))
+                    }
+                    (_, Some(taking)) => taking,
+                    (inbound::Event::Quit, None) => return Ok(ControlFlow::Break(End::Quit)),
+                    _ => return Ok(ControlFlow::Continue(())),
+                };
+                Ok(match taking.take(inbound, event) {
                     ControlFlow::Continue(None) => ControlFlow::Continue(()),
-                    ControlFlow::Continue(asked) => ControlFlow::Break(asked),
-                    ControlFlow::Break(()) => ControlFlow::Break(None),
+                    ControlFlow::Continue(Some(asked)) => ControlFlow::Break(End::Asked(asked)),
+                    ControlFlow::Break(()) => ControlFlow::Break(End::Quit),
                 })
             })
             .await?;
-        let Some(asked) = asked.flatten() else {
-            return Ok(());
+        let (asked, taking) = match (asked, &mut *taking) {
+            (Some(End::Asked(asked)), Some(taking)) => (asked, taking),
+            (Some(End::StartTls), _) => return Ok(true),
+            _ => return Ok(false),
         };
         let answer = match &asked {
             Asked::Nothing(answer) => answer.clone(),
@@ -162,7 +131,14 @@ async fn judge<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
             Asked::Message => deliver.deliver(taking.mail()).await,
         };
         out.clear();
-        taking.answer(receiver, asked, &answer, &mut out)?;
-        driver.say(&out);
+        taking.answer(inbound, asked, &answer, &mut out)?;
+        driver.link.say(&out);
     }
+}
+
+/// Why the machine stopped.
+enum End {
+    StartTls,
+    Asked(Asked),
+    Quit,
 }

@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
-use starttls::{Error as Rule, Machine, Plaintext, Server, Tls, Untrusted};
-use starttls_std::shared::check;
+use starttls::{Error as Rule, Plaintext, Server, Tls, Untrusted};
+use starttls_common::{Doing, check_alpn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server};
 
@@ -85,8 +85,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
-    let mut silent = Silent;
-    let driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    let driver = Driver::new(stream, Timeouts::default(), Silent);
     match accept_or_plaintext(driver, server, decide).await? {
         Accepted::Tls(driver, _) => Ok(driver.into_stream()),
         Accepted::Plaintext(..) | Accepted::Quit => Err(Rule::Closed.into()),
@@ -109,25 +108,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
-    driver.never_quote();
-    match follow(&mut driver, &mut server, &mut decide).await {
-        Ok(Some(End::Upgrade)) => {
+    driver.link.never_quote();
+    match follow(&mut driver, &mut server, &mut decide).await? {
+        Some(End::Upgrade) => {
             let acceptor = decide.acceptor(&server);
             let early = driver.unread().to_vec();
             let upgrade = server.into_upgrade(&early)?;
             // On the heap, for those who never come here.
             let driver = Box::pin(handshake(driver, &acceptor, upgrade.early())).await?;
-            check(upgrade.alpn(), driver.stream().get_ref().1)?;
+            check_alpn(upgrade.alpn(), driver.stream.get_ref().1)?;
             Ok(Accepted::Tls(driver, upgrade.established()))
         }
-        Ok(Some(End::Plaintext)) => Ok(Accepted::Plaintext(driver, server.into_plaintext()?)),
-        Ok(Some(End::Quit) | None) => Ok(Accepted::Quit),
-        Err(error) => {
-            let mut last = vec![0; Server::<G>::MAX_OUTPUT];
-            let written = server.farewell(&mut last).unwrap_or_default();
-            last.truncate(written);
-            Box::pin(driver.part(&last)).await;
-            Err(error)
+        Some(End::Plaintext) => {
+            driver.flush().await?;
+            Ok(Accepted::Plaintext(driver, server.into_plaintext()?))
+        }
+        Some(End::Quit) | None => {
+            driver.flush().await?;
+            Ok(Accepted::Quit)
         }
     }
 }
@@ -165,9 +163,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
-    let is_secret = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
+    let is_credential = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
     let end = driver
-        .run_discreetly(server, is_secret, |server, event, out| {
+        .run_discreetly(server, is_credential, |server, event, out| {
             match event {
                 Event::UpgradeRequested if decide.upgrade(server) => server.accept()?,
                 Event::UpgradeRequested => server.refuse()?,
@@ -183,7 +181,6 @@ where
             Ok(ControlFlow::Continue(()))
         })
         .await?;
-    driver.flush().await?;
     Ok(end)
 }
 
@@ -207,7 +204,7 @@ fn answer<G: Grammar>(
 }
 
 /// Starts TLS as a server, `early` octets first.
-async fn handshake<'o, S>(
+pub(crate) async fn handshake<'o, S>(
     driver: Driver<'o, S>,
     acceptor: &TlsAcceptor,
     mut early: &[u8],
@@ -215,13 +212,13 @@ async fn handshake<'o, S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (stream, deadlines, observer) = driver.into_parts();
+    let Driver { stream, mut link } = driver;
     let mut taken = Ok(());
     let mut accept = acceptor.accept_with(stream, |connection| {
         while !early.is_empty() && taken.is_ok() {
             taken = connection
                 .read_tls(&mut early)
-                .map_err(Error::io("shaking hands"))
+                .map_err(Error::io(Doing::Handshake))
                 .and_then(|_| Ok(connection.process_new_packets().map(drop)?));
         }
     });
@@ -231,9 +228,9 @@ where
         let _ = alert.await;
         return Err(error);
     }
-    let stream = shake_hands(&deadlines, accept).await?;
-    observer.secured(stream.get_ref().1, None);
-    let mut driver = Driver::starting(stream, deadlines, observer);
-    driver.never_quote();
-    Ok(driver)
+    let stream = shake_hands(&mut link, accept).await?;
+    link.observer().secured(stream.get_ref().1, None);
+    link.discard_unread();
+    link.never_quote();
+    Ok(Driver::over(stream, link))
 }

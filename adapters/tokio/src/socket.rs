@@ -2,13 +2,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use starttls_std::shared::Deadlines;
+use starttls_common::{Doing, Link};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::driver::now;
-use crate::{Error, Timeouts};
+use crate::{Error, Silent, Timeouts};
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
 ///
@@ -17,34 +17,29 @@ use crate::{Error, Timeouts};
 /// # Errors
 /// [`Error::Io`] if the name has no address or none of them answers.
 pub async fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<Prompt, Error> {
-    connect_within(address, &Deadlines::start(*timeouts, now())).await
+    connect_within(address, &mut Link::new(*timeouts, now(), Silent)).await
 }
 
 pub(crate) async fn connect_within(
     address: impl ToSocketAddrs,
-    deadlines: &Deadlines,
+    link: &mut Link<'_>,
 ) -> Result<Prompt, Error> {
-    let addresses = match deadlines.connect(now()) {
-        Some(limit) => timeout(limit, lookup_host(address))
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        None => Err(io::ErrorKind::TimedOut.into()),
-    };
+    let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
+    let until = link.connect_deadline(now());
+    let addresses = timeout_at(until.into(), lookup_host(address)).await;
+    let addresses = addresses.unwrap_or_else(|_| Err(timed_out()));
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in addresses.map_err(Error::io("looking up the host"))? {
-        let Some(limit) = deadlines.connect(now()) else {
-            last = io::ErrorKind::TimedOut.into();
-            break;
-        };
-        match timeout(limit, TcpStream::connect(address)).await {
+    for address in addresses.map_err(Error::io(Doing::LookingUp))? {
+        let until = link.connect_deadline(now());
+        match timeout_at(until.into(), TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                return Prompt::new(stream).map_err(Error::io("setting TCP_NODELAY"));
+                return Prompt::new(stream).map_err(Error::io(Doing::SettingUp));
             }
             Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+            Err(_) => last = timed_out(),
         }
     }
-    Err(Error::io("connecting")(last))
+    Err(Error::io(Doing::Connecting)(last))
 }
 
 /// A TCP connection that neither waits before it sends (`TCP_NODELAY`) nor, on Linux, before it

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use starttls::client::{Event, Grammar};
 use starttls::{Client, Error as Rule, Plaintext, Policy, Tls, Verification};
-use starttls_std::shared::Deadlines;
+use starttls_common::{Doing, Link};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tokio_rustls::{TlsConnector, client};
 
 use crate::driver::now;
@@ -65,8 +65,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Grammar,
 {
-    let mut silent = Silent;
-    let mut driver = Driver::new(stream, Timeouts::default(), &mut silent);
+    let mut driver = Driver::new(stream, Timeouts::default(), Silent);
     if !follow(&mut driver, &mut client).await? {
         return Err(Rule::NotOffered.into());
     }
@@ -116,7 +115,6 @@ where
             })
         })
         .await?;
-    driver.flush().await?;
     Ok(ready == Some(true))
 }
 
@@ -156,27 +154,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let opening = tls.open(name, alpn, policy)?;
-    let (stream, deadlines, observer) = driver.into_parts();
+    let Driver { stream, mut link } = driver;
     let connector = TlsConnector::from(Arc::clone(&opening.config));
     let connect = connector.with_alpn(opening.alpn.clone()).connect(opening.name.clone(), stream);
-    let stream = shake_hands(&deadlines, connect).await?;
-    let verification = opening.judge(stream.get_ref().1, observer)?;
-    Ok((Driver::starting(stream, deadlines, observer), verification))
+    let stream = shake_hands(&mut link, connect).await?;
+    let verification = opening.judge(stream.get_ref().1, link.observer())?;
+    Ok((Driver::over(stream, link), verification))
 }
-
-/// What is being done where a handshake fails for reasons other than TLS.
-pub(crate) const HANDSHAKE: &str = "shaking hands";
 
 /// Waits for a whole handshake, however slowly its octets come.
 pub(crate) async fn shake_hands<T>(
-    deadlines: &Deadlines,
+    link: &mut Link<'_>,
     handshake: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Error> {
-    let limit = deadlines.handshake(now()).unwrap_or_default();
-    match timeout(limit, handshake).await {
+    let until = link.handshake_deadline(now());
+    match timeout_at(until.into(), handshake).await {
         Ok(outcome) => outcome.map_err(|error| match error.downcast::<rustls::Error>() {
             Ok(error) => error.into(),
-            Err(error) => Error::io(HANDSHAKE)(error),
+            Err(error) => Error::io(Doing::Handshake)(error),
         }),
         Err(_) => Err(Rule::TimedOut.into()),
     }

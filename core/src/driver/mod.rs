@@ -255,8 +255,13 @@ impl<I: Storage, O: Storage> Driver<I, O> {
 
     /// Where to receive.
     pub fn room(&mut self) -> &mut [u8] {
+        self.room_for(1)
+    }
+
+    /// Where to receive: at least `wanted` bytes, if `received` can grow.
+    pub fn room_for(&mut self, wanted: usize) -> &mut [u8] {
         self.discard_consumed();
-        self.received.room(1)
+        self.received.room(wanted)
     }
 
     /// The first `n` bytes of [`room`](Self::room) were received; 0 is the end.

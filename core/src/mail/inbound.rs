@@ -37,10 +37,6 @@ pub struct Inbound<'a, D: Dialect = Smtp> {
 }
 
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "by features; one a connection, and most of the time it is a receiver"
-)]
 enum Stage<'a, D: Dialect> {
     Plaintext(Server<ServerGrammar<'a, D>>),
     /// TLS comes first; the caller is to be told.

@@ -51,10 +51,6 @@ pub struct Opening<'a, D: Dialect = Smtp, G: Grammar = ClientGrammar<'a, D>> {
     dialect: PhantomData<D>,
 }
 
-#[allow(
-    clippy::large_enum_variant,
-    reason = "by features; one a connection, and most of the time it is a session"
-)]
 enum Stage<D, G: Grammar> {
     Plaintext(Client<G>),
     /// TLS comes first; the caller is to be told.

@@ -2,15 +2,15 @@
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use starttls::client::Event;
 use starttls::server::{Config, Grammar as _};
 use starttls::{Introduction, Kind, Policy, Roles, Server};
-use starttls_std::shared::check;
 use starttls_tokio::{
-    Accepted, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
-    accept_or_plaintext, connect,
+    Accepted, Doing, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
+    accept_or_plaintext, check_alpn, connect,
 };
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(2);
 
 const TIMEOUTS: Timeouts =
-    Timeouts { connect: PATIENCE, handshake: PATIENCE, wait: Some(PATIENCE), total: None };
+    Timeouts::new().with_connect(PATIENCE).with_handshake(PATIENCE).with_wait(PATIENCE);
 
 /// Serves one connection to its end. The backend is asked first, so that a client never gets
 /// further than to a greeting of nobody.
@@ -60,7 +60,7 @@ async fn implicit<P: Roles>(
             let protocol = P::PROTOCOL;
             // Where both come to the same port, nothing but ALPN says what is spoken.
             let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
-            check(alpn, client.get_ref().1)?;
+            check_alpn(alpn, client.get_ref().1)?;
             forward(stream, &[], client).await.map_err(io("forwarding"))
         }
         Err(error) => {
@@ -77,9 +77,9 @@ async fn starttls<P: Roles>(
     client: Prompt,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
-    let mut heard = Heard::default();
+    let heard = Heard::default();
     let backend = match backend {
-        Ok(stream) => Backend::<P>::new(front, stream, &mut heard).await,
+        Ok(stream) => Backend::<P>::new(front, stream, heard.clone()).await,
         Err(error) => Err(error),
     };
     let mut backend = match backend {
@@ -149,14 +149,14 @@ async fn nobody(
 }
 
 /// The server behind us, at the point where its client speaks.
-struct Backend<'o, P: Roles> {
-    driver: Driver<'o, Prompt>,
+struct Backend<P: Roles> {
+    driver: Driver<'static, Prompt>,
     greeted: Greeted<P::Client<'static>>,
 }
 
-impl<'o, P: Roles> Backend<'o, P> {
+impl<P: Roles> Backend<P> {
     /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
-    async fn new(front: &Front, stream: Prompt, heard: &'o mut Heard) -> Result<Self, Error> {
+    async fn new(front: &Front, stream: Prompt, heard: Heard) -> Result<Self, Error> {
         let client = P::client(&names(front)?, Policy::Opportunistic);
         let mut greeted = Greeted::new(client.map_err(Error::argument(NAME))?);
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
@@ -201,16 +201,22 @@ impl<'o, P: Roles> Backend<'o, P> {
 }
 
 /// What the backend said since we said something.
-#[derive(Debug, Default)]
-struct Heard(Vec<u8>);
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Observer for Heard {
     fn sent(&mut self, _: &[u8]) {
-        self.0.clear();
+        self.bytes().clear();
     }
 
     fn received(&mut self, octets: &[u8]) {
-        self.0.extend_from_slice(octets);
+        self.bytes().extend_from_slice(octets);
     }
 }
 
@@ -218,21 +224,23 @@ impl Observer for Heard {
 /// the client.
 async fn turn_away<P: Roles>(mut client: Prompt, heard: &Heard, error: Error) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
-    let last = if is_refusal { &heard.0 } else { P::PHRASES.unavailable };
-    client.write_all(last).await.map_err(io("turning a client away"))?;
+    let last = if is_refusal { heard.bytes().clone() } else { P::PHRASES.unavailable.to_vec() };
+    client.write_all(&last).await.map_err(io("turning a client away"))?;
     client.shutdown().await.map_err(io("turning a client away"))?;
     if is_refusal { Ok(()) } else { Err(behind(error)) }
 }
 
 fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
-    move |error| Error::Io { doing, error }
+    move |error| Error::Io { doing: Doing::Other(doing), error }
 }
 
 fn behind(error: Error) -> Error {
     match error {
-        Error::Io { error, .. } => Error::Io { doing: "the server behind (--backend)", error },
+        Error::Io { error, .. } => {
+            Error::Io { doing: Doing::Other("the server of --backend"), error }
+        }
         other => Error::Io {
-            doing: "the server behind (--backend)",
+            doing: Doing::Other("the server of --backend"),
             error: std::io::Error::other(other.to_string()),
         },
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use starttls::lmtp::Lmtp;
 use starttls::mail::session::Fate;
 use starttls::smtp::{Dialect, Smtp};
-use starttls_std::{Connection, Error, Mailer, Receipt};
+use starttls_std::{Connection, Doing, Error, Mailer, Receipt};
 
 use crate::args::Send;
 use crate::dial::trust;
@@ -17,7 +17,7 @@ use crate::mailbox::{Letter, Mailbox, Mails};
 use crate::out::out;
 use crate::outcome::{self, Failure};
 use crate::picture::Tone;
-use crate::send::{envelope, mailer, parse};
+use crate::send::{envelope, parse, settings};
 use crate::url::{Kind, Url};
 
 /// So many mails in a row that end their connection are enough.
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failu
     if args.subject.is_some() {
         return Err(Failure::local("--subject is for a text; these mails have headers"));
     }
-    let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
+    let mailer = Mailer::new(settings(args, url, trust(args.ca.as_deref())?)?);
     let mut ladder = Ladder::new(false, &url.host);
     ladder.open(&format!("mails to {}://{}:{}", url.scheme.name(), url.host, url.port));
     match url.scheme.kind {
@@ -80,7 +80,7 @@ fn next(args: &Send, mails: &mut Mails<'_>, tally: &mut Tally<'_>) -> Option<Rea
         let letter = match mail {
             Ok(mail) => Letter::read(mail),
             Err(error) => {
-                let error = Error::Io { doing: "reading the mail", error };
+                let error = Error::Io { doing: Doing::Other("reading the mail"), error };
                 tally.count(&name, "", &[], &Err(error));
                 continue;
             }
@@ -129,7 +129,7 @@ fn all<D: Dialect>(
             ladder.again();
         }
         connections += 1;
-        let mut connection = match mailer.connect_as::<D>(ladder) {
+        let mut connection = match mailer.connect_as::<D>(&mut *ladder) {
             Ok(connection) => connection,
             Err(unreachable) => {
                 tally.count(&mail.name, &mail.from, &mail.to, &Err(unreachable));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use starttls::{Phrases, Roles as _};
-use starttls_std::{ClientTls, Error, Mode, Silent, Timeouts, split};
+use starttls_std::{ClientTls, Doing, Error, Mode, Silent, Timeouts, split};
 
 use crate::args::Connect;
 use crate::dial::{dial, trust};
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
 }
 
 fn timeouts(args: &Connect) -> Timeouts {
-    Timeouts { total: Some(args.timeout), ..Timeouts::default() }
+    Timeouts::new().with_total(args.timeout)
 }
 
 /// Standard input and output. The end of the server ends it, whatever the input still has to say.
@@ -113,7 +113,7 @@ fn judged(outcome: io::Result<()>) -> Result<(), Failure> {
             "the server ended the connection without TLS's goodbye; what it said may be incomplete",
         )),
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { doing: "forwarding", error }.into())
+            Err(Error::Io { doing: Doing::Other("forwarding"), error }.into())
         }
         _ => Ok(()),
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use rustls::crypto::CryptoProvider;
 use starttls::{Introduction, Policy, Roles as _, Tls};
 use starttls_std::{
-    ClientStream, ClientTls, Driver, Error, Mode, Observer, Timeouts, Upgraded, connect, handshake,
-    upgrade_or_plaintext,
+    ClientStream, ClientTls, Doing, Driver, Error, Mode, Observer, Timeouts, Upgraded, connect,
+    handshake, upgrade_or_plaintext,
 };
 
 use crate::url::{Url, speaking};
@@ -19,7 +19,7 @@ pub(crate) fn dial<'o>(
     url: &Url,
     tls: &ClientTls,
     timeouts: Timeouts,
-    observer: &'o mut dyn Observer,
+    observer: impl Observer + Send + 'o,
 ) -> Result<(Driver<'o, ClientStream>, Tls), Error> {
     let stream = connect((url.host.as_str(), url.port), &timeouts)?;
     let driver = Driver::new(stream, timeouts, observer);
@@ -55,7 +55,7 @@ pub(crate) fn trust(ca: Option<&Path>) -> Result<ClientTls, Error> {
         None => ClientTls::system(),
         Some(path) => {
             let pem = std::fs::read(path)
-                .map_err(|error| Error::Io { doing: "reading the CA file", error })?;
+                .map_err(|error| Error::Io { doing: Doing::Other("reading the CA file"), error })?;
             ClientTls::with_ca_pem(&pem)
         }
     }

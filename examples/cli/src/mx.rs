@@ -36,10 +36,12 @@ impl Lookup {
         };
         let mut relay = Relay::new(dns, trust(ca)?.inspecting());
         if let Some(directory) = &self.cache {
-            relay.cache = Cache::directory(directory)
-                .map_err(|error| Failure::local(format!("{}: {error}", directory.display())))?;
+            relay = relay
+                .with_cache(Cache::directory(directory).map_err(|error| {
+                    Failure::local(format!("{}: {error}", directory.display()))
+                })?);
         }
-        relay.options = Options {
+        let options = Options {
             dane: match self.dane {
                 Some(Dane::Off) => mx::Dane::Off,
                 None | Some(Dane::Opportunistic) => mx::Dane::Opportunistic,
@@ -50,7 +52,7 @@ impl Lookup {
             require_tls: self.require_tls,
             ..Options::default()
         };
-        Ok(relay)
+        Ok(relay.with_options(options))
     }
 }
 
@@ -59,10 +61,13 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     let message = message(args, &args.to)?;
     let runtime = runtime()?;
     let _context = runtime.enter();
-    let mut relay = args.lookup.relay(args.ca.as_deref())?;
-    relay.domain.clone_from(&args.helo);
-    relay.options.tls_optional = mx::tls_optional(&message);
-    relay.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
+    let relay = args.lookup.relay(args.ca.as_deref())?;
+    let mut options = relay.options();
+    options.tls_optional = mx::tls_optional(&message);
+    let relay = relay
+        .with_options(options)
+        .with_domain(&args.helo)
+        .with_timeouts(Timeouts::new().with_total(args.timeout));
     let mut ladder = Ladder::new(!args.json, "");
     let names: Vec<_> = domains.iter().map(|(domain, _)| domain.as_str()).collect();
     ladder.title(&format!("mail to {}", names.join(", ")));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use starttls::{Error as Rule, Kind};
-use starttls_std::Error;
+use starttls_std::{Doing, Error};
 
 use crate::certificate::Certificate;
 use crate::out::out;
@@ -63,7 +63,7 @@ fn advice(error: &Error) -> &'static str {
         }
         Error::Unfinished { fate, .. } if fate.is_safe_to_retry() => "It is safe to send it again.",
         Error::Unfinished { .. } => "Sent again it may arrive twice.",
-        Error::Io { doing: "connecting" | "looking up the host", .. } => {
+        Error::Io { doing: Doing::Connecting | Doing::LookingUp, .. } => {
             "Check the host, the port, and that the server runs."
         }
         Error::Protocol { error: Rule::TimedOut, .. } => {

@@ -66,7 +66,7 @@ fn offered(ladder: &Ladder, error: Option<&Error>) -> Option<bool> {
 }
 
 fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
-    let timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
+    let timeouts = Timeouts::new().with_total(args.timeout);
     let trusted = trust(args.ca.as_deref())?.inspecting();
     let (driver, tls) = dial(&args.url, &trusted, timeouts, ladder)?;
     match args.url.scheme.kind {

@@ -10,8 +10,8 @@ use starttls::lmtp::Lmtp;
 use starttls::mail::session::Mechanism;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls_std::{ClientTls, Error, Login, Mailer, Receipt, Timeouts};
-use starttls_tokio::{Answer, Deliver, Mail, Prompt, Silent};
+use starttls_std::{ClientTls, Error, Login, Mailer, Receipt, Settings, Timeouts};
+use starttls_tokio::{Answer, Deliver, Inbox, Mail, Prompt, Silent};
 use tokio::net::TcpListener;
 
 use crate::args::{Send, Tls};
@@ -26,7 +26,7 @@ use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::Tone;
 use crate::probe;
-use crate::serve::{inbox, runtime};
+use crate::serve::{self, runtime};
 use crate::url::{Kind, Scheme, Url};
 
 const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
@@ -57,31 +57,28 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     }
 }
 
-/// The way to `url`, as far as the options pave it.
-pub(crate) fn mailer(args: &Send, url: &Url, tls: ClientTls) -> Result<Mailer, Failure> {
-    let mut mailer = Mailer::new(&url.host, tls.inspecting());
-    mailer.port = url.port;
-    mailer.mode = url.scheme.mode;
-    mailer.domain.clone_from(&args.helo);
-    mailer.timeouts = Timeouts { total: Some(args.timeout), ..Timeouts::default() };
-    mailer.policy = match args.tls {
-        Tls::Required => Policy::Required,
-        Tls::Opportunistic => Policy::Opportunistic,
-    };
-    if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
-        let secret = first_line(file)?;
-        let login = match args.auth {
-            Some(mechanism @ Mechanism::XOAuth2) => Login::bearer(user, secret).by(mechanism),
-            Some(mechanism) => Login::new(user, secret).by(mechanism),
-            None => Login::new(user, secret),
-        };
-        mailer.credentials = Some(login);
-    }
-    Ok(mailer)
+/// How mail gets to `url`, by the options.
+pub(crate) fn settings(args: &Send, url: &Url, tls: ClientTls) -> Result<Settings, Failure> {
+    let settings = Settings::new(&url.host, tls.inspecting())
+        .with_port(url.port)
+        .with_mode(url.scheme.mode)
+        .with_domain(&args.helo)
+        .with_timeouts(Timeouts::new().with_total(args.timeout))
+        .with_policy(match args.tls {
+            Tls::Required => Policy::Required,
+            Tls::Opportunistic => Policy::Opportunistic,
+        });
+    let (Some(user), Some(file)) = (&args.user, &args.password_file) else { return Ok(settings) };
+    let secret = first_line(file)?;
+    Ok(settings.with_login(match args.auth {
+        Some(mechanism @ Mechanism::XOAuth2) => Login::bearer(user, secret).by(mechanism),
+        Some(mechanism) => Login::new(user, secret).by(mechanism),
+        None => Login::new(user, secret),
+    }))
 }
 
 fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
-    let mailer = mailer(args, url, trust(args.ca.as_deref())?)?;
+    let mailer = Mailer::new(settings(args, url, trust(args.ca.as_deref())?)?);
     let title = format!("a mail to {}://{}:{}", url.scheme.name(), url.host, url.port);
     let message = message(args, &args.to)?;
     let (outcome, mut ladder) = exchange(args, mailer, url, &args.to, &message, &title);
@@ -96,17 +93,18 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
     let runtime = runtime()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(io)?;
     let port = listener.local_addr().map_err(io)?.port();
-    let inbox = inbox(Scheme::SMTP, made.server()?, Policy::Required);
+    let inbox = Inbox::new(serve::settings(Scheme::SMTP, made.server()?, Policy::Required));
     let server = runtime.spawn(async move {
         let mut kept = Kept::default();
         let (stream, _) = listener.accept().await.map_err(Failure::from_io)?;
         let stream = Prompt::new(stream).map_err(Failure::from_io)?;
-        inbox.receive::<Smtp, _>(stream, &mut kept, &mut Silent).await?;
+        inbox.receive::<Smtp, _>(stream, &mut kept, Silent).await?;
         Ok::<_, Failure>(kept.0)
     });
     // The certificate is for 127.0.0.1, too: no name service has a say in this.
     let url = Url { scheme: Scheme::SMTP, host: Ipv4Addr::LOCALHOST.to_string(), port };
-    let mailer = mailer(args, &url, ClientTls::with_ca_pem(made.ca.as_bytes())?)?;
+    let tls = ClientTls::with_ca_pem(made.ca.as_bytes())?;
+    let mailer = Mailer::new(settings(args, &url, tls)?);
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
     let (outcome, mut ladder) = exchange(args, mailer, &url, &to, &message, &title);

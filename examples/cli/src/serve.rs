@@ -14,7 +14,9 @@ use starttls::lmtp::Lmtp;
 use starttls::mail::receiver::{self, Authentication};
 use starttls::server::Config;
 use starttls::smtp::Smtp;
-use starttls_tokio::{Answer, Deliver, Error, Inbox, Mail, Observer, Silent, Timeouts, serve};
+use starttls_tokio::{
+    Answer, Deliver, Error, Inbox, InboxSettings, Mail, Observer, Silent, Timeouts, serve,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
@@ -32,12 +34,7 @@ use crate::watch::{Pictures, Watch};
 /// Connections served at the same time; more wait in the listener's queue.
 const CONNECTIONS: usize = 16 * 1024;
 
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(30),
-    handshake: Duration::from_secs(60),
-    wait: None,
-    total: Some(Duration::from_secs(60 * 60)),
-};
+const TIMEOUTS: Timeouts = Timeouts::new().with_total(Duration::from_secs(60 * 60));
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
@@ -97,12 +94,13 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         }));
         return Ok(());
     }
-    let mut inbox = inbox(scheme, tls, policy);
+    let mut receiver = receiver_config();
     let mut place = Place { directory: args.deliver.clone(), login: None };
     if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
-        inbox.receiver.authentication = Authentication::Required;
+        receiver.authentication = Authentication::Required;
         place.login = Some((user.clone(), first_line(file)?));
     }
+    let inbox = Inbox::new(settings(scheme, tls, policy).with_receiver(receiver));
     let (inbox, place) = (Arc::new(inbox), Arc::new(place));
     runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
         let (inbox, place) = (Arc::clone(&inbox), Arc::clone(&place));
@@ -171,18 +169,20 @@ impl Watched {
     }
 }
 
-/// An inbox on this machine. Mail ends here, so that it can go no further without TLS.
-pub(crate) fn inbox(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -> Inbox {
+/// An inbox on this machine.
+pub(crate) fn settings(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -> InboxSettings {
+    InboxSettings::new("localhost", tls)
+        .with_mode(scheme.mode)
+        .with_upgrade(Config { policy, ..Config::default() })
+        .with_receiver(receiver_config())
+        .with_timeouts(TIMEOUTS)
+}
+
+/// Mail ends here, so that it can go no further without TLS.
+fn receiver_config() -> receiver::Config {
     let mut receiver = receiver::Config::default();
     (receiver.smtp_utf8, receiver.require_tls) = (true, true);
-    Inbox {
-        domain: "localhost".to_owned(),
-        mode: scheme.mode,
-        config: Config { policy, ..Config::default() },
-        tls,
-        receiver,
-        timeouts: TIMEOUTS,
-    }
+    receiver
 }
 
 /// The names that a certificate for this address is good for.

@@ -68,7 +68,7 @@ impl Identity {
             config: server::Config::default(),
             tls: Arc::clone(&self.server),
             receiver: config,
-            timeouts: Timeouts { wait: Some(Duration::from_secs(20)), ..Timeouts::default() },
+            timeouts: Timeouts::new().with_wait(Duration::from_secs(20)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");

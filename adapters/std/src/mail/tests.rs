@@ -1,13 +1,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use starttls::client;
-use starttls::mail::Address;
-use starttls::smtp;
+use starttls::Policy;
+use starttls::mail::{Address, LineEnds, Opening};
+use starttls::smtp::{self, Domain};
+use starttls_common::Timeouts;
 
 use super::connection::mail;
 use super::*;
@@ -42,8 +43,6 @@ impl Write for Script {
 }
 
 impl Socket for Script {
-    const ENCRYPTED: bool = false;
-
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.read(buffer).map(Some)
     }
@@ -74,24 +73,24 @@ fn one_write_a_flight() {
         "250 ok\r\n",
         "221 bye\r\n",
     ]);
-    let mut silent = Silent;
-    let mut driver = Driver::new(script.clone(), Timeouts::default(), &mut silent);
-    let mut client = smtp::Client::new(Domain::LOCALHOST, Policy::Opportunistic);
-    driver
-        .run(&mut client, |_, event, _| match event {
-            client::Event::Plaintext(_) => Ok(ControlFlow::Break(())),
-            _ => Ok(ControlFlow::Continue(())),
-        })
-        .expect("plaintext");
-    let plaintext = client.into_plaintext(driver.unread()).expect("plaintext");
-    let mut session = Session::<_, Smtp>::new(plaintext);
-    job(&mut driver, &mut session.hello(Domain::LOCALHOST).expect("in order")).expect("greeted");
+    let mut driver = Driver::new(script.clone(), Timeouts::default(), Silent);
+    let mut opening = Opening::<Smtp>::new(Domain::LOCALHOST, Policy::Opportunistic);
+    for expected in [Opened::Plaintext, Opened::Ready] {
+        let opened = driver.run(&mut opening, |_, event, _| Ok(Welcome::default().note(event)));
+        assert_eq!(opened.expect("opened"), Some(expected));
+    }
+    let mut outbound = opening.into_outbound(LineEnds::Strict).expect("open");
     let to = [Address::new("a@b").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut exchange = session.send(&envelope).expect("in order");
-    let receipt = mail(&mut driver, &mut exchange, &envelope, &b"a\r\n.b"[..]).expect("sent");
+    let mut job = outbound.send(&envelope).expect("in order");
+    let receipt = mail(&mut driver, &mut job, &envelope, &b"a\r\n.b"[..]).expect("sent");
     assert!(receipt.is_complete());
-    job(&mut driver, &mut session.quit().expect("in order")).expect("left");
+    let mut quit = outbound.quit().expect("in order");
+    driver
+        .run(&mut quit, |_, event, _| {
+            Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .expect("left");
     assert_eq!(
         *script.writes.borrow(),
         [
@@ -110,8 +109,7 @@ fn one_write_a_flight() {
 fn a_group_of_commands_gets_its_answers_in_one_write() {
     let script = Script::default();
     script.answers.borrow_mut().push_back("EHLO x\r\nNOOP\r\nNOOP\r\nQUIT\r\n");
-    let mut silent = Silent;
-    let mut driver = Driver::new(script.clone(), Timeouts::default(), &mut silent);
+    let mut driver = Driver::new(script.clone(), Timeouts::default(), Silent);
     let config = starttls::server::Config::default();
     let mut server = smtp::Server::new(Domain::LOCALHOST, config);
     let quit = driver.run(&mut server, |_, event, _| match event {

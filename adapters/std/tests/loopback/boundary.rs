@@ -42,7 +42,7 @@ fn octets_behind_the_go_ahead_end_it() {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).map(|_| rest)
         });
-        let failed = send(&identity.mailer(port), &["a@b.test"], b"x").expect_err("injected");
+        let failed = send(&identity.settings(port), &["a@b.test"], b"x").expect_err("injected");
         let unread = garbage.len();
         assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
         // The client closes without another word; the unread octets may turn that into a reset.
@@ -61,7 +61,7 @@ fn octets_that_come_later_are_not_tls() {
         let _ = stream.write_all(b"250 forged answer\r\n");
         first
     });
-    let failed = send(&identity.mailer(port), &["a@b.test"], b"x").expect_err("injected");
+    let failed = send(&identity.settings(port), &["a@b.test"], b"x").expect_err("injected");
     assert!(matches!(failed, Error::Tls(_)), "{failed}");
     assert_eq!(thread.join().expect("no panic"), [0x16]);
 }
@@ -82,8 +82,8 @@ fn silence_has_an_end() {
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest);
         });
-        let mut mailer = identity.mailer(port);
-        mailer.timeouts.total = Some(Duration::from_millis(300));
+        let mailer =
+            identity.settings(port).with_timeouts(quick().with_total(Duration::from_millis(300)));
         let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut));
         thread.join().expect("no panic");
@@ -115,8 +115,8 @@ fn the_total_counts_inside_tls_too() {
         drip(stream.sock, 23);
     });
     for port in [in_handshake, in_session] {
-        let mut mailer = identity.mailer(port);
-        mailer.timeouts.total = Some(Duration::from_millis(500));
+        let mailer =
+            identity.settings(port).with_timeouts(quick().with_total(Duration::from_millis(500)));
         let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut), "{failed}");
     }

@@ -10,12 +10,12 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
-use starttls::mail::receiver;
-use starttls::mail::{Address, Envelope};
+use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Dialect;
-use starttls::{lmtp, server, smtp};
+use starttls::{Policy, lmtp, server, smtp};
 use starttls_std::{
-    Answer, ClientTls, Deliver, Error, Inbox, Mail, Mailer, Mode, Receipt, Silent, Timeouts,
+    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, Receipt, Settings,
+    Silent, Timeouts,
 };
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {
@@ -57,28 +57,36 @@ impl Identity {
         }
     }
 
-    pub(crate) fn inbox(&self) -> Inbox {
-        Inbox {
-            domain: "mail.example.test".into(),
-            mode: Mode::StartTls,
-            config: server::Config::default(),
-            tls: Arc::clone(&self.server),
-            receiver: receiver::Config::default(),
-            timeouts: quick(),
-        }
+    pub(crate) fn inbox(&self) -> InboxSettings {
+        InboxSettings::new("mail.example.test", Arc::clone(&self.server)).with_timeouts(quick())
+    }
+
+    pub(crate) fn settings(&self, port: u16) -> Settings {
+        Settings::new("localhost", self.client.clone()).with_port(port).with_timeouts(quick())
     }
 
     pub(crate) fn mailer(&self, port: u16) -> Mailer {
-        let mut mailer = Mailer::new("localhost", self.client.clone());
-        mailer.port = port;
-        mailer.timeouts = quick();
-        mailer
+        Mailer::new(self.settings(port))
     }
+}
+
+/// What clients may do without TLS, and whether TLS can be had.
+pub(crate) fn upgrade(policy: Policy, available: bool) -> server::Config {
+    let mut config = server::Config::default();
+    (config.policy, config.available) = (policy, available);
+    config
+}
+
+/// A limit on the size of messages.
+pub(crate) fn limited(size: usize) -> receiver::Config {
+    let mut config = receiver::Config::default();
+    config.limits.size = Some(size);
+    config
 }
 
 /// Long enough for a slow machine; no test waits for them.
 pub(crate) fn quick() -> Timeouts {
-    Timeouts { wait: Some(Duration::from_secs(20)), ..Timeouts::default() }
+    Timeouts::new().with_wait(Duration::from_secs(20))
 }
 
 /// Keeps what it gets, and refuses recipients whose name begins with "no". Its one user is `user`, and
@@ -112,10 +120,10 @@ impl Deliver for Kept {
 pub(crate) type Taken = (Vec<Mail>, Result<(), Error>);
 
 /// Serves one connection on a thread.
-pub(crate) fn serve<D: Dialect>(inbox: Inbox) -> (u16, JoinHandle<Taken>) {
+pub(crate) fn serve<D: Dialect>(inbox: InboxSettings) -> (u16, JoinHandle<Taken>) {
     let (port, thread) = listen(move |stream| {
         let mut kept = Kept::default();
-        let end = inbox.receive::<D>(stream, &mut kept, &mut Silent);
+        let end = Inbox::new(inbox).receive::<D>(stream, &mut kept, Silent);
         (kept.0, end)
     });
     (port, thread)
@@ -149,17 +157,21 @@ pub(crate) fn until_starttls(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn send(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
-    send_as::<smtp::Smtp>(mailer, to, message)
+pub(crate) fn send(settings: &Settings, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+    send_as::<smtp::Smtp>(settings, to, message)
 }
 
-pub(crate) fn send_lmtp(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
-    send_as::<lmtp::Lmtp>(mailer, to, message)
+pub(crate) fn send_lmtp(
+    settings: &Settings,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Receipt, Error> {
+    send_as::<lmtp::Lmtp>(settings, to, message)
 }
 
-fn send_as<D: Dialect>(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+fn send_as<D: Dialect>(settings: &Settings, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
     let to: Vec<_> = to.iter().map(|to| Address::new(to).expect("an address")).collect();
     let from = Address::new("me@example.test").expect("an address");
     let envelope = Envelope::new(Some(from), &to).expect("recipients");
-    mailer.send_as::<D>(&envelope, message, &mut Silent)
+    Mailer::new(settings.clone()).send_as::<D>(&envelope, message, Silent)
 }

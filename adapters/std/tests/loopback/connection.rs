@@ -1,30 +1,29 @@
 //! Several mails on one connection, and what becomes of them.
 
-use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use crate::common::{Identity, listen, read_to, serve};
+use crate::common::{Identity, limited, listen, read_to, serve, upgrade};
 use starttls::lmtp::Lmtp;
 use starttls::mail::session::{Command, Fate};
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::{Domain, Smtp};
 use starttls::{Error as Rule, Policy, server, smtp};
-use starttls_std::{Error, Observer, ServerStream, Silent, accept};
+use starttls_std::{Error, Mailer, Observer, ServerStream, Silent, accept};
 
 /// Counts how often the client spoke after it had listened.
 #[derive(Default)]
 struct Flights {
-    count: Rc<Cell<usize>>,
+    count: Arc<AtomicUsize>,
     speaking: bool,
 }
 
 impl Observer for Flights {
     fn sent(&mut self, _: &[u8]) {
         if !std::mem::replace(&mut self.speaking, true) {
-            self.count.set(self.count.get() + 1);
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -41,14 +40,14 @@ fn a_mail_takes_two_round_trips() {
     let to = ["a@b.test", "no@b.test", "c@d.test"].map(|to| Address::new(to).expect("an address"));
     let envelope = Envelope::new(None, &to).expect("recipients");
     let mut flights = Flights::default();
-    let count = Rc::clone(&flights.count);
+    let count = Arc::clone(&flights.count);
     let mut connection = mailer.connect_as::<Smtp>(&mut flights).expect("connected");
     for lines in [0, 1, 100, 10_000] {
-        let before = count.get();
+        let before = count.load(Ordering::Relaxed);
         let message = b"0123456789\r\n".repeat(lines);
         let receipt = connection.send(&envelope, message.as_slice()).expect("delivered");
         assert!(receipt.recipients[0].is_yes() && !receipt.recipients[1].is_yes());
-        assert_eq!(count.get() - before, 2, "round trips for {lines} lines");
+        assert_eq!(count.load(Ordering::Relaxed) - before, 2, "round trips for {lines} lines");
     }
     connection.quit().expect("a goodbye");
     let (mails, end) = server.join().expect("no panic");
@@ -59,8 +58,7 @@ fn a_mail_takes_two_round_trips() {
 #[test]
 fn a_refused_mail_ends_nothing() {
     let identity = Identity::new();
-    let mut inbox = identity.inbox();
-    inbox.receiver.limits.size = Some(10);
+    let inbox = identity.inbox().with_receiver(limited(10));
     let (port, server) = serve::<Smtp>(inbox);
     let mailer = identity.mailer(port);
     let good = [Address::new("a@b.test").expect("an address")];
@@ -95,8 +93,7 @@ fn lmtp_and_plaintext_have_connections_too() {
 
     let (port, server) = serve::<Lmtp>(identity.inbox());
     let mailer = identity.mailer(port);
-    let mut silent = Silent;
-    let mut connection = mailer.connect_as::<Lmtp>(&mut silent).expect("connected");
+    let mut connection = mailer.connect_as::<Lmtp>(Silent).expect("connected");
     for n in [1, 3] {
         let receipt = connection.send(&envelope, &b"x"[..]).expect("delivered");
         let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
@@ -106,12 +103,9 @@ fn lmtp_and_plaintext_have_connections_too() {
     connection.quit().expect("a goodbye");
     assert_eq!(server.join().expect("no panic").0.len(), 4);
 
-    let mut inbox = identity.inbox();
-    inbox.config.policy = Policy::Opportunistic;
-    inbox.config.available = false;
+    let inbox = identity.inbox().with_upgrade(upgrade(Policy::Opportunistic, false));
     let (port, server) = serve::<Smtp>(inbox);
-    let mut mailer = identity.mailer(port);
-    mailer.policy = Policy::Opportunistic;
+    let mailer = Mailer::new(identity.settings(port).with_policy(Policy::Opportunistic));
     let mut connection = mailer.connect().expect("connected");
     for _ in 0..2 {
         connection.send(&envelope, &b"x"[..]).expect("delivered");

@@ -3,13 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use crate::common::{Identity, read_to, send, send_lmtp, serve};
+use crate::common::{Identity, limited, read_to, send, send_lmtp, serve, upgrade};
 use starttls::lmtp::Lmtp;
 use starttls::mail::message::{Attachment, Mailbox};
 use starttls::mail::session::Command;
 use starttls::mail::{Address, Envelope, Message};
 use starttls::smtp::Smtp;
-use starttls::{Error as Rule, Policy, server};
+use starttls::{Error as Rule, Policy};
 use starttls_std::{Composed, Error, Mail, Mode};
 
 fn paths(mail: &Mail) -> Vec<&str> {
@@ -21,7 +21,7 @@ fn a_mail_over_starttls() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
     let body = b"Subject: x\n\n.dots\n..\nend";
-    let receipt = send(&identity.mailer(port), &["a@b.test", "no@b.test", "c@d.test"], body)
+    let receipt = send(&identity.settings(port), &["a@b.test", "no@b.test", "c@d.test"], body)
         .expect("two of three take it");
     let codes: Vec<_> = receipt.recipients.iter().map(|answer| answer.code).collect();
     assert_eq!(codes, [250, 550, 250]);
@@ -64,7 +64,7 @@ fn lmtp_answers_for_each_recipient() {
     let identity = Identity::new();
     let (port, server) = serve::<Lmtp>(identity.inbox());
     let to = ["a@b.test", "no@b.test", "c@d.test"];
-    let receipt = send_lmtp(&identity.mailer(port), &to, b"x\r\n").expect("two of three take it");
+    let receipt = send_lmtp(&identity.settings(port), &to, b"x\r\n").expect("two of three take it");
     let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
     assert_eq!(said, ["2.0.0 Mail 1", "5.1.1 No such user", "2.0.0 Mail 2"]);
     let (mails, end) = server.join().expect("no panic");
@@ -77,10 +77,9 @@ fn lmtp_answers_for_each_recipient() {
 fn tls_may_come_first() {
     let identity = Identity::new();
     let mut inbox = identity.inbox();
-    inbox.mode = Mode::Implicit;
+    inbox = inbox.with_mode(Mode::Implicit);
     let (port, server) = serve::<Smtp>(inbox);
-    let mut mailer = identity.mailer(port);
-    mailer.mode = Mode::Implicit;
+    let mailer = identity.settings(port).with_mode(Mode::Implicit);
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
@@ -93,14 +92,13 @@ fn a_large_message_arrives_or_is_refused() {
     let line = [b'.'; 75].into_iter().chain(*b"\r\n").collect::<Vec<_>>();
     let message = line.repeat(10_000);
     let (port, server) = serve::<Smtp>(identity.inbox());
-    send(&identity.mailer(port), &["a@b.test"], &message).expect("delivered");
+    send(&identity.settings(port), &["a@b.test"], &message).expect("delivered");
     let (mails, _) = server.join().expect("no panic");
     assert!(mails[0].message == message);
 
-    let mut inbox = identity.inbox();
-    inbox.receiver.limits.size = Some(message.len() - 1);
+    let inbox = identity.inbox().with_receiver(limited(message.len() - 1));
     let (port, server) = serve::<Smtp>(inbox);
-    let refused = send(&identity.mailer(port), &["a@b.test"], &message);
+    let refused = send(&identity.settings(port), &["a@b.test"], &message);
     assert!(matches!(
         refused,
         Err(Error::Rejected { command: Command::Message, answer }) if answer.code == 552
@@ -111,8 +109,7 @@ fn a_large_message_arrives_or_is_refused() {
 #[test]
 fn a_message_that_says_it_is_too_large_is_not_sent() {
     let identity = Identity::new();
-    let mut inbox = identity.inbox();
-    inbox.receiver.limits.size = Some(10);
+    let inbox = identity.inbox().with_receiver(limited(10));
     let (port, server) = serve::<Smtp>(inbox);
     let to = [Address::new("a@b.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients").with_size(11);
@@ -127,7 +124,7 @@ fn a_message_that_says_it_is_too_large_is_not_sent() {
 fn nobody_takes_it() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
-    let refused = send(&identity.mailer(port), &["no@b.test"], b"x\r\n");
+    let refused = send(&identity.settings(port), &["no@b.test"], b"x\r\n");
     assert!(matches!(
         refused,
         Err(Error::Rejected { command: Command::Recipient, answer }) if answer.code == 550
@@ -141,23 +138,21 @@ fn nobody_takes_it() {
 fn without_tls_only_if_the_policy_says_so() {
     let identity = Identity::new();
     let mut inbox = identity.inbox();
-    inbox.config =
-        server::Config { policy: Policy::Opportunistic, available: false, ..inbox.config };
+    inbox = inbox.with_upgrade(upgrade(Policy::Opportunistic, false));
 
     let (port, server) = serve::<Smtp>(inbox.clone());
-    let failed = send(&identity.mailer(port), &["a@b.test"], b"x\r\n");
+    let failed = send(&identity.settings(port), &["a@b.test"], b"x\r\n");
     assert_eq!(failed.expect_err("TLS is required").protocol(), Some(Rule::NotOffered));
     assert!(server.join().expect("no panic").0.is_empty());
 
     let (port, server) = serve::<Smtp>(inbox.clone());
-    let mut mailer = identity.mailer(port);
-    mailer.policy = Policy::Opportunistic;
+    let mut mailer = identity.settings(port).with_policy(Policy::Opportunistic);
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
     assert!(!server.join().expect("no panic").0[0].encrypted);
 
     let (port, server) = serve::<Smtp>(inbox);
-    mailer.port = port;
-    mailer.credentials = Some(("user", "secret").into());
+    mailer = mailer.with_port(port);
+    mailer = mailer.with_login(("user", "secret"));
     let failed = send(&mailer, &["a@b.test"], b"x\r\n");
     assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::NotOffered));
     assert!(server.join().expect("no panic").0.is_empty());
@@ -168,33 +163,32 @@ fn a_stranger_gets_no_mail_and_never_a_password() {
     let (identity, stranger) = (Identity::new(), Identity::new());
 
     let (port, server) = serve::<Smtp>(stranger.inbox());
-    let mut mailer = identity.mailer(port);
+    let mut mailer = identity.settings(port);
     assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
     assert!(server.join().expect("no panic").0.is_empty());
 
     let (port, server) = serve::<Smtp>(stranger.inbox());
-    mailer.port = port;
-    mailer.tls = mailer.tls.inspecting();
+    mailer = mailer.with_port(port);
+    mailer = mailer.with_tls(identity.client.clone().inspecting());
     assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
     assert!(server.join().expect("no panic").0.is_empty());
 
     let (port, server) = serve::<Smtp>(stranger.inbox());
-    mailer.port = port;
-    mailer.policy = Policy::Opportunistic;
-    mailer.credentials = Some(("user", "secret").into());
+    mailer = mailer.with_port(port);
+    mailer = mailer.with_policy(Policy::Opportunistic);
+    mailer = mailer.with_login(("user", "secret"));
     let failed = send(&mailer, &["a@b.test"], b"x\r\n");
     assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::Unverified));
     assert!(server.join().expect("no panic").0.is_empty());
 
     let (port, server) = serve::<Smtp>(stranger.inbox());
-    mailer.port = port;
-    mailer.credentials = None;
-    send(&mailer, &["a@b.test"], b"x\r\n").expect("opportunistic");
+    let lenient = identity.settings(port).with_policy(Policy::Opportunistic);
+    send(&lenient, &["a@b.test"], b"x\r\n").expect("opportunistic");
     assert!(server.join().expect("no panic").0[0].encrypted);
 
     // What a lenient connection learned is of no use to a strict one.
     let (port, server) = serve::<Smtp>(stranger.inbox());
-    let strict = identity.mailer(port);
+    let strict = identity.settings(port);
     assert!(matches!(send(&strict, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
     assert!(server.join().expect("no panic").0.is_empty());
 }
@@ -203,8 +197,7 @@ fn a_stranger_gets_no_mail_and_never_a_password() {
 fn a_client_s_password_is_in_no_error() {
     let identity = Identity::new();
     for policy in [Policy::Required, Policy::Opportunistic] {
-        let mut inbox = identity.inbox();
-        inbox.config.policy = policy;
+        let inbox = identity.inbox().with_upgrade(upgrade(policy, true));
         let (port, server) = serve::<Smtp>(inbox);
         let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
         stream.write_all(b"EHLO x\r\nAUTH PLAIN AHRpbQBzZWNyZXQ=\r\n").expect("written");
@@ -219,8 +212,8 @@ fn a_client_s_password_is_in_no_error() {
 fn the_name_is_the_one_that_was_asked_for() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
-    let mut mailer = identity.mailer(port);
-    mailer.host = "127.0.0.1".into();
+    let mut mailer = identity.settings(port);
+    mailer = mailer.with_host("127.0.0.1");
     assert!(matches!(send(&mailer, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
     assert!(server.join().expect("no panic").0.is_empty());
 }
@@ -230,8 +223,8 @@ fn bad_arguments_are_told_before_anything_is_sent() {
     let identity = Identity::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.set_nonblocking(true).expect("nonblocking");
-    let mut mailer = identity.mailer(listener.local_addr().expect("an address").port());
-    mailer.domain = "a\r\nb".into();
+    let mailer =
+        identity.settings(listener.local_addr().expect("an address").port()).with_domain("a\r\nb");
     let error = send(&mailer, &["a@b.test"], b"").expect_err("not a name").to_string();
     assert_eq!(error, "the client's name contains a control character or another forbidden octet");
     assert!(listener.accept().is_err(), "nobody connected");

@@ -8,23 +8,22 @@ use crate::common::{Identity, provider, read_to, send, serve};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use starttls::mail::dsn::{Notify, Return};
-use starttls::mail::receiver::Authentication;
+use starttls::mail::receiver::{self, Authentication};
 use starttls::mail::session::Command;
 use starttls::smtp::Smtp;
-use starttls_std::{Error, Inbox, Mail, Mode};
+use starttls_std::{Error, InboxSettings, Mail, Mode};
 
-fn submission(identity: &Identity) -> Inbox {
-    let mut inbox = identity.inbox();
-    inbox.receiver.authentication = Authentication::Required;
-    inbox
+fn submission(identity: &Identity) -> InboxSettings {
+    let mut receiver = receiver::Config::default();
+    receiver.authentication = Authentication::Required;
+    identity.inbox().with_receiver(receiver)
 }
 
 #[test]
 fn mail_from_a_user() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(submission(&identity));
-    let mut mailer = identity.mailer(port);
-    mailer.credentials = Some(("user", "secret").into());
+    let mailer = identity.settings(port).with_login(("user", "secret"));
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
@@ -36,11 +35,13 @@ fn mail_from_a_user() {
 fn no_mail_from_anybody_else() {
     let identity = Identity::new();
     for (credentials, expected) in
-        [(Some(("user", "wrong").into()), (Command::Auth, 535)), (None, (Command::Mail, 530))]
+        [(Some(("user", "wrong")), (Command::Auth, 535)), (None, (Command::Mail, 530))]
     {
         let (port, server) = serve::<Smtp>(submission(&identity));
-        let mut mailer = identity.mailer(port);
-        mailer.credentials = credentials;
+        let mut mailer = identity.settings(port);
+        if let Some(login) = credentials {
+            mailer = mailer.with_login(login);
+        }
         let refused = send(&mailer, &["a@b.test"], b"x\r\n");
         let Err(Error::Rejected { command, answer }) = refused else { panic!("{refused:?}") };
         assert_eq!((command, answer.code), expected);
@@ -49,8 +50,8 @@ fn no_mail_from_anybody_else() {
 }
 
 /// Everything that a client says at once, inside TLS from the start.
-fn dialogue(identity: &Identity, mut inbox: Inbox, said: &str) -> (String, Vec<Mail>) {
-    inbox.mode = Mode::Implicit;
+fn dialogue(identity: &Identity, mut inbox: InboxSettings, said: &str) -> (String, Vec<Mail>) {
+    inbox = inbox.with_mode(Mode::Implicit);
     let (port, server) = serve::<Smtp>(inbox);
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -94,8 +95,9 @@ fn nobody_acts_for_others() {
 #[test]
 fn what_a_sender_asks_for_is_with_the_mail() {
     let identity = Identity::new();
-    let mut inbox = identity.inbox();
-    (inbox.receiver.dsn, inbox.receiver.smtp_utf8, inbox.receiver.require_tls) = (true, true, true);
+    let mut receiver = receiver::Config::default();
+    (receiver.dsn, receiver.smtp_utf8, receiver.require_tls) = (true, true, true);
+    let inbox = identity.inbox().with_receiver(receiver);
     let said = "EHLO a\r\nMAIL FROM:<ä@b.test> SMTPUTF8 REQUIRETLS RET=FULL ENVID=a+2Bb\r\n\
                 RCPT TO:<c@d.test> NOTIFY=SUCCESS ORCPT=rfc822;C@d.test\r\n\
                 RCPT TO:<e@f.test>\r\nDATA\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n.\r\n\

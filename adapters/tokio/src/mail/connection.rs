@@ -1,11 +1,16 @@
-use starttls::mail::session::{Exchange, Extensions};
-use starttls::mail::{Envelope, LineEnds, Session};
-use starttls::smtp::{Dialect, Domain, Smtp};
-use starttls::{Channel, Error as Rule, Plaintext, Tls};
-use starttls_std::shared::{Connected, Letter, may_quit, settle};
+use std::ops::ControlFlow;
+
+use starttls::client::Grammar;
+use starttls::mail::outbound::Job;
+use starttls::mail::session::Extensions;
+use starttls::mail::{Envelope, LineEnds, Opening, Outbound};
+use starttls::smtp::{Dialect, Smtp};
+use starttls::{Error as Rule, Verification};
+use starttls_common::{Binding, Doing, Letter, Stage, Welcome};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use crate::{ClientStream, ClientTls, Driver, Error, Login, Prompt, Receipt, Upgraded};
+use crate::driver::now;
+use crate::{ClientStream, ClientTls, Driver, Error, Login, Prompt, Receipt};
 
 /// How many octets of a message are read at a time.
 const PIECE: usize = 16 * 1024;
@@ -14,72 +19,86 @@ const PIECE: usize = 16 * 1024;
 /// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
 ///
 /// A mail that the server refuses leaves it open for the next one. What ends it says what became of
-/// the mail ([`Error::fate`]), and no later mail is sent.
+/// the mail ([`Error::fate`]), and no later mail is sent. It owns what it needs, and may stand in a pool.
 #[derive(Debug)]
-pub struct Connection<'m, D = Smtp> {
-    link: Link<'m, D>,
-    open: bool,
+pub struct Connection<'o, D = Smtp> {
+    stream: Stream<'o>,
+    outbound: Outbound<D>,
     used: bool,
 }
 
+/// What the connection runs over.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
-enum Link<'m, D> {
-    Tls(Driver<'m, ClientStream<Prompt>>, Session<Tls, D>),
-    Plaintext(Driver<'m, Prompt>, Session<Plaintext, D>),
+enum Stream<'o> {
+    Tls(Driver<'o, ClientStream<Prompt>>),
+    Plaintext(Driver<'o, Prompt>),
 }
 
-impl<'m, D: Dialect> Connection<'m, D> {
-    /// Introduces the client, and logs in over TLS.
-    pub(crate) async fn begin(
-        upgraded: Upgraded<'m, Prompt>,
-        domain: Domain<'m>,
+/// Does the same over either.
+macro_rules! over {
+    ($stream:expr, $driver:ident => $act:expr) => {
+        match $stream {
+            Stream::Tls($driver) => $act,
+            Stream::Plaintext($driver) => $act,
+        }
+    };
+}
+
+impl<'o, D: Dialect> Connection<'o, D> {
+    /// Introduces the client over TLS, and logs in.
+    pub(crate) async fn encrypted<'a, G: Grammar>(
+        mut driver: Driver<'o, ClientStream<Prompt>>,
+        mut opening: Opening<'a, D, G>,
+        verification: Verification,
         login: Option<(&Login, &ClientTls)>,
         line_ends: LineEnds,
     ) -> Result<Self, Error> {
-        let link = match upgraded {
-            Upgraded::Tls(mut driver, tls) => {
-                let mut session = Session::<_, D>::new(tls);
-                job(&mut driver, &mut session.hello(domain)?).await?;
-                if let Some((login, tls)) = login {
-                    log_in(&mut driver, &mut session, login, tls).await?;
-                }
-                session.set_line_ends(line_ends);
-                Link::Tls(driver, session)
-            }
-            Upgraded::Plaintext(mut driver, plaintext) => {
-                let mut session = Session::<_, D>::new(plaintext);
-                job(&mut driver, &mut session.hello(domain)?).await?;
-                session.set_line_ends(line_ends);
-                Link::Plaintext(driver, session)
-            }
+        let binding = match login {
+            Some((_, tls)) => Some(Binding::over(driver.stream.get_ref().1, tls)?),
+            None => None,
         };
-        Ok(Self { link, open: true, used: false })
+        let credentials = match (login, &binding) {
+            (Some((login, _)), Some(binding)) => Some(login.credentials(binding)?),
+            _ => None,
+        };
+        opening.encrypted(verification, credentials.as_ref())?;
+        introduce(&mut driver, &mut opening).await?;
+        let outbound = opening.into_outbound(line_ends)?;
+        Ok(Self { stream: Stream::Tls(driver), outbound, used: false })
+    }
+
+    /// Introduces the client in plaintext.
+    pub(crate) async fn plaintext<G: Grammar>(
+        mut driver: Driver<'o, Prompt>,
+        mut opening: Opening<'_, D, G>,
+        line_ends: LineEnds,
+    ) -> Result<Self, Error> {
+        introduce(&mut driver, &mut opening).await?;
+        let outbound = opening.into_outbound(line_ends)?;
+        Ok(Self { stream: Stream::Plaintext(driver), outbound, used: false })
     }
 
     /// Whether another mail can be sent; a server may leave between two mails, which shows with the
     /// next one only.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.open
+        self.outbound.is_open()
     }
 
     /// What the server said it can do.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
-        match &self.link {
-            Link::Tls(_, session) => session.extensions(),
-            Link::Plaintext(_, session) => session.extensions(),
-        }
+        self.outbound.extensions()
     }
 
     /// Sends one mail. The total of [`Timeouts`](crate::Timeouts) begins anew with each mail but the
     /// first.
     ///
-    /// Dropped before it is done, it ends the connection, and nobody knows what became of the mail.
+    /// Dropped before it is done, it ends the connection, and what became of the mail cannot be known.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
+    /// [`Error::Rejected`] if no recipient gets it, and what stands between a mail and this server: its
     /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
     /// way ends it. [`Error::fate`] says whether it is safe to send the mail again.
     pub async fn send(
@@ -87,18 +106,19 @@ impl<'m, D: Dialect> Connection<'m, D> {
         envelope: &Envelope<'_>,
         message: impl AsyncRead + Unpin,
     ) -> Result<Receipt, Error> {
-        if !self.open {
-            return Err(Rule::Closed.into());
+        if std::mem::replace(&mut self.used, true) {
+            over!(&mut self.stream, driver => driver.link.restart_total(now()));
         }
-        let again = std::mem::replace(&mut self.used, true);
-        let open = &mut self.open;
-        match &mut self.link {
-            Link::Tls(driver, session) => {
-                one(driver, session, envelope, message, again, open).await
+        let mut job = self.outbound.send(envelope)?;
+        let outcome = match &mut self.stream {
+            Stream::Tls(driver) => mail(driver, &mut job, envelope, message).await,
+            Stream::Plaintext(driver) => mail(driver, &mut job, envelope, message).await,
+        };
+        match outcome {
+            Err(error) if !matches!(error, Error::Rejected { .. }) => {
+                Err(error.with_fate(self.outbound.fate()))
             }
-            Link::Plaintext(driver, session) => {
-                one(driver, session, envelope, message, again, open).await
-            }
+            settled => settled,
         }
     }
 
@@ -106,111 +126,71 @@ impl<'m, D: Dialect> Connection<'m, D> {
     ///
     /// # Errors
     /// Those of the protocol and of the network; [`Closed`](Rule::Closed) if it was not open any more.
-    pub async fn quit(self) -> Result<(), Error> {
-        if !self.open {
-            return Err(Rule::Closed.into());
-        }
-        match self.link {
-            Link::Tls(driver, session) => leave(driver, session).await,
-            Link::Plaintext(driver, session) => leave(driver, session).await,
-        }
+    pub async fn quit(mut self) -> Result<(), Error> {
+        let mut quit = self.outbound.quit()?;
+        over!(self.stream, driver => leave(driver, &mut quit).await)
     }
 }
 
-/// Shows the credentials; to a server that does not take them, says goodbye.
-async fn log_in<D: Dialect>(
-    driver: &mut Driver<'_, ClientStream<Prompt>>,
-    session: &mut Session<Tls, D>,
-    login: &Login,
-    tls: &ClientTls,
-) -> Result<(), Error> {
-    let connected = Connected::over(driver.stream().get_ref().1, tls)?;
-    let credentials = login.credentials(&connected)?;
-    driver.set_secret(true);
-    let outcome = match session.authenticate(&credentials) {
-        Ok(mut authenticate) => job(driver, &mut authenticate).await,
-        Err(error) => Err(error.into()),
-    };
-    driver.set_secret(false);
-    if outcome.as_ref().is_err_and(may_quit) {
-        let _ = job(driver, &mut session.quit()?).await;
-    }
-    outcome
-}
-
-async fn one<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+/// Hello and login.
+async fn introduce<'a, S: AsyncRead + AsyncWrite + Unpin, D: Dialect, G: Grammar>(
     driver: &mut Driver<'_, S>,
-    session: &mut Session<C, D>,
-    envelope: &Envelope<'_>,
-    message: impl AsyncRead + Unpin,
-    again: bool,
-    open: &mut bool,
-) -> Result<Receipt, Error> {
-    if again {
-        driver.restart_total();
-    }
-    let mut exchange = session.send(envelope)?;
-    // Until it is known what became of the mail: who drops this future never knows.
-    *open = false;
-    match mail(driver, &mut exchange, envelope, message).await {
-        Err(error) if !matches!(error, Error::Rejected { .. }) => {
-            Err(error.with_fate(session.fate()))
-        }
-        settled => {
-            *open = true;
-            settled
-        }
+    opening: &mut Opening<'a, D, G>,
+) -> Result<(), Error> {
+    let mut welcome = Welcome::default();
+    let ready = driver.run(opening, |_, event, _| Ok(welcome.note(event))).await;
+    match ready {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Rule::Closed.into()),
+        Err(error) => Err(welcome.error(error)),
     }
 }
 
-async fn leave<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+async fn leave<S: AsyncRead + AsyncWrite + Unpin, D: Dialect>(
     mut driver: Driver<'_, S>,
-    mut session: Session<C, D>,
+    quit: &mut Job<'_, '_, D>,
 ) -> Result<(), Error> {
-    job(&mut driver, &mut session.quit()?).await?;
+    driver
+        .run(quit, |_, event, _| {
+            Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .await?;
     driver.close().await
 }
 
-/// Runs a job to its end.
-async fn job<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+async fn mail<S: AsyncRead + AsyncWrite + Unpin, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, C, D>,
-) -> Result<(), Error> {
-    driver.run(exchange, |_, event, _| settle(event)).await.map(|_| ())
-}
-
-async fn mail<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
-    driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, C, D>,
+    job: &mut Job<'_, '_, D>,
     envelope: &Envelope<'_>,
-    mut message: impl AsyncRead + Unpin,
+    message: impl AsyncRead + Unpin,
 ) -> Result<Receipt, Error> {
     let mut letter = Letter::new(envelope);
-    driver.run(exchange, |_, event, _| letter.envelope(event)).await?;
-    letter.check()?;
-    body(driver, exchange, &mut message).await?;
-    exchange.finish()?;
-    driver.run(exchange, |_, event, _| letter.message(event)).await?;
+    let stage = driver.run(job, |_, event, _| letter.note(event)).await?;
+    if stage == Some(Stage::Message) {
+        body(driver, job, message).await?;
+        driver.run(job, |_, event, _| letter.note(event)).await?;
+    }
     Ok(letter.into_receipt())
 }
 
 /// Sends the message but for its end, which leaves in one write with the last piece.
-async fn body<S: AsyncRead + AsyncWrite + Unpin, C: Channel, D: Dialect>(
+async fn body<S: AsyncRead + AsyncWrite + Unpin, D: Dialect>(
     driver: &mut Driver<'_, S>,
-    exchange: &mut Exchange<'_, '_, C, D>,
-    message: &mut (impl AsyncRead + Unpin),
+    job: &mut Job<'_, '_, D>,
+    mut message: impl AsyncRead + Unpin,
 ) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];
-    let mut output = vec![0; PIECE];
     loop {
-        let length = message.read(&mut piece).await.map_err(Error::io("reading the message"))?;
-        if length == 0 {
-            return Ok(());
-        }
-        let mut rest = &piece[..length];
+        let read = message.read(&mut piece).await;
+        let mut rest = match read.map_err(Error::io(Doing::ReadingMessage))? {
+            0 => return Ok(job.finish()?),
+            length => &piece[..length],
+        };
         while !rest.is_empty() {
-            let written = exchange.body(&mut rest, &mut output)?;
-            driver.send_soon(&output[..written]).await?;
+            driver.link.write_with(PIECE, |room| job.body(&mut rest, room))?;
+            if driver.link.is_full() {
+                driver.flush().await?;
+            }
         }
     }
 }

@@ -6,20 +6,18 @@ use std::task::{Context, Poll};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use starttls::client::{Grammar, Phase, Reply};
-use starttls::mail::Envelope;
-use starttls::smtp::{ClientGrammar, Domain, Smtp};
+use starttls::mail::{Envelope, Opening};
+use starttls::smtp::{ClientGrammar, Dialect as _, Domain, Smtp};
 use starttls::wire::Writer;
 use starttls::{Client, Error as Rule, Policy, Verification};
-use starttls_std::shared::Deadlines;
+use starttls_common::{Doing, Link, Opened, Welcome};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Demand, Destination, Protection, Relay};
 use crate::driver::now;
 use crate::socket::connect_within;
-use crate::upgrade::HANDSHAKE;
-use crate::{
-    ClientTls, Connection, Driver, Error, Observer, Receipt, Upgraded, upgrade_or_plaintext,
-};
+use crate::upgrade::handshake;
+use crate::{ClientTls, Connection, Driver, Error, Observer, Prompt, Receipt};
 
 /// What became of an attempt to send a mail to an address.
 pub(super) struct Tried {
@@ -74,7 +72,9 @@ const fn may_fail(demand: &Demand) -> bool {
 fn broken_handshake(error: &Error) -> Option<rustls::Error> {
     match error {
         Error::Tls(error) => Some(error.clone()),
-        Error::Io { doing: HANDSHAKE, error } => Some(rustls::Error::General(error.to_string())),
+        Error::Io { doing: Doing::Handshake, error } => {
+            Some(rustls::Error::General(error.to_string()))
+        }
         _ => None,
     }
 }
@@ -95,31 +95,53 @@ impl Way<'_> {
         witness: &mut Witness<'_>,
         tried: &mut Tried,
     ) -> Result<(Receipt, Protection), Error> {
-        let domain =
-            Domain::new(&self.relay.domain).map_err(Error::argument("the client's name"))?;
+        let relay = self.relay;
+        let domain = Domain::new(&relay.domain).map_err(Error::argument("the client's name"))?;
         witness.observer.connecting(self.host.name.as_str(), self.address);
-        let deadlines = Deadlines::start(self.relay.timeouts, now());
-        let stream = connect_within(self.address, &deadlines).await?;
+        let mut link = Link::new(relay.timeouts, now(), witness);
+        let stream = connect_within(self.address, &mut link).await?;
         tried.sender = stream.get_ref().local_addr().ok().map(|address| address.ip());
-        let driver = Driver::starting(stream, deadlines, witness);
-        let upgraded = if upgrades {
+        let driver = Driver::over(stream, link);
+        let mut connection = if upgrades {
             let (tls, policy, name) = self.tls()?;
-            let client = Client::<ClientGrammar<'_, Smtp>>::new(domain, policy);
-            upgrade_or_plaintext(driver, client, &tls, name).await?
+            let opening = Opening::<Smtp>::new(domain, policy);
+            self.open(driver, opening, &tls, policy, name, tried).await?
         } else {
             let grammar = Reserved(ClientGrammar::<Smtp>::new(domain));
-            let client = Client::with_grammar(grammar, Policy::Opportunistic);
+            let policy = Policy::Opportunistic;
+            let client = Client::with_grammar(grammar, policy);
+            let opening = Opening::<Smtp, _>::with_client(client, domain);
             let name = self.host.name.as_str();
-            upgrade_or_plaintext(driver, client, &self.relay.tls, name).await?
+            self.open(driver, opening, &relay.tls, policy, name, tried).await?
         };
-        let protection = self.protection(&upgraded)?;
-        tried.protection = Some(protection);
-        let line_ends = self.relay.line_ends;
-        let mut connection = Connection::<Smtp>::begin(upgraded, domain, None, line_ends).await?;
         let outcome = connection.send(envelope, message).await;
         // What became of the mail is known: an error while saying goodbye changes nothing.
         let _ = connection.quit().await;
+        let protection = tried.protection.ok_or(Error::from(Rule::OutOfOrder))?;
         Ok((outcome?, protection))
+    }
+
+    /// Opens the connection, once it is protected as the domain demands.
+    async fn open<'o, G: Grammar>(
+        &self,
+        mut driver: Driver<'o, Prompt>,
+        mut opening: Opening<'_, Smtp, G>,
+        tls: &ClientTls,
+        policy: Policy,
+        name: &str,
+        tried: &mut Tried,
+    ) -> Result<Connection<'o>, Error> {
+        let line_ends = self.relay.line_ends;
+        let opened =
+            driver.run(&mut opening, |_, event, _| Ok(Welcome::default().note(event))).await?;
+        if opened != Some(Opened::StartTls) {
+            tried.protection = Some(self.protection(None)?);
+            return Connection::plaintext(driver, opening, line_ends).await;
+        }
+        let alpn = Smtp::PROTOCOL.alpn;
+        let (driver, verification) = handshake(driver, tls, name, alpn, policy).await?;
+        tried.protection = Some(self.protection(Some(verification))?);
+        Connection::encrypted(driver, opening, verification, None, line_ends).await
     }
 
     /// Whom to trust, whether TLS has to be verified, and the name in SNI.
@@ -146,14 +168,13 @@ impl Way<'_> {
         })
     }
 
-    /// What the way is protected by, if that is enough.
-    fn protection<S>(&self, upgraded: &Upgraded<'_, S>) -> Result<Protection, Error> {
-        let verification = match upgraded {
-            Upgraded::Plaintext(..) if may_fail(&self.host.demand) => {
-                return Ok(Protection::Plaintext);
-            }
-            Upgraded::Plaintext(..) => return Err(Rule::NotOffered.into()),
-            Upgraded::Tls(_, tls) => tls.verification(),
+    /// What the way is protected by, over TLS or without, if that is enough.
+    fn protection(&self, tls: Option<Verification>) -> Result<Protection, Error> {
+        let Some(verification) = tls else {
+            return match &self.host.demand {
+                demand if may_fail(demand) => Ok(Protection::Plaintext),
+                _ => Err(Rule::NotOffered.into()),
+            };
         };
         let verified_by = self.host.verifier.as_ref().and_then(|verifier| verifier.verified_by());
         match (&self.host.demand, verified_by) {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::answer::{Answered, MAX_ALIASES, Nothing, nothing, security, text, weaker};
 use super::found::{Found, Mx, Tlsa};
-use crate::Error;
+use crate::{Doing, Error};
 
 /// The DNS, validated by DNSSEC. Signatures are checked here, whatever the servers that are asked say of
 /// them; a server has to pass on what is needed for that, as every recursive one does.
@@ -36,12 +36,13 @@ impl Dns {
     /// # Errors
     /// [`Error::Io`] if the system does not say which.
     pub fn system() -> Result<Self, Error> {
-        let mut builder = TokioResolver::builder_tokio().map_err(io("reading the DNS servers"))?;
+        let mut builder =
+            TokioResolver::builder_tokio().map_err(io(Doing::Other("reading the DNS servers")))?;
         let options = builder.options_mut();
         options.validate = true;
         options.use_hosts_file = ResolveHosts::Never;
         options.ndots = 0;
-        builder.build().map(Self).map_err(io("starting the DNS resolver"))
+        builder.build().map(Self).map_err(io(Doing::Other("starting the DNS resolver")))
     }
 
     /// Asks this server, and trusts the keys in a file of DNSKEY records instead of those of the DNS root.
@@ -72,7 +73,7 @@ impl Dns {
         let options = builder.options_mut();
         options.validate = true;
         options.use_hosts_file = ResolveHosts::Never;
-        builder.build().map(Self).map_err(io("starting the DNS resolver"))
+        builder.build().map(Self).map_err(io(Doing::Other("starting the DNS resolver")))
     }
 
     /// Where a domain wants reports about TLS (RFC 8460 §3); `None` if it wants none, or does not say.
@@ -287,6 +288,6 @@ impl Dns {
     }
 }
 
-fn io(doing: &'static str) -> impl Fn(NetError) -> Error {
+fn io(doing: Doing) -> impl Fn(NetError) -> Error {
     move |error| Error::Io { doing, error: std::io::Error::other(error) }
 }

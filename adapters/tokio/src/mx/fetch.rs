@@ -39,10 +39,9 @@ async fn get(dns: &Dns, tls: &ClientTls, host: &str, port: u16) -> Result<Vec<u8
         return Err(failed(format!("{host} cannot be looked up")));
     };
     let addresses: Vec<_> = addresses.into_iter().map(|address| (address, port).into()).collect();
-    let timeouts = Timeouts { connect: PATIENCE, handshake: PATIENCE, ..Timeouts::default() };
+    let timeouts = Timeouts::new().with_connect(PATIENCE).with_handshake(PATIENCE);
     let stream = connect(&addresses[..], &timeouts).await.map_err(failed)?;
-    let mut silent = Silent;
-    let driver = Driver::new(stream, timeouts, &mut silent);
+    let driver = Driver::new(stream, timeouts, Silent);
     let shaken = handshake(driver, tls, host, Some(b"http/1.1"), Policy::Required).await;
     let (driver, _) = shaken.map_err(|error| match error {
         Error::Tls(_) => {

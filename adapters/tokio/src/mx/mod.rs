@@ -12,9 +12,9 @@
 //! use starttls_tokio::mx::{Cache, Dns, Relay};
 //!
 //! # async fn send(tls: ClientTls) -> Result<(), Box<dyn std::error::Error>> {
-//! let mut relay = Relay::new(Dns::system()?, tls); // ClientTls::system(), for example
-//! relay.domain = "mail.example.com".into();
-//! relay.cache = Cache::directory("/var/lib/relay/policies")?;
+//! let relay = Relay::new(Dns::system()?, tls) // ClientTls::system(), for example
+//!     .with_domain("mail.example.com")
+//!     .with_cache(Cache::directory("/var/lib/relay/policies")?);
 //! let to = [Address::new("you@example.org")?];
 //! let envelope = Envelope::new(Some(Address::new("me@example.com")?), &to)?;
 //! let message = &b"Subject: 21.5 C\r\n\r\nAll is well.\r\n"[..];
@@ -28,21 +28,24 @@
 //! signs:
 //!
 //! ```no_run
-//! use starttls::mx::Domain;
+//! use std::sync::{Arc, Mutex};
+//!
 //! use starttls::mail::{Address, Envelope};
+//! use starttls::mx::Domain;
 //! use starttls_tokio::Mailer;
 //! use starttls_tokio::mx::Relay;
-//! use starttls_tokio::mx::tlsrpt::Sender;
+//! use starttls_tokio::mx::tlsrpt::{Collector, Sender};
 //!
-//! # async fn report(relay: &mut Relay, mailer: &Mailer, yesterday: u64) -> Result<(), Box<dyn std::error::Error>> {
-//! let collector = relay.collector.get_or_insert_default();
+//! # async fn report(relay: Relay, mailer: &Mailer, yesterday: u64) -> Result<(), Box<dyn std::error::Error>> {
+//! let collector = Arc::new(Mutex::new(Collector::default()));
+//! let relay = relay.with_collector(Some(Arc::clone(&collector)));
 //! // ... a day later
 //! let today = yesterday + 86_400;
 //! let sender = Sender::new("Example", "tls@example.com");
 //! let reports = collector.lock().unwrap().reports(&sender, yesterday, today);
 //! for report in reports {
 //!     let domain = Domain::new(report.domain())?;
-//!     let Some(recipients) = relay.dns.report_recipients(&domain).await else { continue };
+//!     let Some(recipients) = relay.dns().report_recipients(&domain).await else { continue };
 //!     for address in recipients.addresses() {
 //!         let mail = report.mail(&sender, &address, today)?;
 //!         let to = [Address::new(&address)?];
@@ -88,32 +91,20 @@ const MAX_ADDRESSES: usize = 5;
 /// A sender of mail to domains. Clones share its DNS, cache and collector.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    /// Where it looks up.
-    pub dns: Dns,
-    /// Where it keeps MTA-STS policies; by default in memory.
-    pub cache: Cache,
-    /// Whom it trusts where authorities vouch for a host, and for the hosts of policies.
-    pub tls: ClientTls,
-    /// What it goes by. A mail that says `TLS-Required: No` is sent by a clone with
-    /// [`tls_optional`](Options::tls_optional), and one whose envelope has
-    /// [`with_required_tls`](Envelope::with_required_tls) as if
-    /// [`require_tls`](Options::require_tls) were set.
-    pub options: Options,
-    /// The TCP port of the hosts of policies: 443.
-    pub policy_port: u16,
-    /// How the client introduces itself.
-    pub domain: String,
-    /// What to do with lone CR or LF in messages.
-    pub line_ends: LineEnds,
-    /// How long to wait, each connection on its own.
-    pub timeouts: Timeouts,
-    /// Where sessions are counted for reports to their domains (RFC 8460), if they are. Reports
-    /// themselves are sent by a clone without.
-    pub collector: Option<Arc<Mutex<Collector>>>,
+    dns: Dns,
+    cache: Cache,
+    tls: ClientTls,
+    options: Options,
+    policy_port: u16,
+    domain: String,
+    line_ends: LineEnds,
+    timeouts: Timeouts,
+    collector: Option<Arc<Mutex<Collector>>>,
 }
 
 impl Relay {
-    /// A sender that goes by all that a domain can say of its hosts.
+    /// A sender that looks up by `dns`, and goes by all that a domain can say of its hosts. `tls` says which
+    /// authorities it trusts where they vouch for a host, and for the hosts of policies.
     #[must_use]
     pub fn new(dns: Dns, tls: ClientTls) -> Self {
         Self {
@@ -129,6 +120,85 @@ impl Relay {
         }
     }
 
+    /// Where it keeps MTA-STS policies; by default in memory.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Where it looks up.
+    #[must_use]
+    pub fn with_dns(mut self, dns: Dns) -> Self {
+        self.dns = dns;
+        self
+    }
+
+    /// Where it looks up.
+    #[must_use]
+    pub const fn dns(&self) -> &Dns {
+        &self.dns
+    }
+
+    /// Which authorities it trusts.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// What it goes by. A mail that says `TLS-Required: No` is sent by a clone with
+    /// [`tls_optional`](Options::tls_optional), and one whose envelope has
+    /// [`with_required_tls`](Envelope::with_required_tls) as if
+    /// [`require_tls`](Options::require_tls) were set.
+    #[must_use]
+    pub const fn with_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub const fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The TCP port of the hosts of policies, in the place of 443.
+    #[must_use]
+    pub const fn with_policy_port(mut self, port: u16) -> Self {
+        self.policy_port = port;
+        self
+    }
+
+    /// How the client introduces itself.
+    #[must_use]
+    pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = domain.into();
+        self
+    }
+
+    /// What to do with lone CR or LF in messages. By default they become CRLF.
+    #[must_use]
+    pub const fn with_line_ends(mut self, line_ends: LineEnds) -> Self {
+        self.line_ends = line_ends;
+        self
+    }
+
+    /// How long to wait, each connection on its own.
+    #[must_use]
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Where sessions are counted for reports to their domains (RFC 8460). Reports themselves are sent by a
+    /// clone without.
+    #[must_use]
+    pub fn with_collector(mut self, collector: Option<Arc<Mutex<Collector>>>) -> Self {
+        self.collector = collector;
+        self
+    }
+
     /// The hosts of a domain in the order in which they are tried, and what it takes to send mail there.
     #[must_use]
     pub fn route(&self, domain: &Domain) -> Route<'_> {
@@ -139,7 +209,7 @@ impl Relay {
     /// order of their preference, at most sixteen of them, and five addresses of each, until one of them takes
     /// the mail, refuses it for good, or fails after it was given a part of it.
     ///
-    /// Dropped before it is done, it closes the connection, and nobody knows what became of the mail: it
+    /// Dropped before it is done, it closes the connection, and what became of the mail cannot be known: it
     /// may be delivered if all of it was sent. Without its end no server takes it.
     ///
     /// # Errors

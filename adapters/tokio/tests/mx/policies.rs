@@ -2,6 +2,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use starttls::mx::{Domain, ResultType, Skip};
+use starttls_tokio::Timeouts;
 use starttls_tokio::mx::{Cache, Demand, Problem, Protection, Relay};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -115,7 +116,7 @@ async fn enforced() {
     .concat();
     let world = World::new("", &zone, "").await;
     let mut relay = relay(&world, &authority, &hosts);
-    relay.policy_port = host.port;
+    relay = relay.with_policy_port(host.port);
 
     let delivery = send(&relay, "insecure.test").await.expect("delivered");
     assert_eq!((delivery.protection, hosts.arrived()), (Protection::Pkix, vec![(0, true)]));
@@ -141,10 +142,10 @@ async fn enforced() {
     host.stop();
     let zone = "@ 60 IN MX 1 plain\nplain 60 IN A 127.0.0.2\n";
     let attacked = World::new("", zone, "").await;
-    let attacked = Relay { dns: attacked.dns(), ..relay.clone() };
+    let attacked = relay.clone().with_dns(attacked.dns());
     let undelivered = send(&attacked, "insecure.test").await.expect_err("no TLS");
     assert!(undelivered.is_temporary(), "{undelivered}");
-    let fresh = Relay { cache: Cache::memory(), ..attacked };
+    let fresh = attacked.with_cache(Cache::memory());
     send(&fresh, "insecure.test").await.expect("nobody knows better");
 }
 
@@ -185,8 +186,8 @@ async fn announced_and_not_to_be_had() {
     zone += "lost 60 IN MX 1 mx\n_mta-sts.lost 60 IN TXT \"v=STSv1; id=1\"\n";
     let world = World::new("", &zone, "").await;
     let mut relay = relay(&world, &authority, &hosts);
-    relay.policy_port = host.port;
-    relay.timeouts.total = Some(Duration::from_secs(30));
+    relay = relay.with_policy_port(host.port);
+    relay = relay.with_timeouts(Timeouts::new().with_total(Duration::from_secs(30)));
 
     assert_eq!(demand(&relay, "good.insecure.test").await, (Demand::Pkix, None));
     let rows = [
@@ -207,7 +208,7 @@ async fn announced_and_not_to_be_had() {
     }
     host.stop();
     assert_eq!(demand(&relay, "good.insecure.test").await, (Demand::Pkix, None), "it was kept");
-    relay.cache = Cache::memory();
+    relay = relay.with_cache(Cache::memory());
     let expected = (Demand::Opportunistic, Some(ResultType::StsPolicyFetchError));
     assert_eq!(demand(&relay, "good.insecure.test").await, expected);
 }
@@ -226,10 +227,10 @@ async fn changed() {
     let answers = [(domain, policy("enforce", "mx.insecure.test"))];
     let new = PolicyHost::new(identity, &answers).await;
     let mut relay = relay(&worlds[0], &authority, &hosts);
-    relay.policy_port = old.port;
+    relay = relay.with_policy_port(old.port);
     assert_eq!(demand(&relay, domain).await.0, Demand::Opportunistic);
-    relay.policy_port = new.port;
+    relay = relay.with_policy_port(new.port);
     assert_eq!(demand(&relay, domain).await.0, Demand::Opportunistic, "the id is the same");
-    relay.dns = worlds[1].dns();
+    relay = relay.with_dns(worlds[1].dns());
     assert_eq!(demand(&relay, domain).await.0, Demand::Pkix);
 }

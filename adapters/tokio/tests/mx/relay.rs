@@ -3,7 +3,7 @@ use std::pin::Pin;
 use starttls::mail::session::Fate;
 use starttls::mail::{Address, Envelope};
 use starttls::mx::dane::Usage;
-use starttls::mx::{Dane, Domain, Skip, Undeliverable};
+use starttls::mx::{Dane, Domain, Options, Skip, Undeliverable};
 use starttls_tokio::Error;
 use starttls_tokio::mx::{Delivery, Problem, Protection, Relay, Undelivered};
 
@@ -32,9 +32,9 @@ async fn mail(relay: &Relay, domain: &str, required: bool) -> Result<Delivery, U
 }
 
 pub(crate) fn relay(world: &World, authority: &Authority, hosts: &Hosts) -> Relay {
-    let mut relay = Relay::new(world.dns(), authority.trust.clone());
-    relay.options.port = hosts.port;
-    relay
+    let mut options = Options::default();
+    options.port = hosts.port;
+    Relay::new(world.dns(), authority.trust.clone()).with_options(options)
 }
 
 /// What was tried, in words.
@@ -118,8 +118,9 @@ async fn by_dane() {
     assert_eq!(delivery.protection, Protection::Encrypted, "its certificate has another name");
     assert!((1..=60).contains(&delivery.host.ttl), "{:?}", delivery.host);
 
-    let mut strict = relay.clone();
-    strict.options.dane = Dane::Mandatory;
+    let mut options = relay.options();
+    options.dane = Dane::Mandatory;
+    let strict = relay.clone().with_options(options);
     let undelivered = send(&strict, "half.insecure.test").await.expect_err("insecure");
     assert_eq!(undelivered.why, Some(Undeliverable::Insecure));
     let undelivered = send(&strict, "mx.test").await.expect_err("no records");
@@ -267,10 +268,12 @@ async fn what_is_more_important_than_secrecy() {
         "",
     )
     .await;
-    let mut relay = relay(&world, &authority, &hosts);
+    let relay = relay(&world, &authority, &hosts);
     let undelivered = send(&relay, "good.test").await.expect_err("broken");
     assert_eq!((undelivered.attempts.len(), hosts.arrived().len()), (1, 0));
-    relay.options.tls_optional = true;
+    let mut options = relay.options();
+    options.tls_optional = true;
+    let relay = relay.with_options(options);
     let delivery = send(&relay, "good.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Plaintext);
 }

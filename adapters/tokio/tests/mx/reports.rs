@@ -69,9 +69,9 @@ async fn what_domains_hear() {
     );
     let world = World::new(&secure, &zone, "").await;
     let mut relay = relay(&world, &authority, &hosts);
-    relay.policy_port = policies.port;
+    relay = relay.with_policy_port(policies.port);
     let collector = Arc::new(Mutex::new(Collector::default()));
-    relay.collector = Some(Arc::clone(&collector));
+    relay = relay.with_collector(Some(Arc::clone(&collector)));
     for domain in
         domains.iter().copied().chain(["plain.insecure.test", "good.test", "unusable.test"])
     {
@@ -81,9 +81,9 @@ async fn what_domains_hear() {
 
     let [asks, silent] =
         ["plain.insecure.test", "good.test"].map(|name| Domain::new(name).expect("a name"));
-    let recipients = relay.dns.report_recipients(&asks).await.expect("recipients");
+    let recipients = relay.dns().report_recipients(&asks).await.expect("recipients");
     assert_eq!(recipients.addresses().collect::<Vec<_>>(), ["tls@example.org"]);
-    assert_eq!(relay.dns.report_recipients(&silent).await, None);
+    assert_eq!(relay.dns().report_recipients(&silent).await, None);
 
     let sender = Sender::new("Example", "tls@example.com");
     let reports = collector.lock().expect("counts").reports(&sender, 0, 86_400);

@@ -9,10 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use starttls::mail::receiver;
 use starttls::smtp::{self, Domain};
 use starttls::{Policy, server};
-use starttls_tokio::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Timeouts};
+use starttls_tokio::{Answer, ClientTls, Deliver, InboxSettings, Mail, Mailer, Settings};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
 };
@@ -69,21 +68,16 @@ impl Identity {
         }
     }
 
-    pub(crate) fn inbox(&self) -> Inbox {
-        Inbox {
-            domain: "mail.example.test".into(),
-            mode: Mode::StartTls,
-            config: server::Config::default(),
-            tls: Arc::clone(&self.server),
-            receiver: receiver::Config::default(),
-            timeouts: Timeouts::default(),
-        }
+    pub(crate) fn inbox(&self) -> InboxSettings {
+        InboxSettings::new("mail.example.test", Arc::clone(&self.server))
+    }
+
+    pub(crate) fn settings(&self, port: u16) -> Settings {
+        Settings::new("localhost", self.tls.clone()).with_port(port)
     }
 
     pub(crate) fn mailer(&self, port: u16) -> Mailer {
-        let mut mailer = Mailer::new("localhost", self.tls.clone());
-        mailer.port = port;
-        mailer
+        Mailer::new(self.settings(port))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use starttls::Error as Rule;
 use starttls::smtp::Smtp;
-use starttls_tokio::{Error, Silent, Timeouts, upgrade};
+use starttls_tokio::{Error, Inbox, Silent, Timeouts, upgrade};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::join;
 use tokio::time::Instant;
@@ -21,8 +21,7 @@ async fn mail_in_every_cut() {
     let mut first: Option<String> = None;
     for cut in (1..30).chain([16 * 1024]) {
         let (here, there) = pipe();
-        let (mut kept, inbox) = (Kept::default(), identity.inbox());
-        let mut silent = Silent;
+        let (mut kept, inbox) = (Kept::default(), Inbox::new(identity.inbox()));
         let (heard, end) = join!(
             async {
                 let mut stream =
@@ -32,7 +31,7 @@ async fn mail_in_every_cut() {
                 let heard = read_to(&mut stream, b"221 2.0.0 Goodbye\r\n").await;
                 String::from_utf8(heard).expect("ASCII")
             },
-            inbox.receive::<Smtp, _>(Cut(there, cut), &mut kept, &mut silent),
+            inbox.receive::<Smtp, _>(Cut(there, cut), &mut kept, Silent),
         );
         end.expect("a goodbye");
         let messages: Vec<_> = kept.mails().into_iter().map(|mail| mail.message).collect();
@@ -47,9 +46,9 @@ async fn silence_inside_tls_has_an_end() {
     let identity = Identity::new();
     for (total, expected) in [(None, 300), (Some(Duration::from_secs(9)), 9)] {
         let (here, there) = pipe();
-        let (mut kept, mut inbox) = (Kept::default(), identity.inbox());
-        inbox.timeouts = Timeouts { total, ..Timeouts::default() };
-        let mut silent = Silent;
+        let timeouts = total.map_or(Timeouts::new(), |total| Timeouts::new().with_total(total));
+        let mut kept = Kept::default();
+        let inbox = Inbox::new(identity.inbox().with_timeouts(timeouts));
         let start = Instant::now();
         let (last, end) = join!(
             async {
@@ -59,7 +58,7 @@ async fn silence_inside_tls_has_an_end() {
                 stream.read_to_string(&mut last).await.expect("an end");
                 (last, start.elapsed())
             },
-            inbox.receive::<Smtp, _>(there, &mut kept, &mut silent),
+            inbox.receive::<Smtp, _>(there, &mut kept, Silent),
         );
         let failed = end.expect_err("nobody speaks");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut));
@@ -84,8 +83,8 @@ async fn answers_that_cannot_be_said() {
     }
     let identity = Identity::new();
     let (here, there) = pipe();
-    let inbox = identity.inbox();
-    let (mut chatty, mut silent) = (Chatty, Silent);
+    let inbox = Inbox::new(identity.inbox());
+    let mut chatty = Chatty;
     let ((), end) = join!(
         async {
             let mut stream =
@@ -94,7 +93,7 @@ async fn answers_that_cannot_be_said() {
             stream.flush().await.expect("flushed");
             let _ = stream.read_to_end(&mut Vec::new()).await;
         },
-        inbox.receive::<Smtp, _>(there, &mut chatty, &mut silent),
+        inbox.receive::<Smtp, _>(there, &mut chatty, Silent),
     );
     assert!(matches!(end, Err(Error::Argument { .. })), "{end:?}");
 }

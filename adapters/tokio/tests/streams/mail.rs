@@ -8,12 +8,15 @@ use std::task::{Context, Poll};
 
 use starttls::lmtp::Lmtp;
 use starttls::mail::message::{Attachment, Mailbox};
-use starttls::mail::receiver::Authentication;
+use starttls::mail::receiver::{self, Authentication};
 use starttls::mail::session::{Command, Fate};
 use starttls::mail::{Address, Envelope, Message};
 use starttls::smtp::{Dialect, Smtp};
-use starttls::{Error as Rule, Policy};
-use starttls_tokio::{Composed, Error, Inbox, Mailer, Mode, Observer, Prompt, Receipt, Silent};
+use starttls::{Error as Rule, Policy, server};
+use starttls_tokio::{
+    Composed, Error, Inbox, InboxSettings, Mailer, Mode, Observer, Prompt, Receipt, Settings,
+    Silent,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,7 +25,7 @@ use crate::common::{Identity, Kept};
 
 /// Takes the mail of one connection.
 async fn serve<D: Dialect + Send + 'static>(
-    inbox: Inbox,
+    inbox: InboxSettings,
 ) -> (u16, Kept, JoinHandle<Result<(), Error>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -31,16 +34,20 @@ async fn serve<D: Dialect + Send + 'static>(
     let task = tokio::spawn(async move {
         let stream = listener.accept().await.expect("a connection").0;
         let stream = Prompt::new(stream).expect("an option");
-        inbox.receive::<D, _>(stream, &mut deliver, &mut Silent).await
+        Inbox::new(inbox).receive::<D, _>(stream, &mut deliver, Silent).await
     });
     (port, kept, task)
 }
 
-async fn send<D: Dialect>(mailer: &Mailer, to: &[&str], message: &[u8]) -> Result<Receipt, Error> {
+async fn send<D: Dialect>(
+    settings: &Settings,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Receipt, Error> {
     let to: Vec<_> = to.iter().map(|to| Address::new(to).expect("an address")).collect();
     let from = Address::new("me@example.test").expect("an address");
     let envelope = Envelope::new(Some(from), &to).expect("recipients");
-    mailer.send_as::<D>(&envelope, message, &mut Silent).await
+    Mailer::new(settings.clone()).send_as::<D>(&envelope, message, Silent).await
 }
 
 #[tokio::test]
@@ -49,7 +56,7 @@ async fn a_mail_over_starttls() {
     let (port, kept, task) = serve::<Smtp>(identity.inbox()).await;
     let body = b"Subject: x\n\n.dots\n..\nend";
     let to = ["a@b.test", "no@b.test", "c@d.test"];
-    let receipt = send::<Smtp>(&identity.mailer(port), &to, body).await.expect("two take it");
+    let receipt = send::<Smtp>(&identity.settings(port), &to, body).await.expect("two take it");
     let codes: Vec<_> = receipt.recipients.iter().map(|answer| answer.code).collect();
     assert_eq!(codes, [250, 550, 250]);
     assert_eq!(receipt.recipients[0].text, "2.0.0 Mail 1");
@@ -63,14 +70,13 @@ async fn a_mail_over_starttls() {
 async fn tls_may_come_first_and_users_log_in() {
     let identity = Identity::new();
     for (password, expected) in [("secret", None), ("wrong", Some((Command::Auth, 535)))] {
-        let mut inbox = identity.inbox();
-        inbox.mode = Mode::Implicit;
-        inbox.receiver.authentication = Authentication::Required;
+        let mut receiver = receiver::Config::default();
+        receiver.authentication = Authentication::Required;
+        let inbox = identity.inbox().with_mode(Mode::Implicit).with_receiver(receiver);
         let (port, kept, task) = serve::<Smtp>(inbox).await;
-        let mut mailer = identity.mailer(port);
-        mailer.mode = Mode::Implicit;
-        mailer.credentials = Some(("user", password).into());
-        let rejected = match send::<Smtp>(&mailer, &["a@b.test"], b"x\r\n").await {
+        let settings = identity.settings(port).with_mode(Mode::Implicit);
+        let settings = settings.with_login(("user", password));
+        let rejected = match send::<Smtp>(&settings, &["a@b.test"], b"x\r\n").await {
             Err(Error::Rejected { command, answer }) => Some((command, answer.code)),
             other => other.map(|_| None).expect("delivered"),
         };
@@ -87,7 +93,7 @@ async fn lmtp_answers_for_each_recipient() {
     let identity = Identity::new();
     let (port, kept, task) = serve::<Lmtp>(identity.inbox()).await;
     let to = ["a@b.test", "no@b.test", "c@d.test"];
-    let receipt = send::<Lmtp>(&identity.mailer(port), &to, b"x\r\n").await.expect("two take it");
+    let receipt = send::<Lmtp>(&identity.settings(port), &to, b"x\r\n").await.expect("two take it");
     let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
     assert_eq!(said, ["2.0.0 Mail 1", "5.1.1 No such user", "2.0.0 Mail 2"]);
     task.await.expect("no panic").expect("a clean end");
@@ -123,17 +129,20 @@ async fn a_composed_message() {
 #[tokio::test]
 async fn without_tls_only_if_the_policy_says_so() {
     let identity = Identity::new();
-    let mut inbox = identity.inbox();
-    (inbox.config.policy, inbox.config.available) = (Policy::Opportunistic, false);
+    let mut upgrade = server::Config::default();
+    (upgrade.policy, upgrade.available) = (Policy::Opportunistic, false);
+    let inbox = identity.inbox().with_upgrade(upgrade);
     for (policy, login, expected) in [
         (Policy::Required, None, Some(Rule::NotOffered)),
-        (Policy::Opportunistic, Some(("user", "secret").into()), Some(Rule::NotOffered)),
+        (Policy::Opportunistic, Some(("user", "secret")), Some(Rule::NotOffered)),
         (Policy::Opportunistic, None, None),
     ] {
         let (port, kept, task) = serve::<Smtp>(inbox.clone()).await;
-        let mut mailer = identity.mailer(port);
-        (mailer.policy, mailer.credentials) = (policy, login);
-        let outcome = send::<Smtp>(&mailer, &["a@b.test"], b"x\r\n").await;
+        let mut settings = identity.settings(port).with_policy(policy);
+        if let Some(login) = login {
+            settings = settings.with_login(login);
+        }
+        let outcome = send::<Smtp>(&settings, &["a@b.test"], b"x\r\n").await;
         assert_eq!(outcome.err().and_then(|error| error.protocol()), expected);
         let _ = task.await.expect("no panic");
         let encrypted: Vec<_> = kept.mails().iter().map(|mail| mail.encrypted).collect();

@@ -64,10 +64,10 @@ async fn a_wait_and_the_whole_are_the_caller_s() {
     let identity = Identity::new();
     let second = Duration::from_secs(1);
     for (timeouts, drip, expected) in [
-        (Timeouts { wait: Some(second), ..Timeouts::default() }, false, second),
-        (Timeouts { total: Some(2 * second), ..Timeouts::default() }, false, 2 * second),
+        (Timeouts::new().with_wait(second), false, second),
+        (Timeouts::new().with_total(2 * second), false, 2 * second),
         // An octet now and then keeps each wait short but not the whole.
-        (Timeouts { total: Some(2 * second), ..Timeouts::default() }, true, 2 * second),
+        (Timeouts::new().with_total(2 * second), true, 2 * second),
     ] {
         let (here, mut there) = pipe();
         let dripping = tokio::spawn(async move {

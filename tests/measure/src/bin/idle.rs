@@ -86,7 +86,7 @@ fn measure(program: &str, connections: usize) -> Result<usize, Box<dyn Error>> {
 
     // Among all of them there is place for one who has something to say.
     let mut mailer = Mailer::new("localhost", ClientTls::with_ca_pem(&fs::read(ca)?)?);
-    mailer.port = port;
+    mailer = mailer.with_port(port);
     let to = [Address::new("you@example.org")?];
     mailer.send(&Envelope::new(None, &to)?, &b"Subject: still there\r\n"[..])?;
     for mut stream in warm.into_iter().chain(idle) {

@@ -144,7 +144,7 @@ fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
         .with_no_client_auth();
     let tls = Arc::new(tls);
     let mut mailer = Mailer::new(HOST, ClientTls::trusting(roots, provider)?);
-    mailer.port = port;
+    mailer = mailer.with_port(port);
     let to = [Address::new("you@example.org")?];
     let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
     let message = message();

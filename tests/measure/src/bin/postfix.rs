@@ -65,7 +65,7 @@ impl Bench {
     fn new(host: &str, port: u16, ca: &str, mails: usize) -> Result<Self, Box<dyn Error>> {
         let pem = std::fs::read(ca)?;
         let mut ours = Mailer::new(host, ClientTls::with_ca_pem(&pem)?);
-        ours.port = port;
+        ours = ours.with_port(port);
         let tls = TlsParameters::builder(host.to_owned())
             .certificate_store(CertificateStore::None)
             .add_root_certificate(Certificate::from_pem(&pem)?)

@@ -37,7 +37,33 @@ pub trait Observer {
     }
 }
 
-/// Nobody watches.
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn connecting(&mut self, host: &str, address: SocketAddr) {
+        (**self).connecting(host, address);
+    }
+
+    fn sent(&mut self, octets: &[u8]) {
+        (**self).sent(octets);
+    }
+
+    fn withheld(&mut self, octets: usize) {
+        (**self).withheld(octets);
+    }
+
+    fn received(&mut self, octets: &[u8]) {
+        (**self).received(octets);
+    }
+
+    fn credential(&mut self, octets: usize) {
+        (**self).credential(octets);
+    }
+
+    fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
+        (**self).secured(tls, problem);
+    }
+}
+
+/// Observes nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -91,7 +91,6 @@ impl ClientTls {
     /// # Errors
     /// [`Error::Argument`] if the provider has no random numbers.
     #[cfg(feature = "scram")]
-    #[doc(hidden)]
     pub fn fill_random(&self, octets: &mut [u8]) -> Result<(), Error> {
         let random = self.config.crypto_provider().secure_random;
         random.fill(octets).map_err(|_| Error::Argument {
@@ -113,7 +112,6 @@ impl ClientTls {
     ///
     /// # Errors
     /// [`Error::Argument`] if nobody can have that name.
-    #[doc(hidden)]
     pub fn open(&self, name: &str, alpn: Option<&[u8]>, policy: Policy) -> Result<Opening, Error> {
         let server = ServerName::try_from(name.to_owned()).map_err(|error| Error::Argument {
             what: "the server's name",
@@ -185,4 +183,15 @@ fn provider() -> Result<Arc<CryptoProvider>, Error> {
         what: "the cryptography provider",
         why: "is missing: enable the feature `ring` or `aws-lc-rs`, or install one".to_owned(),
     })
+}
+
+/// Whether TLS ended with the protocol that it takes, where it takes one.
+///
+/// # Errors
+/// [`Foreign`](starttls::Error::Foreign).
+pub fn check_alpn(alpn: Option<&[u8]>, tls: &CommonState) -> Result<(), Error> {
+    match alpn {
+        Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign.into()),
+        _ => Ok(()),
+    }
 }

@@ -11,7 +11,7 @@ pub enum Error {
     /// The network or the caller's reader failed.
     Io {
         /// What was being done.
-        doing: &'static str,
+        doing: Doing,
         /// What went wrong.
         error: io::Error,
     },
@@ -45,6 +45,46 @@ pub enum Error {
         /// Why.
         why: String,
     },
+}
+
+/// What was being done when an [`Error::Io`] happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doing {
+    /// Looking up the addresses of the host.
+    LookingUp,
+    /// Opening a TCP connection.
+    Connecting,
+    /// Setting an option of the socket: `TCP_NODELAY`, a timeout.
+    SettingUp,
+    /// The TLS handshake, for a reason other than TLS.
+    Handshake,
+    /// Sending to the peer.
+    Sending,
+    /// Receiving from the peer.
+    Receiving,
+    /// Closing the connection.
+    Closing,
+    /// Reading the caller's message.
+    ReadingMessage,
+    /// Something else, of an application's own.
+    Other(&'static str),
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LookingUp => "looking up the host",
+            Self::Connecting => "connecting",
+            Self::SettingUp => "setting up the socket",
+            Self::Handshake => "TLS handshake",
+            Self::Sending => "sending",
+            Self::Receiving => "receiving",
+            Self::Closing => "closing",
+            Self::ReadingMessage => "reading the message",
+            Self::Other(doing) => doing,
+        })
+    }
 }
 
 impl Error {
@@ -88,7 +128,6 @@ impl Error {
     }
 
     /// Adds what became of the mail.
-    #[doc(hidden)]
     #[must_use]
     pub fn with_fate(self, fate: Fate) -> Self {
         match fate {
@@ -97,13 +136,13 @@ impl Error {
         }
     }
 
-    #[doc(hidden)]
+    /// An argument that cannot be used.
     pub fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
         move |error| Self::Argument { what, why: error.to_string() }
     }
 
-    #[doc(hidden)]
-    pub fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
+    /// The network or a reader that failed.
+    pub fn io(doing: Doing) -> impl Fn(io::Error) -> Self {
         move |error| Self::Io { doing, error }
     }
 }

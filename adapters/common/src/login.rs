@@ -44,17 +44,15 @@ impl Login {
     ///
     /// # Errors
     /// [`Error::Argument`].
-    #[doc(hidden)]
     pub fn check(&self) -> Result<(), Error> {
-        self.credentials(&Connected::default()).map(drop)
+        self.credentials(&Binding::default()).map(drop)
     }
 
     /// What is shown over this connection.
     ///
     /// # Errors
     /// [`Error::Argument`].
-    #[doc(hidden)]
-    pub fn credentials<'a>(&'a self, connected: &'a Connected) -> Result<Credentials<'a>, Error> {
+    pub fn credentials<'a>(&'a self, connected: &'a Binding) -> Result<Credentials<'a>, Error> {
         let credentials = if self.is_token {
             Credentials::bearer(&self.user, &self.secret)
         } else {
@@ -69,9 +67,9 @@ impl Login {
     }
 }
 
-/// What ties a login to its connection.
+/// What binds a login to its connection: a nonce and, over TLS 1.3, a channel binding.
 #[derive(Debug, Default)]
-pub struct Connected {
+pub struct Binding {
     #[cfg(feature = "scram")]
     nonce: Nonce,
     #[cfg(feature = "scram")]
@@ -79,7 +77,7 @@ pub struct Connected {
 }
 
 #[cfg(feature = "scram")]
-impl Connected {
+impl Binding {
     /// Fresh for a connection.
     ///
     /// # Errors
@@ -110,7 +108,7 @@ impl Connected {
 }
 
 #[cfg(not(feature = "scram"))]
-impl Connected {
+impl Binding {
     /// Nothing ties it.
     ///
     /// # Errors

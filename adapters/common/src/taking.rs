@@ -1,64 +1,12 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use starttls::mail::Receiver;
-use starttls::mail::dsn::{Notify, Return};
-use starttls::mail::receiver::{self, Event};
+use starttls::Protocol;
+use starttls::mail::inbound::Event;
+use starttls::mail::{Inbound, receiver};
 use starttls::smtp::Dialect;
-use starttls::{Channel, Protocol};
 
-use crate::{Answer, Error};
-
-/// A mail that was received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Mail {
-    /// The reverse path; empty for reports about failures.
-    pub from: String,
-    /// The accepted recipients.
-    pub to: Vec<Recipient>,
-    /// The message, its lines ended by CRLF; the last one may have no end.
-    pub message: Vec<u8>,
-    /// Whether it came over TLS.
-    pub encrypted: bool,
-    /// Whether it came in chunks (`BDAT`).
-    pub chunked: bool,
-    /// Who sent it, if the client logged in.
-    pub user: Option<String>,
-    /// Whether it needs servers that take UTF-8 (`SMTPUTF8`).
-    pub international: bool,
-    /// Whether it may go nowhere without verified TLS (`REQUIRETLS`).
-    pub require_tls: bool,
-    /// What a report of failure is to bring back.
-    pub returns: Option<Return>,
-    /// What a report is to call the mail, encoded as it came (xtext).
-    pub envelope_id: Option<String>,
-}
-
-/// A recipient of a mail that was received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recipient {
-    /// The forward path.
-    pub path: String,
-    /// Which reports the sender wants.
-    pub notify: Option<Notify>,
-    /// How the sender called the recipient: a kind of address, `;`, and the address, encoded as it
-    /// came (xtext).
-    pub original: Option<String>,
-}
-
-impl From<receiver::Recipient<'_>> for Recipient {
-    fn from(recipient: receiver::Recipient<'_>) -> Self {
-        Self {
-            path: recipient.path.as_str().to_owned(),
-            notify: recipient.notify,
-            original: recipient.original.map(|original| {
-                format!("{};{}", original.address_type(), original.address().as_str())
-            }),
-        }
-    }
-}
+use crate::{Answer, Error, Mail, Recipient};
 
 /// No to a login.
 #[must_use]
@@ -70,7 +18,6 @@ pub fn bad_credentials() -> Answer {
 #[derive(Debug)]
 pub struct Taking {
     mail: Mail,
-    encrypted: bool,
     /// The largest message that is kept.
     room: usize,
     /// Who begins to log in.
@@ -102,10 +49,16 @@ pub enum Asked {
 }
 
 impl Taking {
-    /// A connection that is `encrypted` or not, for messages of up to `room` octets.
+    /// For messages of up to `room` octets.
     #[must_use]
-    pub fn new(encrypted: bool, room: usize) -> Self {
-        Self { mail: Mail::default(), encrypted, room, named: None, user: None, all: None }
+    pub fn new(room: usize) -> Self {
+        Self { mail: Mail::default(), room, named: None, user: None, all: None }
+    }
+
+    /// Whether the bytes of an event carry a credential that the client should not have said in plaintext.
+    #[must_use]
+    pub fn is_credential(event: Event<'_>) -> bool {
+        matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty())
     }
 
     /// The mail under way.
@@ -115,22 +68,27 @@ impl Taking {
     }
 
     /// Takes an event; breaks when the client left.
-    pub fn take<C: Channel, D: Dialect>(
+    pub fn take<D: Dialect>(
         &mut self,
-        receiver: &Receiver<'_, C, D>,
+        inbound: &Inbound<'_, D>,
         event: Event<'_>,
     ) -> ControlFlow<(), Option<Asked>> {
+        let event = match event {
+            Event::Receiver(event) => event,
+            Event::Quit => return ControlFlow::Break(()),
+            _ => return ControlFlow::Continue(None),
+        };
         ControlFlow::Continue(Some(match event {
-            Event::User(name) => {
+            receiver::Event::User(name) => {
                 let mut buffer = [0; receiver::Login::MAX];
                 self.named = name.decode(&mut buffer).ok().map(str::to_owned);
                 return ControlFlow::Continue(None);
             }
-            Event::Login(login) => self.login(login),
-            Event::Mail(event) => {
+            receiver::Event::Login(login) => self.login(login),
+            receiver::Event::Mail(event) => {
                 self.mail = Mail {
                     from: event.path.as_str().to_owned(),
-                    encrypted: self.encrypted,
+                    encrypted: inbound.is_encrypted(),
                     user: self.user.clone(),
                     international: event.international,
                     require_tls: event.require_tls,
@@ -140,14 +98,14 @@ impl Taking {
                 };
                 Asked::Sender
             }
-            Event::Recipient(recipient) => Asked::Recipient(recipient.into()),
-            Event::Body(piece) => {
+            receiver::Event::Recipient(recipient) => Asked::Recipient(recipient.into()),
+            receiver::Event::Body(piece) => {
                 let room = self.room.saturating_sub(self.mail.message.len());
                 self.mail.message.extend_from_slice(&piece[..piece.len().min(room)]);
                 return ControlFlow::Continue(None);
             }
-            Event::Message { index } => {
-                self.mail.chunked = receiver.is_chunked();
+            receiver::Event::Message { index } => {
+                self.mail.chunked = inbound.is_chunked();
                 let one = D::PROTOCOL == Protocol::LMTP;
                 if let Some(to) = self.mail.to.get(usize::from(index)).cloned()
                     && one
@@ -157,7 +115,6 @@ impl Taking {
                 }
                 Asked::Message
             }
-            Event::Quit => return ControlFlow::Break(()),
             _ => return ControlFlow::Continue(None),
         }))
     }
@@ -166,9 +123,9 @@ impl Taking {
     ///
     /// # Errors
     /// [`Error::Argument`] if it cannot be said.
-    pub fn answer<C: Channel, D: Dialect>(
+    pub fn answer<D: Dialect>(
         &mut self,
-        receiver: &mut Receiver<'_, C, D>,
+        inbound: &mut Inbound<'_, D>,
         asked: Asked,
         answer: &Answer,
         out: &mut Vec<u8>,
@@ -184,7 +141,7 @@ impl Taking {
         let text = receiver::Answer::new(answer.code, &answer.text)
             .map_err(Error::argument("the application's answer"))?;
         let mut line = vec![0; answer.text.len() + b"250 \r\n".len()];
-        let written = receiver.answer(text, &mut line)?;
+        let written = inbound.answer(text, &mut line)?;
         out.extend_from_slice(&line[..written]);
         Ok(())
     }
