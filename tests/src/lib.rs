@@ -11,6 +11,7 @@ pub mod machines;
 pub mod octets;
 pub mod run;
 pub mod subject;
+pub mod sweep;
 pub mod table;
 
 pub use machines::{CLIENT, SERVER};

@@ -1,14 +1,11 @@
 //! Every resultCode, messageID, tag and octet of LDAP's messages, in both roles.
 
-use starttls_tests::run::{Cut, Outcome, play};
-use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Protocol, Role, Row};
-
-const POLICIES: [Demand; 2] = [Demand::Required, Demand::Opportunistic];
+use starttls_tests::run::Outcome;
+use starttls_tests::sweep::{self, POLICIES};
+use starttls_tests::table::{Demand, Protocol, Role};
 
 fn outcome(role: Role, policy: Demand, turns: &[&[u8]]) -> Outcome {
-    let row = Row::of(Protocol::Ldap, role, policy, turns);
-    play(&row, Cut::Whole, Room::Ample).upgrade.expect("a dialogue")
+    sweep::outcome(Protocol::Ldap, role, policy, turns)
 }
 
 /// How a client ends that is answered like this.

@@ -1,28 +1,18 @@
 //! Every code and every word of a status at every place, for the protocols that go as far as TLS.
 
-use starttls_tests::run::{Cut, play};
-use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Protocol, Role, Row};
+use starttls_tests::sweep::{POLICIES, by, last, outcome};
+use starttls_tests::table::{Demand, Protocol, Role};
 
 /// What a client does about the last of `turns`: how it ends, or what it sends thereupon.
 fn answer(protocol: Protocol, policy: Demand, turns: &[&str]) -> String {
-    let row = Row::of(protocol, Role::Client, policy, turns);
-    let outcome = play(&row, Cut::Whole, Room::Ample).upgrade.expect("a dialogue");
-    match (&outcome.end[..], outcome.out.last().expect("a turn")) {
-        ("waiting", out) if out.is_empty() => "goes on".to_string(),
+    match last(&outcome(protocol, Role::Client, policy, turns)) {
+        ("waiting", b"") => "goes on".to_string(),
         ("waiting", out) => String::from_utf8_lossy(out).trim_end().to_string(),
         (end, out) => {
             assert!(out.is_empty(), "{end}, and yet it sent something");
             end.to_string()
         }
     }
-}
-
-const POLICIES: [Demand; 2] = [Demand::Required, Demand::Opportunistic];
-
-/// `required`, or what is said to who does not require TLS.
-fn by(policy: Demand, required: &'static str, otherwise: &'static str) -> &'static str {
-    if policy == Demand::Required { required } else { otherwise }
 }
 
 #[test]

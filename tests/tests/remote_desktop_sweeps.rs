@@ -1,28 +1,20 @@
 //! Every octet at every place, for VNC and RDP.
 
-use starttls_tests::run::{Cut, play};
-use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Protocol, Role, Row};
-
-const POLICIES: [Demand; 2] = [Demand::Required, Demand::Opportunistic];
+use starttls_tests::sweep::{self, POLICIES, by};
+use starttls_tests::table::{Demand, Protocol, Role};
 
 /// How the dialogue of `turns` ends, and what is sent upon the last.
 fn outcome<T: AsRef<[u8]>>(
     (protocol, role, policy): (Protocol, Role, Demand),
     turns: &[T],
 ) -> (String, Vec<u8>) {
-    let row = Row::of(protocol, role, policy, turns);
-    let outcome = play(&row, Cut::Whole, Room::Ample).upgrade.expect("a dialogue");
-    (outcome.end, outcome.out.last().expect("a turn").clone())
+    let outcome = sweep::outcome(protocol, role, policy, turns);
+    let (end, out) = sweep::last(&outcome);
+    is(end, out)
 }
 
 fn is(end: &str, out: &[u8]) -> (String, Vec<u8>) {
     (end.to_string(), out.to_vec())
-}
-
-/// `required`, or what comes of who does not require TLS.
-fn by(policy: Demand, required: &'static str, otherwise: &'static str) -> &'static str {
-    if policy == Demand::Required { required } else { otherwise }
 }
 
 const VERSION: &[u8] = b"RFB 003.008\n";

@@ -1,10 +1,8 @@
 //! Every octet at every place of XMPP's elements, in both roles.
 
-use starttls_tests::run::{Cut, Outcome, play};
-use starttls_tests::subject::Room;
-use starttls_tests::table::{Demand, Protocol, Role, Row};
-
-const POLICIES: [Demand; 2] = [Demand::Required, Demand::Opportunistic];
+use starttls_tests::run::Outcome;
+use starttls_tests::sweep::{self, POLICIES};
+use starttls_tests::table::{Demand, Protocol, Role};
 
 const HEADER: &[u8] = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' to='im.example.org' version='1.0'>";
@@ -14,8 +12,7 @@ const REQUEST: &[u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 const PROCEED: &[u8] = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
 fn outcome(role: Role, policy: Demand, turns: &[&[u8]]) -> Outcome {
-    let row = Row::of(Protocol::Xmpp, role, policy, turns);
-    play(&row, Cut::Whole, Room::Ample).upgrade.expect("a dialogue")
+    sweep::outcome(Protocol::Xmpp, role, policy, turns)
 }
 
 /// How a client ends that is answered like this.
