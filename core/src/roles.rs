@@ -16,10 +16,10 @@ use crate::{ArgumentError, Client, Policy, Protocol, Server, client, server};
 ///     starttls::Machine::wait(&client).is_some()
 /// }
 ///
-/// # #[cfg(all(feature = "smtp", feature = "irc"))]
-/// assert!(waits::<starttls::smtp::Smtp>() && !waits::<starttls::irc::Irc>());
+/// # #[cfg(feature = "smtp")]
+/// assert!(waits::<starttls::smtp::Smtp>());
 /// ```
-pub trait Roles {
+pub trait Roles: 'static {
     /// The grammar of its client.
     type Client<'a>: client::Grammar;
 

@@ -1,4 +1,4 @@
-//! A protocol in one role, by its engine: which one says `PROTOCOL`, `imap_client` for example.
+//! A protocol in one role, by its engine: which one says `PROTOCOL`, `smtp_client` for example.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use starttls_fuzz::Case;
 use starttls_fuzz::engine::TARGETS;
 
 static PLAY: LazyLock<fn(&Case<'_>)> = LazyLock::new(|| {
-    let name = env::var("PROTOCOL").expect("PROTOCOL=imap_client or another one");
+    let name = env::var("PROTOCOL").expect("PROTOCOL=smtp_client or another one");
     let target = TARGETS.iter().find(|target| target.name() == name);
     target.unwrap_or_else(|| panic!("no protocol and role {name}")).play
 });

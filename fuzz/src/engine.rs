@@ -14,7 +14,7 @@ use starttls::{Introduction, Protocol};
 
 use crate::Case;
 
-/// Who speaks. The tags of IMAP are those of the tables, so that they are seeds.
+/// Who speaks, in part as in the tables, so that they are seeds.
 const NAMES: Introduction<'static> = {
     const RANDOM: [u8; 20] = *b"\x12\x34\x56\x78abcdefghijklmnop";
     Introduction::new("im.example.org", RANDOM)
@@ -34,7 +34,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Its name: `imap_client`.
+    /// Its name: `smtp_client`.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}_{}", self.protocol.name.replace('-', "_"), self.role)

@@ -304,7 +304,7 @@ pub fn assert_lines(written: &[u8]) {
     if written == b"\r\n.\r\n" {
         return;
     }
-    // NUT's lines have no CR at all.
+    // Some have lines without CR.
     if let Some(line) = written.strip_suffix(b"\n").filter(|line| !line.contains(&b'\r')) {
         assert!(!line.is_empty() && !line.contains(&b'\n') && !line.contains(&0));
         return;

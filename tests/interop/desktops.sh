@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# VNC and RDP: our client against TigerVNC and xrdp.
+# Our client to TigerVNC and xrdp, also where they have anonymous TLS, or none.
 
 have Xtigervnc || $here/servers/vnc.sh install
 have xrdp || $here/servers/xrdp.sh install

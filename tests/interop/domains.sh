@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# Mail to domains: what they say of TLS, and whether we and Postfix heed it, in a world of their own.
+# Our client to domains of every kind (interop/domains.toml), by DANE and MTA-STS, as posttls-finger and a Postfix that
+# sends there judge it: a DNSSEC root and what is below it on NSD, somebody in between who forges, Unbound, policy
+# hosts, a Postfix for each kind of certificate; in namespaces, with the ports and a resolv.conf of their own.
 
 have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography, dns' ||
     $here/servers/domains.sh install

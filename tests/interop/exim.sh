@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Exim, which our client sends to, and which sends on to our server in chunks.
+# Our client to Exim, and Exim to our server: BDAT, pipelined.
 
 exim=smtp://localhost:$(port exim)
 eximbox=$work/exim/mail/new

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# FTP: our client against vsftpd, with data over TLS; and clients through us to a vsftpd without TLS, with
-# data in plaintext, for a control connection is all that goes through us.
+# Our client to vsftpd, with data over TLS by ftplib; s_client, gnutls-cli, curl, ftplib and lftp through our server to
+# a vsftpd without TLS, which leaves data in plaintext.
 
 have vsftpd || $here/servers/vsftpd.sh install
 have lftp || install lftp

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# IRC: our client against InspIRCd, and clients through us to an InspIRCd without TLS.
+# Our client to InspIRCd; s_client through our server to an InspIRCd without TLS.
 
 have inspircd || $here/servers/inspircd.sh install
 up inspircd

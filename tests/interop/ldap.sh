@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# LDAP: our client against OpenLDAP, and clients through us to an OpenLDAP without TLS.
+# Our client to slapd, and ldapsearch without TLS through it; ldapsearch (-ZZ and ldaps), s_client and gnutls-cli
+# through our server to a slapd without TLS.
 
 have slapd && have ldapsearch || $here/servers/slapd.sh install
 up slapd

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Our client delivers to Dovecot by LMTP.
+# Our client to Dovecot's LMTP: an answer from each recipient.
 
 url=lmtp://localhost:$(port dovecot-lmtp)
 mailboxes=$work/dovecot/mail

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# IMAP, POP3 and ManageSieve: our client against Dovecot, and clients through us to a Dovecot without TLS.
+# IMAP, POP3, ManageSieve: our client to Dovecot; s_client, gnutls-cli, curl, imaplib, poplib, fetchmail and
+# sieve-connect through our server to a Dovecot without TLS.
 
 [ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] &&
     [ -x /usr/lib/dovecot/managesieve ] || $here/servers/mailboxes.sh install

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Our client proves who it is: to Dovecot, which passes the mail on to our server, and with a channel
-# binding to GNU SASL.
+# Our client logs in to Dovecot (PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, XOAUTH2) and GNU SASL (SCRAM-SHA-256-PLUS, and
+# with another's TLS between).
 
 dovecot=smtp://localhost:$(port dovecot-submission)
 for mail in "$work"/mails/* "$work"/odd/*; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# MySQL: our client against MariaDB, and MariaDB's client to our server as far as TLS.
+# Our client to MariaDB; MariaDB's client and s_client to our server, as far as TLS.
 
 have mariadbd && have mariadb || $here/servers/mariadb.sh install
 up mariadb

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# NBD: our client against nbdkit and qemu-nbd, and nbdinfo through us to an nbdkit without TLS.
+# Our client to nbdkit and qemu-nbd, and nbdinfo without TLS through it; nbdinfo and qemu-img through our server to an
+# nbdkit without TLS.
 
 have nbdkit && have qemu-nbd && have nbdinfo || $here/servers/nbd.sh install
 up nbd

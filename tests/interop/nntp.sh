@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# NNTP: our client against INN, and clients through us to an INN without TLS.
+# Our client to INN; s_client, gnutls-cli and nntplib through our server to an INN without TLS.
 
 [ -x /usr/lib/news/bin/nnrpd ] || $here/servers/inn.sh install
 up inn

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# NUT: our client against upsd, and upsmon through us to an upsd without TLS.
+# Our client to upsd; upsmon through our server to an upsd without TLS.
 
 [ -x /lib/nut/upsd ] && [ -x /lib/nut/upsmon ] && have certutil || $here/servers/nut.sh install
 up nut

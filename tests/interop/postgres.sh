@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# PostgreSQL: our client against a server that demands TLS and one that has none; psql through us to the
-# latter.
+# Our client to PostgreSQL, and psql without TLS through it; psql (verify-full and less), s_client and gnutls-cli
+# through our server to a PostgreSQL without TLS.
 
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install
 up postgres

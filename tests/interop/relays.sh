@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Mail servers pass mail on to our server.
+# Postfix to our server by SMTP and LMTP, verified and pipelined.
 
 log=$work/postfix/log/postfix
 through_postfix() {        # through_postfix FILE [ADDRESS...]: it goes to our server

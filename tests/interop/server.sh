@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Mail programs against our server.
+# Mail programs to our server: openssl, gnutls-cli, swaks, curl, smtplib, msmtp, aiosmtplib and nodemailer.
 
 check "openssl s_client to server" from_client "$one" s_client "$one"
 check "gnutls-cli to server" from_client "$one" gnutls "$one"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Mail programs log in to our server.
+# The same programs, logged in at our server.
 
 swaks_as() {               # swaks_as MECHANISM PASSWORD
     swaks_to "$submission" --tls --auth "$1" --auth-user test --auth-password "$2"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The examples on tokio: async-imap to Dovecot, tokio-postgres to PostgreSQL, and through TLS that one of
-# them puts in front of a PostgreSQL without.
+# The examples on tokio: async-imap to Dovecot, tokio-postgres to PostgreSQL, psql through the one that puts TLS in
+# front of a PostgreSQL without.
 
 [ -x /usr/lib/dovecot/imap ] || $here/servers/mailboxes.sh install
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install

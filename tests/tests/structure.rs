@@ -1,17 +1,37 @@
 //! The core is cut as its design says: engines know no protocol, protocols know no other,
 //! and mail stands on SMTP alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Protocols, and the folder or file of each; LMTP is a parameter of SMTP's grammar.
-const PROTOCOLS: [&str; 15] = [
-    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "nut", "postgres", "mysql", "nbd",
-    "ldap", "xmpp", "vnc", "rdp",
-];
+use starttls::Protocol;
+
+macro_rules! modules {
+    ([] $($module:ident::$Type:ident,)*) => {
+        [$(stringify!($module)),*]
+    };
+}
+
+/// The modules of all protocols, in the order of the list.
+fn modules() -> Vec<&'static str> {
+    let mut modules = starttls::for_each_protocol!(modules []).to_vec();
+    modules.dedup();
+    modules
+}
+
+/// Those with a grammar of their own; LMTP is a parameter of SMTP's.
+fn grammars() -> Vec<&'static str> {
+    modules().into_iter().filter(|module| *module != "lmtp").collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
 
 fn core() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src")
+    root().join("core/src")
 }
 
 fn sources(path: &Path) -> Vec<(PathBuf, String)> {
@@ -35,18 +55,18 @@ fn engines_name_no_protocol() {
     for engine in ["client/mod.rs", "client/state.rs", "server/mod.rs", "server/state.rs"] {
         let source = fs::read_to_string(core().join(engine)).expect("an engine");
         for word in words(&source) {
-            assert!(!PROTOCOLS.contains(&&word[..]) && word != "lmtp", "{engine} names {word}");
+            assert!(!modules().contains(&&word[..]), "{engine} names {word}");
         }
     }
 }
 
 #[test]
 fn protocols_know_no_other() {
-    for protocol in PROTOCOLS {
+    for protocol in grammars() {
         let sources = sources(&core().join(protocol));
         assert!(sources.len() >= 3, "{protocol}: client, server and what they share");
         for (path, source) in sources {
-            for other in PROTOCOLS.iter().filter(|other| **other != protocol) {
+            for other in grammars().into_iter().filter(|other| *other != protocol) {
                 let foreign = format!("crate::{other}");
                 assert!(!source.contains(&foreign), "{} uses {foreign}", path.display());
             }
@@ -58,7 +78,7 @@ fn protocols_know_no_other() {
 #[test]
 fn mail_knows_only_smtp() {
     for (path, source) in sources(&core().join("mail")) {
-        for protocol in PROTOCOLS.iter().filter(|protocol| **protocol != "smtp") {
+        for protocol in grammars().into_iter().filter(|protocol| *protocol != "smtp") {
             let foreign = format!("crate::{protocol}");
             assert!(!source.contains(&foreign), "{} uses {foreign}", path.display());
         }
@@ -68,9 +88,91 @@ fn mail_knows_only_smtp() {
 #[test]
 fn nothing_below_knows_a_protocol() {
     for (path, source) in sources(&core().join("wire")) {
-        for protocol in PROTOCOLS.into_iter().chain(["mail"]) {
+        for protocol in grammars().into_iter().chain(["mail"]) {
             let upward = format!("crate::{protocol}");
             assert!(!source.contains(&upward), "{} uses {upward}", path.display());
         }
     }
+}
+
+/// What a protocol may stand in outside what is its own, so that adding one stays a small thing.
+const MAX_FILES: usize = 12;
+
+/// Whether a file is a protocol's own, or about single protocols, so that adding one does not touch it:
+/// - its module, and whatever has its name in front, like its sweeps, its dictionary and its fuzz targets;
+/// - the tables, which play one protocol to another, too, and the parts of `interop` with their servers;
+/// - what grows by itself (lock files) or is history (the change log);
+/// - the examples of what follows inside TLS, each with the client crate of one protocol.
+fn is_own(file: &str, protocol: &str) -> bool {
+    let is_mail = matches!(protocol, "smtp" | "lmtp");
+    let name = file.rsplit('/').next().unwrap_or_default();
+    name.split(|c: char| !c.is_ascii_alphanumeric()).next() == Some(protocol)
+        || file.starts_with(&format!("core/src/{protocol}/"))
+        || is_mail && (file.starts_with("core/src/smtp/") || file.starts_with("core/src/mail/"))
+        || file.starts_with("tests/vectors/") && file.ends_with(".toml")
+        || file.starts_with("tests/interop/") && file != "tests/interop/run"
+        || file.starts_with("examples/tokio/")
+        || name.ends_with(".lock")
+        || file == "CHANGELOG.md"
+}
+
+/// Counts the text files that git knows in which the name of a protocol's module stands as a word, in
+/// any case, and which are not [its own](is_own). SMTP's and LMTP's stand wherever there is mail; of
+/// them those files count in which two others stand, too, as in a list.
+#[test]
+fn a_protocol_stands_in_few_files() {
+    let listed = Command::new("git").arg("ls-files").current_dir(root()).output().expect("git");
+    assert!(listed.status.success(), "not a clone");
+    let listed = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    let texts: Vec<(&str, BTreeSet<String>)> = listed
+        .lines()
+        .filter_map(|file| Some((file, fs::read_to_string(root().join(file)).ok()?)))
+        .map(|(file, text)| {
+            let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            (file, words.map(str::to_ascii_lowercase).collect())
+        })
+        .collect();
+    assert!(texts.len() > 100, "{} files", texts.len());
+    let mut crowded = Vec::new();
+    for module in modules() {
+        let others = |words: &BTreeSet<String>| {
+            modules().iter().skip(2).filter(|other| words.contains(**other)).count()
+        };
+        let is_list = |words| !matches!(module, "smtp" | "lmtp") || others(words) >= 2;
+        let files: Vec<&str> = texts
+            .iter()
+            .filter(|(file, words)| {
+                words.contains(module) && is_list(words) && !is_own(file, module)
+            })
+            .map(|(file, _)| *file)
+            .collect();
+        println!("{module}: {} files", files.len());
+        if files.len() > MAX_FILES {
+            crowded.push((module, files));
+        }
+    }
+    assert!(crowded.is_empty(), "in more than {MAX_FILES} files: {crowded:#?}");
+}
+
+#[test]
+fn the_front_page_has_every_protocol_with_its_ports() {
+    let page = fs::read_to_string(root().join("README.md")).expect("the front page");
+    for protocol in Protocol::ALL {
+        let asked = Some(format!("`{}://` {}", protocol.name, protocol.port));
+        let first = protocol.implicit_name.zip(protocol.implicit_port);
+        let first = first.map(|(name, port)| format!("`{name}://` {port}"));
+        for scheme in asked.into_iter().chain(first) {
+            assert!(page.contains(&scheme), "README.md: no {scheme}");
+        }
+    }
+}
+
+/// CI and the measurements read the list of features, which has to be the list of protocols.
+#[test]
+fn every_protocol_is_a_feature() {
+    let manifest = fs::read_to_string(root().join("core/Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = toml::from_str(&manifest).expect("a manifest");
+    let features = manifest["features"]["protocols"].as_array().expect("a list");
+    let features: Vec<&str> = features.iter().filter_map(toml::Value::as_str).collect();
+    assert_eq!(features, grammars());
 }

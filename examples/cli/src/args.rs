@@ -230,7 +230,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
     /// Forward what clients say, decrypted, to this server in plaintext, and its answers back;
-    /// without it only mail ends here, and where the dialogue goes on inside TLS, as in MySQL, a client gets as far as TLS
+    /// without it only mail ends here, and where the dialogue goes on inside TLS a client gets as far as TLS
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
     pub(crate) backend: Option<String>,
     /// Put each mail into a file in this directory; without it, mails go to standard output

@@ -1,4 +1,4 @@
-//! Prints the rows of tables of vectors, those of templates written out: `rows imap-state`, or all of them.
+//! Prints the rows of tables of vectors, those of templates written out: `rows smtp-state`, or all of them.
 
 use starttls_tests::table::{expanded, names};
 use toml::{Table, Value};

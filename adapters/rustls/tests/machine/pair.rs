@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{HandshakeKind, SupportedProtocolVersion};
-use starttls::client::Grammar;
-use starttls::{Error as Rule, Policy, nut, postgres, server};
+use starttls::{Error as Rule, Policy, Protocol, Roles, ldap, postgres, server};
 use starttls_rustls::{Client, ClientTls, Error, Event, Server, Step};
 
 use crate::common::{
@@ -113,7 +112,7 @@ fn a_session_is_resumed() {
 }
 
 /// How a PostgreSQL server and a client that begins with TLS get on.
-fn direct<G: Grammar>(
+fn direct<P: Roles>(
     offered: Option<&[u8]>,
     version: &'static SupportedProtocolVersion,
 ) -> Result<bool, Error> {
@@ -121,7 +120,8 @@ fn direct<G: Grammar>(
     config.alpn_protocols.extend(offered.map(<[u8]>::to_vec));
     let mut server =
         Server::new(postgres::Server::new(server::Config::default()), Arc::new(config));
-    let mut client = Client::<G>::implicit(Policy::Required, &strict(version), localhost());
+    let mut client =
+        Client::<P::Client<'static>>::implicit(Policy::Required, &strict(version), localhost());
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     loop {
         let _ = client.step();
@@ -139,11 +139,11 @@ fn direct<G: Grammar>(
 
 #[test]
 fn who_begins_with_tls_names_the_protocol() {
-    let id = postgres::ClientGrammar::PROTOCOL.alpn;
+    let id = Protocol::POSTGRES.alpn;
     for version in VERSIONS {
-        assert_eq!(direct::<postgres::ClientGrammar>(id, version), Ok(true));
+        assert_eq!(direct::<postgres::Postgres>(id, version), Ok(true));
         let foreign = Err(Error::Protocol(Rule::Foreign));
-        assert_eq!(direct::<postgres::ClientGrammar>(None, version), foreign);
-        assert_eq!(direct::<nut::ClientGrammar>(id, version), foreign);
+        assert_eq!(direct::<postgres::Postgres>(None, version), foreign);
+        assert_eq!(direct::<ldap::Ldap>(id, version), foreign);
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use starttls::server::{Config, Grammar};
-use starttls::{Client, Policy, Server, client, ftp, imap, irc, nntp, nut, pop3, sieve};
+use starttls::{
+    Client, Introduction, Policy, Roles, Server, client, ftp, imap, irc, nntp, nut, pop3,
+};
 use starttls_std::{Driver, Observer, accept, accept_or_plaintext, connect, upgrade};
 
 use crate::common::{Identity, listen, quick, read_to};
@@ -37,16 +39,24 @@ where
     assert_eq!(thread.join().expect("no panic"), b"ping\n");
 }
 
+macro_rules! meet_all {
+    ([] $($module:ident::$Type:ident,)*) => {
+        $(meet_by_name::<starttls::$module::$Type>();)*
+    };
+}
+
+fn meet_by_name<P: Roles>()
+where
+    Server<P::Server<'static>>: Send,
+{
+    let names = Introduction::new("im.example.org", *b"abcdefghijklmnopqrst");
+    let client = P::client(&names, Policy::Required).expect("names");
+    meet(client, P::server(&names, Config::default()).expect("names"));
+}
+
 #[test]
 fn all_of_them_meet() {
-    let (required, config) = (Policy::Required, Config::default());
-    meet(imap::Client::new(imap::Tag::new(7), required), imap::Server::new(config));
-    meet(pop3::Client::new(required), pop3::Server::new(config));
-    meet(ftp::Client::new(required), ftp::Server::new(config));
-    meet(nntp::Client::new(required), nntp::Server::new(config));
-    meet(sieve::Client::new(required), sieve::Server::new(sieve::Capabilities::default(), config));
-    meet(irc::Client::new(required), irc::Server::new(IRC_NAME, config));
-    meet(nut::Client::new(required), nut::Server::new(config));
+    starttls::for_each_protocol!(meet_all []);
 }
 
 /// What is seen of a client.

@@ -2,18 +2,12 @@
 
 use starttls::server::{Config, Grammar};
 use starttls::{
-    Client, Error as Rule, Policy, Server, client, ftp, imap, irc, ldap, mysql, nbd, nntp, nut,
-    pop3, postgres, rdp, sieve, vnc, xmpp,
+    Client, Error as Rule, Introduction, Policy, Roles, Server, client, mysql, postgres,
 };
 use starttls_tokio::{Error, accept, upgrade, upgrade_with};
 use tokio::{join, try_join};
 
 use crate::common::{self, Cut, Identity, ping, pipe};
-
-const IRC_NAME: irc::Name<'static> = match irc::Name::new("irc.example.org") {
-    Ok(name) => name,
-    Err(_) => panic!(),
-};
 
 async fn meet<C: client::Grammar, S: Grammar>(
     client: impl Fn() -> Client<C>,
@@ -33,50 +27,27 @@ async fn meet<C: client::Grammar, S: Grammar>(
     }
 }
 
+macro_rules! meet_all {
+    ([] $($module:ident::$Type:ident,)*) => {
+        $(meet_in_five_cuts::<starttls::$module::$Type>().await;)*
+    };
+}
+
+async fn meet_in_five_cuts<P: Roles>() {
+    let names = Introduction::new("im.example.org", *b"abcdefghijklmnopqrst");
+    let client = || P::client(&names, Policy::Required).expect("names");
+    let server = || P::server(&names, Config::default()).expect("names");
+    meet(client, server, [1, 2, 3, 7, 4096]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_of_them_meet() {
-    let (required, config) = (Policy::Required, Config::default());
-    let cuts = || [1, 2, 3, 7, 4096];
-    meet(|| imap::Client::new(imap::Tag::new(7), required), || imap::Server::new(config), cuts())
-        .await;
-    meet(|| pop3::Client::new(required), || pop3::Server::new(config), cuts()).await;
-    meet(|| ftp::Client::new(required), || ftp::Server::new(config), cuts()).await;
-    meet(|| nntp::Client::new(required), || nntp::Server::new(config), cuts()).await;
-    meet(
-        || sieve::Client::new(required),
-        || sieve::Server::new(sieve::Capabilities::default(), config),
-        cuts(),
-    )
-    .await;
-    meet(|| irc::Client::new(required), || irc::Server::new(IRC_NAME, config), cuts()).await;
-    meet(|| nut::Client::new(required), || nut::Server::new(config), cuts()).await;
-    meet(|| postgres::Client::new(required), || postgres::Server::new(config), cuts()).await;
-    meet(|| ldap::Client::new(required), || ldap::Server::new(config), cuts()).await;
-    meet(|| mysql_client(required), || mysql_server(config), cuts()).await;
-    let subtypes = &[vnc::Subtype::X509Plain];
-    let offer = vnc::Offer { subtypes, plaintext: vnc::SecurityTypes::default() };
-    meet(|| vnc::Client::new(subtypes, required), || vnc::Server::new(offer, config), cuts()).await;
-    let offer = rdp::Offer { security: &[rdp::Security::Ssl], flags: 0 };
-    let protocols = rdp::Protocols::SSL;
-    meet(|| rdp::Client::new(protocols, required), || rdp::Server::new(offer, config), cuts())
-        .await;
+    starttls::for_each_protocol!(meet_all []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn mail_in_every_cut() {
     meet(common::client, common::server, 1..=100).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn xmpp_and_nbd_meet_too() {
-    let (required, config) = (Policy::Required, Config::default());
-    let cuts = || [1, 2, 3, 7, 4096];
-    let flags = nbd::Flags::default();
-    meet(|| nbd::Client::new(flags, required), || nbd::Server::new(flags, config), cuts()).await;
-    let name = xmpp::Domain::new("example.org").expect("a name");
-    let id = || xmpp::StreamId::new(7);
-    meet(|| xmpp::Client::new(name, required), || xmpp::Server::new(name, id(), config), cuts())
-        .await;
 }
 
 const SCRAMBLE: [u8; 20] = *b"abcdefghijklmnopqrst";
@@ -112,7 +83,7 @@ async fn what_was_said_can_be_kept() {
 /// A client that begins with TLS, where a server sees that, has to name the protocol.
 #[tokio::test(start_paused = true)]
 async fn who_begins_with_tls_names_the_protocol() {
-    let offers: [&[&[u8]]; 4] = [&[b"postgresql"], &[b"http/1.1", b"postgresql"], &[], &[b"pop3"]];
+    let offers: [&[&[u8]]; 4] = [&[b"postgresql"], &[b"http/1.1", b"postgresql"], &[], &[b"nntp"]];
     for (server_alpn, welcome) in [(Some(&b"postgresql"[..]), true), (None, false)] {
         let identity = Identity::offering(server_alpn);
         for (offer, named) in offers.into_iter().zip([true, true, false, false]) {

@@ -12,14 +12,14 @@ use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use starttls::{Policy, Protocol, postgres, server};
+use starttls::{Policy, Protocol, ldap, server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const HOST: &str = "localhost";
 
 /// The server's id, which both offer each other in either mode.
-const ALPN: Option<&[u8]> = Protocol::POSTGRES.alpn;
+const ALPN: Option<&[u8]> = Protocol::LDAP.alpn;
 
 fn identity() -> Result<(TlsConnector, TlsAcceptor), Box<dyn Error>> {
     let ca_key = KeyPair::generate()?;
@@ -55,8 +55,8 @@ async fn repeat(upgrade: bool, repetitions: usize) -> Result<(), Box<dyn Error>>
     for _ in 0..repetitions {
         let (here, there) = duplex(64 * 1024);
         let (mut here, mut there) = if upgrade {
-            let client = postgres::Client::new(Policy::Required);
-            let server = postgres::Server::new(server::Config::default());
+            let client = ldap::Client::new(Policy::Required);
+            let server = ldap::Server::new(server::Config::default());
             tokio::try_join!(
                 starttls_tokio::upgrade(here, client, &connector, HOST),
                 starttls_tokio::accept(there, server, &acceptor),
