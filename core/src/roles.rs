@@ -53,6 +53,7 @@ pub trait Roles: 'static {
 
 /// What the two sides of a connection say of themselves, as far as a protocol has them say it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Introduction<'a> {
     /// The name of the client; `None` where it would not say one.
@@ -87,6 +88,7 @@ impl<'a> Introduction<'a> {
 /// What is said where no machine speaks: the words of a program that stands between a client and a
 /// server, one of which has no TLS.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Phrases {
     /// For a client that expects a greeting; empty where it does not, or where one comes inside TLS.

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
-use starttls::{Client, Error, Policy, client, xmpp};
+use starttls::{Client, Error, Policy, Roles, client, xmpp};
 use starttls_fuzz::{Case, End, Entry, Go, Run};
 
 const HEADER: &[u8] = b"<stream:stream xmlns='jabber:client' \
@@ -191,7 +191,8 @@ fn features(octets: &[u8]) {
 /// The first of the frames in these octets.
 fn first(octets: &[u8]) -> &[u8] {
     use starttls::wire::Framing as _;
-    let mut framing = xmpp::Elements::default();
+    type Grammar = <xmpp::Xmpp as Roles>::Client<'static>;
+    let mut framing = <Grammar as client::Grammar>::Framing::default();
     let mut header = HEADER;
     framing.next(&mut header).expect("the header");
     let mut rest = octets;

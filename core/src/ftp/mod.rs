@@ -58,14 +58,14 @@ mod protection;
 mod reply;
 mod server;
 
-pub use client::ClientGrammar;
 pub use data::DataConnection;
 pub use guard::Guard;
 pub use protection::{Event, Protection};
-pub use server::{Reply, ServerGrammar};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 use core::time::Duration;
 
@@ -83,11 +83,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// FTP in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ftp;
 
 impl Roles for Ftp {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::FTP;
     const PHRASES: Phrases = Phrases {

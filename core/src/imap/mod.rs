@@ -43,11 +43,12 @@ mod server;
 
 use core::time::Duration;
 
-pub use client::{ClientGrammar, Tag};
-pub use server::{Reply, ServerGrammar};
+pub use client::Tag;
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest response or command, in octets, with its literals and the CRLF.
 pub const MAX_FRAME: usize = 2048;
@@ -67,11 +68,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// IMAP in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Imap;
 
 impl Roles for Imap {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::IMAP;
     const PHRASES: Phrases = Phrases {

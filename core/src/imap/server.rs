@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::{MAX_FRAME, MAX_TAG};
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, Said, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{Kept, Literals, Writer, is_http, split_word};
 
 /// The IMAP server's grammar up to the upgrade.
@@ -85,7 +85,7 @@ impl Grammar for ServerGrammar {
         if verb.eq_ignore_ascii_case(b"ID") {
             return Command::Harmless(Reply::Id);
         }
-        command(&VERBS, verb, arguments, Reply::NoArguments)
+        command_by_verb(&VERBS, verb, arguments, Reply::NoArguments)
     }
 
     fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {

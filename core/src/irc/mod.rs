@@ -40,13 +40,15 @@ mod message;
 mod server;
 mod sts;
 
-pub use client::ClientGrammar;
-pub use message::{MAX_MESSAGE, Messages};
-pub use server::{Name, Reply, ServerGrammar};
+pub use message::MAX_MESSAGE;
+pub use server::Name;
 pub use sts::Sts;
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use message::Messages;
+use server::ServerGrammar;
 
 /// An IRC client on its way to TLS.
 pub type Client = crate::Client<ClientGrammar>;
@@ -56,11 +58,12 @@ pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
 /// IRC in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Irc;
 
 impl Roles for Irc {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::IRC;
     const PHRASES: Phrases = Phrases {

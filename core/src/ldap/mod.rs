@@ -41,12 +41,10 @@ mod client;
 mod message;
 mod server;
 
-pub use client::ClientGrammar;
-pub use message::Envelope;
-pub use server::{Reply, ServerGrammar};
-
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest message, in octets, with its tag and length.
 pub const MAX_MESSAGE: usize = 4096;
@@ -59,11 +57,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// LDAP in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ldap;
 
 impl Roles for Ldap {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::LDAP;
     const PHRASES: Phrases = Phrases {

@@ -51,14 +51,14 @@ mod handshake;
 mod request;
 mod server;
 
-pub use client::{ClientGrammar, Header};
 pub use greeting::{Greeting, Scramble, Text};
 pub use handshake::Handshake;
 pub use request::SslRequest;
-pub use server::{ResponseHeader, ServerGrammar};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest packet of a server before TLS, in octets, with its header.
 pub const MAX_PACKET: usize = 640;
@@ -108,11 +108,12 @@ pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
 /// MySQL in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mysql;
 
 impl Roles for Mysql {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::MYSQL;
     const PHRASES: Phrases = Phrases {

@@ -39,11 +39,10 @@
 mod client;
 mod server;
 
-pub use client::{ClientGrammar, Header};
-pub use server::{Haggling, Reply, ServerGrammar};
-
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The most octets of data in an option: names have at most 4,096.
 pub const MAX_OPTION: usize = 8192;
@@ -118,11 +117,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// NBD in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nbd;
 
 impl Roles for Nbd {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::NBD;
     const PHRASES: Phrases = Phrases {

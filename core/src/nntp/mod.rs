@@ -41,11 +41,10 @@
 mod client;
 mod server;
 
-pub use client::ClientGrammar;
-pub use server::{Reply, ServerGrammar};
-
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest line, in octets, with its CRLF.
 pub const MAX_LINE: usize = 512;
@@ -58,11 +57,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// NNTP in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nntp;
 
 impl Roles for Nntp {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::NNTP;
     const PHRASES: Phrases = Phrases {

@@ -31,11 +31,10 @@
 mod client;
 mod server;
 
-pub use client::ClientGrammar;
-pub use server::{Reply, ServerGrammar};
-
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest line, in octets, with its LF.
 pub const MAX_LINE: usize = 512;
@@ -48,11 +47,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// NUT in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nut;
 
 impl Roles for Nut {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::NUT;
     const PHRASES: Phrases = Phrases { goodbye: b"LOGOUT\n", ..Phrases::NONE };

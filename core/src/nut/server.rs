@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, Said, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{LfLines, Line, Writer, is_http_request, split_word};
 
 /// The NUT server's grammar up to the upgrade.
@@ -70,7 +70,7 @@ impl Grammar for ServerGrammar {
         if is_http_request(verb, argument) {
             return Command::Foreign;
         }
-        command(&VERBS, verb, argument, Reply::NoArguments)
+        command_by_verb(&VERBS, verb, argument, Reply::NoArguments)
     }
 
     fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {

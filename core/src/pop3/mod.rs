@@ -39,11 +39,10 @@
 mod client;
 mod server;
 
-pub use client::ClientGrammar;
-pub use server::{Reply, ServerGrammar};
-
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The longest response line, in octets, with its CRLF.
 pub const MAX_LINE: usize = 512;
@@ -59,11 +58,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// POP3 in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pop3;
 
 impl Roles for Pop3 {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::POP3;
     const PHRASES: Phrases = Phrases {

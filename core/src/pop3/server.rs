@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::MAX_COMMAND;
 use crate::Protocol;
-use crate::server::{Answer, Command, Config, Grammar, Said, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{Lines, Writer, split_word};
 
 /// The POP3 server's grammar up to the upgrade.
@@ -60,7 +60,7 @@ impl Grammar for ServerGrammar {
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
-        command(&VERBS, verb, argument, Reply::NoArguments)
+        command_by_verb(&VERBS, verb, argument, Reply::NoArguments)
     }
 
     fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {

@@ -44,12 +44,12 @@ mod client;
 mod mode;
 mod server;
 
-pub use client::ClientGrammar;
 pub use mode::{Checks, Opening, ParameterError, SslMode, SslNegotiation};
-pub use server::{Header, Reply, ServerGrammar};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 /// The octets by which a server decides: a packet's length and what it is.
 pub const MAX_HEADER: usize = 8;
@@ -68,11 +68,12 @@ pub type Server = crate::Server<ServerGrammar>;
 
 /// PostgreSQL in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Postgres;
 
 impl Roles for Postgres {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar;
 
     const PROTOCOL: Protocol = Protocol::POSTGRES;
     const PHRASES: Phrases = Phrases {

@@ -60,15 +60,13 @@ pub struct ClientGrammar<'a> {
     chosen: Option<Chosen>,
 }
 
-impl ClientGrammar<'_> {
+impl crate::Client<ClientGrammar<'_>> {
     /// What the server chose, as soon as it did.
     #[must_use]
     pub const fn chosen(&self) -> Option<Chosen> {
-        self.chosen
+        self.grammar().chosen
     }
-}
 
-impl crate::Client<ClientGrammar<'_>> {
     /// A client at the start of a fresh connection that can do any of `protocols`.
     #[must_use]
     pub fn new(protocols: Protocols, policy: Policy) -> Self {
@@ -191,9 +189,9 @@ mod tests {
         let mut client = crate::rdp::Client::new(protocols, Policy::Required);
         let mut output = [0; MAX_CONFIRM];
         assert!(client.step(&mut &b""[..], &mut output).is_ok());
-        assert_eq!(client.grammar().chosen(), None);
+        assert_eq!(client.chosen(), None);
         assert!(client.step(&mut &confirm[..], &mut output).is_ok());
         let chosen = Chosen { security: Security::Hybrid, flags: 0x1f };
-        assert_eq!(client.grammar().chosen(), Some(chosen));
+        assert_eq!(client.chosen(), Some(chosen));
     }
 }

@@ -18,7 +18,7 @@
 //! A cookie or a routing token is only reported.
 //!
 //! Behind the boundary both sides have to repeat what was negotiated (the protocol chosen, those asked
-//! for, the flags): ask [`ClientGrammar::chosen`] or [`ServerGrammar::negotiated`] before the machine is given up.
+//! for, the flags): ask [`Client::chosen`] or [`Server::negotiated`] before the machine is given up.
 //!
 //! **Limits.** A request has at most [`MAX_REQUEST`] octets, a confirm [`MAX_CONFIRM`].
 //!
@@ -41,12 +41,15 @@ mod tpkt;
 
 use core::time::Duration;
 
-pub use client::{Chosen, ClientGrammar, Cookie};
-pub use server::{Negotiated, Offer, Reply, ServerGrammar};
-pub use tpkt::{MAX_CONFIRM, MAX_REQUEST, Tpkt};
+pub use client::{Chosen, Cookie};
+pub use server::{Negotiated, Offer};
+pub use tpkt::{MAX_CONFIRM, MAX_REQUEST};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
+use tpkt::Tpkt;
 
 /// An RDP client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
@@ -56,11 +59,12 @@ pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
 /// RDP in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rdp;
 
 impl Roles for Rdp {
-    type Client<'a> = client::ClientGrammar<'a>;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar<'a>;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::RDP;
 

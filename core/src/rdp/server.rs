@@ -42,12 +42,6 @@ pub struct ServerGrammar<'a> {
 }
 
 impl ServerGrammar<'_> {
-    /// What was negotiated, as soon as the client's request is read.
-    #[must_use]
-    pub const fn negotiated(&self) -> Option<Negotiated> {
-        self.negotiated
-    }
-
     fn negotiate(&mut self, packet: &[u8]) -> Option<Negotiated> {
         let tpdu = Tpdu::read(packet).filter(|tpdu| tpdu.code == CONNECTION_REQUEST)?;
         self.reference = tpdu.source;
@@ -98,6 +92,14 @@ fn request(variable: &[u8]) -> Option<(u8, u32)> {
             is_whole.then_some((*flags, u32::from_le_bytes([*a, *b, *c, *d])))
         }
         _ => None,
+    }
+}
+
+impl crate::Server<ServerGrammar<'_>> {
+    /// What was negotiated, as soon as the client's request is read.
+    #[must_use]
+    pub const fn negotiated(&self) -> Option<Negotiated> {
+        self.grammar().negotiated
     }
 }
 
@@ -167,12 +169,12 @@ mod tests {
         let (mut input, mut output) = (packet, [0; MAX_CONFIRM]);
         loop {
             match server.step(&mut input, &mut output).expect("no error") {
-                Step::Write(_) => return (Some(output[15]), server.grammar().negotiated()),
+                Step::Write(_) => return (Some(output[15]), server.negotiated()),
                 Step::Event(crate::server::Event::UpgradeRequested) => {
                     server.accept().expect("asked");
                 }
                 Step::Event(crate::server::Event::Quit) => {
-                    return (None, server.grammar().negotiated());
+                    return (None, server.negotiated());
                 }
                 Step::Event(_) => {}
                 Step::Read => panic!("a whole packet"),

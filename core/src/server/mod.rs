@@ -8,8 +8,7 @@ mod verbs;
 use core::time::Duration;
 
 pub use state::{Answer, Command, Said};
-#[allow(unused_imports, reason = "not every protocol has verbs")]
-pub(crate) use verbs::command;
+pub use verbs::command_by_verb;
 
 use crate::conceal::conceal;
 use crate::wire::{Framing, Line, Writer};

@@ -41,6 +41,7 @@ pub enum Command<R> {
 
 /// What a server says: the engine's words or the grammar's. Exhaustive: a grammar prints both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Said<R> {
     /// What every protocol's server has to say.
     Engine(Answer),

@@ -1,13 +1,24 @@
 //! Commands that begin with a verb.
 
-#![allow(dead_code, reason = "not every protocol has verbs")]
-
 use super::Command;
 use crate::wire::{is_http, look_up};
 
-/// What the table says of a verb. A command that stands alone, and does not, is answered with `fault`;
-/// what HTTP says is for nobody here.
-pub(crate) fn command<R: Copy>(
+/// What `table` says of a verb, in any case. A command that has no arguments ([`Command::Harmless`],
+/// [`Command::Upgrade`] and [`Command::Quit`]) and comes with one is answered by `fault`; a verb of HTTP
+/// that is not in the table is [`Command::Foreign`], any other [`Command::Unhandled`].
+///
+/// ```
+/// use starttls::server::{Command, command_by_verb};
+///
+/// const VERBS: [(&[u8], Command<&str>); 2] =
+///     [(b"NOOP", Command::Harmless("done")), (b"STARTTLS", Command::Upgrade)];
+///
+/// let command = |verb, argument| command_by_verb(&VERBS, verb, argument, "no arguments");
+/// assert_eq!(command(b"starttls", b""), Command::Upgrade);
+/// assert_eq!(command(b"STARTTLS", b"now"), Command::Fault("no arguments"));
+/// assert_eq!(command(b"GET", b"/ HTTP/1.1"), Command::Foreign);
+/// ```
+pub fn command_by_verb<R: Copy>(
     table: &[(&[u8], Command<R>)],
     verb: &[u8],
     argument: &[u8],

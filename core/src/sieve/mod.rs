@@ -47,11 +47,12 @@
 mod client;
 mod server;
 
-pub use client::ClientGrammar;
-pub use server::{Capabilities, Reply, ServerGrammar, Text};
+pub use server::{Capabilities, Text};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use server::ServerGrammar;
 
 use core::time::Duration;
 
@@ -69,11 +70,12 @@ pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
 /// ManageSieve in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sieve;
 
 impl Roles for Sieve {
-    type Client<'a> = client::ClientGrammar;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::SIEVE;
     const PHRASES: Phrases = Phrases {

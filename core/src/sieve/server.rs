@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use super::MAX_FRAME;
-use crate::server::{Answer, Command, Config, Grammar, Said, command};
+use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{Kept, Literals, Writer, split_word};
 use crate::{ArgumentError, Error, Protocol};
 
@@ -150,7 +150,7 @@ impl Grammar for ServerGrammar<'_> {
             self.tag.set(argument);
             return Command::Harmless(Reply::Ok);
         }
-        command(&VERBS, verb, argument, Reply::BadArguments)
+        command_by_verb(&VERBS, verb, argument, Reply::BadArguments)
     }
 
     fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {

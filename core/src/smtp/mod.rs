@@ -15,7 +15,7 @@ pub use client::ClientGrammar;
 pub use dialect::{Dialect, Lmtp, Smtp};
 pub use limits::{MAX_DOMAIN, MAX_LINE};
 pub use reply::Reply;
-pub use server::{Reply as ServerReply, ServerGrammar};
+pub use server::ServerGrammar;
 pub use status::Status;
 
 use crate::ArgumentError;

@@ -16,12 +16,6 @@ pub struct ClientGrammar<'a> {
 }
 
 impl ClientGrammar<'_> {
-    /// What was chosen, as soon as it is: it says how your own client has to go on inside TLS.
-    #[must_use]
-    pub const fn subtype(&self) -> Option<Subtype> {
-        self.chosen
-    }
-
     /// Chooses from a server's list, whatever its order.
     fn choose(&mut self, list: &[u8]) -> Result<Reply, Error> {
         let (list, _) = list.as_chunks();
@@ -29,6 +23,14 @@ impl ClientGrammar<'_> {
         self.chosen = self.subtypes.iter().copied().find(|subtype| has(subtype.number()));
         // What is left is TLS with anybody, or none; the other security types are passed by.
         if self.chosen.is_some() { Ok(Reply::Yes) } else { Err(Error::NotOffered) }
+    }
+}
+
+impl crate::Client<ClientGrammar<'_>> {
+    /// What was chosen, as soon as it is: it says how your own client has to go on inside TLS.
+    #[must_use]
+    pub const fn subtype(&self) -> Option<Subtype> {
+        self.grammar().chosen
     }
 }
 

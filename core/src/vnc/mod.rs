@@ -21,7 +21,7 @@
 //! has for them. Every refusal ends the connection, and says why where the protocol has words for it.
 //!
 //! Behind the boundary the [`Subtype`] says who proves what, and who speaks first; ask
-//! [`ClientGrammar::subtype`] or [`ServerGrammar::subtype`] before the machine is given up.
+//! [`Client::subtype`] or [`Server::subtype`] before the machine is given up.
 //!
 //! **Limits.** A server's message has at most [`MAX_MESSAGE`] octets: lists of 255 types and 63 subtypes,
 //! reasons of 251 octets.
@@ -47,12 +47,14 @@ mod server;
 
 use core::time::Duration;
 
-pub use client::ClientGrammar;
-pub use messages::{FromClient, FromServer, MAX_MESSAGE};
-pub use server::{Offer, Reply, SecurityTypes, ServerGrammar};
+pub use messages::MAX_MESSAGE;
+pub use server::{Offer, SecurityTypes};
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use messages::{FromClient, FromServer};
+use server::ServerGrammar;
 
 /// A VNC client on its way to TLS.
 pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
@@ -66,11 +68,12 @@ const SUBTYPES: &[Subtype] =
 
 /// VNC in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Vnc;
 
 impl Roles for Vnc {
-    type Client<'a> = client::ClientGrammar<'a>;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar<'a>;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::VNC;
     const PHRASES: Phrases = Phrases {

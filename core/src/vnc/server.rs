@@ -62,14 +62,16 @@ pub struct ServerGrammar<'a> {
 }
 
 impl ServerGrammar<'_> {
+    fn has_types(&self) -> bool {
+        !(self.subtypes.is_empty() && self.plaintext.is_empty())
+    }
+}
+
+impl crate::Server<ServerGrammar<'_>> {
     /// What the client chose, as soon as it did: it says how your own server has to go on inside TLS.
     #[must_use]
     pub const fn subtype(&self) -> Option<Subtype> {
-        self.chosen
-    }
-
-    fn has_types(&self) -> bool {
-        !(self.subtypes.is_empty() && self.plaintext.is_empty())
+        self.grammar().chosen
     }
 }
 
@@ -259,9 +261,9 @@ mod tests {
         let mut input = &b"RFB 003.008\n\x13\x00\x02\x00\x00\x01\x06"[..];
         let mut output = [0; 64];
         while !input.is_empty() {
-            assert_eq!(server.grammar().subtype(), None);
+            assert_eq!(server.subtype(), None);
             assert!(server.step(&mut input, &mut output).is_ok());
         }
-        assert_eq!(server.grammar().subtype(), Some(Subtype::X509Plain));
+        assert_eq!(server.subtype(), Some(Subtype::X509Plain));
     }
 }

@@ -17,8 +17,7 @@ pub use literals::Literals;
 pub(crate) use octets::Octets;
 pub use packets::{Header, Octet, Packets};
 pub use text::Line;
-#[allow(unused_imports, reason = "no protocol needs all of it")]
-pub(crate) use words::{Kept, code, has_word, is_http, is_http_request, look_up, split_word, word};
+pub use words::{Kept, code, has_word, is_http, is_http_request, look_up, split_word, word};
 pub use writer::Writer;
 
 use crate::Error;

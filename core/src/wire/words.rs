@@ -1,25 +1,39 @@
 //! Words of a line, for the protocols that are made of them.
 
-#![allow(dead_code, reason = "no protocol needs all of it")]
-
-/// The first word of a line, and what stands behind it without the blanks in between.
-pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
+/// The first word of a line, and what stands after it without the blanks in between.
+///
+/// ```
+/// use starttls::wire::split_word;
+///
+/// assert_eq!(split_word(b"STARTTLS  now"), (&b"STARTTLS"[..], &b"now"[..]));
+/// assert_eq!(split_word(b"STARTTLS"), (&b"STARTTLS"[..], &b""[..]));
+/// ```
+#[must_use]
+pub fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let word = word(line);
     (word, line.get(word.len()..).unwrap_or_default().trim_ascii_start())
 }
 
-/// The first word of a line.
-pub(crate) fn word(line: &[u8]) -> &[u8] {
+/// The first word of a line: all that stands before the first blank, which may be nothing.
+#[must_use]
+pub fn word(line: &[u8]) -> &[u8] {
     line.split(|octet| *octet == b' ').next().unwrap_or_default()
 }
 
-/// What the table says of a word, in any case.
-pub(crate) fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
+/// What the table says of a word, in any case; the first entry counts.
+#[must_use]
+pub fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
     table.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
 }
 
 /// Whether one of the words is `wanted`, in any case.
-pub(crate) fn has_word(mut words: &[u8], wanted: &[u8]) -> bool {
+///
+/// ```
+/// assert!(starttls::wire::has_word(b"SIZE starttls", b"STARTTLS"));
+/// assert!(!starttls::wire::has_word(b"STARTTLSX", b"STARTTLS"));
+/// ```
+#[must_use]
+pub fn has_word(mut words: &[u8], wanted: &[u8]) -> bool {
     while !words.is_empty() {
         let (word, rest) = split_word(words);
         if word.eq_ignore_ascii_case(wanted) {
@@ -30,8 +44,13 @@ pub(crate) fn has_word(mut words: &[u8], wanted: &[u8]) -> bool {
     false
 }
 
-/// The three digits in front of a line, and what stands behind them.
-pub(crate) fn code(line: &[u8]) -> Option<(u16, &[u8])> {
+/// The three digits in front of a line, and what stands after them; `None` where the line has fewer.
+///
+/// ```
+/// assert_eq!(starttls::wire::code(b"234 go"), Some((234, &b" go"[..])));
+/// ```
+#[must_use]
+pub fn code(line: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     digits.iter().all(u8::is_ascii_digit).then(|| {
         let code = digits
@@ -42,7 +61,8 @@ pub(crate) fn code(line: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 /// Whether the first word of a line is a request of HTTP: a browser was misled to this port (ALPACA).
-pub(crate) fn is_http(verb: &[u8]) -> bool {
+#[must_use]
+pub fn is_http(verb: &[u8]) -> bool {
     const METHODS: [&[u8]; 10] = [
         b"GET", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"HEAD", b"DELETE", b"PATCH", b"TRACE",
         b"PRI",
@@ -51,14 +71,15 @@ pub(crate) fn is_http(verb: &[u8]) -> bool {
 }
 
 /// Whether a line is a request of HTTP, where the protocol itself has verbs like HTTP's.
-pub(crate) fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
+#[must_use]
+pub fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
     is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/")
 }
 
-/// A copy of something that the peer said, of at most `N` octets.
+/// A copy of something that the peer said, of at most `N` octets: the tag of a command, for its reply.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(crate) struct Kept<const N: usize> {
+pub struct Kept<const N: usize> {
     octets: [u8; N],
     length: usize,
 }
@@ -70,8 +91,8 @@ impl<const N: usize> Default for Kept<N> {
 }
 
 impl<const N: usize> Kept<N> {
-    /// Keeps as much of `octets` as there is room for.
-    pub(crate) fn set(&mut self, octets: &[u8]) {
+    /// Keeps as much of `octets` as there is room for, instead of what was kept.
+    pub fn set(&mut self, octets: &[u8]) {
         self.length = 0;
         for (place, octet) in self.octets.iter_mut().zip(octets) {
             *place = *octet;
@@ -79,7 +100,9 @@ impl<const N: usize> Kept<N> {
         }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// What is kept.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.length).unwrap_or_default()
     }
 }

@@ -19,7 +19,7 @@
 //! **Server.** Where TLS is required it offers that and nothing else, and answers whatever else is said
 //! with `<policy-violation/>` and the end of the stream. Where the policy allows plaintext, stanzas are the
 //! protocol's own work. SASL, and an `<iq/>` with the password of a login or an account, is refused before
-//! TLS, whatever the policy, and not shown. [`ServerGrammar::to`] says whose certificate the client wants.
+//! TLS, whatever the policy, and not shown. [`Server::to`] says whose certificate the client wants.
 //!
 //! **Limits.** The header, each other child of the stream and each of the blanks between them is a frame, of
 //! at most [`MAX_FRAME`] octets. Elements nest [`MAX_DEPTH`] deep and have [`MAX_ATTRIBUTES`] attributes. The
@@ -58,14 +58,14 @@ mod server;
 mod utf8;
 mod xml;
 
-pub use client::ClientGrammar;
 pub use domain::Domain;
-pub use framing::Elements;
-pub use link::{ClientToServer, Link, ServerToServer};
-pub use server::{Reply, ServerGrammar, StreamId};
+pub use server::StreamId;
 
 use crate::server::Config;
 use crate::{ArgumentError, Introduction, Policy, Protocol, Roles};
+use client::ClientGrammar;
+use link::ServerToServer;
+use server::ServerGrammar;
 
 use crate::wire::Writer;
 use namespaces::STREAMS;
@@ -96,11 +96,12 @@ pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
 /// XMPP between users' clients and servers in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Xmpp;
 
 impl Roles for Xmpp {
-    type Client<'a> = client::ClientGrammar<'a>;
-    type Server<'a> = server::ServerGrammar<'a>;
+    type Client<'a> = ClientGrammar<'a>;
+    type Server<'a> = ServerGrammar<'a>;
 
     const PROTOCOL: Protocol = Protocol::XMPP;
 
@@ -115,11 +116,12 @@ impl Roles for Xmpp {
 
 /// XMPP between servers in both roles.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct XmppServer;
 
 impl Roles for XmppServer {
-    type Client<'a> = client::ClientGrammar<'a, ServerToServer>;
-    type Server<'a> = server::ServerGrammar<'a, ServerToServer>;
+    type Client<'a> = ClientGrammar<'a, ServerToServer>;
+    type Server<'a> = ServerGrammar<'a, ServerToServer>;
 
     const PROTOCOL: Protocol = Protocol::XMPP_SERVER;
 

@@ -46,6 +46,15 @@ pub struct ServerGrammar<'a, L = ClientToServer> {
     link: PhantomData<L>,
 }
 
+impl<L: Link> crate::Server<ServerGrammar<'_, L>> {
+    /// The domain that the client wants, as soon as it said so: whose certificate to show it (RFC 6120
+    /// §5.4.3.1), and whether there is such a domain.
+    #[must_use]
+    pub fn to(&self) -> Option<Domain<'_>> {
+        self.grammar().wanted()
+    }
+}
+
 impl<'a, L: Link> crate::Server<ServerGrammar<'a, L>> {
     /// A server of the domain `name` at the start of a fresh connection.
     #[must_use]
@@ -64,10 +73,7 @@ impl<'a, L: Link> crate::Server<ServerGrammar<'a, L>> {
 }
 
 impl<L: Link> ServerGrammar<'_, L> {
-    /// The domain that the client wants, as soon as it said so: whose certificate to show it (RFC 6120
-    /// §5.4.3.1), and whether there is such a domain.
-    #[must_use]
-    pub fn to(&self) -> Option<Domain<'_>> {
+    fn wanted(&self) -> Option<Domain<'_>> {
         Domain::new(str::from_utf8(self.to.as_bytes()).ok()?).ok()
     }
 
@@ -80,7 +86,7 @@ impl<L: Link> ServerGrammar<'_, L> {
             return Command::Fault(Reply::ImproperAddressing);
         }
         self.to.set(to);
-        if self.to().is_none() {
+        if self.wanted().is_none() {
             return Command::Fault(Reply::ImproperAddressing);
         }
         self.open = true;
@@ -227,10 +233,10 @@ mod tests {
         }
         let name = Domain::new("im.example.org").expect("a domain");
         let mut server = Server::new(name, StreamId::new(7), Config::default());
-        assert_eq!(server.grammar().to(), None);
+        assert_eq!(server.to(), None);
         let mut input = &header[..];
         while let Ok(Step::Event(_)) = server.step(&mut input, &mut []) {}
-        server.grammar().to().map(|domain| domain.as_str().parse().expect("room"))
+        server.to().map(|domain| domain.as_str().parse().expect("room"))
     }
 
     #[test]

@@ -82,12 +82,12 @@ fn clients(policy: Policy) {
     let subtypes = SUBTYPES.get(opaque(0)..).unwrap_or_default();
     let mut client = vnc::Client::new(subtypes, policy);
     let _ = black_box(client.step(&mut &b"RFB"[..], &mut [0; 16]).is_ok());
-    black_box(client.grammar().subtype().map(Subtype::number));
+    black_box(client.subtype().map(Subtype::number));
     upgrade(client);
     let protocols = opaque(Protocols::SSL).with(Protocols::only(opaque(Security::Hybrid)));
     black_box(protocols.contains(opaque(Security::RdsTls)));
     let client = rdp::Client::new(protocols, policy);
-    black_box(client.grammar().chosen());
+    black_box(client.chosen());
     upgrade(client);
     let mut name = [0; 80];
     if let Ok(cookie) = rdp::Cookie::new(text(&mut name)) {
@@ -101,7 +101,7 @@ fn servers(config: Config) {
     black_box(server.is_direct());
     if let Ok(domain) = xmpp::Domain::new(text(&mut octets)) {
         let server = xmpp::Server::new(domain, xmpp::StreamId::new(opaque(7)), config);
-        black_box(server.grammar().to().map(|domain| domain.as_str()));
+        black_box(server.to().map(|domain| domain.as_str()));
         serve(server);
     }
     let server = nbd::Server::new(opaque(nbd::Flags::NO_ZEROES), config);
@@ -111,13 +111,13 @@ fn servers(config: Config) {
     if let Ok(plaintext) = vnc::SecurityTypes::new(octets.get(..n).unwrap_or_default()) {
         let subtypes = SUBTYPES.get(opaque(0)..).unwrap_or_default();
         let server = vnc::Server::new(vnc::Offer { subtypes, plaintext }, config);
-        black_box(server.grammar().subtype());
+        black_box(server.subtype());
         serve(server);
     }
     let security = [opaque(Security::HybridEx), opaque(Security::Ssl)];
     let offer = rdp::Offer { security: &security, flags: opaque(1) };
     let server = rdp::Server::new(offer, config);
-    black_box(server.grammar().negotiated());
+    black_box(server.negotiated());
     serve(server);
 }
 
