@@ -15,7 +15,8 @@ use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
 use state::{Facts, State};
 
-/// What the engine must know of a protocol in the server role.
+/// What the engine must know of a protocol in the server role; [`client`](crate::client#a-server) has a whole
+/// one as an example.
 pub trait Grammar {
     /// How its octets are cut into frames.
     type Framing: Framing;
