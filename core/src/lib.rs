@@ -28,6 +28,7 @@ mod error;
 mod policy;
 mod protocol;
 mod roles;
+mod settings;
 mod step;
 mod untrusted;
 

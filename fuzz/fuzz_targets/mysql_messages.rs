@@ -85,15 +85,19 @@ fn print(case: &Case<'_>) {
     let (Ok(version), Ok(plugin)) = (Text::new(version), Text::new(plugin)) else { return };
     let status = StatusFlags::from_bits_truncate(status).bits();
     let greeting = Greeting::new(version, thread_id, Scramble::new(scramble));
-    let greeting = Greeting { capabilities, charset, status, plugin, ..greeting };
-    let config = Config { available: case.available, ..Config::default() };
+    let greeting = greeting
+        .with_capabilities(capabilities)
+        .with_charset(charset)
+        .with_status(status)
+        .with_plugin(plugin);
+    let config = Config::default().with_available(case.available);
     let mut server = mysql::Server::new(greeting, config);
     let mut said = [0; 192];
     let Ok(Step::Write(n)) = server.step(&mut &b""[..], &mut said) else { panic!("no greeting") };
     let said = &said[..n];
     let theirs = HandshakePacket::deserialize((), &mut ParseBuf(&said[4..])).expect("a greeting");
     assert_eq!(said[..4], [u8::try_from(n - 4).expect("short"), 0, 0, 0]);
-    assert_eq!(theirs.nonce(), greeting.scramble.as_bytes());
+    assert_eq!(theirs.nonce(), greeting.scramble().as_bytes());
     assert_eq!(theirs.capabilities().contains(CapabilityFlags::CLIENT_SSL), case.available,);
 
     let mut client = case.client();

@@ -76,7 +76,7 @@ fn served(mut input: &[u8], required: bool, sent: &mut Vec<u8>) -> Option<End> {
 }
 
 fn server(octets: &[u8], policy: Policy) {
-    let config = Config { policy, ..Config::default() };
+    let config = Config::default().with_policy(policy);
     let mut server = nbd::Server::new(nbd::Flags::NO_ZEROES, config);
     let (mut input, mut output, mut sent) = (octets, [0; 20], Vec::new());
     let end = loop {

@@ -124,14 +124,12 @@ fn resolve(world: &World<'_>) {
     let usable = tlsa.iter().any(|record| record.usable().is_some());
     let dane = [Dane::Off, Dane::Opportunistic, Dane::SecureHosts, Dane::Mandatory]
         [usize::from(world.choices[1] % 4)];
-    let options = Options {
-        dane,
-        sts: !world.bit(2),
-        require_tls: world.bit(3),
-        tls_optional: world.bit(4),
-        ..Options::default()
-    };
-    let relaxed = options.tls_optional && !options.require_tls;
+    let options = Options::default()
+        .with_dane(dane)
+        .with_sts(!world.bit(2))
+        .with_require_tls(world.bit(3))
+        .with_tls_optional(world.bit(4));
+    let relaxed = options.tls_optional() && !options.require_tls();
     let domain = Domain::new("example.org").expect("a name");
     let mut resolution = Resolution::<4>::new(domain, options);
     let (mut answer, mut steps, mut hosts) = (None, 0, 0);
@@ -155,11 +153,9 @@ fn resolve(world: &World<'_>) {
                     ttl: 60,
                 },
                 Question::Cached(_) => {
-                    let entry = sts::Id::new("1").filter(|_| world.bit(6)).map(|id| Cached {
-                        id,
-                        fetched: 900,
-                        text: kept,
-                    });
+                    let entry = sts::Id::new("1")
+                        .filter(|_| world.bit(6))
+                        .map(|id| Cached::new(id, 900, kept));
                     policy = entry
                         .and_then(|entry| sts::Policy::read(entry.text).ok())
                         .filter(|policy| policy.max_age() > 100);
@@ -203,7 +199,7 @@ fn resolve(world: &World<'_>) {
                         let is_forged = !host.is_secure && !policy.lists(host.name);
                         assert!(skipped || !is_forged, "{host:?}");
                     }
-                    assert!(!options.require_tls || strict, "{host:?}");
+                    assert!(!options.require_tls() || strict, "{host:?}");
                     if records == Some(true) {
                         let encrypted = matches!(host.requirement, Requirement::Encrypted);
                         assert!(strict || (encrypted && !usable), "{host:?}");

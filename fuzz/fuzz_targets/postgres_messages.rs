@@ -38,7 +38,7 @@ fn fields(written: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 fuzz_target!(|case: Case<'_>| {
     let policy = if case.required { Policy::Required } else { Policy::Opportunistic };
-    let config = Config { policy, available: case.available, ..Config::default() };
+    let config = Config::default().with_policy(policy).with_available(case.available);
     let mut server = postgres::Server::new(config);
     let mut output = [0; 128];
     let mut asked = false;

@@ -38,21 +38,21 @@ fn all<C: Channel + core::fmt::Debug, D: Dialect>(case: &Case<'_>, channel: fn()
 
 /// The settings besides the dialect and the channel: the first of the bytes that choose, too.
 fn config(case: &Case<'_>) -> Config {
-    let mut limits = Limits::default();
-    limits.size = case.bit(2).then_some(20);
-    limits.recipients = 3;
-    limits.errors = case.settings >> 4;
-    limits.commands = 30;
-    let mut config = Config::from(limits);
+    let limits = Limits::default()
+        .with_size(case.bit(2).then_some(20))
+        .with_recipients(3)
+        .with_errors(case.settings >> 4)
+        .with_commands(30);
     let more = case.calls[0];
-    config.authentication = match more & 3 {
-        0 => Authentication::None,
-        1 => Authentication::Required,
-        _ => Authentication::Offered,
-    };
-    (config.dsn, config.smtp_utf8, config.require_tls) =
-        (more & 4 != 0, more & 8 != 0, more & 16 != 0);
-    config
+    Config::from(limits)
+        .with_authentication(match more & 3 {
+            0 => Authentication::None,
+            1 => Authentication::Required,
+            _ => Authentication::Offered,
+        })
+        .with_dsn(more & 4 != 0)
+        .with_smtp_utf8(more & 8 != 0)
+        .with_require_tls(more & 16 != 0)
 }
 
 /// The same for the second reading.
@@ -62,20 +62,20 @@ fn model(case: &Case<'_>) -> Model {
     Model {
         lmtp: case.bit(0),
         tls,
-        login: match config.authentication {
+        login: match config.authentication() {
             Authentication::None => None,
             authentication => Some(authentication == Authentication::Required),
         },
         offer: Offer {
-            size: config.limits.size,
-            auth: tls && config.authentication != Authentication::None,
-            dsn: config.dsn,
-            utf8: config.smtp_utf8,
-            require_tls: tls && config.require_tls,
+            size: config.limits().size(),
+            auth: tls && config.authentication() != Authentication::None,
+            dsn: config.dsn(),
+            utf8: config.smtp_utf8(),
+            require_tls: tls && config.require_tls(),
         },
-        recipients: config.limits.recipients,
-        errors: config.limits.errors,
-        commands: config.limits.commands,
+        recipients: config.limits().recipients(),
+        errors: config.limits().errors(),
+        commands: config.limits().commands(),
     }
 }
 

@@ -14,7 +14,10 @@ fuzz_target!(|case: Case<'_>| {
     let policy = if case.bit(0) { Policy::Opportunistic } else { Policy::Required };
     client::<Smtp>(case.octets, policy, true);
     client::<lmtp::Lmtp>(case.octets, policy, false);
-    let config = server::Config { policy, available: !case.bit(1), max_errors: case.calls[0] };
+    let config = server::Config::default()
+        .with_policy(policy)
+        .with_available(!case.bit(1))
+        .with_max_errors(case.calls[0]);
     server::<Smtp>(case.octets, config, case.bit(2), false);
     server::<lmtp::Lmtp>(case.octets, config, case.bit(2), true);
     extensions(case.octets);
@@ -58,8 +61,8 @@ fn client<D: Dialect>(octets: &[u8], policy: Policy, has_helo: bool) {
 
 fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp: bool) {
     let mut server = Server::<ServerGrammar<'_, D>>::new(Domain::LOCALHOST, config);
-    let required = config.policy == Policy::Required;
-    let mut model = model::Server { required, available: config.available, lmtp, greeted: false };
+    let required = config.policy() == Policy::Required;
+    let mut model = model::Server { required, available: config.available(), lmtp, greeted: false };
     let mut expected = vec![220];
     let mut mistakes = 0;
     let mut run = Run::default();
@@ -72,7 +75,7 @@ fn server<D: Dialect>(octets: &[u8], config: server::Config, accept: bool, lmtp:
         |server, event, _| {
             let mut mistake = |code| {
                 mistakes += 1;
-                expected.push(if mistakes > u32::from(config.max_errors) { 421 } else { code });
+                expected.push(if mistakes > u32::from(config.max_errors()) { 421 } else { code });
             };
             match event {
                 server::Event::Received(said) => {

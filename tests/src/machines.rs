@@ -82,11 +82,9 @@ pub const SIEVE: sieve::Capabilities<'static> = {
             Err(_) => panic!("a text"),
         }
     }
-    sieve::Capabilities {
-        implementation: text("Example"),
-        sieve: text("fileinto vacation"),
-        sasl: text("PLAIN"),
-    }
+    sieve::Capabilities::new(text("Example"))
+        .with_sieve(text("fileinto vacation"))
+        .with_sasl(text("PLAIN"))
 };
 
 /// What every VNC client in the tables can do, and every server has, in this order.
@@ -100,12 +98,12 @@ pub const VNC: &[vnc::Subtype] =
 #[must_use]
 pub fn vnc_offer() -> vnc::Offer<'static> {
     let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
-    vnc::Offer { subtypes: VNC, plaintext }
+    vnc::Offer::new(VNC).with_plaintext(plaintext)
 }
 
 /// What every RDP server in the tables has, in this order, and its flags.
 pub const RDP_OFFER: rdp::Offer<'static> =
-    rdp::Offer { security: &[rdp::Security::Hybrid, rdp::Security::Ssl], flags: 1 };
+    rdp::Offer::new(&[rdp::Security::Hybrid, rdp::Security::Ssl]).with_flags(1);
 
 /// How every MySQL client in the tables introduces itself: `85 ae 7f 00`, 16 MiB, `21`.
 pub const MYSQL_REQUEST: mysql::SslRequest = mysql::SslRequest::new(0x7f_ae85, 1 << 24, 0x21);

@@ -261,9 +261,11 @@ fn receive() -> usize {
         MAIL FROM:<\u{e4}@b> SMTPUTF8 RET=HDRS ENVID=a+2Bb REQUIRETLS\r\n\
         RCPT TO:<c@d> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c@d\r\n\
         BDAT 3\r\na\r\nBDAT 1 LAST\r\nbBDAT 1\r\nx";
-    let mut config = Config::default();
-    config.authentication = Authentication::Required;
-    (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
+    let config = Config::default()
+        .with_authentication(Authentication::Required)
+        .with_dsn(true)
+        .with_smtp_utf8(true)
+        .with_require_tls(true);
     let tls = Tls::implicit_server();
     let mut receiver = mail::Receiver::<Tls>::new(tls, NAME, config);
     let (mut to_server, mut to_client) = (Pipe::new(), Pipe::new());

@@ -172,8 +172,8 @@ proptest! {
         let credentials = Credentials::new(&user, &password).expect("short, without NUL");
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
         let mut session = mail::Session::<Tls>::new(tls);
-        let mut config = receiver::Config::default();
-        config.authentication = receiver::Authentication::Required;
+        let config = receiver::Config::default()
+            .with_authentication(receiver::Authentication::Required);
         let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let (mut to_server, mut to_client) = (Vec::<u8>::new(), Vec::<u8>::new());
         let (mut heard, mut buffer) = ((String::new(), String::new()), [0; receiver::Login::MAX]);

@@ -110,7 +110,7 @@ fn upgrade<D: Dialect>(
 }
 
 fn ends<D: Dialect>(client: Policy, server: Policy, available: bool) -> Ends<D> {
-    let config = Config { policy: server, available, ..Config::default() };
+    let config = Config::default().with_policy(server).with_available(available);
     (
         Client::<ClientGrammar<'_, D>>::new(CLIENT, client),
         Server::<ServerGrammar<'_, D>>::new(SERVER, config),

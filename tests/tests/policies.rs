@@ -139,19 +139,19 @@ const fn security(insecure: bool) -> Security {
 impl Row {
     fn options(&self) -> Options {
         let wanted = &self.options;
-        Options {
-            port: wanted.port.unwrap_or(25),
-            dane: match wanted.dane.as_deref() {
-                None => Dane::default(),
-                Some("off") => Dane::Off,
-                Some("secure-hosts") => Dane::SecureHosts,
-                Some("mandatory") => Dane::Mandatory,
-                Some(other) => panic!("{}: {other}?", self.id),
-            },
-            sts: wanted.sts.unwrap_or(true),
-            require_tls: wanted.require_tls,
-            tls_optional: wanted.tls_optional,
-        }
+        let dane = match wanted.dane.as_deref() {
+            None => Dane::default(),
+            Some("off") => Dane::Off,
+            Some("secure-hosts") => Dane::SecureHosts,
+            Some("mandatory") => Dane::Mandatory,
+            Some(other) => panic!("{}: {other}?", self.id),
+        };
+        Options::default()
+            .with_port(wanted.port.unwrap_or(25))
+            .with_dane(dane)
+            .with_sts(wanted.sts.unwrap_or(true))
+            .with_require_tls(wanted.require_tls)
+            .with_tls_optional(wanted.tls_optional)
     }
 }
 
@@ -198,10 +198,12 @@ impl<'r> World<'r> {
                 },
             },
             Question::Cached(_) => {
-                let entry = self.row.cached.as_ref().map(|kept| Cached {
-                    id: sts::Id::new(&kept.id).expect("an id"),
-                    fetched: NOW - kept.age,
-                    text: kept.text.as_bytes(),
+                let entry = self.row.cached.as_ref().map(|kept| {
+                    Cached::new(
+                        sts::Id::new(&kept.id).expect("an id"),
+                        NOW - kept.age,
+                        kept.text.as_bytes(),
+                    )
                 });
                 Answer::Cached { now: NOW, entry }
             }

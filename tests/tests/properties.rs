@@ -180,7 +180,7 @@ proptest! {
     #[test]
     fn nothing_survives_the_upgrade_of_a_server(before in dialogue(), required: bool) {
         let policy = if required { Policy::Required } else { Policy::Opportunistic };
-        let config = server::Config { policy, max_errors: u8::MAX, ..Default::default() };
+        let config = server::Config::default().with_policy(policy).with_max_errors(u8::MAX);
         let ends = [b"EHLO a\r\nSTARTTLS\r\n".to_vec(), [&before[..], b"EHLO a\r\nSTARTTLS\r\n"].concat()];
         let [plain, tls] = ends.map(|octets| {
             let mut server = smtp::Server::new(CLIENT, config);
@@ -296,13 +296,11 @@ proptest! {
     #[test]
     fn any_call_at_any_time(calls in prop::collection::vec(call(), 0..30), required: bool) {
         let policy = if required { Policy::Required } else { Policy::Opportunistic };
-        let config = server::Config { policy, ..Default::default() };
+        let config = server::Config::default().with_policy(policy);
         let (mut client_ready, mut server_ready) = (false, false);
         let mut client = smtp::Client::new(CLIENT, policy);
         let mut server = smtp::Server::new(CLIENT, config);
-        let mut config = Config::default();
-        config.authentication = Authentication::Offered;
-        (config.dsn, config.smtp_utf8, config.require_tls) = (true, true, true);
+        let config = Config::default().with_authentication(Authentication::Offered).with_dsn(true).with_smtp_utf8(true).with_require_tls(true);
         let mut receiver = mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, config);
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
         let mut session = mail::Session::<Tls>::new(tls);

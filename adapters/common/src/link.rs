@@ -3,7 +3,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use starttls::driver::{Next, WRITE_WAIT};
+use starttls::driver::{Limits, Next, WRITE_WAIT};
 use starttls::{Driver, Error as Rule, Machine, Untrusted};
 
 use crate::{Doing, Error, Growing, Observer, Timeouts};
@@ -52,8 +52,7 @@ impl<'o> Link<'o> {
     /// For a fresh connection; the total time starts now.
     pub fn new(timeouts: Timeouts, now: Instant, observer: impl Observer + Send + 'o) -> Self {
         let mut driver = Driver::new(Growing::default(), Growing::default());
-        driver.limits().wait = timeouts.wait;
-        driver.limits().end = timeouts.total;
+        driver.set_limits(Limits::default().with_wait(timeouts.wait).with_end(timeouts.total));
         Self {
             driver,
             timeouts,
@@ -69,7 +68,8 @@ impl<'o> Link<'o> {
     /// Counts the total time from now on.
     pub fn restart_total(&mut self, now: Instant) {
         let now = self.since_start(now);
-        self.driver.limits().end = self.timeouts.total.map(|total| now.saturating_add(total));
+        let end = self.timeouts.total.map(|total| now.saturating_add(total));
+        self.driver.set_limits(self.driver.limits().with_end(end));
     }
 
     /// By when a TCP connection to one address has to be there.
@@ -92,7 +92,7 @@ impl<'o> Link<'o> {
 
     fn deadline(&mut self, wait: Duration, now: Instant) -> Instant {
         let deadline = self.since_start(now).saturating_add(wait);
-        let end = self.driver.limits().end;
+        let end = self.driver.limits().end();
         self.at(end.map_or(deadline, |end| end.min(deadline)))
     }
 

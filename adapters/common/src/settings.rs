@@ -248,7 +248,7 @@ impl InboxSettings {
     /// The largest message, in bytes.
     #[must_use]
     pub fn max_message(&self) -> usize {
-        self.receiver.limits.size.unwrap_or(MAX_MESSAGE)
+        self.receiver.limits().size().unwrap_or(MAX_MESSAGE)
     }
 
     /// What takes the mail of one connection by these settings.
@@ -257,8 +257,8 @@ impl InboxSettings {
     /// [`Error::Argument`] for a domain that cannot be used.
     pub fn inbound<D: Dialect>(&self) -> Result<Inbound<'_, D>, Error> {
         let domain = Domain::new(&self.domain).map_err(Error::argument("the server's name"))?;
-        let mut receiver = self.receiver;
-        receiver.limits.size = Some(self.max_message());
+        let limits = self.receiver.limits().with_size(Some(self.max_message()));
+        let receiver = self.receiver.with_limits(limits);
         Ok(match self.mode {
             Mode::StartTls => Inbound::new(domain, self.upgrade, receiver),
             Mode::Implicit => Inbound::implicit(domain, receiver),

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use embedded_io::{Error as _, ErrorKind, Read, Write};
-use starttls::driver::Next;
+use starttls::driver::{Limits, Next};
 use starttls::{Buffer, Driver, Error as Rule, Machine};
 
 use crate::{Budget, Buffers, Error};
@@ -43,7 +43,7 @@ pub(crate) struct Drive<'d, const IN: usize, const OUT: usize> {
 
 impl<'d, const IN: usize, const OUT: usize> Drive<'d, IN, OUT> {
     pub(crate) fn new(buffers: &'d mut Buffers<IN, OUT>, budget: &'d Budget) -> Self {
-        buffers.driver.limits().wait = budget.most();
+        buffers.driver.set_limits(Limits::default().with_wait(budget.most()));
         Self { driver: &mut buffers.driver, budget, unflushed: false, broken: false }
     }
 

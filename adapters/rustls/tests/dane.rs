@@ -95,7 +95,7 @@ fn verdict(records: &Records, presented: &[&Certified]) -> Result<Usage, Error> 
         })
         .collect();
     let domain = Domain::new("example.org").expect("a name");
-    let mut resolution = Resolution::<1>::new(domain, Options { sts: false, ..Options::default() });
+    let mut resolution = Resolution::<1>::new(domain, Options::default().with_sts(false));
     let mut answer = None;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = loop {

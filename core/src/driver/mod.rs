@@ -49,6 +49,7 @@ use core::time::Duration;
 pub use storage::Storage;
 
 use crate::conceal::conceal;
+use crate::settings::settings;
 use crate::{Error, Machine, Step};
 
 /// How long the peer may take to read what is sent to it, where the machine has no opinion.
@@ -94,15 +95,15 @@ pub enum Next<'d, E> {
     Failed(Error),
 }
 
-/// How long a connection may take, in the caller's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Limits {
-    /// The most that each wait for the peer takes, where the protocol's standard allows more.
-    pub wait: Option<Duration>,
-    /// When everything has to be over.
-    pub end: Option<Duration>,
+settings! {
+    /// How long a connection may take, in the caller's clock.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Limits {
+        /// The most that each wait for the peer takes, where the protocol's standard allows more.
+        wait, with_wait: Option<Duration>,
+        /// When everything has to be over.
+        end, with_end: Option<Duration>,
+    }
 }
 
 /// Drives machines: holds both buffers and the deadline of each wait.
@@ -188,9 +189,15 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         (self.flow.failed, self.flow.lingering, self.flow.dropped) = (None, 0, 0);
     }
 
-    /// How long the connection may take, from the next wait on.
-    pub const fn limits(&mut self) -> &mut Limits {
-        &mut self.flow.limits
+    /// How long the connection may take.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.flow.limits
+    }
+
+    /// Sets how long the connection may take, from the next wait on.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.flow.limits = limits;
     }
 
     /// Runs `machine` as far as it goes on its own.

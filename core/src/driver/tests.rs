@@ -147,10 +147,10 @@ fn a_peer_that_does_not_read_is_told_nothing() {
 #[test]
 fn limits_count() {
     let (mut driver, mut echo) = (driver(b""), Echo::default());
-    driver.limits().wait = Some(2 * SECOND);
+    driver.set_limits(driver.limits().with_wait(Some(2 * SECOND)));
     assert_eq!(driver.next(&mut echo, START), Next::Read);
     assert_eq!(driver.deadline(), START + 2 * SECOND);
-    driver.limits().end = Some(START + SECOND);
+    driver.set_limits(driver.limits().with_end(Some(START + SECOND)));
     assert_eq!(driver.deadline_of(HANDSHAKE_WAIT, START), START + SECOND);
     driver.receive(b"*\n");
     assert!(matches!(driver.next(&mut echo, START), Next::Event { .. }));

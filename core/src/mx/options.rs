@@ -1,3 +1,4 @@
+use crate::settings::settings;
 use core::fmt;
 
 /// Whether to go by TLSA records.
@@ -17,24 +18,24 @@ pub enum Dane {
     Mandatory,
 }
 
-/// What a sender goes by; by default all that there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[allow(clippy::exhaustive_structs, reason = "callers make it, by way of the default")]
-pub struct Options {
-    /// The TCP port of the hosts: 25.
-    pub port: u16,
-    /// Whether to go by DANE.
-    pub dane: Dane,
-    /// Whether to go by MTA-STS.
-    pub sts: bool,
-    /// Whether the mail carries `REQUIRETLS`: it goes only to a host that something vouches for, over
-    /// verified TLS (RFC 8689 §4.2.1).
-    pub require_tls: bool,
-    /// Whether the mail has the field `TLS-Required: No`, see [`tls_optional`](super::tls_optional()): it
-    /// is more important that it arrives than that nobody reads it (RFC 8689 §4.2.2). Counts only
-    /// without [`require_tls`](Self::require_tls).
-    pub tls_optional: bool,
+settings! {
+    /// What a sender goes by; by default all that there is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Options {
+        /// The TCP port of the hosts: 25.
+        port, with_port: u16,
+        /// Whether to go by DANE.
+        dane, with_dane: Dane,
+        /// Whether to go by MTA-STS.
+        sts, with_sts: bool,
+        /// Whether the mail carries `REQUIRETLS`: it goes only to a host that something vouches for, over
+        /// verified TLS (RFC 8689 §4.2.1).
+        require_tls, with_require_tls: bool,
+        /// Whether the mail has the field `TLS-Required: No`, see [`tls_optional`](super::tls_optional()): it
+        /// is more important that it arrives than that nobody reads it (RFC 8689 §4.2.2). Counts only
+        /// without [`require_tls`](Self::require_tls).
+        tls_optional, with_tls_optional: bool,
+    }
 }
 
 impl Default for Options {

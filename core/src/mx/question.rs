@@ -73,7 +73,7 @@ pub struct Mx<'i> {
 /// A policy that was kept, see [`Step::Keep`](super::Step::Keep).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[allow(clippy::exhaustive_structs, reason = "callers make it")]
+#[non_exhaustive]
 pub struct Cached<'i> {
     /// The id of the TXT record by which it was fetched.
     pub id: Id,
@@ -81,6 +81,14 @@ pub struct Cached<'i> {
     pub fetched: u64,
     /// The policy itself.
     pub text: &'i [u8],
+}
+
+impl<'i> Cached<'i> {
+    /// A policy, by which record and when it was fetched, in seconds of Unix time.
+    #[must_use]
+    pub const fn new(id: Id, fetched: u64, text: &'i [u8]) -> Self {
+        Self { id, fetched, text }
+    }
 }
 
 /// What was found out. Times to live are in seconds.

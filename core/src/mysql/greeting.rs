@@ -1,5 +1,6 @@
 use super::capability;
 use crate::ArgumentError;
+use crate::settings::settings;
 use crate::wire::Writer;
 
 /// The longest [`Text`], in octets.
@@ -69,25 +70,26 @@ impl Scramble {
     }
 }
 
-/// How a server begins a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Greeting<'a> {
-    /// The server's version, by which clients judge what it can do.
-    pub version: Text<'a>,
-    /// The connection's number.
-    pub thread_id: u32,
-    /// What the proof of a password is to depend on.
-    pub scramble: Scramble,
-    /// What the server behind this machine can do, see [`capability`]; what this greeting needs is added, and
-    /// CLIENT_SSL if TLS can be had.
-    pub capabilities: u32,
-    /// The number of the server's collation.
-    pub charset: u8,
-    /// The server's status.
-    pub status: u16,
-    /// How the client is asked to prove its password.
-    pub plugin: Text<'a>,
+settings! {
+    /// How a server begins a connection.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Greeting<'a> {
+        /// The server's version, by which clients judge what it can do.
+        version, with_version: Text<'a>,
+        /// The connection's number.
+        thread_id, with_thread_id: u32,
+        /// What the proof of a password is to depend on.
+        scramble, with_scramble: Scramble,
+        /// What the server behind this machine can do, see [`capability`]; what this greeting needs is added, and
+        /// CLIENT_SSL if TLS can be had.
+        capabilities, with_capabilities: u32,
+        /// The number of the server's collation.
+        charset, with_charset: u8,
+        /// The server's status.
+        status, with_status: u16,
+        /// How the client is asked to prove its password.
+        plugin, with_plugin: Text<'a>,
+    }
 }
 
 impl<'a> Greeting<'a> {

@@ -44,6 +44,7 @@ impl<'a> Cookie<'a> {
 /// What a server chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Chosen {
     /// The security protocol, to be repeated inside TLS.
     pub security: Security,

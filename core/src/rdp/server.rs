@@ -7,21 +7,32 @@ use super::{
 };
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said};
+use crate::settings::settings;
 use crate::wire::{Packets, Writer};
 
-/// What a server can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Offer<'a> {
-    /// The security protocols, the best first.
-    pub security: &'a [Security],
-    /// What your own server can do inside TLS (`RDP_NEG_RSP`, MS-RDPBCGR §2.2.1.2.1).
-    pub flags: u8,
+settings! {
+    /// What a server can do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Offer<'a> {
+        /// The security protocols, the best first.
+        security, with_security: &'a [Security],
+        /// What your own server can do inside TLS (`RDP_NEG_RSP`, MS-RDPBCGR §2.2.1.2.1).
+        flags, with_flags: u8,
+    }
+}
+
+impl<'a> Offer<'a> {
+    /// These security protocols, the best first, without flags.
+    #[must_use]
+    pub const fn new(security: &'a [Security]) -> Self {
+        Self { security, flags: 0 }
+    }
 }
 
 /// What was negotiated, to be repeated inside TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Negotiated {
     /// What was chosen; `None` if the client can do nothing that the server has.
     pub security: Option<Security>,

@@ -11,6 +11,7 @@ pub use state::{Answer, Command, Said};
 pub use verbs::command_by_verb;
 
 use crate::conceal::conceal;
+use crate::settings::settings;
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
 use state::{Facts, State};
@@ -87,17 +88,18 @@ pub enum Event<'i> {
     Quit,
 }
 
-/// How a [`Server`] behaves; the default demands TLS and has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Config {
-    /// Whether clients may do anything without TLS. A public mail exchanger must not require it
-    /// (RFC 3207 §4); a submission server should.
-    pub policy: Policy,
-    /// Whether TLS can be had. If not, it is not offered, and who asks for it is told to come back.
-    pub available: bool,
-    /// How many mistakes a client may make before the connection is closed.
-    pub max_errors: u8,
+settings! {
+    /// How a [`Server`] behaves; the default demands TLS and has it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Config {
+        /// Whether clients may do anything without TLS. A public mail exchanger must not require it
+        /// (RFC 3207 §4); a submission server should.
+        policy, with_policy: Policy,
+        /// Whether TLS can be had. If not, it is not offered, and who asks for it is told to come back.
+        available, with_available: bool,
+        /// How many mistakes a client may make before the connection is closed.
+        max_errors, with_max_errors: u8,
+    }
 }
 
 impl Default for Config {

@@ -2,6 +2,7 @@ use core::time::Duration;
 
 use super::MAX_FRAME;
 use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
+use crate::settings::settings;
 use crate::wire::{Kept, Literals, Writer, split_word};
 use crate::{ArgumentError, Error, Protocol};
 
@@ -37,19 +38,26 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What a ManageSieve server says of itself (RFC 5804 §1.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Capabilities<'a> {
-    /// The name of the server.
-    pub implementation: Text<'a>,
-    /// The extensions of Sieve that it has, with blanks in between.
-    pub sieve: Text<'a>,
-    /// The mechanisms by which clients may log in, with blanks in between; listed inside TLS only.
-    pub sasl: Text<'a>,
+settings! {
+    /// What a ManageSieve server says of itself (RFC 5804 §1.7).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Capabilities<'a> {
+        /// The name of the server.
+        implementation, with_implementation: Text<'a>,
+        /// The extensions of Sieve that it has, with blanks in between.
+        sieve, with_sieve: Text<'a>,
+        /// The mechanisms by which clients may log in, with blanks in between; listed inside TLS only.
+        sasl, with_sasl: Text<'a>,
+    }
 }
 
-impl Capabilities<'_> {
+impl<'a> Capabilities<'a> {
+    /// A server of this name, without extensions or mechanisms.
+    #[must_use]
+    pub const fn new(implementation: Text<'a>) -> Self {
+        Self { implementation, sieve: Text(""), sasl: Text("") }
+    }
+
     /// The most octets that they take.
     pub const MAX_OUTPUT: usize = 3 * MAX_TEXT + 96;
 

@@ -87,7 +87,7 @@ impl Roles for Vnc {
     }
 
     fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server<'a>, ArgumentError> {
-        let offer = Offer { subtypes: SUBTYPES, plaintext: SecurityTypes::default() };
+        let offer = Offer::new(SUBTYPES);
         Ok(Server::new(offer, config))
     }
 }

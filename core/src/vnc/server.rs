@@ -2,6 +2,7 @@ use core::time::Duration;
 
 use super::{FromClient, Subtype, VENCRYPT, VENCRYPT_VERSION, VERSION, WAIT, lists};
 use crate::server::{Answer, Command, Config, Grammar, Said};
+use crate::settings::settings;
 use crate::wire::Writer;
 use crate::{ArgumentError, Policy, Protocol};
 
@@ -39,14 +40,15 @@ impl<'a> SecurityTypes<'a> {
     }
 }
 
-/// What a server lets clients choose from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Offer<'a> {
-    /// What comes with TLS, the best first; what is behind the fourth is not listed.
-    pub subtypes: &'a [Subtype],
-    /// What goes without, under [`Policy::Opportunistic`] alone.
-    pub plaintext: SecurityTypes<'a>,
+settings! {
+    /// What a server lets clients choose from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Offer<'a> {
+        /// What comes with TLS, the best first; what is behind the fourth is not listed.
+        subtypes, with_subtypes: &'a [Subtype],
+        /// What goes without, under [`Policy::Opportunistic`] alone.
+        plaintext, with_plaintext: SecurityTypes<'a>,
+    }
 }
 
 /// The VNC server's grammar up to the upgrade.
@@ -59,6 +61,14 @@ pub struct ServerGrammar<'a> {
     plaintext: &'a [u8],
     refusal: Refusal,
     chosen: Option<Subtype>,
+}
+
+impl<'a> Offer<'a> {
+    /// What comes with TLS, the best first, and nothing without.
+    #[must_use]
+    pub const fn new(subtypes: &'a [Subtype]) -> Self {
+        Self { subtypes, plaintext: SecurityTypes(&[]) }
+    }
 }
 
 impl ServerGrammar<'_> {
@@ -256,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_was_chosen() {
-        let offer = Offer { subtypes: &[Subtype::X509Plain], plaintext: SecurityTypes::default() };
+        let offer = Offer::new(&[Subtype::X509Plain]);
         let mut server = crate::vnc::Server::new(offer, Config::default());
         let mut input = &b"RFB 003.008\n\x13\x00\x02\x00\x00\x01\x06"[..];
         let mut output = [0; 64];

@@ -119,7 +119,7 @@ fn names(front: &Front) -> Result<Introduction<'static>, Error> {
 }
 
 fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> {
-    let config = Config { policy: front.policy, ..Config::default() };
+    let config = Config::default().with_policy(front.policy);
     P::server(&names(front)?, config).map_err(Error::argument(NAME))
 }
 

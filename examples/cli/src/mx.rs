@@ -41,17 +41,15 @@ impl Lookup {
                     Failure::local(format!("{}: {error}", directory.display()))
                 })?);
         }
-        let options = Options {
-            dane: match self.dane {
+        let options = Options::default()
+            .with_dane(match self.dane {
                 Some(Dane::Off) => mx::Dane::Off,
                 None | Some(Dane::Opportunistic) => mx::Dane::Opportunistic,
                 Some(Dane::SecureHosts) => mx::Dane::SecureHosts,
                 Some(Dane::Mandatory) => mx::Dane::Mandatory,
-            },
-            sts: !self.no_sts,
-            require_tls: self.require_tls,
-            ..Options::default()
-        };
+            })
+            .with_sts(!self.no_sts)
+            .with_require_tls(self.require_tls);
         Ok(relay.with_options(options))
     }
 }
@@ -62,8 +60,7 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     let runtime = runtime()?;
     let _context = runtime.enter();
     let relay = args.lookup.relay(args.ca.as_deref())?;
-    let mut options = relay.options();
-    options.tls_optional = mx::tls_optional(&message);
+    let options = relay.options().with_tls_optional(mx::tls_optional(&message));
     let relay = relay
         .with_options(options)
         .with_domain(&args.helo)

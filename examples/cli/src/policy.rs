@@ -97,7 +97,7 @@ async fn look(args: &Policy) -> Result<Report<'_>, Failure> {
     let mut hosts = Vec::new();
     let undeliverable = loop {
         match route.next().await {
-            Ok(Some(host)) => hosts.push(Host::of(&host, relay.options().port)),
+            Ok(Some(host)) => hosts.push(Host::of(&host, relay.options().port())),
             Ok(None) => break None,
             Err(why) => break Some(why),
         }

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let mut receiver = receiver_config();
     let mut place = Place { directory: args.deliver.clone(), login: None };
     if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
-        receiver.authentication = Authentication::Required;
+        receiver = receiver.with_authentication(Authentication::Required);
         place.login = Some((user.clone(), first_line(file)?));
     }
     let inbox = Inbox::new(settings(scheme, tls, policy).with_receiver(receiver));
@@ -173,16 +173,14 @@ impl Watched {
 pub(crate) fn settings(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -> InboxSettings {
     InboxSettings::new("localhost", tls)
         .with_mode(scheme.mode)
-        .with_upgrade(Config { policy, ..Config::default() })
+        .with_upgrade(Config::default().with_policy(policy))
         .with_receiver(receiver_config())
         .with_timeouts(TIMEOUTS)
 }
 
 /// Mail ends here, so that it can go no further without TLS.
 fn receiver_config() -> receiver::Config {
-    let mut receiver = receiver::Config::default();
-    (receiver.smtp_utf8, receiver.require_tls) = (true, true);
-    receiver
+    receiver::Config::default().with_smtp_utf8(true).with_require_tls(true)
 }
 
 /// The names that a certificate for this address is good for.

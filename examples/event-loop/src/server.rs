@@ -35,8 +35,7 @@ impl End<starttls::Server<ServerGrammar<'static, Smtp>>> for Taker<'_> {
                 match connection.step()?.event() {
                     Err(need) => return Ok(need),
                     Ok(Event::Established(tls)) => {
-                        let mut limits = Limits::default();
-                        limits.size = Some(LIMIT);
+                        let limits = Limits::default().with_size(Some(LIMIT));
                         self.receiver = Some(Receiver::new(tls, Domain::LOCALHOST, limits));
                     }
                     Ok(Event::Before(server::Event::UpgradeRequested)) => connection.accept()?,

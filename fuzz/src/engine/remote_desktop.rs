@@ -33,7 +33,7 @@ impl ServerSide for vnc::Vnc {
 
     fn new(config: server::Config) -> Server<Self::Server<'static>> {
         let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
-        vnc::Server::new(vnc::Offer { subtypes: &SUBTYPES, plaintext }, config)
+        vnc::Server::new(vnc::Offer::new(&SUBTYPES).with_plaintext(plaintext), config)
     }
 
     fn asks(message: &[u8]) -> bool {
@@ -90,7 +90,7 @@ impl ServerSide for rdp::Rdp {
 
     fn new(config: server::Config) -> Server<Self::Server<'static>> {
         let security = &[Security::Hybrid, Security::Ssl];
-        rdp::Server::new(rdp::Offer { security, flags: 1 }, config)
+        rdp::Server::new(rdp::Offer::new(security).with_flags(1), config)
     }
 
     fn asks(packet: &[u8]) -> bool {

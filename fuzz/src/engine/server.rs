@@ -61,7 +61,10 @@ fn answer<P: ServerSide>() -> Line<'static> {
 
 fn config(case: &Case<'_>) -> server::Config {
     let policy = if case.bit(1) { Policy::Opportunistic } else { Policy::Required };
-    server::Config { policy, available: !case.bit(2), max_errors: case.settings >> 4 }
+    server::Config::default()
+        .with_policy(policy)
+        .with_available(!case.bit(2))
+        .with_max_errors(case.settings >> 4)
 }
 
 /// Decides by the number of questions so far, which no cutting may change.
@@ -110,7 +113,7 @@ fn cuttings<P: ServerSide>(case: &Case<'_>) {
         assert_eq!(upgrade.early(), unread);
         assert!(matches!(unread, [] | [0x16, ..]));
     }
-    assert!(config(case).policy == Policy::Opportunistic || whole.into_plaintext().is_err());
+    assert!(config(case).policy() == Policy::Opportunistic || whole.into_plaintext().is_err());
 }
 
 /// What the last events ask of the caller.
@@ -126,7 +129,7 @@ where
     Server<P::Server<'static>>: core::fmt::Debug,
 {
     let mut server = P::new(config(case));
-    let required = config(case).policy == Policy::Required;
+    let required = config(case).policy() == Policy::Required;
     let (mut consumed, mut available) = (0, 0);
     let (mut asked, mut accepted, mut request) = (Asked::Nothing, false, Vec::new());
     let (mut ready, mut plaintext, mut quit, mut failed) = (false, false, false, None::<Error>);
@@ -186,7 +189,7 @@ where
                             }
                             Event::UpgradeRequested => {
                                 assert!(P::asks(&request), "{}", request.escape_ascii());
-                                assert!(config(case).available);
+                                assert!(config(case).available());
                                 asked = Asked::Upgrade;
                             }
                             Event::UpgradeReady => {

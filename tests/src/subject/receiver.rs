@@ -18,20 +18,21 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
     /// The receiver of a row.
     #[must_use]
     pub fn new(channel: C, row: &Row, mail: &Mail) -> Self {
-        let mut limits = Limits::default();
-        limits.errors = row.max_errors.unwrap_or(limits.errors);
-        limits.size = mail.max_size;
-        limits.recipients = mail.max_recipients.unwrap_or(limits.recipients);
-        limits.commands = mail.max_commands.unwrap_or(limits.commands);
-        let mut config = Config::from(limits);
-        config.authentication = match mail.authentication {
-            None => Authentication::None,
-            Some(Demanded::Offered) => Authentication::Offered,
-            Some(Demanded::Required) => Authentication::Required,
-        };
-        config.dsn = mail.dsn;
-        config.smtp_utf8 = mail.smtp_utf8;
-        config.require_tls = mail.require_tls;
+        let limits = Limits::default();
+        let limits = limits
+            .with_errors(row.max_errors.unwrap_or(limits.errors()))
+            .with_size(mail.max_size)
+            .with_recipients(mail.max_recipients.unwrap_or(limits.recipients()))
+            .with_commands(mail.max_commands.unwrap_or(limits.commands()));
+        let config = Config::from(limits)
+            .with_authentication(match mail.authentication {
+                None => Authentication::None,
+                Some(Demanded::Offered) => Authentication::Offered,
+                Some(Demanded::Required) => Authentication::Required,
+            })
+            .with_dsn(mail.dsn)
+            .with_smtp_utf8(mail.smtp_utf8)
+            .with_require_tls(mail.require_tls);
         Self {
             receiver: Receiver::new(channel, SERVER, config),
             decide: mail.decide.clone().into_iter(),

@@ -16,11 +16,8 @@ pub struct Serving<G: Grammar> {
 
 /// What the server of a row demands and puts up with.
 pub(super) fn config(row: &Row) -> Config {
-    let mut config = Config::default();
-    config.policy = row.policy.into();
-    config.available = row.available;
-    config.max_errors = row.max_errors.unwrap_or(config.max_errors);
-    config
+    let config = Config::default().with_policy(row.policy.into()).with_available(row.available);
+    config.with_max_errors(row.max_errors.unwrap_or(config.max_errors()))
 }
 
 impl<G: Grammar> Serving<G> {
@@ -154,7 +151,7 @@ pub(super) fn plaintext() -> Plaintext {
 }
 
 fn played(mut input: &[u8], until: impl Fn(Event<'_>) -> bool) -> smtp::Server<'static> {
-    let config = Config { policy: Policy::Opportunistic, ..Config::default() };
+    let config = Config::default().with_policy(Policy::Opportunistic);
     let mut server = smtp::Server::new(SERVER, config);
     let mut output = [0; OUTPUT];
     loop {

@@ -13,7 +13,7 @@ type Outcome = Result<Tls, Error<embedded_io::ErrorKind, Failed>>;
 fn accepts(script: &[Turn], chunk: usize, policy: Policy, asynchronous: bool) -> (Outcome, String) {
     let mut peer = Peer::new(script, chunk);
     let mut timer = Timer::new(peer.clock());
-    let config = server::Config { policy, ..server::Config::default() };
+    let config = server::Config::default().with_policy(policy);
     let server = Server::new(Domain::LOCALHOST, config);
     let mut tls = Through::verified();
     let mut buffers = Buffers::<1200, 600>::new();

@@ -60,8 +60,8 @@ impl Identity {
 
     /// Takes the mails of one connection.
     pub(crate) fn serve(&self, mode: Mode) -> (TcpStream, JoinHandle<Vec<Mail>>) {
-        let mut config = receiver::Config::default();
-        config.authentication = receiver::Authentication::Offered;
+        let config =
+            receiver::Config::default().with_authentication(receiver::Authentication::Offered);
         let inbox = Inbox {
             domain: "mail.example.test".into(),
             mode,

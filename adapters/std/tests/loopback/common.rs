@@ -72,16 +72,13 @@ impl Identity {
 
 /// What clients may do without TLS, and whether TLS can be had.
 pub(crate) fn upgrade(policy: Policy, available: bool) -> server::Config {
-    let mut config = server::Config::default();
-    (config.policy, config.available) = (policy, available);
-    config
+    server::Config::default().with_policy(policy).with_available(available)
 }
 
 /// A limit on the size of messages.
 pub(crate) fn limited(size: usize) -> receiver::Config {
-    let mut config = receiver::Config::default();
-    config.limits.size = Some(size);
-    config
+    let limits = receiver::Limits::default().with_size(Some(size));
+    receiver::Config::default().with_limits(limits)
 }
 
 /// Long enough for a slow machine; no test waits for them.

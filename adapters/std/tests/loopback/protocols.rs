@@ -90,7 +90,7 @@ fn seen<S: Grammar>(server: Server<S>, said: &'static [u8]) -> String {
 #[test]
 fn who_watches_sees_no_credential() {
     for policy in [Policy::Required, Policy::Opportunistic] {
-        let config = Config { policy, ..Config::default() };
+        let config = Config::default().with_policy(policy);
         for (seen, expected) in [
             (
                 seen(imap::Server::new(config), b"a NOOP\r\nb login me secret\r\nc LOGOUT\r\n"),

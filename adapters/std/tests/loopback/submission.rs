@@ -14,8 +14,7 @@ use starttls::smtp::Smtp;
 use starttls_std::{Error, InboxSettings, Mail, Mode};
 
 fn submission(identity: &Identity) -> InboxSettings {
-    let mut receiver = receiver::Config::default();
-    receiver.authentication = Authentication::Required;
+    let receiver = receiver::Config::default().with_authentication(Authentication::Required);
     identity.inbox().with_receiver(receiver)
 }
 
@@ -95,8 +94,8 @@ fn nobody_acts_for_others() {
 #[test]
 fn what_a_sender_asks_for_is_with_the_mail() {
     let identity = Identity::new();
-    let mut receiver = receiver::Config::default();
-    (receiver.dsn, receiver.smtp_utf8, receiver.require_tls) = (true, true, true);
+    let receiver =
+        receiver::Config::default().with_dsn(true).with_smtp_utf8(true).with_require_tls(true);
     let inbox = identity.inbox().with_receiver(receiver);
     let said = "EHLO a\r\nMAIL FROM:<ä@b.test> SMTPUTF8 REQUIRETLS RET=FULL ENVID=a+2Bb\r\n\
                 RCPT TO:<c@d.test> NOTIFY=SUCCESS ORCPT=rfc822;C@d.test\r\n\

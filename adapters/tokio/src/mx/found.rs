@@ -100,11 +100,8 @@ impl Found {
                 then(Answer::Mx { security: *security, alias, records: &records, ttl: *ttl })
             }
             Self::Cached { now, entry } => {
-                let entry = entry.as_ref().map(|Entry { id, fetched, text }| Cached {
-                    id: *id,
-                    fetched: *fetched,
-                    text,
-                });
+                let entry =
+                    entry.as_ref().map(|kept| Cached::new(kept.id, kept.fetched, &kept.text));
                 then(Answer::Cached { now: *now, entry })
             }
             Self::Txt(records) => {

@@ -235,9 +235,9 @@ impl Relay {
         observer: &mut (dyn Observer + Send),
     ) -> Result<Delivery, Undelivered> {
         let mut options = self.options;
-        options.require_tls |= envelope.requires_tls();
+        options = options.with_require_tls(options.require_tls() || envelope.requires_tls());
         let mut route = Route::new(self, *domain, options);
-        let mut outcome = Undelivered::new(*domain, options.require_tls);
+        let mut outcome = Undelivered::new(*domain, options.require_tls());
         let mut message = Attended::new(message);
         let mut reported = false;
         loop {
@@ -256,7 +256,7 @@ impl Relay {
                 continue;
             }
             for address in host.addresses.iter().take(MAX_ADDRESSES) {
-                let address = SocketAddr::new(*address, options.port);
+                let address = SocketAddr::new(*address, options.port());
                 let tried = self.attempt(&host, address, envelope, &mut message, observer).await;
                 self.collect(|collector| report::session(collector, &host, &tried));
                 let error = match tried.outcome {

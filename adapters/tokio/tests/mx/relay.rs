@@ -32,8 +32,7 @@ async fn mail(relay: &Relay, domain: &str, required: bool) -> Result<Delivery, U
 }
 
 pub(crate) fn relay(world: &World, authority: &Authority, hosts: &Hosts) -> Relay {
-    let mut options = Options::default();
-    options.port = hosts.port;
+    let options = Options::default().with_port(hosts.port);
     Relay::new(world.dns(), authority.trust.clone()).with_options(options)
 }
 
@@ -118,8 +117,7 @@ async fn by_dane() {
     assert_eq!(delivery.protection, Protection::Encrypted, "its certificate has another name");
     assert!((1..=60).contains(&delivery.host.ttl), "{:?}", delivery.host);
 
-    let mut options = relay.options();
-    options.dane = Dane::Mandatory;
+    let options = relay.options().with_dane(Dane::Mandatory);
     let strict = relay.clone().with_options(options);
     let undelivered = send(&strict, "half.insecure.test").await.expect_err("insecure");
     assert_eq!(undelivered.why, Some(Undeliverable::Insecure));
@@ -271,8 +269,7 @@ async fn what_is_more_important_than_secrecy() {
     let relay = relay(&world, &authority, &hosts);
     let undelivered = send(&relay, "good.test").await.expect_err("broken");
     assert_eq!((undelivered.attempts.len(), hosts.arrived().len()), (1, 0));
-    let mut options = relay.options();
-    options.tls_optional = true;
+    let options = relay.options().with_tls_optional(true);
     let relay = relay.with_options(options);
     let delivery = send(&relay, "good.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Plaintext);

@@ -109,8 +109,7 @@ async fn opportunity_is_said() {
     // Nothing is offered: both go on in plaintext, and the next command is not lost.
     let (here, there) = pipe();
     let (mut left, mut right) = (Silent, Silent);
-    let mut config = server::Config::default();
-    (config.policy, config.available) = (Policy::Opportunistic, false);
+    let config = server::Config::default().with_policy(Policy::Opportunistic).with_available(false);
     let machine = smtp::Server::new(Domain::LOCALHOST, config);
     let (ours, theirs) = join!(
         async {

@@ -37,7 +37,7 @@ impl<G: Grammar> Decide<G> for Moody {
 
 /// Who requires TLS answers no command before it.
 fn lenient() -> smtp::Server<'static> {
-    let config = Config { policy: Policy::Opportunistic, ..Config::default() };
+    let config = Config::default().with_policy(Policy::Opportunistic);
     smtp::Server::new(Domain::LOCALHOST, config)
 }
 

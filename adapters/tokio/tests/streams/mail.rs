@@ -70,8 +70,7 @@ async fn a_mail_over_starttls() {
 async fn tls_may_come_first_and_users_log_in() {
     let identity = Identity::new();
     for (password, expected) in [("secret", None), ("wrong", Some((Command::Auth, 535)))] {
-        let mut receiver = receiver::Config::default();
-        receiver.authentication = Authentication::Required;
+        let receiver = receiver::Config::default().with_authentication(Authentication::Required);
         let inbox = identity.inbox().with_mode(Mode::Implicit).with_receiver(receiver);
         let (port, kept, task) = serve::<Smtp>(inbox).await;
         let settings = identity.settings(port).with_mode(Mode::Implicit);
@@ -129,8 +128,8 @@ async fn a_composed_message() {
 #[tokio::test]
 async fn without_tls_only_if_the_policy_says_so() {
     let identity = Identity::new();
-    let mut upgrade = server::Config::default();
-    (upgrade.policy, upgrade.available) = (Policy::Opportunistic, false);
+    let upgrade =
+        server::Config::default().with_policy(Policy::Opportunistic).with_available(false);
     let inbox = identity.inbox().with_upgrade(upgrade);
     for (policy, login, expected) in [
         (Policy::Required, None, Some(Rule::NotOffered)),

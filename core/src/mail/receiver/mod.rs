@@ -5,9 +5,9 @@
 //! use starttls::smtp::Domain;
 //! use starttls::{Error, Machine, Step, Tls};
 //!
-//! let mut config = receiver::Config::default();
-//! config.authentication = receiver::Authentication::Required;
-//! config.limits.size = Some(10_000);
+//! let config = receiver::Config::default()
+//!     .with_authentication(receiver::Authentication::Required)
+//!     .with_limits(receiver::Limits::default().with_size(Some(10_000)));
 //! let domain = Domain::new("mx.example.org").expect("a constant");
 //! let mut receiver = Receiver::<Tls>::new(Tls::implicit_server(), domain, config);
 //!

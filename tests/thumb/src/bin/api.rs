@@ -238,12 +238,14 @@ fn message() -> Result<(), ArgumentError> {
 
 fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Error> {
     use mail::receiver::{Authentication, Config, Limits};
-    let mut config = Config::from(Limits::default());
-    config.limits.size = Some(opaque(usize::MAX));
-    config.limits.commands = opaque(100);
-    config.authentication =
+    let limits = Limits::default().with_size(Some(opaque(usize::MAX))).with_commands(opaque(100));
+    let authentication =
         if opaque(true) { Authentication::Required } else { Authentication::Offered };
-    (config.dsn, config.smtp_utf8, config.require_tls) = (opaque(true), opaque(true), opaque(true));
+    let config = Config::from(limits)
+        .with_authentication(authentication)
+        .with_dsn(opaque(true))
+        .with_smtp_utf8(opaque(true))
+        .with_require_tls(opaque(true));
     let mut receiver = mail::Receiver::<C, D>::new(channel, Domain::LOCALHOST, config);
     let outcome = drive(&mut receiver, judge);
     black_box(receiver.is_authenticated());
@@ -334,8 +336,10 @@ fn reports() {
 fn all() -> Result<(), Error> {
     let mut name = [0; 300];
     let domain = Domain::new(text(&mut name)).unwrap_or(Domain::LOCALHOST);
-    let config =
-        server::Config { policy: policy(), available: opaque(true), max_errors: opaque(10) };
+    let config = server::Config::default()
+        .with_policy(policy())
+        .with_available(opaque(true))
+        .with_max_errors(opaque(10));
     reports();
     loop {
         if let Err(error) = message() {

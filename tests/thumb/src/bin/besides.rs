@@ -32,7 +32,7 @@ fn inside(tls: &Tls) {
         send(guard.answer(said).unwrap_or_default().as_bytes());
         black_box((guard.is_private(), guard.data_connection(), irc::Sts::find(said)));
     }
-    let capabilities = sieve::Capabilities { implementation: TEXT, sieve: TEXT, sasl: TEXT };
+    let capabilities = sieve::Capabilities::new(TEXT).with_sieve(TEXT).with_sasl(TEXT);
     let mut output = [0; sieve::Capabilities::MAX_OUTPUT];
     if let Ok(n) = capabilities.print(&mut output) {
         send(output.get(..n).unwrap_or_default());
@@ -110,12 +110,12 @@ fn servers(config: Config) {
     let n = receive(&mut octets);
     if let Ok(plaintext) = vnc::SecurityTypes::new(octets.get(..n).unwrap_or_default()) {
         let subtypes = SUBTYPES.get(opaque(0)..).unwrap_or_default();
-        let server = vnc::Server::new(vnc::Offer { subtypes, plaintext }, config);
+        let server = vnc::Server::new(vnc::Offer::new(subtypes).with_plaintext(plaintext), config);
         black_box(server.subtype());
         serve(server);
     }
     let security = [opaque(Security::HybridEx), opaque(Security::Ssl)];
-    let offer = rdp::Offer { security: &security, flags: opaque(1) };
+    let offer = rdp::Offer::new(&security).with_flags(opaque(1));
     let server = rdp::Server::new(offer, config);
     black_box(server.negotiated());
     serve(server);
@@ -125,7 +125,7 @@ fn servers(config: Config) {
 extern "C" fn reset() -> ! {
     let policy = if opaque(true) { Policy::Required } else { Policy::Opportunistic };
     clients(policy);
-    servers(opaque(Config { policy, ..Config::default() }));
+    servers(opaque(Config::default().with_policy(policy)));
     inside(&Tls::implicit_server());
     loop {
         core::hint::spin_loop();

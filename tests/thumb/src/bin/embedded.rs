@@ -172,7 +172,7 @@ fn server<C: Clock<Uart>>(clock: C) -> Result<(), Failed> {
     let (mut socket, mut tls) = (Uart, Through);
     let mut buffers = Buffers::<{ mail::MAX_COMMAND }, 600>::new();
     let mut timer = Timer::new(clock);
-    let server = lmtp::Server::new(NAME, server::Config { policy: policy(), ..Default::default() });
+    let server = lmtp::Server::new(NAME, server::Config::default().with_policy(policy()));
     let Upgraded { mut stream, .. } =
         accept(&mut socket, server, &mut tls, &mut buffers, &mut timer)?;
     let mut early = [0; 16];

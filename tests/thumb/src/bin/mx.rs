@@ -29,13 +29,12 @@ fn resolve() -> Option<()> {
     };
     let received = receive(fourth);
     let octets = fourth.get(..received).unwrap_or_default();
-    let options = Options {
-        port: opaque(25),
-        dane,
-        sts: opaque(true),
-        require_tls: opaque(false),
-        tls_optional: tls_optional(octets),
-    };
+    let options = Options::default()
+        .with_port(opaque(25))
+        .with_dane(dane)
+        .with_sts(opaque(true))
+        .with_require_tls(opaque(false))
+        .with_tls_optional(tls_optional(octets));
     let mut resolution = Resolution::<4>::new(domain, options);
     let alias = Some(text(second)).filter(|_| opaque(true));
     let text = text(third);
@@ -53,7 +52,7 @@ fn resolve() -> Option<()> {
                     2 => Answer::Mx { security: security(), alias, records: &mx, ttl: opaque(1) },
                     3 => {
                         let id = sts::Id::new(text)?;
-                        let entry = Some(Cached { id, fetched: opaque(1), text: octets });
+                        let entry = Some(Cached::new(id, opaque(1), octets));
                         Answer::Cached { now: opaque(2), entry }
                     }
                     4 => Answer::Txt { records: &records },

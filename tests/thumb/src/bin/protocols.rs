@@ -17,7 +17,7 @@ fn both<P: Roles>() {
     if let Ok(client) = P::client(&names, policy) {
         upgrade(client);
     }
-    if let Ok(server) = P::server(&names, opaque(Config { policy, ..Config::default() })) {
+    if let Ok(server) = P::server(&names, opaque(Config::default().with_policy(policy))) {
         serve(server);
     }
 }
