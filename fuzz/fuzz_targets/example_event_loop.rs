@@ -1,15 +1,18 @@
-//! How to fuzz your own use of the parser: replace [`App`] by your event loop.
+//! How to fuzz your own event loop: replace [`App`] by it.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use starttls::{Buffer, Error, Machine, Policy, Step, client, smtp};
+use core::time::Duration;
 
-/// What an application has: a machine, a receive buffer and a queue of octets to send.
+use libfuzzer_sys::fuzz_target;
+use starttls::driver::{Driver, Next};
+use starttls::{Buffer, Error, Policy, client, smtp};
+
+/// What an application has: a machine, its driver, and a network.
 struct App {
     client: smtp::Client<'static>,
-    received: Buffer<512>,
-    to_send: Vec<u8>,
+    driver: Driver<Buffer<512>>,
+    sent: Vec<u8>,
     ready: bool,
 }
 
@@ -17,47 +20,46 @@ impl App {
     fn new() -> Self {
         Self {
             client: smtp::Client::new(smtp::Domain::LOCALHOST, Policy::Required),
-            received: Buffer::new(),
-            to_send: Vec::new(),
+            driver: Driver::new(Buffer::new(), Buffer::new()),
+            sent: Vec::new(),
             ready: false,
         }
     }
 
-    /// The socket is readable and `octets` come off it; returns how many there was room for.
-    fn readable(&mut self, octets: &[u8]) -> Result<usize, Error> {
-        let taken = self.received.fill(|free| {
-            let n = free.len().min(octets.len());
-            free[..n].copy_from_slice(&octets[..n]);
-            Ok::<_, Error>(n)
-        })?;
+    /// The socket is readable and `bytes` come off it; returns how many there was room for. The network takes at
+    /// most `window` bytes at a time.
+    fn readable(&mut self, bytes: &[u8], window: usize) -> Result<usize, Error> {
+        let taken = self.driver.receive(bytes);
         while !self.ready {
-            let mut input = self.received.filled();
-            let mut output = [0; smtp::Client::MAX_OUTPUT];
-            let step = self.client.step(&mut input, &mut output)?;
-            let unread = input.len();
-            match step {
-                Step::Read => {
-                    self.received.keep(unread);
-                    break;
+            match self.driver.next(&mut self.client, Duration::ZERO) {
+                Next::Read => break,
+                Next::Write(unsent) => {
+                    let n = unsent.len().min(window.max(1));
+                    self.sent.extend_from_slice(&unsent[..n]);
+                    self.driver.sent(n);
                 }
-                Step::Write(n) => self.to_send.extend_from_slice(&output[..n]),
-                Step::Event(event) => self.ready = event == client::Event::UpgradeReady,
+                Next::Event { event, .. } => self.ready = event == client::Event::UpgradeReady,
+                Next::Shutdown => {}
+                Next::Ended => return Err(Error::Closed),
+                Next::Failed(error) => return Err(error),
             }
-            self.received.keep(unread);
         }
         Ok(taken)
     }
 }
 
-// The input is a list of reads: one octet for the length, then that many octets.
+// The input is a list of reads: one byte for the length, then that many bytes.
 fuzz_target!(|data: &[u8]| {
     let mut app = App::new();
     let mut rest = data;
-    while let [length, octets @ ..] = rest {
-        let (mut read, after) = octets.split_at(octets.len().min((*length).into()));
+    while let [length, bytes @ ..] = rest {
+        let (mut read, after) = bytes.split_at(bytes.len().min((*length).into()));
         rest = after;
         while !read.is_empty() && !app.ready {
-            let Ok(taken) = app.readable(read) else { return };
+            let Ok(taken) = app.readable(read, (*length).into()) else {
+                assert!(app.driver.failed().is_some(), "what failed is remembered");
+                return;
+            };
             // The buffer holds the longest line, so there is always room for more of it.
             assert_ne!(taken, 0, "the loop stands still");
             read = &read[taken..];
@@ -65,8 +67,9 @@ fuzz_target!(|data: &[u8]| {
     }
     // What must hold for your application comes here.
     if app.ready {
-        assert!(app.to_send.ends_with(b"STARTTLS\r\n"));
-        let unread = app.received.filled();
+        assert!(app.sent.ends_with(b"STARTTLS\r\n"));
+        assert_eq!(app.driver.unsent(), b"", "everything in plaintext is sent");
+        let unread = app.driver.unread();
         assert_eq!(app.client.into_upgrade(unread).is_ok(), unread.is_empty());
     }
 });

@@ -136,6 +136,15 @@ impl Error {
         }
     }
 
+    /// The TLS handshake failed, by TLS or by the network.
+    #[must_use]
+    pub fn handshake(error: io::Error) -> Self {
+        match error.downcast::<rustls::Error>() {
+            Ok(error) => Self::Tls(error),
+            Err(error) => Self::io(Doing::Handshake)(error),
+        }
+    }
+
     /// An argument that cannot be used.
     pub fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
         move |error| Self::Argument { what, why: error.to_string() }

@@ -1,29 +1,43 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod client;
+mod connection;
+mod driver;
 mod error;
 mod growing;
+mod inbox;
 mod link;
 mod login;
 mod mail;
+mod mailer;
 mod observer;
 mod receipt;
+mod runtime;
+mod server;
 mod settings;
 mod taking;
 mod timeouts;
 mod tls;
 mod verify;
 
+pub use client::{Upgraded, handshake, upgrade_or_plaintext, upgrade_with};
+pub use connection::Connection;
+pub use driver::Driver;
 pub use error::{Answer, Doing, Error};
 pub use growing::Growing;
+pub use inbox::{Deliver, Inbox};
 pub use link::{Link, Turn};
 pub use login::{Binding, Login};
 pub use mail::{Mail, Recipient};
+pub use mailer::{Dialled, Mailer, open, starts_tls};
 pub use observer::{Observer, Silent};
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
+pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, ready};
+pub use server::{Accepted, Decide, ServerStream, accept_implicit, accept_or_plaintext};
 pub use settings::{InboxSettings, MAX_MESSAGE, Mode, Settings};
 pub use taking::{Asked, Taking, bad_credentials};
 pub use timeouts::Timeouts;
-pub use tls::{ClientTls, Opening, check_alpn};
+pub use tls::{ClientTls, Opening, check_alpn, take_early};
 
 pub use rustls;

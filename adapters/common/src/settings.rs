@@ -18,25 +18,25 @@ pub enum Mode {
     Implicit,
 }
 
-/// How mail gets to a server.
+/// How mail gets to a server, with TLS by `T`.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct Settings<T = ClientTls> {
     host: String,
     port: u16,
     mode: Mode,
     policy: Policy,
-    tls: ClientTls,
+    tls: T,
     login: Option<Login>,
     domain: String,
     line_ends: LineEnds,
     timeouts: Timeouts,
 }
 
-impl Settings {
+impl<T> Settings<T> {
     /// To a submission server: port 587, `STARTTLS`, nothing without TLS. `host` is where to connect, and the name
     /// that the server's certificate must be for.
     #[must_use]
-    pub fn new(host: impl Into<String>, tls: ClientTls) -> Self {
+    pub fn new(host: impl Into<String>, tls: T) -> Self {
         Self {
             host: host.into(),
             port: Smtp::PROTOCOL.port,
@@ -59,7 +59,7 @@ impl Settings {
 
     /// Which servers the client trusts.
     #[must_use]
-    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+    pub fn with_tls(mut self, tls: T) -> Self {
         self.tls = tls;
         self
     }
@@ -133,7 +133,7 @@ impl Settings {
 
     /// Which servers the client trusts.
     #[must_use]
-    pub const fn tls(&self) -> &ClientTls {
+    pub const fn tls(&self) -> &T {
         &self.tls
     }
 

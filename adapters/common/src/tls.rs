@@ -4,11 +4,11 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, CommonState, RootCertStore};
+use rustls::{ClientConfig, CommonState, RootCertStore, ServerConnection};
 use starttls::{Policy, Verification};
 
 use crate::verify::Judging;
-use crate::{Error, Observer};
+use crate::{Doing, Error, Observer};
 
 /// Whom a client trusts, and by which cryptography.
 #[derive(Clone, Debug)]
@@ -150,6 +150,14 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// The configuration, for a TLS that takes no ALPN ids of a connection's own.
+    #[must_use]
+    pub fn config_with_alpn(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols.clone_from(&self.alpn);
+        Arc::new(config)
+    }
+
     /// What is known of the server, behind the handshake.
     ///
     /// # Errors
@@ -194,4 +202,16 @@ pub fn check_alpn(alpn: Option<&[u8]>, tls: &CommonState) -> Result<(), Error> {
         Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign.into()),
         _ => Ok(()),
     }
+}
+
+/// Hands a server's TLS what the client sent of it ahead of the go-ahead.
+///
+/// # Errors
+/// [`Error::Tls`] if it is no TLS, or [`Error::Io`].
+pub fn take_early(tls: &mut ServerConnection, early: &mut &[u8]) -> Result<(), Error> {
+    while !early.is_empty() {
+        tls.read_tls(early).map_err(Error::io(Doing::Handshake))?;
+        tls.process_new_packets()?;
+    }
+    Ok(())
 }

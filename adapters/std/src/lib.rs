@@ -4,23 +4,24 @@
 mod compose;
 mod driver;
 mod mail;
-mod receive;
-mod server;
+mod runtime;
 mod socket;
 mod split;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
 pub use compose::Composed;
 pub use driver::Driver;
-pub use mail::{Connection, Mailer};
-pub use receive::{Deliver, Inbox};
-pub use server::{Accepted, ServerStream, accept, accept_implicit, accept_or_plaintext};
+pub use mail::{Connection, Deliver, Inbox, Mailer};
+pub use runtime::Blocking;
 pub use socket::Socket;
 pub use split::{ReadHalf, WriteHalf, split};
 pub use starttls_common::{
-    Answer, ClientTls, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode, Observer,
-    Receipt, Recipient, Settings, Silent, Timeouts, rustls,
+    Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
+    Observer, Receipt, Recipient, Settings, Silent, Timeouts, rustls,
 };
 pub use upgrade::{
-    ClientStream, Upgraded, connect, handshake, upgrade, upgrade_or_plaintext, upgrade_with,
+    Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,
+    handshake, upgrade, upgrade_or_plaintext, upgrade_with,
 };

@@ -1,29 +1,43 @@
-use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::{ClientConnection, StreamOwned};
-use starttls::client::{Event, Grammar};
-use starttls::{Client, Plaintext, Policy, Tls, Verification};
+use rustls::{ClientConnection, ServerConnection, StreamOwned};
+use starttls::{
+    Client, Error as Rule, Plaintext, Policy, Server, Tls, Verification, client, server,
+};
+use starttls_common::{
+    self as common, ClientTls, Connect, Decide, Doing, Error, Link, Runtime, Secured, Silent,
+    Timeouts, ready,
+};
 
-use starttls_common::{ClientTls, Doing, Error, Link, Silent, Timeouts};
-
-use crate::driver::Driver;
-use crate::socket::{Socket as _, is_timeout};
+use crate::runtime::connect_within;
+use crate::{Blocking, Driver};
 
 /// A client's stream after the upgrade.
 pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Where a client's upgrade led. Exhaustive: a caller has to do something about each.
+/// A server's stream after the upgrade.
+pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Where a client's upgrade led, `E` being what is encrypted. Exhaustive: a caller has to do something about each.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one a connection")]
-pub enum Upgraded<'o> {
+pub enum Upgraded<'o, E = ClientStream> {
     /// To TLS.
-    Tls(Driver<'o, ClientStream>, Tls),
+    Tls(Driver<'o, E>, Tls),
     /// Nowhere, and the policy allows that.
     Plaintext(Driver<'o, TcpStream>, Plaintext),
+}
+
+/// Where a client led the server. Exhaustive: an application has to do something about each.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a connection")]
+pub enum Accepted<'o> {
+    /// To TLS.
+    Tls(Driver<'o, ServerStream>, Tls),
+    /// On without TLS, which the policy allows; its command waits in the driver.
+    Plaintext(Driver<'o, TcpStream>, Plaintext),
+    /// Away: it said goodbye.
+    Quit,
 }
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
@@ -34,111 +48,63 @@ pub fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<TcpSt
     connect_within(address, &mut Link::new(*timeouts, Instant::now(), Silent))
 }
 
-pub(crate) fn connect_within(
-    address: impl ToSocketAddrs,
-    link: &mut Link<'_>,
-) -> Result<TcpStream, Error> {
-    let addresses = address.to_socket_addrs().map_err(Error::io(Doing::LookingUp))?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in addresses {
-        let now = Instant::now();
-        let left = link.connect_deadline(now).saturating_duration_since(now);
-        if left.is_zero() {
-            last = io::ErrorKind::TimedOut.into();
-            break;
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => {
-                stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(Error::io(Doing::Connecting)(last))
-}
-
 /// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
 /// is whom the certificate must be for: what the caller asked for, never what the server said.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
 /// plaintext and there is no TLS.
-pub fn upgrade<G: Grammar>(
+pub fn upgrade<G: client::Grammar, T: Connect<Blocking, TcpStream>>(
     stream: TcpStream,
     client: Client<G>,
-    tls: &ClientTls,
+    tls: &T,
     name: &str,
-) -> Result<ClientStream, Error> {
+) -> Result<T::Stream, Error>
+where
+    Blocking: Runtime<T::Stream>,
+{
     upgrade_with(stream, client, tls, name, |_| ()).map(|(stream, ())| stream)
 }
 
 /// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
-/// it from the machine at the last moment that there is one. Nobody vouches for it.
+/// it from the machine at the last moment that there is one. It is not authenticated.
 ///
 /// # Errors
 /// Those of [`upgrade`].
-pub fn upgrade_with<G: Grammar, T>(
+pub fn upgrade_with<G: client::Grammar, T: Connect<Blocking, TcpStream>, V>(
     stream: TcpStream,
-    mut client: Client<G>,
-    tls: &ClientTls,
+    client: Client<G>,
+    tls: &T,
     name: &str,
-    look: impl FnOnce(&Client<G>) -> T,
-) -> Result<(ClientStream, T), Error> {
+    look: impl FnOnce(&Client<G>) -> V,
+) -> Result<(T::Stream, V), Error>
+where
+    Blocking: Runtime<T::Stream>,
+{
     stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
-    let mut driver = Driver::new(stream, Timeouts::default(), Silent);
-    if !follow(&mut driver, &mut client)? {
-        return Err(starttls::Error::NotOffered.into());
-    }
-    let seen = look(&client);
-    let (driver, _) = cross(driver, client, tls, name)?;
-    Ok((driver.into_stream(), seen))
+    let driver = common::Driver::<TcpStream, Blocking>::new(stream, Timeouts::default(), Silent);
+    ready(common::upgrade_with::<Blocking, TcpStream, G, T, V>(driver, client, tls, name, look))
 }
 
 /// Upgrades a connection to TLS as far as the machine's policy demands.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network.
-pub fn upgrade_or_plaintext<'o, G: Grammar>(
-    mut driver: Driver<'o, TcpStream>,
-    mut client: Client<G>,
-    tls: &ClientTls,
-    name: &str,
-) -> Result<Upgraded<'o>, Error> {
-    if follow(&mut driver, &mut client)? {
-        let (driver, tls) = cross(driver, client, tls, name)?;
-        return Ok(Upgraded::Tls(driver, tls));
-    }
-    let plaintext = client.into_plaintext(driver.unread())?;
-    Ok(Upgraded::Plaintext(driver, plaintext))
-}
-
-/// Everything in plaintext; whether TLS follows.
-fn follow<G: Grammar>(
-    driver: &mut Driver<'_, TcpStream>,
-    client: &mut Client<G>,
-) -> Result<bool, Error> {
-    let ready = driver.run(client, |_, event, _| {
-        Ok(match event {
-            Event::UpgradeReady => ControlFlow::Break(true),
-            Event::Plaintext(_) => ControlFlow::Break(false),
-            _ => ControlFlow::Continue(()),
-        })
-    })?;
-    Ok(ready == Some(true))
-}
-
-/// The boundary, and the handshake behind it.
-fn cross<'o, G: Grammar>(
+pub fn upgrade_or_plaintext<'o, G: client::Grammar, T: Connect<Blocking, TcpStream>>(
     driver: Driver<'o, TcpStream>,
     client: Client<G>,
-    tls: &ClientTls,
+    tls: &T,
     name: &str,
-) -> Result<(Driver<'o, ClientStream>, Tls), Error> {
-    let policy = client.policy();
-    let upgrade = client.into_upgrade(driver.unread())?;
-    let (driver, verification) = handshake(driver, tls, name, G::PROTOCOL.alpn, policy)?;
-    Ok((driver, upgrade.established(verification)?))
+) -> Result<Upgraded<'o, T::Stream>, Error>
+where
+    Blocking: Runtime<T::Stream>,
+{
+    Ok(match ready(common::upgrade_or_plaintext(driver.0, client, tls, name))? {
+        common::Upgraded::Tls(driver, tls) => Upgraded::Tls(Driver(driver), tls),
+        common::Upgraded::Plaintext(driver, plaintext) => {
+            Upgraded::Plaintext(Driver(driver), plaintext)
+        }
+    })
 }
 
 /// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where
@@ -154,59 +120,45 @@ pub fn handshake<'o>(
     alpn: Option<&[u8]>,
     policy: Policy,
 ) -> Result<(Driver<'o, ClientStream>, Verification), Error> {
-    let opening = tls.open(name, alpn, policy)?;
-    let Driver { mut stream, mut link, .. } = driver;
-    let config = Arc::clone(&opening.config);
-    let (name, alpn) = (opening.name.clone(), opening.alpn.clone());
-    let mut connection = ClientConnection::new_with_alpn(config, name, alpn)?;
-    shake_hands(&mut connection, &mut stream, link.handshake_deadline(Instant::now()))?;
-    let verification = opening.judge(&connection, link.observer())?;
-    Ok((Driver::over(StreamOwned::new(connection, stream), link), verification))
+    let shaken = ready(common::handshake(driver.0, tls, name, alpn, policy))?;
+    let Secured { stream, verification, .. } = shaken;
+    Ok((Driver(stream), verification))
 }
 
-/// A whole handshake, read by read, so that a peer that drips octets cannot make it last.
-pub(crate) fn shake_hands<C, D>(
-    connection: &mut C,
-    stream: &mut TcpStream,
-    end: Instant,
-) -> Result<(), Error>
-where
-    C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
-    D: rustls::SideData,
-{
-    let failed = |error: io::Error| {
-        if is_timeout(&error) {
-            starttls::Error::TimedOut.into()
-        } else {
-            Error::io(Doing::Handshake)(error)
-        }
-    };
-    while connection.is_handshaking() || connection.wants_write() {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(starttls::Error::TimedOut.into());
-        }
-        stream.set_timeout(left).map_err(Error::io(Doing::SettingUp))?;
-        if connection.wants_write() {
-            match connection.write_tls(stream) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    return Err(failed(error));
-                }
-                _ => continue,
-            }
-        }
-        stream.acknowledge();
-        match connection.read_tls(stream) {
-            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failed(error)),
-        }
-        if let Err(error) = connection.process_new_packets() {
-            // The alert that says why; it is only a courtesy.
-            let _ = connection.write_tls(stream);
-            return Err(error.into());
-        }
+/// Upgrades an accepted stream to TLS and returns it, ready for the protocol's own server. `decide` is an
+/// [`&Arc<ServerConfig>`](rustls::ServerConfig) or an application's own.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network; [`starttls::Error::Closed`] if the client
+/// leaves or goes on without TLS.
+pub fn accept<G: server::Grammar>(
+    stream: TcpStream,
+    server: Server<G>,
+    decide: impl Decide<G>,
+) -> Result<ServerStream, Error> {
+    stream.set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
+    let driver = Driver::new(stream, Timeouts::default(), Silent);
+    match accept_or_plaintext(driver, server, decide)? {
+        Accepted::Tls(driver, _) => Ok(driver.into_stream()),
+        Accepted::Plaintext(..) | Accepted::Quit => Err(Rule::Closed.into()),
     }
-    Ok(())
+}
+
+/// Follows a client to TLS as far as the machine's policy demands. A client that breaks the
+/// protocol is told so before this returns.
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network.
+pub fn accept_or_plaintext<G: server::Grammar>(
+    driver: Driver<'_, TcpStream>,
+    server: Server<G>,
+    decide: impl Decide<G>,
+) -> Result<Accepted<'_>, Error> {
+    Ok(match ready(common::accept_or_plaintext(driver.0, server, decide))? {
+        common::Accepted::Tls(driver, tls) => Accepted::Tls(Driver(driver), tls),
+        common::Accepted::Plaintext(driver, plaintext) => {
+            Accepted::Plaintext(Driver(driver), plaintext)
+        }
+        common::Accepted::Quit => Accepted::Quit,
+    })
 }

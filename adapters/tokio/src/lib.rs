@@ -3,25 +3,48 @@
 #![forbid(unsafe_code)]
 
 mod compose;
-mod driver;
-mod mail;
 #[cfg(feature = "mx")]
 pub mod mx;
-mod receive;
+mod runtime;
 mod serve;
-mod server;
 mod socket;
 mod upgrade;
 
 pub use compose::Composed;
-pub use driver::Driver;
-pub use mail::{Connection, Mailer};
-pub use receive::{Deliver, Inbox};
+pub use runtime::Tokio;
 pub use serve::serve;
-pub use server::{Accepted, Decide, ServerStream, accept, accept_implicit, accept_or_plaintext};
 pub use socket::{Prompt, connect};
 pub use starttls_common::{
-    Answer, ClientTls, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode, Observer,
-    Receipt, Recipient, Settings, Silent, Timeouts, check_alpn, rustls,
+    Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail,
+    Mode, Observer, Receipt, Recipient, Secured, Settings, Silent, Timeouts, accept_implicit,
+    accept_or_plaintext, check_alpn, handshake, rustls, upgrade_or_plaintext,
 };
-pub use upgrade::{ClientStream, Upgraded, handshake, upgrade, upgrade_or_plaintext, upgrade_with};
+pub use upgrade::{accept, upgrade, upgrade_with};
+
+use starttls::smtp::Smtp;
+use starttls_common as common;
+use tokio_rustls::{client, server};
+
+/// A client's stream after the upgrade.
+pub type ClientStream<S> = client::TlsStream<S>;
+
+/// A server's stream after the upgrade.
+pub type ServerStream<S> = server::TlsStream<S>;
+
+/// Drives machines over a stream, see [`Driver`](common::Driver).
+pub type Driver<'o, S> = common::Driver<'o, S, Tokio>;
+
+/// Where a client's upgrade led, see [`Upgraded`](common::Upgraded).
+pub type Upgraded<'o, S> = common::Upgraded<'o, S, ClientStream<S>, Tokio>;
+
+/// Where a client led the server, see [`Accepted`](common::Accepted).
+pub type Accepted<'o, S> = common::Accepted<'o, S, ServerStream<S>, Tokio>;
+
+/// Sends mail to a server, see [`Mailer`](common::Mailer).
+pub type Mailer<T = ClientTls> = common::Mailer<Tokio, T>;
+
+/// An open connection to a mail server, see [`Connection`](common::Connection).
+pub type Connection<'o, D = Smtp> = common::Connection<'o, D, Tokio, Prompt, ClientStream<Prompt>>;
+
+/// A server that takes mail, see [`Inbox`](common::Inbox); [`serve`] gives it connections.
+pub type Inbox = common::Inbox<Tokio>;

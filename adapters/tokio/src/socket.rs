@@ -2,13 +2,12 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use starttls_common::{Doing, Link};
+use starttls_common::{Dial, Doing, Link};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout_at;
 
-use crate::driver::now;
-use crate::{Error, Silent, Timeouts};
+use crate::{Error, Silent, Timeouts, Tokio};
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
 ///
@@ -18,6 +17,18 @@ use crate::{Error, Silent, Timeouts};
 /// [`Error::Io`] if the name has no address or none of them answers.
 pub async fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<Prompt, Error> {
     connect_within(address, &mut Link::new(*timeouts, now(), Silent)).await
+}
+
+impl Dial for Tokio {
+    type Stream = Prompt;
+
+    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Prompt, Error> {
+        connect_within((host, port), link).await
+    }
+}
+
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 pub(crate) async fn connect_within(

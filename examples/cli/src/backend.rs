@@ -53,7 +53,7 @@ async fn implicit<P: Roles>(
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
-    let (mut driver, _) = Box::pin(accept_implicit(driver, &front.acceptor)).await?;
+    let (mut driver, _) = Box::pin(accept_implicit(driver, &front.tls)).await?;
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
@@ -88,7 +88,7 @@ async fn starttls<P: Roles>(
     };
     let driver = Driver::new(client, front.timeouts, observer);
     let server = server::<P>(front)?;
-    match accept_or_plaintext(driver, server, &front.acceptor).await? {
+    match accept_or_plaintext(driver, server, &front.tls).await? {
         Accepted::Quit => {
             backend.open().await?;
             backend.driver.send(P::PHRASES.goodbye).await
@@ -115,7 +115,7 @@ async fn starttls<P: Roles>(
 
 /// Both sides of us are on this machine.
 fn names(front: &Front) -> Result<Introduction<'static>, Error> {
-    Ok(Introduction::new("localhost", random(front.acceptor.config().crypto_provider())?))
+    Ok(Introduction::new("localhost", random(front.tls.crypto_provider())?))
 }
 
 fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> {
@@ -131,7 +131,7 @@ async fn nobody(
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
     let accepted = speaking!(front.scheme, P => {
-        accept_or_plaintext(driver, server::<P>(front)?, &front.acceptor).await
+        accept_or_plaintext(driver, server::<P>(front)?, &front.tls).await
     })?;
     let Accepted::Tls(driver, _) = accepted else { return Ok(()) };
     let mut stream = driver.into_stream();

@@ -20,7 +20,6 @@ use starttls_tokio::{
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
-use tokio_rustls::TlsAcceptor;
 
 use crate::args::Serve;
 use crate::backend;
@@ -82,8 +81,8 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if backend.is_some() || !scheme.takes_mail() {
         let mut tls = ServerConfig::clone(&tls);
         tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
-        let acceptor = Arc::new(tls).into();
-        let front = Arc::new(Front { scheme, policy, acceptor, timeouts: TIMEOUTS, backend });
+        let tls = Arc::new(tls);
+        let front = Arc::new(Front { scheme, policy, tls, timeouts: TIMEOUTS, backend });
         runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
             let front = Arc::clone(&front);
             let mut watched = Watched::new(pictures.as_ref(), peer);
@@ -130,7 +129,7 @@ fn not_accepted(error: io::Error) {
 pub(crate) struct Front {
     pub(crate) scheme: Scheme,
     pub(crate) policy: Policy,
-    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) tls: Arc<ServerConfig>,
     pub(crate) timeouts: Timeouts,
     /// Where it is, if there can be one.
     pub(crate) backend: Option<String>,

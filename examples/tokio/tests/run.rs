@@ -77,7 +77,7 @@ fn imap() {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             let (stream, _) = listener.accept().await.expect("a connection");
             let machine = imap::Server::new(server::Config::default());
-            let stream = accept(stream, machine, &acceptor).await.expect("upgraded");
+            let stream = accept(stream, machine, acceptor.config()).await.expect("upgraded");
             let mut stream = tokio::io::BufReader::new(stream);
             let mut heard = Vec::new();
             let mut line = String::new();

@@ -14,9 +14,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use starttls::mail::{Address, Envelope, receiver};
-use starttls::server;
 use starttls::smtp::Smtp;
-use starttls_std::{Answer, Deliver, Inbox, Mail, Mode, Silent, Timeouts};
+use starttls_std::{Answer, Deliver, Inbox, InboxSettings, Mail, Mode, Silent, Timeouts};
 
 /// A CA of its own, and a server's certificate for `localhost` signed by it.
 pub(crate) struct Identity {
@@ -62,14 +61,11 @@ impl Identity {
     pub(crate) fn serve(&self, mode: Mode) -> (TcpStream, JoinHandle<Vec<Mail>>) {
         let config =
             receiver::Config::default().with_authentication(receiver::Authentication::Offered);
-        let inbox = Inbox {
-            domain: "mail.example.test".into(),
-            mode,
-            config: server::Config::default(),
-            tls: Arc::clone(&self.server),
-            receiver: config,
-            timeouts: Timeouts::new().with_wait(Duration::from_secs(20)),
-        };
+        let settings = InboxSettings::new("mail.example.test", Arc::clone(&self.server))
+            .with_mode(mode)
+            .with_receiver(config)
+            .with_timeouts(Timeouts::new().with_wait(Duration::from_secs(20)));
+        let inbox = Inbox::new(settings);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = thread::spawn(move || {

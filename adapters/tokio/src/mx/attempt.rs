@@ -10,14 +10,12 @@ use starttls::mail::{Envelope, Opening};
 use starttls::smtp::{ClientGrammar, Dialect as _, Domain, Smtp};
 use starttls::wire::Writer;
 use starttls::{Client, Error as Rule, Policy, Verification};
-use starttls_common::{Doing, Link, Opened, Welcome};
+use starttls_common::{Doing, Link, Runtime, handshake, starts_tls};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Demand, Destination, Protection, Relay};
-use crate::driver::now;
 use crate::socket::connect_within;
-use crate::upgrade::handshake;
-use crate::{ClientTls, Connection, Driver, Error, Observer, Prompt, Receipt};
+use crate::{ClientTls, Connection, Driver, Error, Observer, Prompt, Receipt, Tokio};
 
 /// What became of an attempt to send a mail to an address.
 pub(super) struct Tried {
@@ -98,7 +96,7 @@ impl Way<'_> {
         let relay = self.relay;
         let domain = Domain::new(&relay.domain).map_err(Error::argument("the client's name"))?;
         witness.observer.connecting(self.host.name.as_str(), self.address);
-        let mut link = Link::new(relay.timeouts, now(), witness);
+        let mut link = Link::new(relay.timeouts, <Tokio as Runtime<Prompt>>::now(), witness);
         let stream = connect_within(self.address, &mut link).await?;
         tried.sender = stream.get_ref().local_addr().ok().map(|address| address.ip());
         let driver = Driver::over(stream, link);
@@ -132,16 +130,15 @@ impl Way<'_> {
         tried: &mut Tried,
     ) -> Result<Connection<'o>, Error> {
         let line_ends = self.relay.line_ends;
-        let opened =
-            driver.run(&mut opening, |_, event, _| Ok(Welcome::default().note(event))).await?;
-        if opened != Some(Opened::StartTls) {
+        if !starts_tls(&mut driver, &mut opening).await? {
             tried.protection = Some(self.protection(None)?);
             return Connection::plaintext(driver, opening, line_ends).await;
         }
         let alpn = Smtp::PROTOCOL.alpn;
-        let (driver, verification) = handshake(driver, tls, name, alpn, policy).await?;
-        tried.protection = Some(self.protection(Some(verification))?);
-        Connection::encrypted(driver, opening, verification, None, line_ends).await
+        let secured = handshake(driver, tls, name, alpn, policy).await?;
+        tried.protection = Some(self.protection(Some(secured.verification))?);
+        opening.encrypted(secured.verification, None)?;
+        Connection::encrypted(secured.stream, opening, line_ends).await
     }
 
     /// Whom to trust, whether TLS has to be verified, and the name in SNI.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::dns::Dns;
 use super::found::{Found, Unfetched};
-use crate::{ClientTls, Driver, Error, Silent, Timeouts, connect, handshake};
+use crate::{ClientTls, Driver, Error, Secured, Silent, Timeouts, connect, handshake};
 
 /// RFC 8461 §3.3.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ async fn get(dns: &Dns, tls: &ClientTls, host: &str, port: u16) -> Result<Vec<u8
     let stream = connect(&addresses[..], &timeouts).await.map_err(failed)?;
     let driver = Driver::new(stream, timeouts, Silent);
     let shaken = handshake(driver, tls, host, Some(b"http/1.1"), Policy::Required).await;
-    let (driver, _) = shaken.map_err(|error| match error {
+    let Secured { stream: driver, .. } = shaken.map_err(|error| match error {
         Error::Tls(_) => {
             Unfetched { result: ResultType::StsWebpkiInvalid, reason: error.to_string() }
         }

@@ -88,7 +88,7 @@ async fn another_name_is_nobody() {
     let (here, there) = pipe();
     let (failed, other) = join!(
         upgrade(here, client(), &identity.connector, "other.test"),
-        accept(there, server(), &identity.acceptor),
+        accept(there, server(), &identity.server),
     );
     let failed = failed.expect_err("another's certificate");
     assert!(matches!(failed, Error::Tls(rustls::Error::InvalidCertificate(_))), "{failed}");
@@ -119,7 +119,7 @@ async fn opportunity_is_said() {
                 other => panic!("{other:?}"),
             }
         },
-        accept_or_plaintext(Driver::new(there, timeouts, &mut right), machine, &identity.acceptor),
+        accept_or_plaintext(Driver::new(there, timeouts, &mut right), machine, &identity.server),
     );
     ours.expect("sent");
     match theirs.expect("plaintext") {
@@ -136,7 +136,7 @@ async fn opportunity_is_said() {
         let driver = Driver::new(driver, timeouts, &mut silent);
         let (upgraded, _) = try_join!(
             upgrade_or_plaintext(driver, opportunistic(), &identity.tls, name),
-            accept(there, server(), &identity.acceptor),
+            accept(there, server(), &identity.server),
         )
         .expect("TLS");
         match upgraded {
@@ -214,7 +214,7 @@ async fn an_early_hello_is_for_tls() {
             let name = ServerName::try_from("localhost").expect("a name");
             identity.connector.connect(name, hasty).await
         };
-        let (client, server) = join!(client, accept(Cut(there, cut), server(), &identity.acceptor));
+        let (client, server) = join!(client, accept(Cut(there, cut), server(), &identity.server));
         ping(client.expect("connected"), server.expect("accepted")).await;
     }
 }
@@ -228,7 +228,7 @@ async fn early_octets_that_are_not_tls() {
         (b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", b"\x15\x03\x03"),
     ] {
         let (here, there) = pipe();
-        let (failed, answer) = join!(accept(there, server(), &identity.acceptor), async move {
+        let (failed, answer) = join!(accept(there, server(), &identity.server), async move {
             let mut here = here;
             let hello = [b"EHLO me\r\nSTARTTLS\r\n", early].concat();
             here.write_all(&hello).await.expect("written");

@@ -54,7 +54,7 @@ async fn dropped_it_closes() {
 
     for times in 0..4 {
         let (here, mut there) = pipe();
-        let server = accept(here, server(), &identity.acceptor);
+        let server = accept(here, server(), &identity.server);
         assert!(!polls(server, times, || drop(poll_once(there.write_all(b"NOOP\r\n")))).await);
         let mut heard = Vec::new();
         there.read_to_end(&mut heard).await.expect("closed");

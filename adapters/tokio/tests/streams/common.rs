@@ -16,11 +16,10 @@ use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
 };
 use tokio::task::yield_now;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
 /// A CA of its own, and a server certificate for `localhost` signed by it.
 pub(crate) struct Identity {
-    pub(crate) acceptor: TlsAcceptor,
     pub(crate) connector: TlsConnector,
     pub(crate) tls: ClientTls,
     pub(crate) server: Arc<ServerConfig>,
@@ -61,7 +60,6 @@ impl Identity {
             .with_no_client_auth();
         let server = Arc::new(server);
         Self {
-            acceptor: Arc::clone(&server).into(),
             server,
             connector: Arc::new(client).into(),
             tls: ClientTls::trusting(roots, provider).expect("roots"),

@@ -1,26 +1,28 @@
 //! What an application decides on the way.
 
+use std::sync::Arc;
+
+use rustls::ServerConfig;
 use starttls::server::{Config, Grammar};
 use starttls::smtp::{self, Domain};
 use starttls::{Policy, Server, Untrusted, pop3};
 use starttls_tokio::{Decide, Error, accept};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::join;
-use tokio_rustls::TlsAcceptor;
 
 use crate::common::{Identity, ping, pipe, read_to};
 
 /// Is not ready at first, and knows one command.
 struct Moody {
-    acceptor: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     refusals: usize,
     lines: Vec<String>,
     heard: Vec<String>,
 }
 
 impl<G: Grammar> Decide<G> for Moody {
-    fn acceptor(&mut self, _: &Server<G>) -> TlsAcceptor {
-        self.acceptor.clone()
+    fn tls(&mut self, _: &Server<G>) -> Arc<ServerConfig> {
+        Arc::clone(&self.tls)
     }
 
     fn upgrade(&mut self, _: &Server<G>) -> bool {
@@ -45,7 +47,7 @@ fn lenient() -> smtp::Server<'static> {
 async fn refused_and_then_accepted() {
     let identity = Identity::offering(Some(b"pop3"));
     let mut moody = Moody {
-        acceptor: identity.acceptor.clone(),
+        tls: Arc::clone(&identity.server),
         refusals: 2,
         lines: Vec::new(),
         heard: Vec::new(),
@@ -77,7 +79,7 @@ async fn commands_of_its_own() {
         (vec![long.clone()], format!("{long}\r\n")),
     ] {
         let mut moody =
-            Moody { acceptor: identity.acceptor.clone(), refusals: 0, lines, heard: Vec::new() };
+            Moody { tls: Arc::clone(&identity.server), refusals: 0, lines, heard: Vec::new() };
         let (mut here, there) = pipe();
         let ((), failed) = join!(
             async {
@@ -100,7 +102,7 @@ async fn commands_of_its_own() {
 async fn an_answer_that_cannot_be_said() {
     let identity = Identity::new();
     let mut moody = Moody {
-        acceptor: identity.acceptor.clone(),
+        tls: Arc::clone(&identity.server),
         refusals: 0,
         lines: vec!["a\nb".to_owned()],
         heard: Vec::new(),

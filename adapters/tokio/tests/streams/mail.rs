@@ -47,7 +47,7 @@ async fn send<D: Dialect>(
     let to: Vec<_> = to.iter().map(|to| Address::new(to).expect("an address")).collect();
     let from = Address::new("me@example.test").expect("an address");
     let envelope = Envelope::new(Some(from), &to).expect("recipients");
-    Mailer::new(settings.clone()).send_as::<D>(&envelope, message, Silent).await
+    Mailer::new(settings.clone()).send_as::<D, _>(&envelope, message, Silent).await
 }
 
 #[tokio::test]

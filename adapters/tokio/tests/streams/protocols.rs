@@ -19,7 +19,7 @@ async fn meet<C: client::Grammar, S: Grammar>(
         let (here, there) = pipe();
         let (here, there) = try_join!(
             upgrade(Cut(here, cut), client(), &identity.connector, "localhost"),
-            accept(Cut(there, cut), server(), &identity.acceptor),
+            accept(Cut(there, cut), server(), &identity.server),
         )
         .expect("upgraded");
         assert_eq!(here.get_ref().1.alpn_protocol(), C::PROTOCOL.alpn, "{}", C::PROTOCOL.name);
@@ -73,7 +73,7 @@ async fn what_was_said_can_be_kept() {
     let client = mysql_client(Policy::Required);
     let ((here, scramble), there) = try_join!(
         upgrade_with(here, client, &identity.connector, "localhost", look),
-        accept(there, mysql_server(Config::default()), &identity.acceptor),
+        accept(there, mysql_server(Config::default()), &identity.server),
     )
     .expect("upgraded");
     assert_eq!(scramble, SCRAMBLE);
@@ -93,7 +93,7 @@ async fn who_begins_with_tls_names_the_protocol() {
             let server = postgres::Server::new(Config::default());
             let (client, server) = join!(
                 identity.connector.with_alpn(offer).connect(name, here),
-                accept(there, server, &identity.acceptor),
+                accept(there, server, &identity.server),
             );
             match server {
                 Ok(server) => {

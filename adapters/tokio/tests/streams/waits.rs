@@ -43,7 +43,7 @@ async fn each_wait_is_the_protocol_s() {
     );
 
     let (here, _there) = pipe();
-    let taken = timed(accept(here, server(), &identity.acceptor)).await;
+    let taken = timed(accept(here, server(), &identity.server)).await;
     assert_about(taken, minutes(5) + LINGER);
 
     // A handshake.
@@ -95,7 +95,7 @@ async fn a_slow_handshake_has_an_end() {
             sleep(Duration::from_secs(1)).await;
         }
     });
-    assert_about(timed(accept(here, server(), &identity.acceptor)).await, minutes(1));
+    assert_about(timed(accept(here, server(), &identity.server)).await, minutes(1));
     script.await.expect("no panic");
 }
 
@@ -121,7 +121,7 @@ async fn last_words_arrive() {
     let start = Instant::now();
     let mut silent = Silent;
     let driver = Driver::new(here, Timeouts::default(), &mut silent);
-    let failed = accept_or_plaintext(driver, server(), &identity.acceptor).await;
+    let failed = accept_or_plaintext(driver, server(), &identity.server).await;
     assert_eq!(failed.expect_err("a bare LF").protocol(), Some(Rule::BareLf));
     assert_about(start.elapsed(), LINGER);
     let mut heard = Vec::new();

@@ -53,7 +53,7 @@ async fn forward(
     acceptor: TlsAcceptor,
 ) -> Result<(), Box<dyn Error>> {
     let machine = postgres::Server::new(server::Config::default());
-    let mut client = accept(client, machine, &acceptor).await?;
+    let mut client = accept(client, machine, acceptor.config()).await?;
     let mut backend = connect(backend, &Timeouts::default()).await?;
     copy_bidirectional(&mut client, &mut backend).await?;
     Ok(())

@@ -59,7 +59,7 @@ async fn repeat(upgrade: bool, repetitions: usize) -> Result<(), Box<dyn Error>>
             let server = ldap::Server::new(server::Config::default());
             tokio::try_join!(
                 starttls_tokio::upgrade(here, client, &connector, HOST),
-                starttls_tokio::accept(there, server, &acceptor),
+                starttls_tokio::accept(there, server, acceptor.config()),
             )?
         } else {
             let name = ServerName::try_from(HOST)?;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs};
 
 use starttls::mail::{Address, Envelope};
-use starttls_std::{ClientTls, Mailer};
+use starttls_std::{ClientTls, Mailer, Settings};
 
 /// Connections that do not count: what the server sets up once is there then.
 const WARM_UP: usize = 100;
@@ -85,8 +85,9 @@ fn measure(program: &str, connections: usize) -> Result<usize, Box<dyn Error>> {
     let each = server.memory()?.saturating_sub(before) / connections;
 
     // Among all of them there is place for one who has something to say.
-    let mut mailer = Mailer::new("localhost", ClientTls::with_ca_pem(&fs::read(ca)?)?);
-    mailer = mailer.with_port(port);
+    let mailer = Mailer::new(
+        Settings::new("localhost", ClientTls::with_ca_pem(&fs::read(ca)?)?).with_port(port),
+    );
     let to = [Address::new("you@example.org")?];
     mailer.send(&Envelope::new(None, &to)?, &b"Subject: still there\r\n"[..])?;
     for mut stream in warm.into_iter().chain(idle) {

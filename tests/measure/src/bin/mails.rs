@@ -15,11 +15,11 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
-use starttls::mail::receiver;
 use starttls::mail::{Address, Envelope};
-use starttls::server;
 use starttls::smtp::Smtp;
-use starttls_std::{Answer, ClientTls, Deliver, Inbox, Mail, Mailer, Mode, Silent, Timeouts};
+use starttls_std::{
+    Answer, ClientTls, Deliver, Inbox, InboxSettings, Mail, Mailer, Settings, Silent,
+};
 
 const HOST: &str = "localhost";
 const WARM_UP: usize = 20;
@@ -66,16 +66,9 @@ impl Deliver for Accept {
 }
 
 fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
-    let inbox = Inbox {
-        domain: HOST.to_owned(),
-        mode: Mode::StartTls,
-        config: server::Config::default(),
-        tls,
-        receiver: receiver::Config::default(),
-        timeouts: Timeouts::default(),
-    };
+    let inbox = Inbox::new(InboxSettings::new(HOST, tls));
     for stream in listener.incoming().flatten() {
-        if let Err(error) = inbox.receive::<Smtp>(stream, &mut Accept, &mut Silent) {
+        if let Err(error) = inbox.receive::<Smtp>(stream, &mut Accept, Silent) {
             eprintln!("the server: {error}");
         }
     }
@@ -143,8 +136,8 @@ fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
         .with_root_certificates(roots.clone())
         .with_no_client_auth();
     let tls = Arc::new(tls);
-    let mut mailer = Mailer::new(HOST, ClientTls::trusting(roots, provider)?);
-    mailer = mailer.with_port(port);
+    let mailer =
+        Mailer::new(Settings::new(HOST, ClientTls::trusting(roots, provider)?).with_port(port));
     let to = [Address::new("you@example.org")?];
     let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
     let message = message();

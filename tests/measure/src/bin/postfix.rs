@@ -16,7 +16,7 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::{SmtpTransport, Transport as _};
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls_std::{ClientTls, Mailer, Observer};
+use starttls_std::{ClientTls, Mailer, Observer, Settings};
 
 /// Turns that do not count.
 const WARM_UP: usize = 1;
@@ -64,8 +64,7 @@ struct Bench {
 impl Bench {
     fn new(host: &str, port: u16, ca: &str, mails: usize) -> Result<Self, Box<dyn Error>> {
         let pem = std::fs::read(ca)?;
-        let mut ours = Mailer::new(host, ClientTls::with_ca_pem(&pem)?);
-        ours = ours.with_port(port);
+        let ours = Mailer::new(Settings::new(host, ClientTls::with_ca_pem(&pem)?).with_port(port));
         let tls = TlsParameters::builder(host.to_owned())
             .certificate_store(CertificateStore::None)
             .add_root_certificate(Certificate::from_pem(&pem)?)

@@ -1,15 +1,18 @@
+use std::fmt;
 use std::future::{Future, ready};
+use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use starttls::mail::{Inbound, inbound};
 use starttls::smtp::Dialect;
-use starttls_common::{Asked, Taking, bad_credentials};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
 
-use crate::server::handshake;
-use crate::{Answer, Driver, Error, InboxSettings, Mail, Observer};
+use crate::server::{ServerStream, server_handshake};
+use crate::{
+    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, Runtime, Taking,
+    bad_credentials,
+};
 
 /// An application that judges and takes the mail that [`Inbox`] receives. While it does, its client waits.
 pub trait Deliver: Send {
@@ -36,17 +39,17 @@ pub trait Deliver: Send {
     fn deliver(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send;
 }
 
-/// A server that takes mail; [`serve`](crate::serve) gives it connections.
-#[derive(Clone, Debug)]
-pub struct Inbox {
+/// A server that takes mail, by the kind of I/O `R`.
+pub struct Inbox<R> {
     settings: InboxSettings,
+    runtime: PhantomData<fn() -> R>,
 }
 
-impl Inbox {
+impl<R> Inbox<R> {
     /// By these settings.
     #[must_use]
     pub const fn new(settings: InboxSettings) -> Self {
-        Self { settings }
+        Self { settings, runtime: PhantomData }
     }
 
     /// Takes the mail of one accepted connection, to its end.
@@ -56,40 +59,39 @@ impl Inbox {
     ///
     /// # Errors
     /// Those of the protocol, of TLS and of the network; mail delivered before stays delivered.
-    pub async fn receive<D: Dialect, S: AsyncRead + AsyncWrite + Unpin>(
+    pub async fn receive<D: Dialect, S>(
         &self,
         stream: S,
         deliver: &mut impl Deliver,
         observer: impl Observer + Send,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Error>
+    where
+        R: Runtime<S> + Runtime<ServerStream<R, S>>,
+        Arc<ServerConfig>: Accept<R, S>,
+    {
+        let room = self.settings.max_message();
         let mut inbound = self.settings.inbound::<D>()?;
-        let mut driver = Driver::new(stream, self.settings.timeouts(), observer);
-        driver.link.never_quote();
+        let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
+        driver.never_quote();
         let mut taking = None;
-        if !take(&mut driver, &mut inbound, &mut taking, deliver, self.max_message()).await? {
+        if !take(&mut driver, &mut inbound, &mut taking, deliver, room).await? {
             return driver.close().await;
         }
         // On the heap, for connections that never come here.
         Box::pin(async {
             let early = driver.unread().to_vec();
-            let acceptor = TlsAcceptor::from(Arc::clone(self.settings.tls()));
-            let mut driver = handshake(driver, &acceptor, &early).await?;
+            let mut driver = server_handshake(driver, self.settings.tls(), &early, None).await?;
             inbound.encrypted()?;
-            let room = self.max_message();
             take(&mut driver, &mut inbound, &mut taking, deliver, room).await?;
             driver.close().await
         })
         .await
     }
-
-    fn max_message(&self) -> usize {
-        self.settings.max_message()
-    }
 }
 
 /// Asks the application whatever it is asked, until the client leaves or, which is `true`, wants TLS.
-async fn take<S: AsyncRead + AsyncWrite + Unpin, D: Dialect>(
-    driver: &mut Driver<'_, S>,
+async fn take<R: Runtime<S>, S, D: Dialect>(
+    driver: &mut Driver<'_, S, R>,
     inbound: &mut Inbound<'_, D>,
     taking: &mut Option<Box<Taking>>,
     deliver: &mut impl Deliver,
@@ -141,4 +143,16 @@ enum End {
     StartTls,
     Asked(Asked),
     Quit,
+}
+
+impl<R> Clone for Inbox<R> {
+    fn clone(&self) -> Self {
+        Self::new(self.settings.clone())
+    }
+}
+
+impl<R> fmt::Debug for Inbox<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("settings", &self.settings).finish()
+    }
 }

@@ -1,31 +1,33 @@
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::{ClientConfig, RootCertStore};
 use starttls::Policy;
-use starttls::mail::{Address, LineEnds, Opening};
-use starttls::smtp::{self, Domain};
-use starttls_common::Timeouts;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::{self, Domain, Smtp};
+use starttls_common::{self as common, ClientTls, Settings, Silent, Timeouts, ready};
 
-use super::connection::mail;
-use super::*;
-use crate::socket::Socket;
+use crate::{Driver, Socket};
 
 /// Answers each write with the next of its lines, and remembers the writes.
 #[derive(Clone, Default)]
 struct Script {
-    acknowledged: Rc<Cell<bool>>,
-    answers: Rc<RefCell<VecDeque<&'static str>>>,
-    writes: Rc<RefCell<Vec<String>>>,
+    acknowledged: Arc<AtomicBool>,
+    answers: Arc<Mutex<VecDeque<&'static str>>>,
+    writes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Read for Script {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        assert!(self.acknowledged.take(), "asked for at once before each read");
-        let answer = self.answers.borrow_mut().pop_front().unwrap_or_default();
+        assert!(
+            self.acknowledged.swap(false, Ordering::Relaxed),
+            "asked for at once before each read"
+        );
+        let answer = self.answers.lock().expect("a test").pop_front().unwrap_or_default();
         buffer[..answer.len()].copy_from_slice(answer.as_bytes());
         Ok(answer.len())
     }
@@ -33,7 +35,7 @@ impl Read for Script {
 
 impl Write for Script {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.writes.borrow_mut().push(String::from_utf8_lossy(octets).into_owned());
+        self.writes.lock().expect("a test").push(String::from_utf8_lossy(octets).into_owned());
         Ok(octets.len())
     }
 
@@ -48,7 +50,7 @@ impl Socket for Script {
     }
 
     fn acknowledge(&self) {
-        self.acknowledged.set(true);
+        self.acknowledged.store(true, Ordering::Relaxed);
     }
 
     fn set_timeout(&self, _: Duration) -> io::Result<()> {
@@ -63,7 +65,7 @@ impl Socket for Script {
 #[test]
 fn one_write_a_flight() {
     let script = Script::default();
-    script.answers.borrow_mut().extend([
+    script.answers.lock().expect("a test").extend([
         "220 x\r\n",
         "250 x\r\n",
         "250 x\r\n",
@@ -73,26 +75,21 @@ fn one_write_a_flight() {
         "250 ok\r\n",
         "221 bye\r\n",
     ]);
-    let mut driver = Driver::new(script.clone(), Timeouts::default(), Silent);
-    let mut opening = Opening::<Smtp>::new(Domain::LOCALHOST, Policy::Opportunistic);
-    for expected in [Opened::Plaintext, Opened::Ready] {
-        let opened = driver.run(&mut opening, |_, event, _| Ok(Welcome::default().note(event)));
-        assert_eq!(opened.expect("opened"), Some(expected));
-    }
-    let mut outbound = opening.into_outbound(LineEnds::Strict).expect("open");
+    let config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let settings = Settings::new("x", ClientTls::from_config(Arc::new(config)))
+        .with_policy(Policy::Opportunistic);
+    let opening = settings.opening::<Smtp>().expect("settings");
+    let driver = Driver::new(script.clone(), Timeouts::default(), Silent);
+    let mut connection = ready(common::open(driver.0, opening, &settings)).expect("open");
     let to = [Address::new("a@b").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients");
-    let mut job = outbound.send(&envelope).expect("in order");
-    let receipt = mail(&mut driver, &mut job, &envelope, &b"a\r\n.b"[..]).expect("sent");
+    let receipt = ready(connection.send(&envelope, &b"a\r\n.b"[..])).expect("sent");
     assert!(receipt.is_complete());
-    let mut quit = outbound.quit().expect("in order");
-    driver
-        .run(&mut quit, |_, event, _| {
-            Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
-        .expect("left");
+    ready(connection.quit()).expect("left");
     assert_eq!(
-        *script.writes.borrow(),
+        *script.writes.lock().expect("a test"),
         [
             "EHLO [127.0.0.1]\r\n",
             "EHLO [127.0.0.1]\r\n",
@@ -108,7 +105,7 @@ fn one_write_a_flight() {
 #[test]
 fn a_group_of_commands_gets_its_answers_in_one_write() {
     let script = Script::default();
-    script.answers.borrow_mut().push_back("EHLO x\r\nNOOP\r\nNOOP\r\nQUIT\r\n");
+    script.answers.lock().expect("a test").push_back("EHLO x\r\nNOOP\r\nNOOP\r\nQUIT\r\n");
     let mut driver = Driver::new(script.clone(), Timeouts::default(), Silent);
     let config = starttls::server::Config::default();
     let mut server = smtp::Server::new(Domain::LOCALHOST, config);
@@ -117,7 +114,7 @@ fn a_group_of_commands_gets_its_answers_in_one_write() {
         _ => Ok(ControlFlow::Continue(())),
     });
     assert_eq!(quit.expect("left"), Some(()));
-    let writes = script.writes.borrow();
+    let writes = script.writes.lock().expect("a test");
     assert_eq!(writes.len(), 2, "the greeting, and the rest: {writes:?}");
     assert!(writes[1].ends_with("250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n221 2.0.0 Goodbye\r\n"));
 }

@@ -1,0 +1,159 @@
+#![cfg_attr(feature = "native-roots", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS over futures-io, with futures-rustls.")]
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_io::{Async, Timer};
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, future};
+use futures_rustls::{TlsAcceptor, TlsConnector, client, server};
+use rustls::{ServerConfig, ServerConnection};
+use starttls::smtp::Smtp;
+use starttls::{Error as Rule, Policy};
+use starttls_common::{
+    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured, check_alpn,
+};
+pub use starttls_common::{
+    Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail,
+    Mode, Observer, Receipt, Recipient, Settings, Silent, Timeouts, accept_implicit,
+    accept_or_plaintext, handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
+};
+
+/// How much is read at a time: one TLS record.
+const READ: usize = 16 * 1024;
+
+/// The kind of I/O of this crate: streams of futures-io, timers and sockets of async-io.
+#[derive(Clone, Copy, Debug)]
+pub struct Futures;
+
+/// Drives machines over a stream, see [`Driver`](common::Driver).
+pub type Driver<'o, S> = common::Driver<'o, S, Futures>;
+
+/// Sends mail to a server, see [`Mailer`](common::Mailer).
+pub type Mailer<T = ClientTls> = common::Mailer<Futures, T>;
+
+/// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
+pub type Connection<'o, D = Smtp, S = Async<TcpStream>> =
+    common::Connection<'o, D, Futures, S, client::TlsStream<S>>;
+
+/// A server that takes mail, see [`Inbox`](common::Inbox).
+pub type Inbox = common::Inbox<Futures>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Runtime<S> for Futures {
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    async fn read(stream: &mut S, link: &mut Link<'_>, until: Instant) -> io::Result<bool> {
+        let read = within(until, stream.read(link.room(READ))).await?;
+        read.into_iter().for_each(|n| link.received(n));
+        Ok(read.is_some())
+    }
+
+    async fn write(stream: &mut S, bytes: &[u8], until: Instant) -> io::Result<Option<usize>> {
+        within(until, stream.write(bytes)).await
+    }
+
+    async fn flush(stream: &mut S, until: Instant) -> io::Result<bool> {
+        within(until, stream.flush()).await.map(|flushed| flushed.is_some())
+    }
+
+    async fn shutdown(stream: &mut S, until: Instant) -> io::Result<bool> {
+        within(until, stream.close()).await.map(|closed| closed.is_some())
+    }
+}
+
+impl<M: AsyncRead + Unpin> ReadMessage<M> for Futures {
+    async fn read_message(message: &mut M, buffer: &mut [u8]) -> io::Result<usize> {
+        message.read(buffer).await
+    }
+}
+
+impl Dial for Futures {
+    type Stream = Async<TcpStream>;
+
+    /// The name is looked up on a thread that may block.
+    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Self::Stream, Error> {
+        let name = (host.to_owned(), port);
+        let addresses = blocking::unblock(move || std::net::ToSocketAddrs::to_socket_addrs(&name));
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for address in addresses.await.map_err(Error::io(Doing::LookingUp))? {
+            let until = link.connect_deadline(Instant::now());
+            match within(until, Async::<TcpStream>::connect(address)).await {
+                Ok(Some(stream)) => {
+                    stream.get_ref().set_nodelay(true).map_err(Error::io(Doing::SettingUp))?;
+                    return Ok(stream);
+                }
+                Ok(None) => last = io::ErrorKind::TimedOut.into(),
+                Err(error) => last = error,
+            }
+        }
+        Err(Error::io(Doing::Connecting)(last))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connect<Futures, S> for ClientTls {
+    type Stream = client::TlsStream<S>;
+
+    async fn connect(
+        &self,
+        stream: S,
+        link: &mut Link<'_>,
+        name: &str,
+        alpn: Option<&[u8]>,
+        policy: Policy,
+    ) -> Result<Secured<Self::Stream>, Error> {
+        let opening = self.open(name, alpn, policy)?;
+        let connector = TlsConnector::from(opening.config_with_alpn());
+        let stream = shake_hands(link, connector.connect(opening.name.clone(), stream)).await?;
+        let tls = stream.get_ref().1;
+        let verification = opening.judge(tls, link.observer())?;
+        let binding = Binding::over(tls, self)?;
+        Ok(Secured { stream, verification, binding })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Accept<Futures, S> for Arc<ServerConfig> {
+    type Stream = server::TlsStream<S>;
+
+    async fn accept(
+        &self,
+        stream: S,
+        link: &mut Link<'_>,
+        mut early: &[u8],
+        alpn: Option<&[u8]>,
+    ) -> Result<Self::Stream, Error> {
+        let mut taken = Ok(());
+        let take = |tls: &mut ServerConnection| taken = common::take_early(tls, &mut early);
+        let accept = TlsAcceptor::from(Arc::clone(self)).accept_with(stream, take);
+        taken?;
+        let stream = shake_hands(link, accept).await?;
+        link.observer().secured(stream.get_ref().1, None);
+        check_alpn(alpn, stream.get_ref().1)?;
+        Ok(stream)
+    }
+}
+
+async fn shake_hands<T>(
+    link: &mut Link<'_>,
+    handshake: impl Future<Output = io::Result<T>>,
+) -> Result<T, Error> {
+    let shaken = within(link.handshake_deadline(Instant::now()), handshake).await;
+    shaken.map_err(Error::handshake)?.ok_or_else(|| Rule::TimedOut.into())
+}
+
+/// What came of it by then.
+async fn within<T>(
+    until: Instant,
+    act: impl Future<Output = io::Result<T>>,
+) -> io::Result<Option<T>> {
+    let late = async {
+        Timer::at(until).await;
+        Ok(None)
+    };
+    future::or(async { act.await.map(Some) }, late).await
+}

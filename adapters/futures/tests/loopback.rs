@@ -1,0 +1,156 @@
+//! Against our blocking adapter, and against itself.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_io::Async;
+use futures_lite::future::{block_on, zip};
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{RootCertStore, ServerConfig};
+use starttls::mail::session::Fate;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Smtp;
+use starttls::{Error as Rule, Policy, pop3, server};
+use starttls_futures::{
+    Answer, ClientTls, Deliver, Driver, Error, Inbox, InboxSettings, Mail, Mailer, Settings,
+    Silent, Timeouts, accept_or_plaintext, upgrade_with,
+};
+
+/// A CA of its own, and a server certificate for `localhost` signed by it.
+fn identity() -> (ClientTls, Arc<ServerConfig>) {
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
+        .expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(ca_certificate.der().clone()).expect("a CA");
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+        )
+        .expect("a certificate");
+    (ClientTls::trusting(roots, provider).expect("roots"), Arc::new(server))
+}
+
+fn listen() -> (u16, TcpListener) {
+    let listener = TcpListener::bind(("localhost", 0)).expect("a port");
+    (listener.local_addr().expect("an address").port(), listener)
+}
+
+#[derive(Default)]
+struct Kept(Vec<Mail>);
+
+impl Kept {
+    fn keep(&mut self, mail: &Mail) -> Answer {
+        self.0.push(mail.clone());
+        Answer::new(250, "2.0.0 Delivered")
+    }
+}
+
+impl Deliver for Kept {
+    async fn deliver(&mut self, mail: &Mail) -> Answer {
+        self.keep(mail)
+    }
+}
+
+impl starttls_std::Deliver for Kept {
+    fn deliver(&mut self, mail: &Mail) -> Answer {
+        self.keep(mail)
+    }
+}
+
+const MESSAGE: &[u8] = b"Subject: x\r\n\r\n.dots\r\n";
+
+fn send(settings: Settings) -> Result<starttls_futures::Receipt, Error> {
+    let to = [Address::new("you@example.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    block_on(Mailer::new(settings).send(&envelope, MESSAGE))
+}
+
+#[test]
+fn a_mail_to_the_blocking_adapter() {
+    let (tls, server) = identity();
+    let (port, listener) = listen();
+    let inbox = starttls_std::Inbox::new(InboxSettings::new("mail.example.test", server));
+    let taken = thread::spawn(move || {
+        let mut kept = Kept::default();
+        let (stream, _) = listener.accept().expect("a client");
+        inbox.receive::<Smtp>(stream, &mut kept, Silent).map(|()| kept.0)
+    });
+    let receipt = send(Settings::new("localhost", tls).with_port(port)).expect("delivered");
+    assert!(receipt.is_complete());
+    let mails = taken.join().expect("no panic").expect("a clean end");
+    assert_eq!((mails[0].message.as_slice(), mails[0].encrypted), (MESSAGE, true));
+}
+
+#[test]
+fn mail_is_taken() {
+    let (tls, server) = identity();
+    let (port, listener) = listen();
+    let taken = thread::spawn(move || {
+        let inbox = Inbox::new(InboxSettings::new("mail.example.test", server));
+        let mut kept = Kept::default();
+        let stream = Async::new(listener.accept().expect("a client").0).expect("a stream");
+        block_on(inbox.receive::<Smtp, _>(stream, &mut kept, Silent)).map(|()| kept.0)
+    });
+    send(Settings::new("localhost", tls).with_port(port)).expect("delivered");
+    assert_eq!(taken.join().expect("no panic").expect("a clean end")[0].message, MESSAGE);
+}
+
+#[test]
+fn any_protocol_is_upgraded() {
+    let (tls, server) = identity();
+    let (port, listener) = listen();
+    let stream = TcpStream::connect(("localhost", port)).expect("connected");
+    let (here, there) = (
+        Async::new(stream).expect("a stream"),
+        Async::new(listener.accept().expect("a client").0).expect("a stream"),
+    );
+    let client = async {
+        let client = pop3::Client::new(Policy::Required);
+        let driver = Driver::new(here, Timeouts::new(), Silent);
+        let (mut stream, ()) = upgrade_with(driver, client, &tls, "localhost", |_| ()).await?;
+        stream.write_all(b"NOOP\r\n").await.expect("written");
+        stream.flush().await.expect("sent");
+        Ok::<_, Error>(stream)
+    };
+    let server = async {
+        let driver = Driver::new(there, Timeouts::new(), Silent);
+        let machine = pop3::Server::new(server::Config::default());
+        let accepted = accept_or_plaintext(driver, machine, &server).await.expect("accepted");
+        let starttls_common::Accepted::Tls(driver, _) = accepted else { panic!("{accepted:?}") };
+        let mut said = [0; 6];
+        driver.into_stream().read_exact(&mut said).await.expect("received");
+        said
+    };
+    let (client, said) = block_on(zip(client, server));
+    client.expect("upgraded");
+    assert_eq!(&said, b"NOOP\r\n");
+}
+
+#[test]
+fn silence_has_an_end() {
+    let (tls, _) = identity();
+    let (port, listener) = listen();
+    let timeouts = Timeouts::new().with_wait(Duration::from_millis(200));
+    let begun = Instant::now();
+    let failed = send(Settings::new("localhost", tls).with_port(port).with_timeouts(timeouts));
+    let error = failed.expect_err("nothing is said");
+    assert_eq!((error.protocol(), error.fate()), (Some(Rule::TimedOut), Fate::NotSent));
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    drop(listener);
+}
