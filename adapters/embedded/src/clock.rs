@@ -93,6 +93,7 @@ impl<E: fmt::Debug> fmt::Display for TimedError<E> {
     }
 }
 
+// Without a source: the socket's error may borrow.
 impl<E: fmt::Debug> core::error::Error for TimedError<E> {}
 
 impl<E: embedded_io::Error> embedded_io::Error for TimedError<E> {

@@ -81,7 +81,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Certificate(problem) => Some(problem),
+            Self::Tls(error) => Some(error),
+        }
+    }
+}
 
 /// Nobody needs to know the time.
 #[derive(Clone, Copy, Debug, Default)]

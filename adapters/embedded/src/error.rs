@@ -64,11 +64,43 @@ impl<S: fmt::Debug, T: fmt::Debug> fmt::Display for Error<S, T> {
     }
 }
 
-impl<S: fmt::Debug, T: fmt::Debug> core::error::Error for Error<S, T> {}
+impl<S, T> core::error::Error for Error<S, T>
+where
+    S: core::error::Error + 'static,
+    T: core::error::Error + 'static,
+{
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Socket(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            #[cfg(feature = "smtp")]
+            Self::Rejected { .. } | Self::Unreadable => None,
+        }
+    }
+}
 
 #[cfg(feature = "smtp")]
 impl<S, T> From<Refusal> for Error<S, T> {
     fn from(Refusal { command, code, status, .. }: Refusal) -> Self {
         Self::Rejected { command, code, status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error as _;
+
+    use embedded_io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_below_is_the_source() {
+        let source = |error: Error<ErrorKind, ErrorKind>| error.source().is_some();
+        assert!(source(Error::Socket(ErrorKind::Other)) && source(Error::Tls(ErrorKind::Other)));
+        assert!(source(Error::Protocol(starttls::Error::Closed)));
+        #[cfg(feature = "smtp")]
+        assert!(!source(Error::Unreadable));
     }
 }

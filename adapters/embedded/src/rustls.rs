@@ -57,7 +57,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Tls(error) => Some(error),
+            Self::Socket(_) => None,
+        }
+    }
+}
 
 /// Whom a client expects, and whom it trusts.
 #[derive(Clone)]

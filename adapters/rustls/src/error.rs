@@ -57,4 +57,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            // Without std rustls's is none.
+            #[cfg(feature = "std")]
+            Self::Tls(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! A connection that sends mail, once it is open.
 
+use core::fmt;
 use core::time::Duration;
 
 use super::Envelope;
@@ -72,6 +73,15 @@ impl Refusal {
         Self { command, code: reply.code(), status: reply.status() }
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server refused {:?} with {}", self.command, self.code)?;
+        self.status.map_or(Ok(()), |status| write!(f, " {status}"))
+    }
+}
+
+impl core::error::Error for Refusal {}
 
 impl<D: Dialect> Outbound<D> {
     pub(super) fn new(session: Session<AnyChannel, D>) -> Self {

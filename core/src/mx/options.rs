@@ -81,6 +81,8 @@ impl Undeliverable {
     }
 }
 
+impl core::error::Error for Undeliverable {}
+
 impl fmt::Display for Undeliverable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
