@@ -3,6 +3,7 @@
     not(feature = "protocols"),
     doc = "The engines and some of the protocols; see the features."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

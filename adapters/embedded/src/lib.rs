@@ -6,6 +6,7 @@
     not(all(feature = "async", feature = "embedded-tls", feature = "smoltcp")),
     doc = "STARTTLS for firmware, over embedded-io: a mailer, and upgrades in both roles."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![allow(clippy::type_complexity, reason = "a stream is named by all that it runs on")]

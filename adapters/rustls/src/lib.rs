@@ -1,5 +1,6 @@
 #![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "smtp"), doc = "A machine with TLS inside, on rustls.")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

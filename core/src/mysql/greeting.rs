@@ -52,7 +52,7 @@ impl Scramble {
     #[must_use]
     pub const fn new(random: [u8; 20]) -> Self {
         let mut octets = random;
-        let mut rest = octets.as_mut_slice();
+        let mut rest: &mut [u8] = &mut octets;
         while let [octet, tail @ ..] = rest {
             *octet &= 0x7f;
             if matches!(octet, 0 | b'$') {

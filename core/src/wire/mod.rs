@@ -17,6 +17,8 @@ pub use literals::Literals;
 pub(crate) use octets::Octets;
 pub use packets::{Header, Octet, Packets};
 pub use text::Line;
+#[cfg(feature = "smtp")]
+pub(crate) use words::same;
 pub use words::{Kept, code, has_word, is_http, is_http_request, look_up, split_word, word};
 pub use writer::Writer;
 

@@ -76,6 +76,21 @@ pub fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
     is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/")
 }
 
+/// [`eq_ignore_ascii_case`](slice::eq_ignore_ascii_case), for constants: that one is `const` since Rust 1.89.
+#[cfg(feature = "smtp")]
+pub(crate) const fn same(a: &[u8], b: &[u8]) -> bool {
+    let (mut a, mut b) = (a, b);
+    loop {
+        match (a, b) {
+            ([], []) => return true,
+            ([one, others @ ..], [another, rest @ ..]) if one.eq_ignore_ascii_case(another) => {
+                (a, b) = (others, rest);
+            }
+            _ => return false,
+        }
+    }
+}
+
 /// A copy of something that the peer said, of at most `N` octets: the tag of a command, for its reply.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

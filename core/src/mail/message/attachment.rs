@@ -2,6 +2,7 @@ use super::sink::{LINE, Sink};
 use super::text;
 use super::words::{self, Escape};
 use crate::ArgumentError;
+use crate::wire::same;
 
 /// The longest content type, in octets.
 const MAX_TYPE: usize = 127;
@@ -110,7 +111,7 @@ fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
 
 const fn is_of(content_type: &str, start: &[u8]) -> bool {
     match content_type.as_bytes().split_at_checked(start.len()) {
-        Some((family, _)) => family.eq_ignore_ascii_case(start),
+        Some((family, _)) => same(family, start),
         None => false,
     }
 }

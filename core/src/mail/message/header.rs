@@ -1,6 +1,7 @@
 use super::sink::Sink;
 use super::words;
 use crate::ArgumentError;
+use crate::wire::same;
 
 /// The longest name of a field, in octets: behind it is room for an encoded character.
 const MAX_NAME: usize = 50;
@@ -82,13 +83,13 @@ impl<'a> Header<'a> {
 const fn is_written(name: &[u8]) -> bool {
     let mut fields = WRITTEN.as_slice();
     while let [field, others @ ..] = fields {
-        if name.eq_ignore_ascii_case(field) {
+        if same(name, field) {
             return true;
         }
         fields = others;
     }
     match name.split_at_checked(b"Content-".len()) {
-        Some((start, _)) => start.eq_ignore_ascii_case(b"Content-"),
+        Some((start, _)) => same(start, b"Content-"),
         None => false,
     }
 }

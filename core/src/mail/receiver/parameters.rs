@@ -177,7 +177,7 @@ const fn flag(value: &[u8]) -> Result<bool, Reply> {
 }
 
 /// `"FULL" / "HDRS"` (RFC 3461 §4.3).
-const fn returns(value: &[u8]) -> Result<Return, Reply> {
+fn returns(value: &[u8]) -> Result<Return, Reply> {
     if value.eq_ignore_ascii_case(b"FULL") {
         Ok(Return::Full)
     } else if value.eq_ignore_ascii_case(b"HDRS") {
