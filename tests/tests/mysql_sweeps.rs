@@ -130,7 +130,7 @@ fn octets_behind_the_request() {
 #[test]
 fn greetings() {
     for (available, capabilities) in [(true, SSL), (false, 0)] {
-        let config = Config { available, ..Config::default() };
+        let config = Config::default().with_available(available);
         let mut server = mysql::Server::new(MYSQL_GREETING, config);
         let mut output = [0; 192];
         let Ok(Step::Write(n)) = server.step(&mut &b""[..], &mut output) else {
@@ -140,8 +140,8 @@ fn greetings() {
         client.step(&mut &output[..n], &mut [0; 36]).expect("a greeting");
         let said = client.handshake().expect("it has come");
         assert_eq!(said.capabilities & SSL, capabilities);
-        assert_eq!(said.scramble().collect::<Vec<_>>(), MYSQL_GREETING.scramble.as_bytes());
-        assert_eq!(said.version.as_untrusted_bytes(), MYSQL_GREETING.version.as_str().as_bytes());
+        assert_eq!(said.scramble().collect::<Vec<_>>(), MYSQL_GREETING.scramble().as_bytes());
+        assert_eq!(said.version.as_untrusted_bytes(), MYSQL_GREETING.version().as_str().as_bytes());
         assert_eq!(said.plugin.as_untrusted_bytes(), b"mysql_native_password");
         assert_eq!((said.thread_id, said.charset, said.status), (7, 45, 2));
     }

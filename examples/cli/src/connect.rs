@@ -81,12 +81,11 @@ fn standard_streams(args: &Connect, tls: &ClientTls) -> Result<(), Failure> {
 }
 
 fn forward(args: &Connect, tls: &ClientTls, mut local: &TcpStream) -> Result<(), Failure> {
-    let mut silent = Silent;
     local.set_nodelay(true).map_err(Failure::from_io)?;
     let Phrases { greeting, unavailable, opening, .. } =
         speaking!(args.url.scheme, P => P::PHRASES);
     // Whoever waits for a greeting gets this one; the server's was plaintext and is gone.
-    match dial(&args.url, tls, timeouts(args), &mut silent) {
+    match dial(&args.url, tls, timeouts(args), Silent) {
         Ok((driver, _)) => {
             if args.url.scheme.mode == Mode::StartTls {
                 local.write_all(greeting).map_err(Failure::from_io)?;

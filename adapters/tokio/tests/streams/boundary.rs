@@ -108,18 +108,17 @@ async fn opportunity_is_said() {
 
     // Nothing is offered: both go on in plaintext, and the next command is not lost.
     let (here, there) = pipe();
-    let (mut left, mut right) = (Silent, Silent);
     let config = server::Config::default().with_policy(Policy::Opportunistic).with_available(false);
     let machine = smtp::Server::new(Domain::LOCALHOST, config);
     let (ours, theirs) = join!(
         async {
-            let driver = Driver::new(here, timeouts, &mut left);
+            let driver = Driver::new(here, timeouts, Silent);
             match upgrade_or_plaintext(driver, opportunistic(), &identity.tls, "localhost").await {
                 Ok(Upgraded::Plaintext(mut driver, _)) => driver.send(b"MAIL FROM:<>\r\n").await,
                 other => panic!("{other:?}"),
             }
         },
-        accept_or_plaintext(Driver::new(there, timeouts, &mut right), machine, &identity.server),
+        accept_or_plaintext(Driver::new(there, timeouts, Silent), machine, &identity.server),
     );
     ours.expect("sent");
     match theirs.expect("plaintext") {
@@ -132,8 +131,7 @@ async fn opportunity_is_said() {
         [("localhost", Verification::Verified), ("other.test", Verification::Unverified)]
     {
         let (here, there) = pipe();
-        let (mut silent, driver) = (Silent, here);
-        let driver = Driver::new(driver, timeouts, &mut silent);
+        let driver = Driver::new(here, timeouts, Silent);
         let (upgraded, _) = try_join!(
             upgrade_or_plaintext(driver, opportunistic(), &identity.tls, name),
             accept(there, server(), &identity.server),

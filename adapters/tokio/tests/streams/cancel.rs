@@ -71,8 +71,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on() {
     let (here, mut there) = tokio::io::duplex(3);
-    let mut silent = Silent;
-    let mut driver = Driver::new(here, Timeouts::default(), &mut silent);
+    let mut driver = Driver::new(here, Timeouts::default(), Silent);
     let mut machine = client();
     let server = async {
         there.write_all(b"220 mx\r\n").await.expect("written");

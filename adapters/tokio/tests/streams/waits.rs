@@ -76,8 +76,7 @@ async fn a_wait_and_the_whole_are_the_caller_s() {
             }
             let _ = there.read_to_end(&mut Vec::new()).await;
         });
-        let mut silent = Silent;
-        let driver = Driver::new(here, timeouts, &mut silent);
+        let driver = Driver::new(here, timeouts, Silent);
         let upgraded = upgrade_or_plaintext(driver, client(), &identity.tls, "localhost");
         assert_about(timed(upgraded).await, expected);
         dripping.await.expect("no panic");
@@ -119,8 +118,7 @@ async fn last_words_arrive() {
     let (here, mut there) = pipe();
     there.write_all(b"EHLO me\nSTARTTLS\n").await.expect("written");
     let start = Instant::now();
-    let mut silent = Silent;
-    let driver = Driver::new(here, Timeouts::default(), &mut silent);
+    let driver = Driver::new(here, Timeouts::default(), Silent);
     let failed = accept_or_plaintext(driver, server(), &identity.server).await;
     assert_eq!(failed.expect_err("a bare LF").protocol(), Some(Rule::BareLf));
     assert_about(start.elapsed(), LINGER);
