@@ -15,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig};
 use starttls::mail::session::Fate;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls::{Error as Rule, Policy, pop3, server};
+use starttls::{Error as Rule, Policy, nut, server};
 use starttls_futures::{
     Answer, ClientTls, Deliver, Driver, Error, Inbox, InboxSettings, Mail, Mailer, Settings,
     Silent, Timeouts, accept_or_plaintext, upgrade_with,
@@ -121,25 +121,25 @@ fn any_protocol_is_upgraded() {
         Async::new(listener.accept().expect("a client").0).expect("a stream"),
     );
     let client = async {
-        let client = pop3::Client::new(Policy::Required);
+        let client = nut::Client::new(Policy::Required);
         let driver = Driver::new(here, Timeouts::new(), Silent);
         let (mut stream, ()) = upgrade_with(driver, client, &tls, "localhost", |_| ()).await?;
-        stream.write_all(b"NOOP\r\n").await.expect("written");
+        stream.write_all(b"LIST UPS\r\n").await.expect("written");
         stream.flush().await.expect("sent");
         Ok::<_, Error>(stream)
     };
     let server = async {
         let driver = Driver::new(there, Timeouts::new(), Silent);
-        let machine = pop3::Server::new(server::Config::default());
+        let machine = nut::Server::new(server::Config::default());
         let accepted = accept_or_plaintext(driver, machine, &server).await.expect("accepted");
         let starttls_common::Accepted::Tls(driver, _) = accepted else { panic!("{accepted:?}") };
-        let mut said = [0; 6];
+        let mut said = [0; 10];
         driver.into_stream().read_exact(&mut said).await.expect("received");
         said
     };
     let (client, said) = block_on(zip(client, server));
     client.expect("upgraded");
-    assert_eq!(&said, b"NOOP\r\n");
+    assert_eq!(&said, b"LIST UPS\r\n");
 }
 
 #[test]
