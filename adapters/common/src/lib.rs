@@ -12,6 +12,8 @@ mod link;
 mod login;
 mod mail;
 mod mailer;
+#[cfg(feature = "native-tls")]
+pub mod native_tls;
 mod observer;
 mod receipt;
 mod runtime;

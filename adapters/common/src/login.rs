@@ -96,6 +96,19 @@ impl Binding {
         Ok(Self { nonce, exporter })
     }
 
+    /// Fresh for a connection of a TLS that has no channel binding; `fill` has random numbers, or says no.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are no random numbers.
+    pub fn without_channel(fill: impl FnOnce(&mut [u8]) -> bool) -> Result<Self, Error> {
+        let mut nonce = Nonce::default();
+        if !fill(&mut nonce) {
+            let why = "has no random numbers".to_owned();
+            return Err(Error::Argument { what: "the system", why });
+        }
+        Ok(Self { nonce, exporter: None })
+    }
+
     fn bind<'a>(&'a self, credentials: Credentials<'a>) -> Result<Credentials<'a>, Error> {
         let credentials = credentials.with_nonce(&self.nonce);
         match &self.exporter {
@@ -114,6 +127,14 @@ impl Binding {
     /// # Errors
     /// None.
     pub fn over(_: &ClientConnection, _: &ClientTls) -> Result<Self, Error> {
+        Ok(Self::default())
+    }
+
+    /// Nothing ties it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn without_channel(_: impl FnOnce(&mut [u8]) -> bool) -> Result<Self, Error> {
         Ok(Self::default())
     }
 

@@ -5,6 +5,8 @@
 mod compose;
 mod driver;
 mod mail;
+#[cfg(feature = "native-tls")]
+mod native_tls;
 mod runtime;
 mod socket;
 mod split;
@@ -15,9 +17,13 @@ mod upgrade;
 pub use compose::Composed;
 pub use driver::Driver;
 pub use mail::{Connection, Deliver, Inbox, Mailer};
+#[cfg(feature = "native-tls")]
+pub use native_tls::Timed;
 pub use runtime::Blocking;
 pub use socket::Socket;
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "native-tls")]
+pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
     Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
     Observer, Receipt, Recipient, Settings, Silent, Timeouts, rustls,

@@ -29,7 +29,7 @@ pub trait Socket: Read + Write {
     ///
     /// # Errors
     /// Those of the operating system.
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()>;
 }
 
 impl Socket for TcpStream {
@@ -47,7 +47,7 @@ impl Socket for TcpStream {
         let _ = std::os::linux::net::TcpStreamExt::set_quickack(self, true);
     }
 
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(timeout))?;
         self.set_write_timeout(Some(timeout))
     }
@@ -84,7 +84,7 @@ where
         self.sock.acknowledge();
     }
 
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         self.sock.set_timeout(timeout)
     }
 }

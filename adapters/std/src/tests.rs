@@ -53,7 +53,7 @@ impl Socket for Script {
         self.acknowledged.store(true, Ordering::Relaxed);
     }
 
-    fn set_timeout(&self, _: Duration) -> io::Result<()> {
+    fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
         Ok(())
     }
 

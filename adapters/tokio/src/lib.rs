@@ -6,6 +6,8 @@
 mod compose;
 #[cfg(feature = "mx")]
 pub mod mx;
+#[cfg(feature = "native-tls")]
+mod native_tls;
 mod runtime;
 mod serve;
 mod socket;
@@ -15,6 +17,8 @@ pub use compose::Composed;
 pub use runtime::Tokio;
 pub use serve::serve;
 pub use socket::{Prompt, connect};
+#[cfg(feature = "native-tls")]
+pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
     Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail,
     Mode, Observer, Receipt, Recipient, Secured, Settings, Silent, Timeouts, accept_implicit,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
@@ -27,6 +27,9 @@ pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: ClientTls,
     pub(crate) roots: RootCertStore,
+    /// The CA's certificate.
+    #[cfg_attr(not(feature = "native-tls"), expect(dead_code, reason = "rustls has it as it is"))]
+    pub(crate) pem: String,
 }
 
 impl Identity {
@@ -34,6 +37,8 @@ impl Identity {
         let ca_key = KeyPair::generate().expect("a key");
         let mut ca = CertificateParams::new(Vec::new()).expect("no names");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Not the leaf's name: OpenSSL would take that for a self-signed certificate.
+        ca.distinguished_name.push(DnType::CommonName, "a CA for tests");
         let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(vec!["localhost".to_owned()])
@@ -54,6 +59,7 @@ impl Identity {
             server: Arc::new(server),
             client: ClientTls::trusting(roots.clone(), provider()).expect("roots"),
             roots,
+            pem: ca_certificate.pem(),
         }
     }
 

@@ -4,6 +4,8 @@ mod boundary;
 mod common;
 mod connection;
 mod mail;
+#[cfg(feature = "native-tls")]
+mod native_tls;
 mod protocols;
 mod split;
 mod submission;

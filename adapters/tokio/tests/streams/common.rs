@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -23,6 +23,9 @@ pub(crate) struct Identity {
     pub(crate) connector: TlsConnector,
     pub(crate) tls: ClientTls,
     pub(crate) server: Arc<ServerConfig>,
+    /// The CA's certificate.
+    #[cfg_attr(not(feature = "native-tls"), expect(dead_code, reason = "rustls has it as it is"))]
+    pub(crate) pem: String,
 }
 
 impl Identity {
@@ -35,6 +38,8 @@ impl Identity {
         let ca_key = KeyPair::generate().expect("a key");
         let mut ca = CertificateParams::new(Vec::new()).expect("no names");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Not the leaf's name: OpenSSL would take that for a self-signed certificate.
+        ca.distinguished_name.push(DnType::CommonName, "a CA for tests");
         let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(vec!["localhost".to_owned()])
@@ -61,6 +66,7 @@ impl Identity {
         let server = Arc::new(server);
         Self {
             server,
+            pem: ca_certificate.pem(),
             connector: Arc::new(client).into(),
             tls: ClientTls::trusting(roots, provider).expect("roots"),
         }

@@ -6,6 +6,8 @@ mod common;
 mod decide;
 mod inbox;
 mod mail;
+#[cfg(feature = "native-tls")]
+mod native_tls;
 mod protocols;
 mod serve;
 mod waits;
