@@ -1,5 +1,6 @@
 #![cfg_attr(feature = "native-roots", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS over futures-io, with futures-rustls.")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 use std::future::Future;
