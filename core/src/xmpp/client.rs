@@ -3,8 +3,7 @@ use core::time::Duration;
 
 use super::framing::Elements;
 use super::link::{ClientToServer, Link, ServerToServer, client_names};
-use super::namespaces::TLS;
-use super::reader::{Frame, Reader};
+use super::stream::{Frame, Reader, TLS};
 use super::xml::attribute;
 use super::{Domain, HEADER_END, MAX_HEADER, put_header};
 use crate::client::{Grammar, Phase, Reply};

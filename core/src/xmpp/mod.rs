@@ -48,17 +48,13 @@
 //! ```
 
 mod client;
-mod domain;
 mod framing;
 mod link;
-mod namespaces;
-mod reader;
-pub mod s2s;
 mod server;
-mod utf8;
+mod stream;
 mod xml;
 
-pub use domain::Domain;
+pub use link::Domain;
 pub use server::StreamId;
 
 use crate::server::Config;
@@ -68,7 +64,7 @@ use link::ServerToServer;
 use server::ServerGrammar;
 
 use crate::wire::Writer;
-use namespaces::STREAMS;
+use stream::STREAMS;
 
 /// The longest header of a stream or child of it, in octets.
 pub const MAX_FRAME: usize = 4096;
@@ -93,6 +89,18 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 
 /// An XMPP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
+
+/// Servers among each other: the same with the namespace `jabber:server`, and with both domains in the
+/// header of the client's stream.
+pub mod s2s {
+    use super::{ClientGrammar, ServerGrammar, ServerToServer};
+
+    /// A server as another one's client, on its way to TLS.
+    pub type Client<'a> = crate::Client<ClientGrammar<'a, ServerToServer>>;
+
+    /// A server of another one, on its way to TLS.
+    pub type Server<'a> = crate::Server<ServerGrammar<'a, ServerToServer>>;
+}
 
 /// XMPP between users' clients and servers in both roles.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::client::is_version;
 use super::framing::Elements;
 use super::link::{ClientToServer, Link, server_names};
-use super::reader::{Frame, Reader};
+use super::stream::{Frame, Reader};
 use super::xml::attribute;
 use super::{Domain, HEADER_END, MAX_HEADER, put_header};
 use crate::server::{Answer, Command, Config, Grammar, Said};

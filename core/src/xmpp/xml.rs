@@ -1,7 +1,5 @@
 //! Tags, attributes and text of XML 1.0 (fifth edition), of which names are ASCII.
 
-use super::reader::Frame;
-
 /// Whether both are the same; with a call in place of each comparison firmware is smaller.
 #[inline(never)]
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
@@ -75,7 +73,7 @@ impl<'x> Scanner<'x> {
     }
 
     /// Takes blanks; says whether there were any.
-    fn blanks(&mut self) -> bool {
+    pub(super) fn blanks(&mut self) -> bool {
         !take(&mut self.rest, Run::Blanks).is_empty()
     }
 
@@ -186,24 +184,4 @@ pub(super) fn is_text(mut text: &[u8]) -> bool {
             return false;
         }
     }
-}
-
-/// `<?xml version='1.0' encoding='UTF-8'?>`, in either quotes, of which only the version has to be there.
-pub(super) fn declaration(frame: &[u8]) -> Option<Frame> {
-    let (start, rest) = frame.split_at_checked(19)?;
-    if !same(start, b"<?xml version='1.0'") && !same(start, b"<?xml version=\"1.0\"") {
-        return None;
-    }
-    let mut scanner = Scanner::new(rest);
-    let mut frame = Frame::Declaration;
-    if let Some(encoding) = scanner.attribute() {
-        if !scanner.name.is(&Name { first: b"encoding", second: b"" }) {
-            return None;
-        }
-        if !same(encoding, b"UTF-8") && !same(encoding, b"utf-8") {
-            frame = Frame::OtherEncoding;
-        }
-    }
-    scanner.blanks();
-    same(scanner.rest, b"?>").then_some(frame)
 }
