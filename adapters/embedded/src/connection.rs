@@ -1,5 +1,7 @@
 use core::marker::PhantomData;
 
+use embedded_io::{Read, Write};
+
 use starttls::Error as Rule;
 use starttls::mail::outbound::WithMessage;
 use starttls::mail::session::{Extensions, Fate};
@@ -7,7 +9,7 @@ use starttls::mail::{Envelope, Outbound};
 
 use crate::conceal::conceal;
 use crate::drive::run;
-use crate::events::{Watch, of_quit};
+use crate::events::Watch;
 use crate::{Budget, Buffers, Error, Receipt, Source, Stream};
 
 /// An open connection to a mail server, for one mail after the other. A mail takes two round trips
@@ -87,6 +89,18 @@ pub(crate) fn settle<S, T>(
     }
 }
 
+/// A mail or the goodbye, up to its end.
+#[inline(never)]
+fn talk<R: Read + Write, S, const IN: usize, const OUT: usize>(
+    job: &mut WithMessage<'_, '_, '_>,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    watch: &mut Watch<'_>,
+) -> Result<(), Error<S, R::Error>> {
+    run(job, buffers, budget, stream, Error::Tls, |_, event| watch.job(event))
+}
+
 impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, IN, OUT> {
     /// Sends one mail.
     ///
@@ -101,7 +115,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     ) -> Result<Receipt, Error<E, T::Error>> {
         let Self { stream, buffers, budget, outbound, watch, fate, .. } = self;
         let mut mail = begin(outbound, fate, envelope, &mut message)?;
-        let told = run(&mut mail, buffers, budget, stream, Error::Tls, |_, event| watch.job(event));
+        let told = talk(&mut mail, buffers, budget, stream, watch);
         let is_unreadable = mail.is_unreadable();
         settle(outbound, fate, told, is_unreadable)
     }
@@ -111,8 +125,11 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// # Errors
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub fn quit(mut self) -> Result<(), Error<E, T::Error>> {
-        let mut quit = self.outbound.quit()?;
-        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls, of_quit)?;
+        let mut nothing = &b""[..];
+        let mut quit = self.outbound.quit()?.with_message(&mut nothing);
+        // What is said to a goodbye means nothing.
+        let mut watch = Watch(None);
+        talk(&mut quit, self.buffers, self.budget, &mut self.stream, &mut watch)?;
         self.stream.close().map_err(Error::Tls)
     }
 }

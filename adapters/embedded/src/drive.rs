@@ -1,38 +1,140 @@
 //! What both loops have alike, and the loop of the blocking side.
 
 use core::ops::ControlFlow;
+use core::time::Duration;
 
 use embedded_io::{Error as _, ErrorKind, Read, Write};
 use starttls::driver::{Limits, Next};
-use starttls::{Buffer, Driver, Error as Rule, Machine};
+use starttls::{Buffer, Driver, Error as Rule, Machine, Step};
 
 use crate::{Budget, Buffers, Error};
 
 /// What a loop does next, and then tells.
 #[derive(Debug)]
-pub(crate) enum Do<B, F> {
+pub(crate) enum Do {
     /// Write what is [`unsent`](Drive::unsent), or a part of it.
     Write,
     /// Flush.
     Flush,
     /// Read into [`room`](Drive::room).
     Read,
-    /// Return it.
-    Return(Result<B, Failed<F>>),
+    /// The task is done, or the machine or the stream failed.
+    Return(Result<(), Failed>),
 }
 
 /// Why a loop ended.
 #[derive(Debug)]
-pub(crate) enum Failed<F> {
+pub(crate) enum Failed {
     Protocol(Rule),
-    /// What an event led to.
-    Event(F),
     /// The stream's own error.
     Stream,
 }
 
-/// Drives a machine, but for reading and writing.
+/// A machine and what its events lead to: a machine whose event is the end. One driver in an image is for all of
+/// them: they are told apart while it runs.
+pub(crate) trait Task {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule>;
+    fn end_of_input(&mut self) -> Result<(), Rule>;
+    fn timed_out(&mut self) -> Rule;
+    fn wait(&self) -> Option<Duration>;
+    fn never_sent(&mut self, n: usize);
+    fn needs_flush(&self) -> bool;
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Rule>;
+}
+
+/// A machine, and a function that is told its events and says whether it goes on.
+pub(crate) struct Told<'m, M, F> {
+    pub(crate) machine: &'m mut M,
+    pub(crate) on_event: F,
+}
+
+impl<M: Machine, F> Task for Told<'_, M, F>
+where
+    F: FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<()>, Rule>,
+{
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule> {
+        Ok(match self.machine.step(input, output)? {
+            Step::Read => Step::Read,
+            Step::Write(n) => Step::Write(n),
+            Step::Event(event) => match (self.on_event)(self.machine, event)? {
+                ControlFlow::Break(()) => Step::Event(()),
+                ControlFlow::Continue(()) => Step::Write(0),
+            },
+        })
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Rule> {
+        self.machine.end_of_input()
+    }
+
+    fn timed_out(&mut self) -> Rule {
+        self.machine.timed_out()
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        self.machine.wait()
+    }
+
+    fn never_sent(&mut self, n: usize) {
+        self.machine.never_sent(n);
+    }
+
+    fn needs_flush(&self) -> bool {
+        self.machine.needs_flush()
+    }
+
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Rule> {
+        self.machine.farewell(output)
+    }
+}
+
+/// Any task.
+struct Any<'t>(&'t mut dyn Task);
+
+impl Machine for Any<'_> {
+    type Event<'i> = ();
+
+    // Whether a frame fits is checked for each machine, by `run`.
+    const MAX_INPUT: usize = 0;
+    const MAX_OUTPUT: usize = 0;
+
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule> {
+        self.0.step(input, output)
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Rule> {
+        self.0.end_of_input()
+    }
+
+    fn timed_out(&mut self) -> Rule {
+        self.0.timed_out()
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        self.0.wait()
+    }
+
+    fn never_sent(&mut self, n: usize) {
+        self.0.never_sent(n);
+    }
+
+    fn needs_flush(&self) -> bool {
+        self.0.needs_flush()
+    }
+
+    fn farewell(&self, output: &mut [u8]) -> Result<usize, Rule> {
+        self.0.farewell(output)
+    }
+}
+
+/// A receive buffer of `IN` bytes is large enough for the machine, or this does not compile.
+pub(crate) const fn check_size<M: Machine, const IN: usize>() {
+    const { assert!(IN >= M::MAX_INPUT, "IN of Buffers is below Machine::MAX_INPUT") }
+}
+
+/// Drives a task, but for reading and writing.
 pub(crate) struct Drive<'d, const IN: usize, const OUT: usize> {
+    task: Any<'d>,
     driver: &'d mut Driver<Buffer<IN>, Buffer<OUT>>,
     budget: &'d Budget,
     /// Something was written since the last flush.
@@ -42,41 +144,36 @@ pub(crate) struct Drive<'d, const IN: usize, const OUT: usize> {
 }
 
 impl<'d, const IN: usize, const OUT: usize> Drive<'d, IN, OUT> {
-    pub(crate) fn new(buffers: &'d mut Buffers<IN, OUT>, budget: &'d Budget) -> Self {
-        buffers.driver.set_limits(Limits::default().with_wait(budget.most()));
-        Self { driver: &mut buffers.driver, budget, unflushed: false, broken: false }
+    pub(crate) fn new(
+        task: &'d mut dyn Task,
+        buffers: &'d mut Buffers<IN, OUT>,
+        budget: &'d Budget,
+    ) -> Self {
+        let driver = &mut buffers.driver;
+        driver.set_limits(Limits::default().with_wait(budget.most()));
+        Self { task: Any(task), driver, budget, unflushed: false, broken: false }
     }
 
-    /// Runs a machine until `on_event` breaks.
-    pub(crate) fn next<M: Machine, B, F>(
-        &mut self,
-        machine: &mut M,
-        on_event: &mut impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<B>, F>,
-    ) -> Do<B, F> {
+    #[inline(never)]
+    pub(crate) fn next(&mut self) -> Do {
         if self.unflushed && self.driver.unsent().is_empty() {
             return Do::Flush;
         }
-        let failed = loop {
-            match self.driver.next(machine, self.budget.now()) {
-                Next::Write(_) => {
-                    self.budget.until(self.driver.deadline());
-                    return Do::Write;
-                }
-                Next::Read => {
-                    self.budget.until(self.driver.deadline());
-                    return Do::Read;
-                }
-                Next::Event { event, .. } => match on_event(machine, event) {
-                    Ok(ControlFlow::Continue(())) => {}
-                    Ok(ControlFlow::Break(value)) => return Do::Return(Ok(value)),
-                    Err(fault) => return Do::Return(Err(Failed::Event(fault))),
-                },
-                Next::Ended => break Rule::Closed,
-                // An embedded socket has no way to say that only its writing ends.
-                Next::Shutdown => break self.driver.failed().unwrap_or(Rule::Closed),
-                Next::Failed(_) if self.broken => return Do::Return(Err(Failed::Stream)),
-                Next::Failed(error) => break error,
+        let failed = match self.driver.next(&mut self.task, self.budget.now()) {
+            Next::Write(_) => {
+                self.budget.until(self.driver.deadline());
+                return Do::Write;
             }
+            Next::Read => {
+                self.budget.until(self.driver.deadline());
+                return Do::Read;
+            }
+            Next::Event { .. } => return Do::Return(Ok(())),
+            Next::Ended => Rule::Closed,
+            // An embedded socket has no way to say that only its writing ends.
+            Next::Shutdown => self.driver.failed().unwrap_or(Rule::Closed),
+            Next::Failed(_) if self.broken => return Do::Return(Err(Failed::Stream)),
+            Next::Failed(error) => error,
         };
         Do::Return(Err(Failed::Protocol(failed)))
     }
@@ -134,14 +231,10 @@ pub(crate) const fn is_end(kind: ErrorKind) -> bool {
     )
 }
 
-impl<F> Failed<F> {
+impl Failed {
     /// The error that it is, on a stream that failed with `stream` if it did.
-    pub(crate) fn into_error<S, T>(self, stream: Option<Error<S, T>>) -> Error<S, T>
-    where
-        Error<S, T>: From<F>,
-    {
+    pub(crate) fn into_error<S, T>(self, stream: Option<Error<S, T>>) -> Error<S, T> {
         match (self, stream) {
-            (Self::Event(fault), _) => fault.into(),
             (Self::Stream, Some(error)) => error,
             (Self::Stream, None) => Error::Protocol(Rule::Closed),
             (Self::Protocol(error), _) => Error::Protocol(error),
@@ -150,22 +243,33 @@ impl<F> Failed<F> {
 }
 
 /// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` sorts.
-pub(crate) fn run<M: Machine, R: Read + Write, S, T, B, F, const IN: usize, const OUT: usize>(
+#[inline(always)]
+pub(crate) fn run<M: Machine, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     machine: &mut M,
     buffers: &mut Buffers<IN, OUT>,
     budget: &Budget,
     stream: &mut R,
     wrap: impl FnOnce(R::Error) -> Error<S, T>,
-    mut on_event: impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<B>, F>,
-) -> Result<B, Error<S, T>>
-where
-    Error<S, T>: From<F>,
-{
-    let mut drive = Drive::new(buffers, budget);
+    on_event: impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<()>, Rule>,
+) -> Result<(), Error<S, T>> {
+    check_size::<M, IN>();
+    run_on(&mut Told { machine, on_event }, buffers, budget, stream, wrap)
+}
+
+/// The same for every task: there is one in an image for each kind of stream.
+#[inline(never)]
+fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
+    task: &mut dyn Task,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    wrap: impl FnOnce(R::Error) -> Error<S, T>,
+) -> Result<(), Error<S, T>> {
+    let mut drive = Drive::new(task, buffers, budget);
     let mut failed = None;
     loop {
         let mut kind = |error: R::Error| failed.insert(error).kind();
-        match drive.next(machine, &mut on_event) {
+        match drive.next() {
             Do::Write => {
                 let written = stream.write(drive.unsent()).map_err(&mut kind);
                 drive.written(written);
@@ -176,7 +280,7 @@ where
                 drive.read(read);
             }
             Do::Return(outcome) => {
-                return outcome.map_err(|fault| fault.into_error(failed.map(wrap)));
+                return outcome.map_err(|failure| failure.into_error(failed.map(wrap)));
             }
         }
     }

@@ -79,12 +79,3 @@ impl Watch<'_> {
         Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }
-
-/// Up to the end of a goodbye. What is said to it means nothing.
-#[cfg(feature = "smtp")]
-pub(crate) fn of_quit(
-    _: &mut starttls::mail::outbound::Job<'_, '_>,
-    event: session::Event<'_>,
-) -> Result<ControlFlow<()>, Rule> {
-    Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-}

@@ -1,6 +1,6 @@
 use embedded_io::{Read, Write};
-use starttls::mail::Envelope;
 use starttls::mail::session::{Event, Fate};
+use starttls::mail::{Envelope, Opening, opening};
 use starttls::{Error as Rule, Protocol};
 
 use crate::clock::{Clock, Timed};
@@ -113,14 +113,13 @@ where
         let budget = &*budget;
         let mut timed = Timed { socket: *socket, clock, budget };
         let (mut opening, mut refused) = (settings.opening(), None);
-        run(&mut opening, buffers, budget, &mut timed, in_plaintext, |_, event| {
-            watch.opening(event, &mut refused)
-        })?;
+        // One function for both phases: their code is in an image once.
+        let mut told =
+            |_: &mut Opening<'_>, event: opening::Event<'_>| watch.opening(event, &mut refused);
+        run(&mut opening, buffers, budget, &mut timed, in_plaintext, &mut told)?;
         let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn)?;
         opening.encrypted(verification, settings.credentials)?;
-        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, |_, event| {
-            watch.opening(event, &mut refused)
-        });
+        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, &mut told);
         if let (Err(_), Some(refusal)) = (&opened, refused) {
             return Err(refusal.into());
         }

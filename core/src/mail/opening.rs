@@ -196,6 +196,7 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
     }
 
     /// The job of the session that is under way.
+    #[inline(never)]
     fn exchange(&mut self) -> Result<Exchange<'_, 'a, AnyChannel, D>, Error> {
         match (&mut self.stage, self.credentials) {
             (Stage::Hello(session), _) => session.hello(self.domain),

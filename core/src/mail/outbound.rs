@@ -219,6 +219,7 @@ impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
         }
     }
 
+    #[inline(never)]
     fn exchange(&mut self) -> Result<Exchange<'_, '_, AnyChannel, D>, Error> {
         match self.envelope {
             _ if !self.outbound.busy => Err(Error::OutOfOrder),

@@ -4,37 +4,37 @@ use core::ops::ControlFlow;
 
 use embedded_io::Error as _;
 use embedded_io_async::{Read, Write};
-use starttls::Machine;
+use starttls::{Error as Rule, Machine};
 
-use crate::drive::{Do, Drive};
+use crate::drive::{Do, Drive, Task, Told, check_size};
 use crate::{Budget, Buffers, Error};
 
 /// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` sorts.
-pub(crate) async fn run<
-    M: Machine,
-    R: Read + Write,
-    S,
-    T,
-    B,
-    F,
-    const IN: usize,
-    const OUT: usize,
->(
+pub(crate) async fn run<M: Machine, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     machine: &mut M,
     buffers: &mut Buffers<IN, OUT>,
     budget: &Budget,
     stream: &mut R,
     wrap: impl FnOnce(R::Error) -> Error<S, T>,
-    mut on_event: impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<B>, F>,
-) -> Result<B, Error<S, T>>
-where
-    Error<S, T>: From<F>,
-{
-    let mut drive = Drive::new(buffers, budget);
+    on_event: impl FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<()>, Rule>,
+) -> Result<(), Error<S, T>> {
+    check_size::<M, IN>();
+    run_on(&mut Told { machine, on_event }, buffers, budget, stream, wrap).await
+}
+
+/// The same for every task: there is one in an image for each kind of stream.
+async fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
+    task: &mut dyn Task,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    wrap: impl FnOnce(R::Error) -> Error<S, T>,
+) -> Result<(), Error<S, T>> {
+    let mut drive = Drive::new(task, buffers, budget);
     let mut failed = None;
     loop {
         let mut kind = |error: R::Error| failed.insert(error).kind();
-        match drive.next(machine, &mut on_event) {
+        match drive.next() {
             Do::Write => {
                 let written = stream.write(drive.unsent()).await.map_err(&mut kind);
                 drive.written(written);
@@ -45,7 +45,7 @@ where
                 drive.read(read);
             }
             Do::Return(outcome) => {
-                return outcome.map_err(|fault| fault.into_error(failed.map(wrap)));
+                return outcome.map_err(|failure| failure.into_error(failed.map(wrap)));
             }
         }
     }

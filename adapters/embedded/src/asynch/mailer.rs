@@ -1,14 +1,15 @@
 use embedded_io_async::{Read, Write};
-use starttls::mail::Envelope;
+use starttls::mail::outbound::WithMessage;
+use starttls::mail::{Envelope, Opening, opening};
 use starttls::{Error as Rule, Protocol};
 
 use super::drive::run;
 use super::upgrade::handshake;
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
 use crate::connection::{begin, settle};
-use crate::events::of_quit;
+use crate::events::Watch;
 use crate::upgrade::in_plaintext;
-use crate::{Connection, Error, Mailer, Receipt, Source, Timed, Timer};
+use crate::{Budget, Buffers, Connection, Error, Mailer, Receipt, Source, Timed, Timer};
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT>
 where
@@ -51,16 +52,13 @@ where
         let budget = &*budget;
         let mut timed = Timed { socket: *socket, clock, budget };
         let (mut opening, mut refused) = (settings.opening(), None);
-        run(&mut opening, buffers, budget, &mut timed, in_plaintext, |_, event| {
-            watch.opening(event, &mut refused)
-        })
-        .await?;
+        // One function for both phases: their code is in an image once.
+        let mut told =
+            |_: &mut Opening<'_>, event: opening::Event<'_>| watch.opening(event, &mut refused);
+        run(&mut opening, buffers, budget, &mut timed, in_plaintext, &mut told).await?;
         let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn).await?;
         opening.encrypted(verification, settings.credentials)?;
-        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, |_, event| {
-            watch.opening(event, &mut refused)
-        })
-        .await;
+        let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, &mut told).await;
         if let (Err(_), Some(refusal)) = (&opened, refused) {
             return Err(refusal.into());
         }
@@ -84,8 +82,7 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     ) -> Result<Receipt, Error<E, T::Error>> {
         let Self { stream, buffers, budget, outbound, watch, fate, .. } = self;
         let mut mail = begin(outbound, fate, envelope, &mut message)?;
-        let told = run(&mut mail, buffers, budget, stream, Error::Tls, |_, event| watch.job(event));
-        let told = told.await;
+        let told = talk(&mut mail, buffers, budget, stream, watch).await;
         let is_unreadable = mail.is_unreadable();
         settle(outbound, fate, told, is_unreadable)
     }
@@ -95,8 +92,22 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// # Errors
     /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
     pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
-        let mut quit = self.outbound.quit()?;
-        run(&mut quit, self.buffers, self.budget, &mut self.stream, Error::Tls, of_quit).await?;
+        let mut nothing = &b""[..];
+        let mut quit = self.outbound.quit()?.with_message(&mut nothing);
+        // What is said to a goodbye means nothing.
+        let mut watch = Watch(None);
+        talk(&mut quit, self.buffers, self.budget, &mut self.stream, &mut watch).await?;
         self.stream.close().await.map_err(Error::Tls)
     }
+}
+
+/// A mail or the goodbye, up to its end.
+async fn talk<R: Read + Write, S, const IN: usize, const OUT: usize>(
+    job: &mut WithMessage<'_, '_, '_>,
+    buffers: &mut Buffers<IN, OUT>,
+    budget: &Budget,
+    stream: &mut R,
+    watch: &mut Watch<'_>,
+) -> Result<(), Error<S, R::Error>> {
+    run(job, buffers, budget, stream, Error::Tls, |_, event| watch.job(event)).await
 }

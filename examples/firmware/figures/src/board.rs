@@ -14,7 +14,9 @@ const KIB: u64 = 1024;
 const LIMITED: &str = "lm3s6965";
 const MAX_FLASH: u64 = 160 * KIB;
 const MAX_RAM: u64 = 60 * KIB;
-const MAX_OURS: u64 = 17 * KIB;
+// 17 KiB held a driver and tasks of the adapter's own. Those of the core, which every other loop has, too, keep deadlines
+// in the caller's clock and know what was never sent: 2.6 KB more, and 3.7 KB of RAM less.
+const MAX_OURS: u64 = 20 * KIB;
 
 /// What counts is the most of any run. Of the rest it is the least: what the network repeats, or cuts
 /// into more frames, is not the firmware's.

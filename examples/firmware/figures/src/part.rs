@@ -129,8 +129,8 @@ impl<'p> Origin<'p> {
             Self::Crate(name) if RUNTIME.contains(&name) => Part::Rest,
             Self::Crate(_) => Part::Tls,
             Self::Project(file) => match file.strip_prefix("core/src/") {
-                Some(file) if file.starts_with("smtp/message/") => Part::Composer,
-                Some(file) if file.starts_with("smtp/session/") => Part::Session,
+                Some(file) if file.starts_with("mail/message/") => Part::Composer,
+                Some(file) if file.starts_with("mail/") => Part::Session,
                 Some(_) => Part::Machine,
                 None if file.starts_with("adapters/") => Part::Adapter,
                 None => Part::Board,
@@ -159,8 +159,8 @@ mod tests {
     fn where_code_is_says_whose_it_is() {
         let registry = "/home/me/.cargo/registry/src/index-0123456789abcdef";
         for (file, part) in [
-            ("/p/core/src/smtp/session/mod.rs", Some(Part::Session)),
-            ("/p/core/src/smtp/message/words.rs", Some(Part::Composer)),
+            ("/p/core/src/mail/session/mod.rs", Some(Part::Session)),
+            ("/p/core/src/mail/message/words.rs", Some(Part::Composer)),
             ("/p/core/src/smtp/client.rs", Some(Part::Machine)),
             ("/p/adapters/embedded/src/lib.rs", Some(Part::Adapter)),
             ("/p/examples/firmware/sensor/src/lib.rs", Some(Part::Board)),
