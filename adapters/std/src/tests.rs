@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use starttls::Policy;
 use starttls::mail::{Address, Envelope};
@@ -75,7 +76,9 @@ fn one_write_a_flight() {
         "250 ok\r\n",
         "221 bye\r\n",
     ]);
-    let config = ClientConfig::builder()
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     let settings = Settings::new("x", ClientTls::from_config(Arc::new(config)))
