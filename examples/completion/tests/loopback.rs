@@ -1,0 +1,105 @@
+//! A mail to our own inbox, and what goes wrong on the way.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use completion::{Mailer, Strict};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{RootCertStore, ServerConfig};
+use starttls::Error as Rule;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Smtp;
+use starttls_std::{
+    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Receipt, Settings, Silent,
+    Timeouts, rustls,
+};
+
+fn identity() -> (Strict, Arc<ServerConfig>) {
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
+        .expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(ca_certificate.der().clone()).expect("a CA");
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+        )
+        .expect("a certificate");
+    (Strict::new(&ClientTls::trusting(roots, provider).expect("roots")), Arc::new(server))
+}
+
+#[derive(Default)]
+struct Kept(Vec<Mail>);
+
+impl Deliver for Kept {
+    fn deliver(&mut self, mail: &Mail) -> Answer {
+        self.0.push(mail.clone());
+        Answer::new(250, "2.0.0 Delivered")
+    }
+}
+
+fn serve(tls: Arc<ServerConfig>) -> (u16, JoinHandle<Vec<Mail>>) {
+    let listener = TcpListener::bind(("localhost", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let inbox = Inbox::new(InboxSettings::new("mail.example.test", tls));
+    let server = thread::spawn(move || {
+        let mut kept = Kept::default();
+        let _ = inbox.receive::<Smtp>(listener.accept().expect("a client").0, &mut kept, Silent);
+        kept.0
+    });
+    (port, server)
+}
+
+async fn send(settings: Settings<Strict>, message: &[u8]) -> Result<Receipt, Error> {
+    let to = [Address::new("you@example.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    Mailer::new(settings).send(&envelope, message).await
+}
+
+#[compio::test]
+async fn a_mail_of_any_size() {
+    let (tls, config) = identity();
+    for lines in [0, 1, 100_000] {
+        let (port, server) = serve(Arc::clone(&config));
+        let message = b"0123456789\r\n".repeat(lines);
+        let settings = Settings::new("localhost", tls.clone()).with_port(port);
+        assert!(send(settings, &message).await.expect("delivered").is_complete());
+        let mails = server.join().expect("no panic");
+        assert_eq!((mails[0].message.len(), mails[0].encrypted), (message.len(), true));
+    }
+}
+
+#[compio::test]
+async fn nothing_to_a_stranger() {
+    let ((tls, _), (_, stranger)) = (identity(), identity());
+    let (port, server) = serve(stranger);
+    let failed = send(Settings::new("localhost", tls).with_port(port), b"x").await;
+    assert!(matches!(failed, Err(Error::Tls(_))), "{failed:?}");
+    assert!(server.join().expect("no panic").is_empty());
+}
+
+#[compio::test]
+async fn silence_has_an_end() {
+    let (tls, _) = identity();
+    let listener = TcpListener::bind(("localhost", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let settings = Settings::new("localhost", tls)
+        .with_port(port)
+        .with_timeouts(Timeouts::new().with_wait(Duration::from_millis(200)));
+    let failed = send(settings, b"x").await.expect_err("nothing is said");
+    assert_eq!(failed.protocol(), Some(Rule::TimedOut));
+}
