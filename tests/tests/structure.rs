@@ -101,7 +101,7 @@ const MAX_FILES: usize = 12;
 /// Whether a file is a protocol's own, or about single protocols, so that adding one does not touch it:
 /// - its module, and whatever has its name in front, like its sweeps, its dictionary and its fuzz targets;
 /// - the tables, which play one protocol to another, too, and the parts of `interop` with their servers;
-/// - what grows by itself (lock files) or is history (the change log);
+/// - what is generated (lock files, the listings of the API) or is history (the change log);
 /// - the examples of what follows inside TLS, each with the client crate of one protocol.
 fn is_own(file: &str, protocol: &str) -> bool {
     let is_mail = matches!(protocol, "smtp" | "lmtp");
@@ -113,6 +113,7 @@ fn is_own(file: &str, protocol: &str) -> bool {
         || file.starts_with("tests/interop/") && file != "tests/interop/run"
         || file.starts_with("examples/tokio/")
         || name.ends_with(".lock")
+        || file.starts_with("tests/api/")
         || file == "CHANGELOG.md"
 }
 
