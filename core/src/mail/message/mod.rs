@@ -71,7 +71,6 @@ mod attachment;
 mod composer;
 mod date;
 mod header;
-mod mailbox;
 mod sink;
 mod text;
 mod words;
@@ -79,8 +78,7 @@ mod words;
 pub use attachment::Attachment;
 pub use composer::{Composer, Progress};
 pub use date::Date;
-pub use header::Header;
-pub use mailbox::Mailbox;
+pub use header::{Header, Mailbox};
 pub use text::Encoding;
 pub use words::MAX_TEXT;
 

@@ -4,7 +4,7 @@ use super::config::Authentication;
 use super::login::{self, Begin};
 use super::reply::Reply;
 use super::state::{Challenge, Question, Stage, State, Then, Transaction};
-use super::{Event, Login, Receiver, UserName, chunk, parameters};
+use super::{Event, Login, Receiver, UserName, message, parameters};
 use crate::server::Answer as Engine;
 use crate::smtp::Dialect;
 use crate::smtp::command::{Verb, split};
@@ -53,7 +53,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         match verb {
             // Behind a size that is none nobody can tell the message from commands.
             Verb::Bdat => {
-                let chunk = chunk::parse(argument).ok_or(Error::Syntax)?;
+                let chunk = message::parse_bdat(argument).ok_or(Error::Syntax)?;
                 self.begin_chunk(chunk, !self.must_authenticate());
             }
             Verb::Ehlo | Verb::Helo | Verb::Lhlo if D::IS_SMTP == (verb == Verb::Lhlo) => {

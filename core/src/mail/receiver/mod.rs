@@ -40,14 +40,12 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-mod chunk;
 mod command;
 mod config;
 mod event;
 mod login;
 mod message;
 mod parameters;
-mod path;
 mod reply;
 mod state;
 
@@ -55,9 +53,8 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 pub use config::{Authentication, Config, Limits};
-pub use event::{Answer, Event, Mail, Recipient};
+pub use event::{Answer, Event, Mail, Path, Recipient};
 pub use login::{Claim, Login, UserName};
-pub use path::Path;
 
 use super::limits::{BODY_WAIT, MAX_COMMAND};
 use crate::server::Answer as Engine;
