@@ -92,33 +92,25 @@ pub(crate) const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// A copy of something that the peer said, of at most `N` octets: the tag of a command, for its reply.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Kept<const N: usize> {
-    octets: [u8; N],
-    length: usize,
-}
-
-impl<const N: usize> Default for Kept<N> {
-    fn default() -> Self {
-        Self { octets: [0; N], length: 0 }
-    }
-}
+pub struct Kept<const N: usize>(heapless::Vec<u8, N>);
 
 impl<const N: usize> Kept<N> {
     /// Keeps as much of `octets` as there is room for, instead of what was kept.
     pub fn set(&mut self, octets: &[u8]) {
-        self.length = 0;
-        for (place, octet) in self.octets.iter_mut().zip(octets) {
-            *place = *octet;
-            self.length = self.length.wrapping_add(1);
+        self.0.clear();
+        for octet in octets {
+            if self.0.push(*octet).is_err() {
+                break;
+            }
         }
     }
 
     /// What is kept.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.octets.get(..self.length).unwrap_or_default()
+        &self.0
     }
 }
 

@@ -3,7 +3,6 @@
 use super::xml::{Name, Scanner, is_text, same, tag_value, value};
 use super::{MAX_ATTRIBUTES, MAX_DEPTH, MAX_PREFIX, MAX_PREFIXES};
 use crate::conceal::conceal;
-use crate::wire::Kept;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,19 +170,24 @@ const XMLNS: &[u8] = b"xmlns";
 /// What the name of a namespace means.
 pub(super) type Names = fn(&[u8]) -> Namespace;
 
+/// A prefix, with zeros behind it.
+type Prefix = [u8; MAX_PREFIX];
+
 /// What the stream's header declares.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(super) struct Header([Option<(Kept<MAX_PREFIX>, Namespace)>; MAX_PREFIXES]);
+pub(super) struct Header([Option<(Prefix, Namespace)>; MAX_PREFIXES]);
 
 impl Header {
     fn keep(&mut self, prefix: &[u8], namespace: Namespace) -> Option<()> {
         if prefix.len() > MAX_PREFIX {
             return None;
         }
-        let mut kept = Kept::default();
-        kept.set(prefix);
-        *self.0.iter_mut().find(|place| place.is_none())? = Some((kept, namespace));
+        let place = self.0.iter_mut().find(|place| place.is_none())?;
+        let (kept, _) = place.insert((Prefix::default(), namespace));
+        for (place, octet) in kept.iter_mut().zip(prefix) {
+            *place = *octet;
+        }
         Some(())
     }
 
@@ -191,11 +195,15 @@ impl Header {
     #[inline(never)]
     pub(super) fn resolve(&self, wanted: &[u8]) -> Option<Namespace> {
         let mut declared = self.0.iter().flatten();
-        match declared.find(|(prefix, _)| same(prefix.as_bytes(), wanted)) {
+        match declared.find(|(prefix, _)| same(unpadded(prefix), wanted)) {
             Some((_, namespace)) => Some(*namespace),
             None => wanted.is_empty().then_some(Namespace::Other),
         }
     }
+}
+
+fn unpadded(prefix: &Prefix) -> &[u8] {
+    prefix.split(|octet| *octet == 0).next().unwrap_or_default()
 }
 
 /// Finds a name in a table.

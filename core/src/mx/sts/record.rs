@@ -1,9 +1,11 @@
 use super::{is_name, trim_end, trim_start};
-use crate::wire::Kept;
 
 /// What names a version of a policy: 1 to 32 letters and digits.
-#[derive(Clone, Copy, Debug)]
-pub struct Id(Kept<32>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id {
+    /// With zeros behind it.
+    octets: [u8; 32],
+}
 
 impl Id {
     /// Checks an id, as a cache gives it back.
@@ -14,26 +16,21 @@ impl Id {
 
     fn read(id: &[u8]) -> Option<Self> {
         (matches!(id.len(), 1..=32) && id.iter().all(u8::is_ascii_alphanumeric)).then(|| {
-            let mut kept = Kept::default();
-            kept.set(id);
-            Self(kept)
+            let mut octets = [0; 32];
+            for (place, octet) in octets.iter_mut().zip(id) {
+                *place = *octet;
+            }
+            Self { octets }
         })
     }
 
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(self.0.as_bytes()).unwrap_or_default()
+        let id = self.octets.split(|octet| *octet == 0).next();
+        core::str::from_utf8(id.unwrap_or_default()).unwrap_or_default()
     }
 }
-
-impl PartialEq for Id {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Id {}
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Id {
