@@ -22,7 +22,6 @@ mod settings;
 mod taking;
 mod timeouts;
 mod tls;
-mod verify;
 
 pub use client::{Upgraded, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;

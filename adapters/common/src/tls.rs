@@ -6,8 +6,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, CommonState, RootCertStore, ServerConnection};
 use starttls::{Policy, Verification};
+use starttls_rustls::Judging;
 
-use crate::verify::Judging;
 use crate::{Doing, Error, Observer};
 
 /// Whom a client trusts, and by which cryptography.

@@ -39,6 +39,7 @@ pub use drive::Step;
 pub use engine::Engine;
 pub use error::Error;
 pub use server::Server;
+pub use verify::Judging;
 
 /// The longest TLS record with its header, in octets (RFC 5246 §6.2.3).
 pub const MAX_RECORD: usize = 5 + (1 << 14) + 2048;

@@ -1,9 +1,10 @@
 //! A verifier that lets the handshake end, so that the caller's policy can judge.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
 
+use once_cell::race::OnceBox;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
@@ -12,23 +13,30 @@ use starttls::Verification;
 /// Remembers what the real verifier said of the certificate. The proof that the server owns it is
 /// demanded as ever.
 #[derive(Debug)]
-pub(crate) struct Judging {
+pub struct Judging {
     verifier: Arc<dyn ServerCertVerifier>,
-    verified: AtomicBool,
+    verdict: OnceBox<Result<(), Error>>,
 }
 
 impl Judging {
-    pub(crate) fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
-        Self { verifier, verified: AtomicBool::new(false) }
+    /// For one handshake.
+    #[must_use]
+    pub fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        Self { verifier, verdict: OnceBox::new() }
+    }
+
+    /// Why the certificate does not verify. A verifier that was never asked has not said yes.
+    #[must_use]
+    pub fn problem(&self) -> Option<Error> {
+        match self.verdict.get() {
+            Some(verdict) => verdict.clone().err(),
+            None => Some(Error::NoCertificatesPresented),
+        }
     }
 
     /// Whether the verifier was asked and said yes.
     pub(crate) fn verdict(&self) -> Verification {
-        if self.verified.load(Ordering::Acquire) {
-            Verification::Verified
-        } else {
-            Verification::Unverified
-        }
+        if self.problem().is_none() { Verification::Verified } else { Verification::Unverified }
     }
 }
 
@@ -48,7 +56,7 @@ impl ServerCertVerifier for Judging {
             ocsp_response,
             now,
         );
-        self.verified.store(verdict.is_ok(), Ordering::Release);
+        let _ = self.verdict.set(Box::new(verdict.map(drop)));
         Ok(ServerCertVerified::assertion())
     }
 
