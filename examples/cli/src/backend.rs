@@ -61,7 +61,7 @@ async fn implicit<P: Roles>(
             // Where both come to the same port, nothing but ALPN says what is spoken.
             let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
             check_alpn(alpn, client.get_ref().1)?;
-            forward(stream, &[], client).await.map_err(io("forwarding"))
+            forward(stream, &[], client, Duration::ZERO).await.map_err(io("forwarding"))
         }
         Err(error) => {
             driver.send(P::PHRASES.unavailable).await?;
@@ -96,7 +96,9 @@ async fn starttls<P: Roles>(
         Accepted::Tls(driver, _) => {
             backend.open().await?;
             let (stream, early) = backend.into_parts();
-            forward(stream, &early, driver.into_stream()).await.map_err(io("forwarding"))
+            forward(stream, &early, driver.into_stream(), Duration::ZERO)
+                .await
+                .map_err(io("forwarding"))
         }
         Accepted::Plaintext(driver, _) => {
             let unread = driver.unread().to_vec();
@@ -108,7 +110,7 @@ async fn starttls<P: Roles>(
             backend.open().await?;
             backend.driver.send(&unread).await?;
             let (stream, early) = backend.into_parts();
-            forward(stream, &early, client).await.map_err(io("forwarding"))
+            forward(stream, &early, client, Duration::ZERO).await.map_err(io("forwarding"))
         }
     }
 }
@@ -160,7 +162,7 @@ impl<P: Roles> Backend<P> {
         let client = P::client(&names(front)?, Policy::Opportunistic);
         let mut greeted = Greeted::new(client.map_err(Error::argument(NAME))?);
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
-        if !P::PROTOCOL.server_first && greeted.hear(&mut driver).await? == Greeting::LoggedIn {
+        if !P::PROTOCOL.server_first && greeted.listen(&mut driver).await? == Greeting::LoggedIn {
             // Whoever comes through us would be somebody already.
             return Err(starttls::Error::UnexpectedReply.into());
         }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rustls::crypto::CryptoProvider;
 use starttls::{Introduction, Policy, Roles as _, Tls};
-use starttls_std::{
-    ClientStream, ClientTls, Doing, Driver, Error, Mode, Observer, Timeouts, Upgraded, connect,
-    handshake, upgrade_or_plaintext,
+use starttls_tokio::{
+    ClientStream, ClientTls, Doing, Driver, Error, Mode, Observer, Prompt, Timeouts, Upgraded,
+    connect, handshake, upgrade_or_plaintext,
 };
 
 use crate::url::{Url, speaking};
@@ -15,23 +15,24 @@ use crate::url::{Url, speaking};
 pub(crate) const NAME: &str = "the server's name";
 
 /// Connects to `url` and upgrades; nothing without verified TLS.
-pub(crate) fn dial<'o>(
+pub(crate) async fn dial<'o>(
     url: &Url,
     tls: &ClientTls,
     timeouts: Timeouts,
     observer: impl Observer + Send + 'o,
-) -> Result<(Driver<'o, ClientStream>, Tls), Error> {
-    let stream = connect((url.host.as_str(), url.port), &timeouts)?;
+) -> Result<(Driver<'o, ClientStream<Prompt>>, Tls), Error> {
+    let stream = connect((url.host.as_str(), url.port), &timeouts).await?;
     let driver = Driver::new(stream, timeouts, observer);
     if url.scheme.mode == Mode::Implicit {
         let alpn = url.scheme.protocol().alpn;
-        let (driver, verification) = handshake(driver, tls, &url.host, alpn, Policy::Required)?;
-        return Ok((driver, Tls::implicit(Policy::Required, verification)?));
+        let secured = handshake(driver, tls, &url.host, alpn, Policy::Required).await?;
+        let tls = Tls::implicit(Policy::Required, secured.verification)?;
+        return Ok((secured.stream, tls));
     }
     let names = Introduction::new(&url.host, random(tls.rustls().crypto_provider())?);
     let upgraded = speaking!(url.scheme, P => {
         let client = P::client(&names, Policy::Required).map_err(Error::argument(NAME))?;
-        upgrade_or_plaintext(driver, client, tls, &url.host)
+        upgrade_or_plaintext(driver, client, tls, &url.host).await
     })?;
     match upgraded {
         Upgraded::Tls(driver, tls) => Ok((driver, tls)),

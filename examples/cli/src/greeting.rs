@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use starttls::client::{Event, Grammar, MAX_FRAMES};
 use starttls::{Client, Error as Rule, Machine, Step};
-use starttls_std::{Driver, Error, Socket};
+use starttls_tokio::{Driver, Error};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a server may take to answer a goodbye.
@@ -33,26 +33,16 @@ impl<G: Grammar> Greeted<G> {
     }
 
     /// Reads the greeting, where there is one.
-    pub(crate) fn listen<S: Socket>(
+    pub(crate) async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         driver: &mut Driver<'_, S>,
     ) -> Result<Greeting, Error> {
-        let greeting = driver.run(self, |_, event, _| Ok(flow(event)))?;
+        let flow = |event: Option<Greeting>| {
+            Ok(event.map_or(ControlFlow::Continue(()), ControlFlow::Break))
+        };
+        let greeting = driver.run(self, |_, event, _| flow(event)).await?;
         greeting.ok_or_else(|| Rule::Closed.into())
     }
-
-    /// The same on tokio.
-    pub(crate) async fn hear<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        driver: &mut starttls_tokio::Driver<'_, S>,
-    ) -> Result<Greeting, Error> {
-        let greeting = driver.run(self, |_, event, _| Ok(flow(event))).await?;
-        greeting.ok_or_else(|| Rule::Closed.into())
-    }
-}
-
-fn flow(event: Option<Greeting>) -> ControlFlow<Greeting> {
-    event.map_or(ControlFlow::Continue(()), ControlFlow::Break)
 }
 
 impl<G: Grammar> Machine for Greeted<G> {
@@ -91,13 +81,15 @@ impl<G: Grammar> Machine for Greeted<G> {
 }
 
 /// Says goodbye and shows what the server says to it. It may just go, too.
-pub(crate) fn leave<S: Socket>(mut driver: Driver<'_, S>, goodbye: &[u8]) -> Result<(), Error> {
-    if goodbye.is_empty() {
-        return driver.close();
+pub(crate) async fn leave<S: AsyncRead + AsyncWrite + Unpin>(
+    mut driver: Driver<'_, S>,
+    goodbye: &[u8],
+) -> Result<(), Error> {
+    if !goodbye.is_empty() {
+        driver.send(goodbye).await?;
+        let _ = driver.run(&mut Last(0), |_, (), _| Ok(ControlFlow::<()>::Continue(()))).await;
     }
-    driver.send(goodbye)?;
-    let _ = driver.run(&mut Last(0), |_, (), _| Ok(ControlFlow::<()>::Continue(())));
-    driver.close()
+    driver.close().await
 }
 
 /// Takes so many lines, and the end.

@@ -121,7 +121,7 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Runtime::new().map_err(|error| Failure::local(format!("starting: {error}")))
 }
 
-fn not_accepted(error: io::Error) {
+pub(crate) fn not_accepted(error: io::Error) {
     eprintln!("starttls: accepting: {error}");
 }
 

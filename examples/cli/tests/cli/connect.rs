@@ -30,6 +30,24 @@ fn standard_input_and_output() {
     }
 }
 
+#[test]
+fn the_server_s_end_is_the_end() {
+    let server = Server::start(&["smtp", "--require-tls"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
+        .args(["connect", &server.url("smtp"), "--ca", &server.ca])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // Standard input does not end.
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(b"EHLO me.test\r\nQUIT\r\n").expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    drop(input);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).ends_with("221 2.0.0 Goodbye\r\n"), "{}", text(&output.stdout));
+}
+
 /// `starttls connect --listen`, ended with its test.
 pub(crate) struct Pipe(Child, pub(crate) u16);
 
