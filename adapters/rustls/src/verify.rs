@@ -40,6 +40,13 @@ impl Judging {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Judging {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Judging({})", self.verdict());
+    }
+}
+
 impl ServerCertVerifier for Judging {
     fn verify_server_cert(
         &self,

@@ -40,6 +40,7 @@
 //! }
 //! ```
 
+mod flow;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ mod tests;
 use core::time::Duration;
 
 pub use storage::Storage;
+
+use flow::{FULL, Flow, Halt, Waiting};
 
 use crate::conceal::conceal;
 use crate::settings::settings;
@@ -57,15 +60,6 @@ pub const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// How long a whole TLS handshake may take.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
-
-/// How long a peer is listened to after it was told why the connection ends.
-const LINGER_WAIT: Duration = Duration::from_secs(2);
-
-/// For how many reads at most.
-const LINGER_READS: u8 = 64;
-
-/// How many bytes make a write worth its system call: one TLS record.
-const FULL: usize = 16 * 1024;
 
 /// What a loop does next. Exhaustive: a loop that does all of these does everything.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,36 +122,6 @@ pub struct Driver<I, O = I> {
     flow: Flow<O>,
 }
 
-/// All but what is received, from which events borrow.
-struct Flow<O> {
-    unsent: O,
-    limits: Limits,
-    deadline: Duration,
-    waiting: Waiting,
-    /// The peer will send no more.
-    ended: bool,
-    failed: Option<Error>,
-    /// How many bytes were dropped of which the machine has to know.
-    dropped: usize,
-    /// How many more reads the peer is listened to, after its last words.
-    lingering: u8,
-}
-
-/// What the deadline is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    Nothing,
-    Input,
-    Sending,
-}
-
-/// Why a machine does not go on.
-enum Halt {
-    Input,
-    Output,
-    Failed(Error),
-}
-
 conceal!("Driver", Driver<I, O> [I: Storage, O: Storage], |driver| driver.unread().len());
 
 impl<I: Storage, O: Storage> Driver<I, O> {
@@ -168,17 +132,7 @@ impl<I: Storage, O: Storage> Driver<I, O> {
     /// is always enough; [`Error::OutputTooSmall`] says how many bytes are needed.
     #[must_use]
     pub const fn new(received: I, unsent: O) -> Self {
-        let flow = Flow {
-            unsent,
-            limits: Limits { wait: None, end: None },
-            deadline: Duration::MAX,
-            waiting: Waiting::Nothing,
-            ended: false,
-            failed: None,
-            dropped: 0,
-            lingering: 0,
-        };
-        Self { received, consumed: 0, flow }
+        Self { received, consumed: 0, flow: Flow::new(unsent) }
     }
 
     /// Forgets everything but the [`limits`](Self::limits), for another connection.
@@ -364,107 +318,6 @@ impl<I: Storage, O: Storage> Driver<I, O> {
     fn discard_consumed(&mut self) {
         if self.consumed > 0 {
             self.received.drain(core::mem::take(&mut self.consumed));
-        }
-    }
-}
-
-impl Limits {
-    fn deadline(&self, reasonable: Duration, now: Duration) -> Duration {
-        let wait = self.wait.map_or(reasonable, |most| most.min(reasonable));
-        let deadline = now.saturating_add(wait);
-        self.end.map_or(deadline, |end| end.min(deadline))
-    }
-}
-
-impl<O: Storage> Flow<O> {
-    fn is_sent(&self) -> bool {
-        self.unsent.filled().is_empty()
-    }
-
-    /// Whether something has to leave before the machine goes on.
-    fn must_send(&self, needs_flush: bool) -> bool {
-        match self.unsent.filled().len() {
-            0 => false,
-            FULL.. => true,
-            _ => needs_flush || self.waiting == Waiting::Sending,
-        }
-    }
-
-    fn halt<'d, M: Machine, E>(
-        &'d mut self,
-        halt: Halt,
-        machine: &mut M,
-        now: Duration,
-    ) -> Next<'d, E> {
-        let reasonable = machine.wait().unwrap_or(WRITE_WAIT);
-        match halt {
-            Halt::Output if self.wait(Waiting::Sending, reasonable, now) => {
-                return Next::Write(self.unsent.filled());
-            }
-            Halt::Output => {
-                // The peer does not read, so there is nothing to say to it.
-                self.dropped = self.unsent.filled().len();
-                self.unsent.drain(usize::MAX);
-                self.tell_dropped(machine);
-                self.failed = Some(machine.timed_out());
-            }
-            Halt::Input if self.ended => match machine.end_of_input() {
-                Ok(()) => return Next::Ended,
-                Err(error) => self.fail(error, machine),
-            },
-            Halt::Input if self.wait(Waiting::Input, reasonable, now) => return Next::Read,
-            Halt::Input => {
-                let error = machine.timed_out();
-                self.fail(error, machine);
-            }
-            Halt::Failed(error) => {
-                self.fail(error, machine);
-                if error.is_ours() && self.lingering == 0 {
-                    self.failed = None;
-                    return Next::Failed(error);
-                }
-            }
-        }
-        self.deadline = now.saturating_add(LINGER_WAIT);
-        self.part(now)
-    }
-
-    fn tell_dropped(&mut self, machine: &mut impl Machine) {
-        match core::mem::take(&mut self.dropped) {
-            0 => {}
-            dropped => machine.never_sent(dropped),
-        }
-    }
-
-    /// Whether there is still time to wait.
-    fn wait(&mut self, waiting: Waiting, reasonable: Duration, now: Duration) -> bool {
-        if self.waiting != waiting {
-            self.waiting = waiting;
-            self.deadline = self.limits.deadline(reasonable, now);
-        }
-        now < self.deadline
-    }
-
-    fn fail<M: Machine>(&mut self, error: Error, machine: &M) {
-        let written = machine.farewell(self.unsent.room(M::MAX_OUTPUT)).unwrap_or_default();
-        self.unsent.fill(written);
-        self.lingering = if written > 0 { LINGER_READS } else { 0 };
-        self.failed = Some(error);
-    }
-
-    /// What is left to do after an error.
-    fn part<'d, E>(&'d mut self, now: Duration) -> Next<'d, E> {
-        if now >= self.deadline {
-            self.lingering = 0;
-        } else if !self.is_sent() {
-            return Next::Write(self.unsent.filled());
-        }
-        let first = self.lingering == LINGER_READS;
-        self.lingering = if self.ended { 0 } else { self.lingering.saturating_sub(1) };
-        match self.lingering {
-            0 => Next::Failed(self.failed.unwrap_or(Error::Closed)),
-            _ if first => Next::Shutdown,
-            _ => Next::Read,
         }
     }
 }
