@@ -201,3 +201,9 @@ fn a_message_that_breaks_off_is_nobody_s() {
     assert_eq!(end.expect_err("no goodbye").protocol(), Some(Rule::Closed));
     assert_eq!(mails.len(), 1);
 }
+
+/// A pool keeps connections and hands them from thread to thread.
+const _: () = {
+    const fn is_owned<T: Send + 'static>() {}
+    is_owned::<starttls_std::Connection<'static>>();
+};

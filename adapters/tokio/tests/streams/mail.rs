@@ -270,3 +270,9 @@ fn all_of_it_can_move_between_threads() {
         connection.quit().await
     }));
 }
+
+/// A pool keeps connections and hands them from task to task.
+const _: () = {
+    const fn is_owned<T: Send + 'static>() {}
+    is_owned::<starttls_tokio::Connection<'static>>();
+};
