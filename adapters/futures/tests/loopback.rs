@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 use futures_lite::future::{block_on, zip};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use starttls::mail::session::Fate;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
@@ -20,30 +17,13 @@ use starttls_futures::{
     Answer, ClientTls, Deliver, Driver, Error, Inbox, InboxSettings, Mail, Mailer, Settings,
     Silent, Timeouts, accept_or_plaintext, upgrade_with,
 };
+use test_identity::{Authority, provider};
 
 /// A CA of its own, and a server certificate for `localhost` signed by it.
 fn identity() -> (ClientTls, Arc<ServerConfig>) {
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-    let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-        .expect("a certificate");
-    let mut roots = RootCertStore::empty();
-    roots.add(ca_certificate.der().clone()).expect("a CA");
-    let provider = Arc::new(ring::default_provider());
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-        )
-        .expect("a certificate");
-    (ClientTls::trusting(roots, provider).expect("roots"), Arc::new(server))
+    let ca = Authority::default();
+    let server = Arc::new(ca.localhost().server());
+    (ClientTls::trusting(ca.roots(), provider()).expect("roots"), server)
 }
 
 fn listen() -> (u16, TcpListener) {

@@ -6,10 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use completion::{Mailer, Strict};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use starttls::Error as Rule;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
@@ -17,29 +14,12 @@ use starttls_std::{
     Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Receipt, Settings, Silent,
     Timeouts, rustls,
 };
+use test_identity::{Authority, provider};
 
 fn identity() -> (Strict, Arc<ServerConfig>) {
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-    let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-        .expect("a certificate");
-    let mut roots = RootCertStore::empty();
-    roots.add(ca_certificate.der().clone()).expect("a CA");
-    let provider = Arc::new(ring::default_provider());
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-        )
-        .expect("a certificate");
-    (Strict::new(&ClientTls::trusting(roots, provider).expect("roots")), Arc::new(server))
+    let ca = Authority::default();
+    let server = Arc::new(ca.localhost().server());
+    (Strict::new(&ClientTls::trusting(ca.roots(), provider()).expect("roots")), server)
 }
 
 #[derive(Default)]

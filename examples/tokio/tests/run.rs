@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use starttls::{imap, server};
 use starttls_tokio::accept;
 use tempfile::TempDir;
+use test_identity::Authority;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 /// A CA, and a certificate for `localhost` signed by it, in files.
@@ -18,19 +18,11 @@ struct Identity(TempDir);
 impl Identity {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-            .expect("a certificate");
-        for (name, text) in [
-            ("ca.pem", ca_certificate.pem()),
-            ("cert.pem", certificate.pem()),
-            ("key.pem", key.serialize_pem()),
-        ] {
+        let ca = Authority::default();
+        let server = ca.localhost();
+        let files =
+            [("ca.pem", ca.pem()), ("cert.pem", server.pem()), ("key.pem", server.key_pem())];
+        for (name, text) in files {
             std::fs::write(directory.path().join(name), text).expect("written");
         }
         Self(directory)

@@ -9,52 +9,27 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use embedded_io::{ErrorKind, ErrorType};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Smtp;
 use starttls_std::{Answer, Deliver, Inbox, InboxSettings, Mail, Mode, Silent, Timeouts};
+use test_identity::Authority;
 
 /// A CA of its own, and a server's certificate for `localhost` signed by it.
 pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
-    pub(crate) authority: CertificateDer<'static>,
+    pub(crate) authority: Authority,
 }
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = ca.self_signed(&ca_key).expect("a CA").der().clone();
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-            .expect("a certificate");
-        let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-            )
-            .expect("a certificate");
-        Self { server: Arc::new(server), authority }
+        let authority = Authority::default();
+        Self { server: Arc::new(authority.localhost().server()), authority }
     }
 
     /// Trusts the CA.
     pub(crate) fn client(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).expect("a CA");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+        Arc::new(self.authority.client(&[version]))
     }
 
     /// Takes the mails of one connection.

@@ -31,7 +31,7 @@ fn send(mode: Mode, by: By, asynchronous: bool) {
     let socket = Net(stream);
     match by {
         By::EmbeddedTls => {
-            let anchors = [verify::anchor(&identity.authority).expect("an authority")];
+            let anchors = [verify::anchor(identity.authority.der()).expect("an authority")];
             let mut records = Box::new(Records::<16640, 512>::new());
             let tls = ClientTls::new("localhost", &anchors, now, OsRng, &mut records);
             send_by(mode, socket, tls, asynchronous);

@@ -125,7 +125,7 @@ fn serve() -> (TcpStream, thread::JoinHandle<()>) {
 #[test]
 fn whoever_shows_no_certificate_is_nobody() {
     let identity = Identity::new();
-    let anchors = [verify::anchor(&identity.authority).expect("an authority")];
+    let anchors = [verify::anchor(identity.authority.der()).expect("an authority")];
     for asynchronous in [false, true] {
         let (stream, server) = serve();
         let mut socket = Net(stream);

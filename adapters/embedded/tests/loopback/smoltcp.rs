@@ -132,7 +132,7 @@ fn both_roles_and_an_echo() {
     with_stack(ours, 1, |socket| {
         socket.connect((address(2), 587), 49152).expect("a server");
         let client = Client::new(Domain::LOCALHOST, Policy::Required);
-        let anchors = [verify::anchor(&identity.authority).expect("an authority")];
+        let anchors = [verify::anchor(identity.authority.der()).expect("an authority")];
         let mut records = Box::new(Records::<4096, 512>::new());
         let mut tls = ClientTls::new("localhost", &anchors, now, OsRng, &mut records);
         let mut timer = Timer::new(Unbounded);

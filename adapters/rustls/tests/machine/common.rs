@@ -2,17 +2,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use starttls::mail::receiver::{self, Limits};
 use starttls::mail::{Address, Envelope, Receiver, Session, session};
 use starttls::smtp::{self, ClientGrammar, Domain, ServerGrammar, Smtp};
 use starttls::{Policy, Tls, server};
 use starttls_rustls::{Client, ClientTls, Connection, Engine, Error, Event, Server, Step};
+use test_identity::{Authority, provider};
 
 pub(crate) type SmtpClient = Client<ClientGrammar<'static, Smtp>>;
 pub(crate) type SmtpServer = Server<ServerGrammar<'static, Smtp>>;
@@ -21,15 +20,10 @@ pub(crate) const NAME: Domain<'static> = Domain::LOCALHOST;
 
 pub(crate) static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
 /// A CA of its own, and a server certificate for `localhost` signed by it.
 pub(crate) struct Identity {
-    roots: Arc<RootCertStore>,
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    ca: Authority,
+    ours: test_identity::Identity,
 }
 
 pub(crate) static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::new("us", 1));
@@ -38,47 +32,23 @@ pub(crate) static STRANGER: LazyLock<Identity> = LazyLock::new(|| Identity::new(
 impl Identity {
     /// With a name for the CA, and so many in the certificate.
     pub(crate) fn new(authority: &str, names: usize) -> Self {
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-        ca.distinguished_name.push(DnType::CommonName, authority);
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
+        let ca = Authority::new(authority);
         let names = (1..names).map(|n| format!("{n}.example.test"));
-        let names: Vec<_> = names.chain(["localhost".to_owned()]).collect();
-        let certificate = CertificateParams::new(names)
-            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-            .expect("a certificate");
-        let mut roots = RootCertStore::empty();
-        roots.add(ca_certificate.der().clone()).expect("a CA");
-        Self {
-            roots: Arc::new(roots),
-            chain: vec![certificate.der().clone()],
-            key: PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-        }
+        Self { ours: ca.identity(names.chain(["localhost".to_owned()])), ca }
     }
 
     pub(crate) fn server(&self, version: &'static SupportedProtocolVersion) -> ServerConfig {
-        ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
-            .expect("a certificate")
+        self.ours.server_of(&[version])
     }
 
     pub(crate) fn client(&self, version: &'static SupportedProtocolVersion) -> ClientConfig {
-        ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth()
+        self.ca.client(&[version])
     }
 
     /// Lets everybody in, and knows who is who.
     pub(crate) fn lenient(&self, version: &'static SupportedProtocolVersion) -> ClientTls {
         let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), provider())
+            WebPkiServerVerifier::builder_with_provider(Arc::new(self.ca.roots()), provider())
                 .build()
                 .expect("roots");
         ClientTls::lenient(Arc::new(self.client(version)), verifier)

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
 use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Dialect;
@@ -17,10 +14,8 @@ use starttls_std::{
     Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, Receipt, Settings,
     Silent, Timeouts,
 };
-
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
+use test_identity::Authority;
+pub(crate) use test_identity::provider;
 
 /// A CA of its own, and a server certificate for `localhost` signed by it.
 pub(crate) struct Identity {
@@ -34,32 +29,12 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Not the leaf's name: OpenSSL would take that for a self-signed certificate.
-        ca.distinguished_name.push(DnType::CommonName, "a CA for tests");
-        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-            .expect("a certificate");
-        let mut roots = RootCertStore::empty();
-        roots.add(ca_certificate.der().clone()).expect("a CA");
-        let server = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-            )
-            .expect("a certificate");
+        let ca = Authority::default();
         Self {
-            server: Arc::new(server),
-            client: ClientTls::trusting(roots.clone(), provider()).expect("roots"),
-            roots,
-            pem: ca_certificate.pem(),
+            server: Arc::new(ca.localhost().server()),
+            client: ClientTls::trusting(ca.roots(), provider()).expect("roots"),
+            roots: ca.roots(),
+            pem: ca.pem(),
         }
     }
 

@@ -5,13 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ALL_VERSIONS, ServerConfig};
 use starttls::smtp::{self, Domain};
 use starttls::{Policy, server};
 use starttls_tokio::{Answer, ClientTls, Deliver, InboxSettings, Mail, Mailer, Settings};
+use test_identity::{Authority, provider};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
 };
@@ -35,40 +33,14 @@ impl Identity {
 
     /// Its server takes this ALPN id.
     pub(crate) fn offering(alpn: Option<&[u8]>) -> Self {
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Not the leaf's name: OpenSSL would take that for a self-signed certificate.
-        ca.distinguished_name.push(DnType::CommonName, "a CA for tests");
-        let ca_certificate = ca.self_signed(&ca_key).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(ca, &ca_key)))
-            .expect("a certificate");
-        let mut roots = RootCertStore::empty();
-        roots.add(ca_certificate.der().clone()).expect("a CA");
-        let provider = Arc::new(ring::default_provider());
-        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-            )
-            .expect("a certificate");
+        let ca = Authority::default();
+        let mut server = ca.localhost().server();
         server.alpn_protocols.extend(alpn.map(<[u8]>::to_vec));
-        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
-        let server = Arc::new(server);
         Self {
-            server,
-            pem: ca_certificate.pem(),
-            connector: Arc::new(client).into(),
-            tls: ClientTls::trusting(roots, provider).expect("roots"),
+            server: Arc::new(server),
+            pem: ca.pem(),
+            connector: Arc::new(ca.client(ALL_VERSIONS)).into(),
+            tls: ClientTls::trusting(ca.roots(), provider()).expect("roots"),
         }
     }
 

@@ -7,12 +7,11 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ALL_VERSIONS;
 use rustls::client::Resumption;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::ServerName;
 use starttls::{Policy, Protocol, ldap, server};
+use test_identity::Authority;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -21,36 +20,18 @@ const HOST: &str = "localhost";
 /// The server's id, which both offer each other in either mode.
 const ALPN: Option<&[u8]> = Protocol::LDAP.alpn;
 
-fn identity() -> Result<(TlsConnector, TlsAcceptor), Box<dyn Error>> {
-    let ca_key = KeyPair::generate()?;
-    let mut ca = CertificateParams::new(Vec::new())?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key)?;
-    let key = KeyPair::generate()?;
-    let leaf = CertificateParams::new(vec![HOST.to_owned()])?;
-    let certificate = leaf.signed_by(&key, &Issuer::new(ca, &ca_key))?;
-    let mut roots = RootCertStore::empty();
-    roots.add(ca_certificate.der().clone())?;
-    let provider = Arc::new(ring::default_provider());
-    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der())?,
-        )?;
+fn identity() -> (TlsConnector, TlsAcceptor) {
+    let ca = Authority::default();
+    let mut server = ca.identity([HOST]).server();
     server.alpn_protocols.extend(ALPN.map(<[u8]>::to_vec));
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut client = ca.client(ALL_VERSIONS);
     // Each handshake is a whole one, with its certificates.
     client.resumption = Resumption::disabled();
-    Ok((Arc::new(client).into(), Arc::new(server).into()))
+    (Arc::new(client).into(), Arc::new(server).into())
 }
 
 async fn repeat(upgrade: bool, repetitions: usize) -> Result<(), Box<dyn Error>> {
-    let (connector, acceptor) = identity()?;
+    let (connector, acceptor) = identity();
     let alpn: Vec<_> = ALPN.map(<[u8]>::to_vec).into_iter().collect();
     for _ in 0..repetitions {
         let (here, there) = duplex(64 * 1024);

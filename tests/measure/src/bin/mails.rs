@@ -11,15 +11,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection, ServerConfig, StreamOwned};
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
 use starttls_std::{
     Answer, ClientTls, Deliver, Inbox, InboxSettings, Mail, Mailer, Settings, Silent,
 };
+use test_identity::{Authority, provider};
 
 const HOST: &str = "localhost";
 const WARM_UP: usize = 20;
@@ -38,23 +37,11 @@ fn message() -> Vec<u8> {
 
 /// A P-256 CA of its own, and a server's certificate signed by it. Every handshake is a full one:
 /// the server hands out no tickets.
-fn identity() -> Result<(Arc<ServerConfig>, RootCertStore), Box<dyn Error>> {
-    let ca_key = KeyPair::generate()?;
-    let mut ca = CertificateParams::new(Vec::new())?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key)?;
-    let key = KeyPair::generate()?;
-    let issuer = Issuer::new(ca, ca_key);
-    let certificate = CertificateParams::new([HOST.to_owned()])?.signed_by(&key, &issuer)?;
-    let key = PrivateKeyDer::try_from(key.serialize_der())?;
-    let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)?;
+fn identity() -> (Arc<ServerConfig>, Authority) {
+    let ca = Authority::default();
+    let mut server = ca.identity([HOST]).server();
     server.send_tls13_tickets = 0;
-    let mut roots = RootCertStore::empty();
-    roots.add(ca_certificate.der().clone())?;
-    Ok((Arc::new(server), roots))
+    (Arc::new(server), ca)
 }
 
 struct Accept;
@@ -125,19 +112,14 @@ fn median(times: &mut [Duration]) -> Duration {
 }
 
 fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
-    let (server, roots) = identity()?;
+    let (server, ca) = identity();
     let listener = TcpListener::bind((HOST, 0))?;
     let port = listener.local_addr()?.port();
     thread::spawn(move || serve(&listener, server));
 
-    let provider = Arc::new(ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots.clone())
-        .with_no_client_auth();
-    let tls = Arc::new(tls);
-    let mailer =
-        Mailer::new(Settings::new(HOST, ClientTls::trusting(roots, provider)?).with_port(port));
+    let tls = Arc::new(ca.client(ALL_VERSIONS));
+    let settings = Settings::new(HOST, ClientTls::trusting(ca.roots(), provider())?);
+    let mailer = Mailer::new(settings.with_port(port));
     let to = [Address::new("you@example.org")?];
     let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
     let message = message();
