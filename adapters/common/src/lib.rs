@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod advice;
 mod client;
 mod connection;
 mod driver;
@@ -23,6 +24,7 @@ mod taking;
 mod timeouts;
 mod tls;
 
+pub use advice::Advice;
 pub use client::{Upgraded, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
 pub use driver::Driver;

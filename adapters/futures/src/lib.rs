@@ -19,8 +19,8 @@ use starttls_common::{
     self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured, check_alpn,
 };
 pub use starttls_common::{
-    Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail,
-    Mode, Observer, Receipt, Recipient, Settings, Silent, Timeouts, accept_implicit,
+    Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
+    Mail, Mode, Observer, Receipt, Recipient, Settings, Silent, Timeouts, accept_implicit,
     accept_or_plaintext, handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
 };
 

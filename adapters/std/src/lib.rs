@@ -25,7 +25,7 @@ pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
+    Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
     Observer, Receipt, Recipient, Settings, Silent, Timeouts, rustls,
 };
 pub use upgrade::{

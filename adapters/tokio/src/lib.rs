@@ -20,8 +20,8 @@ pub use socket::{Prompt, connect};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail,
-    Mode, Observer, Receipt, Recipient, Secured, Settings, Silent, Timeouts, accept_implicit,
+    Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
+    Mail, Mode, Observer, Receipt, Recipient, Secured, Settings, Silent, Timeouts, accept_implicit,
     accept_or_plaintext, check_alpn, handshake, rustls, upgrade_or_plaintext,
 };
 pub use upgrade::{accept, upgrade, upgrade_with};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use starttls::lmtp::Lmtp;
 use starttls::mail::session::Fate;
 use starttls::smtp::{Dialect, Smtp};
-use starttls_std::{Connection, Doing, Error, Mailer, Receipt};
+use starttls_std::{Advice, Connection, Doing, Error, Mailer, Receipt};
 
 use crate::args::Send;
 use crate::dial::trust;
@@ -324,11 +324,11 @@ fn show(name: &str, to: &[String], outcome: &Result<Receipt, Error>, fate: Fate)
         }
         Err(error) => {
             let verdict = if fate == Fate::Unknown { "UNKNOWN" } else { "NOT SENT" };
-            let advice = match error {
+            let advice = match error.advice() {
                 _ if !fate.is_safe_to_retry() => "sent again it may arrive twice",
-                Error::Rejected { answer, .. } if answer.code >= 500 => "for good",
-                Error::Argument { .. } => "mend it first",
-                _ if error.protocol().is_some_and(starttls::Error::is_ours) => "not like that",
+                Advice::ChangeMail | Advice::CheckLogin => "for good",
+                Advice::MendArgument => "mend it first",
+                Advice::Encode | Advice::MakeSmaller | Advice::DoWithout => "not like that",
                 _ => "safe to send again",
             };
             out!("  {verdict:<8} {name}  {error} ({advice})");

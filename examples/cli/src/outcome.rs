@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use starttls::{Error as Rule, Kind};
-use starttls_std::{Doing, Error};
+use starttls_std::{Advice, Error};
 
 use crate::certificate::Certificate;
 use crate::out::out;
@@ -53,55 +53,38 @@ impl From<Error> for Failure {
 }
 
 fn advice(error: &Error) -> &'static str {
-    use rustls::CertificateError::{
-        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
-        UnknownIssuer,
-    };
-    match error {
-        _ if error.protocol() == Some(Rule::LineTooLong) => {
-            "Encode the message, or pass its text with --subject, which does."
-        }
-        Error::Unfinished { fate, .. } if fate.is_safe_to_retry() => "It is safe to send it again.",
-        Error::Unfinished { .. } => "Sent again it may arrive twice.",
-        Error::Io { doing: Doing::Connecting | Doing::LookingUp, .. } => {
-            "Check the host, the port, and that the server runs."
-        }
-        Error::Protocol { error: Rule::TimedOut, .. } => {
-            "The server was too slow; raise --timeout or try again later."
-        }
-        Error::Protocol { error: Rule::Unsupported, .. } => {
+    match error.advice() {
+        Advice::Encode => "Encode the message, or pass its text with --subject, which does.",
+        Advice::MayArriveTwice => "Sent again it may arrive twice.",
+        Advice::Delivered => "Do not send it again.",
+        _ if matches!(error, Error::Unfinished { .. }) => "It is safe to send it again.",
+        Advice::CheckServer => "Check the host, the port, and that the server runs.",
+        Advice::WaitLonger => "The server was too slow; raise --timeout or try again later.",
+        Advice::DoWithout => {
             "It takes no password here, or not by that mechanism (leave --user or --auth out, or use \
              its submission port), or nothing but ASCII (use --subject, which encodes the text)."
         }
-        Error::Protocol { error: Rule::MessageTooLarge, .. } => {
-            "Nothing was sent; make it smaller."
+        Advice::MakeSmaller => "Nothing was sent; make it smaller.",
+        Advice::FindTls => {
+            "Nothing was sent; if the server has TLS on a port of its own, try the scheme of that \
+             (smtps://, imaps:// and so on). Mail can go in plaintext with --tls opportunistic."
         }
-        Error::Protocol { error: Rule::Unverified, .. } => {
+        Advice::Distrust => {
+            "The connection was dropped; the server is broken or somebody tampers with the network \
+             between."
+        }
+        Advice::TrustAuthority if error.protocol().is_some() => {
             "No password goes to a server that nobody vouches for; pass its CA with --ca."
         }
-        Error::Protocol { error, .. } => match error.kind() {
-            Kind::NotOffered => {
-                "Nothing was sent; if the server has TLS on a port of its own, try the scheme of that \
-                 (smtps://, imaps:// and so on). Mail can go in plaintext with --tls opportunistic."
-            }
-            Kind::Refused => "Nothing was sent; try again later, or ask the server's operator.",
-            Kind::Violation => {
-                "The connection was dropped; the server is broken or somebody tampers with the \
-                 network between."
-            }
-            _ => "",
-        },
-        // A CA of the same name with another key shows as a bad signature.
-        Error::Tls(rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature)) => {
+        Advice::TrustAuthority => {
             "Nothing was sent; if the server has a CA of its own, pass it with --ca."
         }
-        Error::Tls(rustls::Error::InvalidCertificate(
-            NotValidForName | NotValidForNameContext { .. },
-        )) => "Nothing was sent; use the name that the certificate is for.",
-        Error::Tls(rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. })) => {
-            "Nothing was sent; the server needs a new certificate."
-        }
-        Error::Tls(_) => "Nothing was sent.",
+        Advice::UseCertifiedName => "Nothing was sent; use the name that the certificate is for.",
+        Advice::RenewCertificate => "Nothing was sent; the server needs a new certificate.",
+        Advice::CheckTls => "Nothing was sent.",
+        Advice::CheckLogin => "Nothing was sent; check --user, its password and --auth.",
+        Advice::TryLater => "Try again later, or ask the server's operator.",
+        // The error says it all.
         _ => "",
     }
 }
@@ -146,7 +129,17 @@ impl Violation {
 
 #[cfg(test)]
 mod tests {
+    use starttls::mail::session::Fate;
+
     use super::*;
+
+    #[test]
+    fn a_mail_that_is_delivered_is_not_sent_again() {
+        let advice = |fate| advice(&Error::from(Rule::Closed).with_fate(fate));
+        assert_eq!(advice(Fate::Accepted), "Do not send it again.");
+        assert_eq!(advice(Fate::Unknown), "Sent again it may arrive twice.");
+        assert_eq!(advice(Fate::NotAccepted), "It is safe to send it again.");
+    }
 
     #[test]
     fn every_kind_has_its_code() {
