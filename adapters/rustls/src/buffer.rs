@@ -33,6 +33,11 @@ impl Marks {
     pub(crate) const fn room(&self) -> usize {
         RECEIVE - (self.plain - self.start) - (self.end - self.cipher)
     }
+
+    /// The plaintext is over: what is unread belongs to TLS.
+    pub(crate) const fn begin_tls(&mut self) {
+        (self.plain, self.cipher) = (self.start, self.start);
+    }
 }
 
 impl Incoming {

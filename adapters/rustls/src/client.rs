@@ -73,6 +73,15 @@ impl<G: Grammar> Client<G> {
         Self::opening(client, ClientSetup::new::<G>(tls, name))
     }
 
+    /// A connection whose plaintext is a machine's of the caller's, by [`step_with`](Connection::step_with): a
+    /// [`mail::Opening`](starttls::mail::Opening), which lives on inside TLS. There
+    /// [`start_tls`](Connection::start_tls) begins the handshake. The policy is the machine's, and so is the
+    /// verdict about the [`Tls::verification`] of [`Event::Established`](crate::Event::Established).
+    #[must_use]
+    pub fn plaintext(tls: &ClientTls, name: ServerName<'static>) -> Self {
+        Self::plain(Pledge::Implicit(Policy::Opportunistic), ClientSetup::new::<G>(tls, name))
+    }
+
     /// A connection that begins with TLS, on a port of its own (RFC 8314 §3).
     #[must_use]
     pub fn implicit(policy: Policy, tls: &ClientTls, name: ServerName<'static>) -> Self {

@@ -1,4 +1,5 @@
 use core::fmt;
+use core::mem;
 use core::time::Duration;
 
 use rustls::CommonState;
@@ -18,7 +19,8 @@ pub enum Event<E> {
     /// What the plaintext machine has to tell. The connection itself sees to what has to be done at
     /// `UpgradeReady`: the handshake begins with the next step.
     Before(E),
-    /// TLS is up: go on with [`Connection::step_with`] and a machine made from this.
+    /// TLS is up: go on with [`Connection::step_with`] and a machine made from this. On a connection made by
+    /// `plaintext` the machine that was there before goes on, and is told [`Tls::verification`].
     Established(Tls),
     /// There is no TLS, and the policy lets the connection go on without: close, or go on with
     /// [`Connection::step_with`] and a machine made from this.
@@ -58,8 +60,8 @@ pub(crate) enum Stage<E: Engine> {
     Beginning(E::Pledge, E::Setup),
     Shaking(E::Pledge, E::Setup, Records<E::Side>),
     Tunnel(Records<E::Side>),
-    /// The upgrade did not happen.
-    Plain,
+    /// A machine of the caller's talks in plaintext. Of a connection that was made for it TLS may still begin.
+    Plain(Option<(E::Pledge, E::Setup)>),
     Over,
 }
 
@@ -69,7 +71,7 @@ impl<E: Engine> Stage<E> {
             Self::Opening(..) => "Opening",
             Self::Beginning(..) | Self::Shaking(..) => "Handshake",
             Self::Tunnel(_) => "Tls",
-            Self::Plain => "Plaintext",
+            Self::Plain(_) => "Plaintext",
             Self::Over => "Over",
         }
     }
@@ -82,6 +84,10 @@ impl<E: Engine> Connection<E> {
 
     pub(crate) fn shaking(pledge: E::Pledge, setup: E::Setup) -> Self {
         Self::at(Stage::Beginning(pledge, setup))
+    }
+
+    pub(crate) fn plain(pledge: E::Pledge, setup: E::Setup) -> Self {
+        Self::at(Stage::Plain(Some((pledge, setup))))
     }
 
     fn at(stage: Stage<E>) -> Self {
@@ -111,7 +117,7 @@ impl<E: Engine> Connection<E> {
                 true
             }
             Stage::Beginning(..) => true,
-            Stage::Opening(..) | Stage::Plain | Stage::Over => false,
+            Stage::Opening(..) | Stage::Plain(_) | Stage::Over => false,
         };
         self.incoming.received(n, encrypted);
     }
@@ -143,7 +149,7 @@ impl<E: Engine> Connection<E> {
         let wait = match &self.stage {
             Stage::Opening(engine, _) => engine.wait(),
             Stage::Beginning(..) | Stage::Shaking(..) => Some(HANDSHAKE_WAIT),
-            Stage::Tunnel(_) | Stage::Plain => self.wait,
+            Stage::Tunnel(_) | Stage::Plain(_) => self.wait,
             Stage::Over => None,
         };
         wait.or((!self.outgoing.is_empty()).then_some(SEND_WAIT))
@@ -167,7 +173,7 @@ impl<E: Engine> Connection<E> {
                 error
             }
             Stage::Beginning(..) | Stage::Shaking(..) => starttls::Error::TimedOut,
-            Stage::Tunnel(_) | Stage::Plain | Stage::Over => {
+            Stage::Tunnel(_) | Stage::Plain(_) | Stage::Over => {
                 return starttls::Error::TimedOut.into();
             }
         };
@@ -189,12 +195,34 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Runs a machine inside TLS, or in the plaintext that [`Event::Plaintext`] allowed: a job of a
-    /// session, a receiver, or any other.
+    /// Begins TLS on a connection made by `plaintext`, where the machine of the caller's says so: at
+    /// [`opening::Event::StartTls`](starttls::mail::opening::Event::StartTls) or
+    /// [`inbound::Event::StartTls`](starttls::mail::inbound::Event::StartTls). What is unread belongs to TLS: the
+    /// machine has made sure that it may. Go on with [`step`](Self::step) to [`Event::Established`].
     ///
     /// # Errors
-    /// Those of the machine and of TLS, [`starttls::Error::OutOfOrder`] before
-    /// [`Event::Established`].
+    /// [`starttls::Error::OutOfOrder`] on any other connection, and where TLS has begun.
+    pub fn start_tls(&mut self) -> Result<(), Error> {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Plain(Some((pledge, setup))) => {
+                self.incoming.marks.begin_tls();
+                self.stage = Stage::Beginning(pledge, setup);
+                self.progress += 1;
+                Ok(())
+            }
+            stage => {
+                self.stage = stage;
+                Err(starttls::Error::OutOfOrder.into())
+            }
+        }
+    }
+
+    /// Runs a machine inside TLS, in the plaintext that [`Event::Plaintext`] allowed, or on both sides of the
+    /// handshake on a connection made by `plaintext`: a job of a session, a receiver, or any other.
+    ///
+    /// # Errors
+    /// Those of the machine and of TLS, [`starttls::Error::OutOfOrder`] during the handshake, and before
+    /// [`Event::Established`] on a connection with a plaintext machine of its own.
     pub fn step_with<M: Machine>(&mut self, machine: &mut M) -> Result<Step<M::Event<'_>>, Error> {
         const { assert!(M::MAX_INPUT <= MAX_FRAME && M::MAX_OUTPUT <= MAX_OUTPUT) }
         if self.open_records()? == Opened::NoRoom {
@@ -254,7 +282,7 @@ impl<E: Engine> Connection<E> {
         }
         match &mut self.stage {
             Stage::Tunnel(records) => Ok(records.open(&mut self.incoming, &mut self.outgoing)),
-            Stage::Plain => Ok(Opened::All),
+            Stage::Plain(_) => Ok(Opened::All),
             _ => Err(starttls::Error::OutOfOrder.into()),
         }
     }

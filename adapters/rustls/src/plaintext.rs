@@ -37,13 +37,13 @@ impl<E: Engine> Connection<E> {
             (Meaning::Upgrade, Stage::Opening(engine, setup)) => {
                 engine.into_upgrade(unread).map(|pledge| {
                     // What is unread is TLS's, or it would have been an error.
-                    (marks.plain, marks.cipher) = (marks.start, marks.start);
+                    marks.begin_tls();
                     (Stage::Beginning(pledge, setup), Event::Before(event))
                 })
             }
             (Meaning::Plaintext, Stage::Opening(engine, _)) => engine
                 .into_plaintext(unread)
-                .map(|plaintext| (Stage::Plain, Event::Plaintext(plaintext))),
+                .map(|plaintext| (Stage::Plain(None), Event::Plaintext(plaintext))),
             (_, stage) => Ok((stage, Event::Before(event))),
         };
         match next {

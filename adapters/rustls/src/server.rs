@@ -21,6 +21,14 @@ impl<G: Grammar> Server<G> {
         Self::opening(server, tls)
     }
 
+    /// A connection whose plaintext is a machine's of the caller's, by [`step_with`](Connection::step_with): a
+    /// [`mail::Inbound`](starttls::mail::Inbound), which lives on inside TLS. There
+    /// [`start_tls`](Connection::start_tls) begins the handshake.
+    #[must_use]
+    pub fn plaintext(tls: Arc<ServerConfig>) -> Self {
+        Self::plain(Pledge { alpn: None, tls: Tls::implicit_server() }, tls)
+    }
+
     /// A connection that begins with TLS, on a port of its own (RFC 8314 §3).
     #[must_use]
     pub fn implicit(tls: Arc<ServerConfig>) -> Self {

@@ -71,7 +71,7 @@ impl<E: Engine> Connection<E> {
         let room = match &self.stage {
             Stage::Tunnel(records) if records.needs_room(&self.outgoing) => 0,
             Stage::Tunnel(records) => records.room(&self.outgoing),
-            Stage::Plain => self.outgoing.room(),
+            Stage::Plain(_) => self.outgoing.room(),
             _ => 0,
         };
         if room < MIN_ROOM { 0 } else { room }

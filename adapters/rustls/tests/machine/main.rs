@@ -2,6 +2,7 @@
 
 mod attacks;
 mod common;
+mod life;
 mod limits;
 mod pair;
 mod peers;
