@@ -16,7 +16,7 @@ pub enum Advice {
     WaitLonger,
     /// Use a port on which TLS comes first, where the server has one, or a policy that allows plaintext.
     FindTls,
-    /// Somebody tampers with the network between, or the peer is broken. Do not go on in plaintext.
+    /// Close, and do not go on in plaintext: the peer is broken, or somebody on the network changes what it says.
     Distrust,
     /// Trust the CA that issued the peer's certificate, if it is known to be the right one.
     TrustAuthority,
@@ -46,6 +46,8 @@ pub enum Advice {
     MendProgram,
     /// Look into the caller's own reader of messages.
     CheckReader,
+    /// Something of the application's own failed, [`Doing::Other`]: only the application knows what helps.
+    Other,
 }
 
 impl Error {
@@ -60,11 +62,10 @@ impl Error {
                 Doing::LookingUp | Doing::Connecting => Advice::CheckServer,
                 Doing::Handshake => Advice::CheckTls,
                 Doing::ReadingMessage => Advice::CheckReader,
-                Doing::SettingUp
-                | Doing::Sending
-                | Doing::Receiving
-                | Doing::Closing
-                | Doing::Other(_) => Advice::TryLater,
+                Doing::SettingUp | Doing::Sending | Doing::Receiving | Doing::Closing => {
+                    Advice::TryLater
+                }
+                Doing::Other(_) => Advice::Other,
             },
             Self::Protocol { error, .. } => of_rule(*error),
             Self::Tls(rustls::Error::InvalidCertificate(error)) => of_certificate(error),
@@ -127,6 +128,7 @@ mod tests {
             (io(Doing::Receiving), Advice::TryLater),
             (io(Doing::Handshake), Advice::CheckTls),
             (io(Doing::ReadingMessage), Advice::CheckReader),
+            (io(Doing::Other("reading the CA file")), Advice::Other),
             (Rule::TimedOut.into(), Advice::WaitLonger),
             (Rule::Closed.into(), Advice::TryLater),
             (Rule::Closing.into(), Advice::TryLater),

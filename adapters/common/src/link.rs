@@ -11,9 +11,6 @@ use crate::{Doing, Error, Growing, Observer, Timeouts};
 /// How much of the last thing said an error can quote.
 const QUOTE: usize = 512;
 
-/// How many bytes make a write worth its system call: one TLS record.
-const FULL: usize = 16 * 1024;
-
 /// Longer than any connection lasts, and short enough for any clock.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -42,7 +39,7 @@ pub enum Turn<T> {
     Flush(Instant),
     /// Receive until then; tell [`Link::received`] or [`Link::receive`].
     Read(Instant),
-    /// Tell the peer that nothing more will be sent. What goes wrong does not count.
+    /// Tell the peer that nothing more will be sent; an error of that is to be ignored.
     Shutdown,
     /// `on_event` broke, or without a value the peer ended the connection where the protocol lets it.
     Done(Option<T>),
@@ -191,7 +188,7 @@ impl<'o> Link<'o> {
     /// Whether so much is unsent that it is worth a write.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.driver.unsent().len() >= FULL
+        self.driver.is_full()
     }
 
     /// What is to be sent.

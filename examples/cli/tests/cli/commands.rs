@@ -202,12 +202,14 @@ fn mistakes_are_told_at_once() {
         (&["serve", "smtp", "--user", "x"], "--password-file"),
         (&["serve", "smtp", "--user", "x", "--password-file", "/no/such/file"], "/no/such/file"),
         (&["probe", "smtp://127.0.0.1:1"], "Check the host"),
+        (&["probe", "smtp://localhost", "--ca", "/no/such/file"], "reading the CA file"),
         (&["probe", "smtp://localhost", "--timeout", "0"], "at least 1"),
     ] {
         let output = starttls(arguments, b"");
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         let error = text(&output.stderr);
         assert!(error.contains(complaint), "{arguments:?}: {error}");
+        assert!(!error.contains("operator"), "no server has said anything: {error}");
     }
     assert_eq!(starttls(&["--help"], b"").status.code(), Some(0));
 }
