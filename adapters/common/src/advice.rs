@@ -16,7 +16,8 @@ pub enum Advice {
     WaitLonger,
     /// Use a port on which TLS comes first, where the server has one, or a policy that allows plaintext.
     FindTls,
-    /// Close, and do not go on in plaintext: the peer is broken, or somebody on the network changes what it says.
+    /// Close the connection and do not fall back to plaintext: the peer breaks the protocol, or an attacker does in its
+    /// place.
     Distrust,
     /// Trust the CA that issued the peer's certificate, if it is known to be the right one.
     TrustAuthority,

@@ -17,8 +17,8 @@ const PIECE: usize = 16 * 1024;
 /// An open connection to a mail server, from [`Mailer::connect`](crate::Mailer::connect), for one
 /// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
 ///
-/// A mail that the server refuses leaves it open for the next one. What ends it says what became of
-/// the mail ([`Error::fate`]), and no later mail is sent. It owns what it needs, and may stand in a pool.
+/// A mail that the server refuses leaves it open for the next one. Any other error closes it: [`Error::fate`] tells
+/// what became of the mail, and no later mail is sent. The connection owns what it needs and may stand in a pool.
 ///
 /// It is in the dialect `D`, by the kind of I/O `R`, over a stream `S` or an encrypted one, `E`.
 pub struct Connection<'o, D, R, S, E> {

@@ -47,7 +47,7 @@ pub enum Error {
     },
 }
 
-/// What was being done when an [`Error::Io`] happened.
+/// The operation that failed with an [`Error::Io`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doing {

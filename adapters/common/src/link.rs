@@ -164,7 +164,7 @@ impl<'o> Link<'o> {
         self.unflushed.then(|| Turn::Flush(self.at(self.driver.deadline())))
     }
 
-    /// What is said next.
+    /// Appends to what is to be sent.
     pub fn say(&mut self, bytes: &[u8]) {
         let copied = self.driver.write_with(bytes.len(), |room| {
             room[..bytes.len()].copy_from_slice(bytes);
@@ -173,7 +173,7 @@ impl<'o> Link<'o> {
         debug_assert_eq!(copied, Ok(bytes.len()));
     }
 
-    /// What is said next, by `write`, which is given room for at least `most` bytes.
+    /// Appends what `write` puts into the room that it is given, of at least `most` bytes.
     ///
     /// # Errors
     /// Those of `write`.

@@ -84,8 +84,8 @@ where
 /// An open connection to a mail server, from [`Mailer::connect`], for one
 /// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
 ///
-/// A mail that the server refuses leaves it open for the next one. What ends it says what became of
-/// the mail ([`Error::fate`]), and no later mail is sent. It owns what it needs, and may stand in a pool.
+/// A mail that the server refuses leaves it open for the next one. Any other error closes it: [`Error::fate`] tells
+/// what became of the mail, and no later mail is sent. The connection owns what it needs and may stand in a pool.
 #[derive(Debug)]
 pub struct Connection<'o, D = Smtp, E = crate::ClientStream>(
     common::Connection<'o, D, Blocking, TcpStream, E>,

@@ -151,7 +151,7 @@ pub(crate) const fn advice(why: Undeliverable) -> &'static str {
             "Try again later, or ask another DNS server with --resolver: it has to pass signatures on."
         }
         Undeliverable::Insecure => "Send it with another --dane, or try again later.",
-        _ => "It is for good.",
+        _ => "This is permanent; do not retry.",
     }
 }
 
@@ -159,7 +159,7 @@ fn failure(undelivered: &Undelivered) -> Failure {
     let when = match undelivered.why {
         Some(why) => advice(why),
         None if undelivered.is_temporary() => "Try again later.",
-        None => "It is for good.",
+        None => "This is permanent; do not retry.",
     };
     let code = match undelivered.attempts.last().map(|attempt| &attempt.problem) {
         Some(Problem::Failed(error)) => outcome::code(error),

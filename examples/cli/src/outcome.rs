@@ -70,11 +70,11 @@ fn advice(error: &Error) -> &'static str {
              (smtps://, imaps:// and so on). Mail can go in plaintext with --tls opportunistic."
         }
         Advice::Distrust => {
-            "The connection was dropped; the server is broken or somebody tampers with the network \
-             between."
+            "The connection was closed: the server breaks the protocol, or an attacker on the network \
+             does in its place."
         }
         Advice::TrustAuthority if error.protocol().is_some() => {
-            "No password goes to a server that nobody vouches for; pass its CA with --ca."
+            "The password was not sent to a server that is not verified; pass its CA with --ca."
         }
         Advice::TrustAuthority => {
             "Nothing was sent; if the server has a CA of its own, pass it with --ca."
