@@ -17,6 +17,6 @@ fn main() {
         let test = name.replace('-', "_");
         writeln!(tests, "#[test] fn {test}() {{ check_table(\"{name}.toml\"); }}").expect("a test");
     }
-    let folder = env::var_os("OUT_DIR").expect("where cargo wants it");
+    let folder = env::var_os("OUT_DIR").expect("cargo's output folder");
     fs::write(Path::new(&folder).join("tables.rs"), tests).expect("written");
 }

@@ -1,11 +1,21 @@
-//! What is left of a connection when its plaintext phase is over.
+//! How a connection continues after its plaintext phase: over [`Tls`] or in [`Plaintext`].
 //!
-//! A session that follows is built from one of these and from configuration alone. They carry
-//! nothing that the peer said.
+//! A session is built from one of these values and from configuration alone. They carry no data from the
+//! peer, so nothing from before TLS can reach the session (I1).
 
 use crate::{Error, Policy, Reason, Verification};
 
-/// TLS is up: everything from here on is encrypted.
+/// An established TLS connection: every later byte is encrypted.
+///
+/// ```
+/// use starttls::{Error, Policy, Tls, Verification};
+///
+/// let tls = Tls::implicit(Policy::Required, Verification::Verified)?;
+/// assert!(tls.is_implicit());
+/// let stranger = Tls::implicit(Policy::Required, Verification::Unverified);
+/// assert_eq!(stranger, Err(Error::Unverified));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tls {
@@ -14,10 +24,11 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// TLS that came first, on a port of its own (RFC 8314 §3): the server's greeting is yet to come.
+    /// A client's implicit TLS (RFC 8314 §3): the handshake came first, and the server's greeting follows
+    /// inside TLS.
     ///
     /// # Errors
-    /// [`Error::Unverified`] if the policy requires a verified peer and this one is not. Close the
+    /// [`Error::Unverified`] if `policy` is [`Policy::Required`] and the peer is not verified. Close the
     /// connection.
     pub fn implicit(policy: Policy, verification: Verification) -> Result<Self, Error> {
         Self::new(true, policy, verification)
@@ -34,30 +45,37 @@ impl Tls {
         Ok(Self { implicit, verification })
     }
 
-    /// TLS that came first, as a server sees it, whose clients need no certificate.
+    /// A server's implicit TLS, with a client that showed no certificate.
     #[must_use]
     pub const fn implicit_server() -> Self {
-        Self::of_server(true)
+        Self::of_server(true, Verification::Unverified)
     }
 
-    pub(crate) const fn of_server(implicit: bool) -> Self {
-        Self { implicit, verification: Verification::Unverified }
+    /// A server's implicit TLS. Pass [`Verification::Verified`] if the client showed a certificate that the
+    /// server accepted.
+    #[must_use]
+    pub const fn implicit_server_of(client: Verification) -> Self {
+        Self::of_server(true, client)
     }
 
-    /// Whether TLS came first, without an upgrade.
+    pub(crate) const fn of_server(implicit: bool, verification: Verification) -> Self {
+        Self { implicit, verification }
+    }
+
+    /// Whether the TLS is implicit: it came first, without an upgrade.
     #[must_use]
     pub const fn is_implicit(&self) -> bool {
         self.implicit
     }
 
-    /// How far the peer was identified.
+    /// How far the TLS layer identified the peer.
     #[must_use]
     pub const fn verification(&self) -> Verification {
         self.verification
     }
 }
 
-/// The connection goes on without TLS, which the policy allows.
+/// A connection that continues without TLS, which the policy allows.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Plaintext {
@@ -65,22 +83,22 @@ pub struct Plaintext {
 }
 
 impl Plaintext {
-    /// Why there is no TLS.
+    /// The reason why there is no TLS.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 }
 
-/// What a session runs over: [`Tls`] or, knowingly, [`Plaintext`].
+/// The channel under a session: [`Tls`] or, by an explicit choice, [`Plaintext`].
 pub trait Channel: sealed::Sealed {
     /// Whether the server's greeting is still to come.
     #[doc(hidden)]
     fn greets(&self) -> bool;
-    /// Whether it is not encrypted.
+    /// Whether the channel is unencrypted.
     #[doc(hidden)]
     fn is_plaintext(&self) -> bool;
-    /// Whether it is encrypted and the peer is known.
+    /// Whether the channel is encrypted and the peer is verified.
     #[doc(hidden)]
     fn is_verified(&self) -> bool;
 }
@@ -113,10 +131,11 @@ impl Channel for Plaintext {
     }
 }
 
-/// A channel of which only the value says whether it is encrypted: one machine serves both, so that
-/// firmware has its code once.
+/// Either channel, chosen at run time. One instance of a machine serves both, so firmware holds its code
+/// once.
 #[cfg(feature = "smtp")]
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum AnyChannel {
     Tls(Tls),
     Plaintext(Plaintext),

@@ -2,7 +2,7 @@ use core::cell::Cell;
 
 use crate::conceal::conceal;
 
-/// A receive buffer of `N` octets, for what was received and not yet consumed.
+/// A receive buffer of `N` bytes, which holds the bytes that were received and not yet consumed.
 ///
 /// ```
 /// # use starttls::Buffer;
@@ -30,25 +30,25 @@ impl<const N: usize> Buffer<N> {
         Self { octets: [0; N], start: 0, end: 0 }
     }
 
-    /// What was received and not yet consumed.
+    /// The bytes that were received and not yet consumed.
     #[must_use]
     pub fn filled(&self) -> &[u8] {
         self.octets.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Consumes everything but the last `unread` octets: what a machine left of
+    /// Consumes all but the last `unread` bytes. Pass the length that a machine left of
     /// [`filled`](Self::filled).
     pub fn keep(&mut self, unread: usize) {
         self.start = self.end.saturating_sub(unread).max(self.start);
     }
 
-    /// Lets `receive` put octets behind the filled ones and say how many; returns that number.
+    /// Lets `receive` write to the free part and return how many bytes it wrote; returns that number.
     ///
-    /// A buffer of at least [`Machine::MAX_INPUT`](crate::Machine::MAX_INPUT) octets always has room
+    /// A buffer of at least [`Machine::MAX_INPUT`](crate::Machine::MAX_INPUT) bytes always has room
     /// when the machine asks for more.
     ///
     /// # Errors
-    /// Those of `receive`.
+    /// Those that `receive` returns.
     pub fn fill<E>(
         &mut self,
         receive: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -60,14 +60,14 @@ impl<const N: usize> Buffer<N> {
         Ok(received)
     }
 
-    /// Where to receive, for callers that cannot wait inside [`fill`](Self::fill);
-    /// [`received`](Self::received) says how many octets came.
+    /// The free part, for callers that cannot wait inside [`fill`](Self::fill). Report the bytes written
+    /// with [`received`](Self::received).
     pub fn free_mut(&mut self) -> &mut [u8] {
         self.move_to_front();
         self.octets.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// So many octets were put in front of [`free_mut`](Self::free_mut).
+    /// Adds the first `n` bytes of [`free_mut`](Self::free_mut) to the filled part.
     pub fn received(&mut self, n: usize) {
         self.end = self.end.saturating_add(n).min(N);
     }
@@ -86,6 +86,14 @@ impl<const N: usize> Buffer<N> {
 }
 
 conceal!("Buffer", Buffer<N> [const N: usize], |buffer| buffer.filled().len());
+
+/// The buffer may have held a password.
+#[cfg(feature = "zeroize")]
+impl<const N: usize> Drop for Buffer<N> {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.octets);
+    }
+}
 
 impl<const N: usize> Default for Buffer<N> {
     fn default() -> Self {

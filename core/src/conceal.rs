@@ -1,7 +1,7 @@
-//! What types show of themselves that hold secrets, or what a peer or a user wrote.
+//! `Debug` output of types that hold secrets, or text from a peer or a user.
 
-/// `Debug` and `defmt::Format` for a type, which show its name and nothing that it holds, but for how many
-/// bytes these are where that is given.
+/// Implements `Debug` and `defmt::Format` so that they show only the type's name, and the number of bytes
+/// it holds if that is given.
 macro_rules! conceal {
     ($name:literal, $type:ty $([$($parameters:tt)*])?) => {
         impl$(<$($parameters)*>)? core::fmt::Debug for $type {

@@ -1,25 +1,26 @@
-//! State diagrams, drawn from what the engines do, and their place in the README.
+//! State diagrams, drawn from what the engines do.
 
 extern crate std;
 
 use std::collections::BTreeSet;
+use std::format;
 use std::string::{String, ToString};
-use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
-use std::{env, format, fs};
 
-/// What conditions are called where they do not hold and where they do.
+/// The page of the diagrams.
+pub(crate) const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manual/states.md");
+
+/// The two names of each condition: if it is false, if it is true.
 pub(crate) type Names<const N: usize> = [[&'static str; 2]; N];
 
-/// Every truth of some conditions.
+/// All combinations of the conditions' values.
 pub(crate) fn truths<const N: usize>() -> impl Iterator<Item = [bool; N]> {
     (0..1 << N).map(|n: usize| std::array::from_fn(|bit| n >> bit & 1 != 0))
 }
 
-/// Says in words where `holds`, as briefly as possible: one guard for each way to get there, and an
-/// empty one for always.
+/// The shortest guards that describe exactly the combinations in `holds`. An empty guard means always.
 pub(crate) fn guards<const N: usize>(names: Names<N>, holds: &BTreeSet<[bool; N]>) -> Vec<String> {
-    // Each condition is false, true or does not matter.
+    // In a guard, each condition is false, true or absent.
     let options = [None, Some(false), Some(true)];
     let digit = |n: usize, place: usize| options[n / 3_usize.pow(place as u32) % 3];
     let mut cubes: Vec<[Option<bool>; N]> = (0..3_usize.pow(N as u32))
@@ -44,10 +45,10 @@ pub(crate) fn guards<const N: usize>(names: Names<N>, holds: &BTreeSet<[bool; N]
     guards
 }
 
-/// Why an arrow is taken: cause, guard, effect; the last two may be empty.
+/// An arrow's cause, guard and effect. Guard and effect may be empty.
 type Label = (String, String, String);
 
-/// A diagram in the making.
+/// A diagram under construction.
 #[derive(Default)]
 pub(crate) struct Diagram {
     states: Vec<String>,
@@ -63,7 +64,7 @@ impl Diagram {
         }
     }
 
-    /// Adds an arrow, or one more label to an arrow that is there.
+    /// Adds an arrow, or another label to an existing arrow.
     pub(crate) fn edge(&mut self, from: &str, to: &str, cause: &str, guard: &str, effect: &str) {
         let label = (cause.to_string(), guard.to_string(), effect.to_string());
         match self.edges.iter_mut().find(|edge| edge.0 == from && edge.1 == to) {
@@ -73,7 +74,7 @@ impl Diagram {
         }
     }
 
-    /// Adds what makes a state fail as it makes many.
+    /// Adds a cause that fails many states, which a note lists.
     pub(crate) fn fails(&mut self, cause: &str, from: &str) {
         match self.failures.iter_mut().find(|failure| failure.0 == cause) {
             Some((_, states)) if states.iter().any(|known| known == from) => {}
@@ -82,7 +83,7 @@ impl Diagram {
         }
     }
 
-    /// The diagram in Mermaid's language.
+    /// The diagram as Mermaid text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::from("```mermaid\nstateDiagram-v2\n");
         for (from, to, labels) in &self.edges {
@@ -97,7 +98,7 @@ impl Diagram {
         text + "    end note\n```\n"
     }
 
-    /// Some of the states, in words.
+    /// A short description of `some` of the states.
     fn place(&self, some: &[String]) -> String {
         let others: Vec<_> = self.states.iter().filter(|state| !some.contains(state)).collect();
         let of_one_kind = |kind: &&str| {
@@ -116,7 +117,7 @@ impl Diagram {
     }
 }
 
-/// Labels with the causes of one guard and effect brought together.
+/// The labels as lines. Causes with the same guard and effect share a line.
 fn lines(labels: &[Label]) -> Vec<String> {
     let mut groups: Vec<(Vec<&str>, &str, &str)> = Vec::new();
     for (cause, guard, effect) in labels {
@@ -136,23 +137,6 @@ fn lines(labels: &[Label]) -> Vec<String> {
         line
     };
     groups.into_iter().map(line).collect()
-}
-
-/// Checks that the section of the README is `text`, or makes it so if `UPDATE_README` is set.
-pub(crate) fn assert_in_readme(section: &str, text: &str) {
-    static FILE: Mutex<()> = Mutex::new(());
-    let _only = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let readme = fs::read_to_string(path).expect("the README");
-    let marker = format!("<!-- {section}: generated, see CONTRIBUTING.md -->\n");
-    let (before, rest) = readme.split_once(&marker).expect("the section's first line");
-    let (found, after) = rest.split_once("<!-- end -->").expect("the section's last line");
-    if env::var_os("UPDATE_README").is_some() {
-        let updated = format!("{before}{marker}{text}<!-- end -->{after}");
-        fs::write(path, updated).expect("the README can be written");
-    } else {
-        assert_eq!(found, text, "run the tests with UPDATE_README=1");
-    }
 }
 
 #[test]

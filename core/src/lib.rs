@@ -1,11 +1,12 @@
-#![cfg_attr(feature = "protocols", doc = include_str!("../README.md"))]
+#![cfg_attr(feature = "protocols", doc = concat!("[manual]: mod@self::manual\n\n", include_str!("../README.md")))]
 #![cfg_attr(
     not(feature = "protocols"),
-    doc = "The engines and some of the protocols; see the features."
+    doc = "The engines and the protocols of the enabled features."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(rustdoc::all)]
 #![cfg_attr(
     not(test),
     deny(
@@ -20,21 +21,31 @@
     )
 )]
 
+#[cfg(test)]
+extern crate std;
+
 mod boundary;
 mod buffer;
 mod conceal;
 #[cfg(test)]
 mod diagram;
 mod error;
+#[cfg(test)]
+mod generated;
+mod meaning;
 mod policy;
 mod protocol;
 mod roles;
 mod settings;
 mod step;
 mod untrusted;
+#[cfg(feature = "scram")]
+mod wipe;
 
 pub mod client;
 pub mod driver;
+#[cfg(all(doc, not(doctest)))]
+pub mod manual;
 pub mod server;
 pub mod wire;
 
@@ -80,6 +91,7 @@ pub use buffer::Buffer;
 pub use client::Client;
 pub use driver::Driver;
 pub use error::{ArgumentError, Error, Kind};
+pub use meaning::Meaning;
 pub use policy::{Policy, Reason, Verification};
 pub use protocol::Protocol;
 pub use roles::{Introduction, Phrases, Roles};

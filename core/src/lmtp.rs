@@ -1,4 +1,4 @@
-//! LMTP (RFC 2033): SMTP's grammar with `LHLO`, and one final reply for each recipient.
+//! LMTP (RFC 2033): SMTP's grammar with `LHLO`, and a final reply for each recipient.
 
 pub use crate::smtp::Lmtp;
 use crate::smtp::{ClientGrammar, ServerGrammar};
@@ -9,8 +9,8 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a, Lmtp>>;
 /// An LMTP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a, Lmtp>>;
 
-/// The mail session after the upgrade.
+/// The mail session of an LMTP client, inside TLS.
 pub type Session<C> = crate::mail::Session<C, Lmtp>;
 
-/// The receiving side after the upgrade.
+/// The receiver of an LMTP server, inside TLS.
 pub type Receiver<'a, C> = crate::mail::Receiver<'a, C, Lmtp>;

@@ -1,19 +1,21 @@
-//! What the caller demands, and what the TLS layer found.
+//! What the caller demands of a connection, and what the TLS layer found.
 
-/// Whether a connection may go on without TLS. Exhaustive: whoever asks has to know every answer.
+/// Whether a connection may go on without TLS.
+///
+/// The enum is exhaustive, because code that matches on it has to handle every policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Policy {
-    /// TLS or nothing. A client fails if the upgrade is not offered, refused or unverified; a
-    /// server refuses everything but the upgrade (RFC 3207 §4, RFC 8314 §5).
+    /// TLS is required. A client fails if the upgrade is not offered or refused, or if the peer is not
+    /// verified. A server answers only the upgrade and harmless commands (RFC 3207 §4, RFC 8314 §5).
     #[default]
     Required,
-    /// TLS if the peer can, plaintext otherwise, said by an explicit event. An active attacker
-    /// can always choose plaintext; no credential is sent then.
+    /// TLS is used if the peer has it; else an explicit event reports that the connection stays in
+    /// plaintext. An active attacker can always force plaintext, so no credential is sent there.
     Opportunistic,
 }
 
-/// Why an opportunistic connection goes on in plaintext.
+/// The reason why an opportunistic connection stays in plaintext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -22,7 +24,7 @@ pub enum Reason {
     NotOffered,
     /// The peer offered the upgrade and then refused it.
     Refused,
-    /// The client went on without asking for TLS (server role).
+    /// The client continued without asking for TLS. Only servers see this.
     NotAsked,
 }
 
@@ -31,9 +33,9 @@ pub enum Reason {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Verification {
-    /// Encrypted, but the peer may be anyone.
+    /// The connection is encrypted, but the peer may be anyone.
     Unverified,
-    /// A valid certificate path to a trust anchor, for the name that the caller asked for.
+    /// The certificate has a valid path to a trust anchor and is for the name that the caller asked for.
     Verified,
 }
 
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tls_is_required_where_nobody_chooses() {
+    fn tls_is_required_by_default() {
         assert_eq!(Policy::default(), Policy::Required);
     }
 }

@@ -1,7 +1,7 @@
-//! One way to configure.
+//! The common form of all settings.
 
-/// A struct of settings. For each field there are a function of its name, which reads it, and a `with_…`,
-/// which makes the same settings with another value, so that a later version can add fields and keep
+/// Defines a struct of settings. Each field has a getter of its name and a `with_…` function that returns
+/// the settings with another value. The fields are private, so that a later version can add some or store
 /// them in another way.
 macro_rules! settings {
     (
@@ -25,7 +25,7 @@ macro_rules! settings {
                     self.$field
                 }
 
-                #[doc = concat!("The same with another [`", stringify!($field), "`](Self::", stringify!($field), "()).")]
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), "()).")]
                 #[must_use]
                 pub const fn $with(mut self, $field: $type) -> Self {
                     self.$field = $field;

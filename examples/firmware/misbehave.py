@@ -2,11 +2,14 @@
 
     misbehave.py CERTIFICATE KEY HOW FILE
 
-Listens on loopback and prints "listening PORT". HOW is `no-starttls`, `454`, `plaintext` (behind the
-go-ahead), `late` (plaintext where TLS's answer is due), `silent` (after the greeting), `closing` (421 to
-MAIL), `gone-WHERE`: the connection ends where the answer to WHERE is due, one of greeting EHLO STARTTLS
-handshake ehlo AUTH MAIL RCPT DATA body dot QUIT; or not at all, with `tls12` or `tls13` alone. What the client said goes to FILE, line by line: `plain ...`, `tls ...`, and `complete` for a
-whole message.
+Listens on loopback and prints "listening PORT". HOW is one of
+- `no-starttls`, `454`;
+- `plaintext` (after the go-ahead), `late` (plaintext instead of TLS's answer);
+- `silent` (after the greeting), `closing` (421 to MAIL);
+- `gone-WHERE`: the connection ends where the reply to WHERE is due, one of greeting EHLO STARTTLS
+  handshake ehlo AUTH MAIL RCPT DATA body dot QUIT;
+- `tls12`, `tls13`: no misbehaviour, with only this version of TLS.
+FILE gets the client's lines: `plain ...`, `tls ...`, and `complete` for a whole message.
 """
 
 import socket
@@ -88,7 +91,7 @@ class Server:
             elif word == b"DATA":
                 while self.line() != b".":
                     if self.how == "gone-body":
-                        # The whole mail has left a board, however slow, before the end shows.
+                        # Even a slow board sends the whole mail before it notices the end.
                         time.sleep(3)
                     self.arrive("body")
                 self.said.write("complete\n")

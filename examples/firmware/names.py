@@ -1,10 +1,10 @@
-"""Names on the emulated network, where QEMU's restricted one has none and its open one asks the host's.
+"""A name server for the emulated network: QEMU's restricted network has none, its open one uses the host's.
 
     names.py NAME ADDRESS
 
-QEMU connects the board to one port and its network to another, and passes each frame behind four
-octets of length. Prints "listening BOARD NETWORK". DHCP's answers get a name server; what the board
-asks it for is answered here: the address of NAME, and that no other name exists.
+QEMU connects the board to one port and its network to another, and sends each frame after four bytes
+of length. Prints "listening BOARD NETWORK". Adds a name server to DHCP's answers and answers the
+board's queries: the address of NAME, and that no other name exists.
 """
 
 import socket
@@ -14,7 +14,7 @@ import threading
 
 SERVER = "10.0.2.3"
 HEADERS = 14 + 20 + 8      # Ethernet, IPv4 without options, UDP
-DHCP = 236 + 4             # what comes before DHCP's options
+DHCP = 236 + 4             # the bytes before DHCP's options
 
 
 def checksum(octets):
@@ -25,13 +25,13 @@ def checksum(octets):
 
 
 def is_of(frame, port, at):
-    """Whether it is UDP with this port as its source (0) or destination (2)."""
+    """Whether the frame is UDP with this port as source (0) or destination (2)."""
     return (len(frame) > HEADERS and frame[12:15] == b"\x08\x00\x45" and frame[23] == 17
             and frame[34 + at:36 + at] == struct.pack("!H", port))
 
 
 def with_names(frame):
-    """DHCP's answer with another option in front."""
+    """DHCP's answer with one more option in front."""
     start = HEADERS + DHCP
     option = b"\x06\x04" + socket.inet_aton(SERVER)
     assert frame.endswith(bytes(len(option))), "no room"

@@ -6,7 +6,7 @@ use std::{env, fs, io};
 
 use starttls_tests::table::{Demand, Over, Protocol, Role, Row, Turn, names, rows};
 
-/// The head of a seed: settings, and calls that feed much, step often and say yes.
+/// The head of a seed: settings, and calls that feed large chunks, step often and accept.
 const HEAD: usize = 32;
 const CALL: u8 = 0xf4;
 
@@ -15,7 +15,7 @@ const OPPORTUNISTIC: u8 = 2;
 const PLAINTEXT: u8 = 2;
 const IMPLICIT: u8 = 8;
 
-/// The targets that read what a client or a server is sent before the upgrade, and behind it.
+/// The targets that read the input of a client or server before the upgrade, and after it.
 const CLIENT: [&str; 2] = ["smtp_client", "smtp_grammar"];
 const SERVER: [&str; 2] = ["smtp_server", "smtp_grammar"];
 const SESSION: [&str; 2] = ["session", "smtp_grammar"];
@@ -74,7 +74,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the seeds of one row: of its upgrade, and of the mail behind it.
+/// Writes the seeds of one row: of its upgrade, and of the mail after it.
 fn seed(root: &Path, row: &Row) -> io::Result<usize> {
     let role = if row.role == Role::Client { "client" } else { "server" };
     let own = format!("{}_{role}", row.protocol.names().name.replace('-', "_"));
@@ -83,7 +83,7 @@ fn seed(root: &Path, row: &Row) -> io::Result<usize> {
     let grammar = format!("{module}_grammar");
     let has_grammar = root.join("fuzz_targets").join(grammar.clone() + ".rs").exists();
     let own = &[&own[..], &grammar][..if has_grammar { 2 } else { 1 }];
-    let behind = if row.role == Role::Client { &SESSION[..] } else { &RECEIVER };
+    let after = if row.role == Role::Client { &SESSION[..] } else { &RECEIVER };
     let lmtp = if row.protocol == Protocol::Lmtp { LMTP } else { 0 };
     let policy = if row.policy == Demand::Opportunistic { OPPORTUNISTIC } else { 0 };
     let mut seeds = write(root, own, &row.id, lmtp | policy, &received(&row.turns))?;
@@ -94,12 +94,12 @@ fn seed(root: &Path, row: &Row) -> io::Result<usize> {
             Some(Over::Tls) | None => 0,
         };
         let name = format!("{}-mail", row.id);
-        seeds += write(root, behind, &name, lmtp | over, &received(&mail.turns))?;
+        seeds += write(root, after, &name, lmtp | over, &received(&mail.turns))?;
     }
     Ok(seeds)
 }
 
-/// What the peer sends in all turns.
+/// The peer's bytes of all turns.
 fn received(turns: &[Turn]) -> Vec<u8> {
     turns.iter().flat_map(|turn| &turn.input.0).copied().collect()
 }

@@ -1,4 +1,4 @@
-//! Prints the protocols in their roles, and the dictionary of each.
+//! Prints each protocol in each role, with its dictionary.
 
 fn main() {
     for target in starttls_fuzz::engine::TARGETS {

@@ -1,4 +1,4 @@
-//! Composed messages: no field can end or add a line, every output and every cut is the same.
+//! Composed messages: no field can end or add a line, and the result depends neither on output sizes nor on cuts.
 
 #![no_main]
 
@@ -83,7 +83,7 @@ fn compose(message: &Message<'_>, data: &[u8], room: usize, cut: usize) -> Vec<u
     }
 }
 
-/// Lines have their limits and end with CRLF; every field is ours or the one that was asked for.
+/// Lines respect their limits and end with CRLF; every field is ours or was given.
 fn check(message: &[u8], header: &str) {
     const FIELDS: [&str; 9] = [
         "Date",

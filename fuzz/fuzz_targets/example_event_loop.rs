@@ -1,4 +1,4 @@
-//! How to fuzz your own event loop: replace [`App`] by it.
+//! How to fuzz your own event loop: put it in place of [`App`].
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use starttls::driver::{Driver, Next};
 use starttls::{Buffer, Error, Policy, client, smtp};
 
-/// What an application has: a machine, its driver, and a network.
+/// An application: a machine, its driver, and a network.
 struct App {
     client: smtp::Client<'static>,
     driver: Driver<Buffer<512>>,
@@ -26,7 +26,7 @@ impl App {
         }
     }
 
-    /// The socket is readable and `bytes` come off it; returns how many there was room for. The network takes at
+    /// Handles a readable socket that delivers `bytes`; returns how many fit into the buffer. The network takes at
     /// most `window` bytes at a time.
     fn readable(&mut self, bytes: &[u8], window: usize) -> Result<usize, Error> {
         let taken = self.driver.receive(bytes);
@@ -57,18 +57,18 @@ fuzz_target!(|data: &[u8]| {
         rest = after;
         while !read.is_empty() && !app.ready {
             let Ok(taken) = app.readable(read, (*length).into()) else {
-                assert!(app.driver.failed().is_some(), "what failed is remembered");
+                assert!(app.driver.failed().is_some(), "a failure is remembered");
                 return;
             };
             // The buffer holds the longest line, so there is always room for more of it.
-            assert_ne!(taken, 0, "the loop stands still");
+            assert_ne!(taken, 0, "the loop makes no progress");
             read = &read[taken..];
         }
     }
-    // What must hold for your application comes here.
+    // Put your application's invariants here.
     if app.ready {
         assert!(app.sent.ends_with(b"STARTTLS\r\n"));
-        assert_eq!(app.driver.unsent(), b"", "everything in plaintext is sent");
+        assert_eq!(app.driver.unsent(), b"", "all plaintext is sent");
         let unread = app.driver.unread();
         assert_eq!(app.client.into_upgrade(unread).is_ok(), unread.is_empty());
     }

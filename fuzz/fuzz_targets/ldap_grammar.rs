@@ -1,4 +1,4 @@
-//! What LDAP's messages mean, in both roles, held against the elements that another reader finds.
+//! The meaning of LDAP's messages, in both roles, compared with the elements that another parser finds.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ const PASSWORD_MODIFY: &[u8] = b"1.3.6.1.4.1.4203.1.11.1";
 
 fuzz_target!(|case: Case<'_>| {
     let Ok((rest, message)) = parse_tag(case.octets) else {
-        // What only we read has a control, which means nothing to us.
+        // A message that only our parser accepts has a control, which it ignores.
         let ours = answered(case.octets);
         let nothing = matches!(ours, Meaning::Broken | Meaning::Unexpected);
         assert!(nothing || case.octets.contains(&0xa0), "{ours:?}");
@@ -27,7 +27,7 @@ fuzz_target!(|case: Case<'_>| {
         return;
     }
     let (answer, request) = (Meaning::of_answer(&message), Meaning::of_request(&message));
-    // As it came its lengths may be such as are not allowed, and if not it is what was read.
+    // The original may have forbidden lengths; otherwise it equals the re-encoded message.
     assert!([Meaning::Broken, answer].contains(&answered(frame)), "{answer:?}");
     assert!([Meaning::Broken, request].contains(&asked(frame)), "{request:?}");
     let mut again = bytes::BytesMut::new();
@@ -38,23 +38,23 @@ fuzz_target!(|case: Case<'_>| {
     }
 });
 
-/// What a message leads to.
+/// The effect of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Broken,
-    /// A client: success, a refusal, a goodbye, something else.
+    /// A client: success, a refusal, a notice of disconnection, something else.
     Yes,
     No,
     Closing,
     Unexpected,
-    /// A server: it asks for TLS, or is answered with this tag and resultCode, or is a goodbye.
+    /// A server: a request for TLS, a reply with this tag and resultCode, or an unbind.
     Asks,
     Answer(u8, u8),
     Silence,
     Goodbye,
 }
 
-/// What a client makes of it.
+/// A client's reaction.
 fn answered(frame: &[u8]) -> Meaning {
     let mut client = ldap::Client::new(Policy::Required);
     let mut run = Run::default();
@@ -81,7 +81,7 @@ fn answered(frame: &[u8]) -> Meaning {
     }
 }
 
-/// What a server that requires TLS makes of it.
+/// The reaction of a server that requires TLS.
 fn asked(frame: &[u8]) -> Meaning {
     let mut server = ldap::Server::new(Config::default());
     let mut run = Run::default();
@@ -113,7 +113,7 @@ fn asked(frame: &[u8]) -> Meaning {
 }
 
 const fn octet(tag: &StructureTag) -> Option<u8> {
-    // Tags of more octets than one are none of LDAP's.
+    // LDAP has no multi-byte tags.
     if tag.id >= 31 {
         return None;
     }
@@ -143,10 +143,34 @@ fn number(tag: &StructureTag, wanted: u8) -> Option<i64> {
     };
     let bits = 8 * octets.len();
     let number = if octets[0] >= 0x80 { number - (1 << bits) } else { number };
-    // It takes one octet less if its range is smaller.
+    // A smaller value takes one byte less.
     let small = 1 << bits.saturating_sub(9);
     let minimal = octets.len() == 1 || !(-small..small).contains(&number);
     minimal.then_some(number)
+}
+
+/// Whether one of a message's controls is critical; `None` if one is malformed.
+fn is_critical(message: &StructureTag) -> Option<bool> {
+    let [_, _, controls] = constructed(message, 0x30)? else { return Some(false) };
+    let mut critical = false;
+    for control in constructed(controls, 0xa0)? {
+        let [name, rest @ ..] = constructed(control, 0x30)? else { return None };
+        primitive(name, 4)?;
+        let rest = match rest {
+            [first, after @ ..] if octet(first) == Some(1) => {
+                let [truth] = primitive(first, 1)? else { return None };
+                critical |= *truth != 0;
+                after
+            }
+            rest => rest,
+        };
+        match rest {
+            [] => {}
+            [value] => drop(primitive(value, 4)?),
+            _ => return None,
+        }
+    }
+    Some(critical)
 }
 
 /// The messageID and the operation.
@@ -167,10 +191,16 @@ impl Meaning {
     fn of_answer(message: &StructureTag) -> Self {
         let Some((id, op)) = envelope(message) else { return Self::Broken };
         let Some(fields) = constructed(op, 0x78) else { return Self::Unexpected };
-        let Some((code, name, value)) = response(fields) else { return Self::Broken };
+        let Some((code, refers, name, value)) = response(fields) else { return Self::Broken };
         match (id, name, value) {
             (0, Some(NOTICE), _) => Self::Closing,
-            (1, None | Some(START_TLS), None | Some(b"")) if code == 0 => Self::Yes,
+            (1, None | Some(START_TLS), None | Some(b"")) if code == 0 => {
+                if refers {
+                    Self::Unexpected
+                } else {
+                    Self::Yes
+                }
+            }
             (1, None | Some(START_TLS), None | Some(b"")) => Self::No,
             _ => Self::Unexpected,
         }
@@ -202,6 +232,7 @@ impl Meaning {
                         _ => return None,
                     };
                     match (primitive(name, 0x80)?, value) {
+                        (START_TLS, None) if is_critical(message)? => Self::Answer(0x78, 12),
                         (START_TLS, None) => Self::Asks,
                         (PASSWORD_MODIFY, _) => Self::Answer(0x78, 13),
                         _ => Self::Answer(0x78, 2),
@@ -216,24 +247,25 @@ impl Meaning {
     }
 }
 
-/// resultCode, responseName and responseValue.
-fn response(fields: &[StructureTag]) -> Option<(i64, Option<&[u8]>, Option<&[u8]>)> {
+/// resultCode, presence of a referral, responseName and responseValue.
+fn response(fields: &[StructureTag]) -> Option<(i64, bool, Option<&[u8]>, Option<&[u8]>)> {
     let [code, dn, text, rest @ ..] = fields else { return None };
     let mut rest = rest;
     let code = number(code, 0x0a)?;
     (primitive(dn, 4)?, primitive(text, 4)?);
-    if let [referral, behind @ ..] = rest
+    let mut refers = false;
+    if let [referral, after @ ..] = rest
         && let Some(uris) = constructed(referral, 0xa3)
     {
         uris.iter().all(|uri| primitive(uri, 4).is_some()).then_some(())?;
-        rest = behind;
+        (rest, refers) = (after, true);
     }
     let mut next = |tag| {
-        let (first, behind) = rest.split_first()?;
+        let (first, after) = rest.split_first()?;
         let octets = primitive(first, tag)?;
-        rest = behind;
+        rest = after;
         Some(octets)
     };
     let (name, value) = (next(0x8a), next(0x8b));
-    rest.is_empty().then_some((code, name, value))
+    rest.is_empty().then_some((code, refers, name, value))
 }

@@ -1,4 +1,4 @@
-//! What our NBD server and client do is what a second, naive reading of `doc/proto.md` does.
+//! Our NBD server and client behave like a second, naive implementation of `doc/proto.md`.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ enum End {
     Closed,
 }
 
-/// Takes a number of `N` octets off the front.
+/// Takes a number of `N` bytes off the front.
 fn take<const N: usize>(octets: &mut &[u8]) -> Option<u64> {
     let (front, rest) = octets.split_first_chunk::<N>()?;
     *octets = rest;
@@ -27,11 +27,11 @@ fn take<const N: usize>(octets: &mut &[u8]) -> Option<u64> {
 }
 
 fn reply(option: u64, kind: u32) -> Vec<u8> {
-    let option = u32::try_from(option).expect("four octets");
+    let option = u32::try_from(option).expect("four bytes");
     [&MAGIC.to_be_bytes()[..], &option.to_be_bytes(), &kind.to_be_bytes(), &[0; 4]].concat()
 }
 
-/// What a server sends and how it ends; `None` where it waits for more.
+/// A server's output and its end; `None` while it waits for more.
 fn served(mut input: &[u8], required: bool, sent: &mut Vec<u8>) -> Option<End> {
     let flags = take::<4>(&mut input)?;
     if flags > 3 {
@@ -96,7 +96,7 @@ fn server(octets: &[u8], policy: Policy) {
     assert_eq!((end, sent), (expected_end.unwrap_or(End::Waits), expected));
 }
 
-/// How a client ends that is given a greeting, and then a reply.
+/// A client's end after a greeting and a reply.
 fn asked(mut greeting: &[u8], mut input: &[u8], required: bool) -> Option<End> {
     let no = Some(if required { End::Fails } else { End::Plaintext });
     greeting = greeting.strip_prefix(b"NBDMAGICIHAVEOPT").expect("a greeting");
@@ -108,14 +108,11 @@ fn asked(mut greeting: &[u8], mut input: &[u8], required: bool) -> Option<End> {
         return Some(End::Fails);
     }
     if wrong {
-        // Another greeting is no reply, as soon as it is one.
-        let magic = input.iter().zip(b"NBDMAGIC").all(|(octet, wanted)| octet == wanted);
-        let length = if input.get(8..16) == Some(b"IHAVEOPT") { 18 } else { 152 };
-        return if magic && (input.len() < 16 || input.len() < length) {
-            None
-        } else {
-            Some(End::Fails)
-        };
+        // Another greeting is not a reply; the error comes as soon as it is recognised.
+        let begins = |whole: &[u8]| input.iter().zip(whole).all(|(octet, wanted)| octet == wanted);
+        let new = begins(b"NBDMAGICIHAVEOPT") && input.len() < 18;
+        let old = begins(b"NBDMAGIC\x00\x00\x42\x02\x81\x86\x12\x53") && input.len() < 152;
+        return if new || old { None } else { Some(End::Fails) };
     }
     take::<8>(&mut input)?;
     let (option, kind) = (take::<4>(&mut input)?, take::<4>(&mut input)?);

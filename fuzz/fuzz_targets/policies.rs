@@ -1,4 +1,4 @@
-//! What the DNS and policy hosts say: nothing of it makes a requirement weaker than it may be.
+//! Answers of the DNS and of policy hosts: none weakens a requirement below its minimum.
 
 #![no_main]
 
@@ -48,7 +48,7 @@ fn domain(text: &str) {
     }
 }
 
-/// Read as text, line by line.
+/// The record read as text, line by line.
 fn policy(octets: &[u8]) {
     let Ok(policy) = sts::Policy::read(octets) else { return };
     let text = std::str::from_utf8(octets).expect("text");
@@ -79,7 +79,7 @@ fn announced(records: &[&[u8]]) {
     }
 }
 
-/// Of a message, the first field of that name, in one line.
+/// The first field of that name in a message, unfolded.
 fn field(message: &[u8]) {
     if tls_optional(message) {
         let text = String::from_utf8_lossy(message).to_ascii_lowercase().replace("\n\r\n", "\n\n");
@@ -135,12 +135,12 @@ fn resolve(world: &World<'_>) {
     let (mut answer, mut steps, mut hosts) = (None, 0, 0);
     // The last answer to a question about TLSA records.
     let mut records = None;
-    // The MTA-STS policy that holds.
+    // The MTA-STS policy in force.
     let mut policy = None;
     loop {
         steps += 1;
         assert!(steps < 100, "it ends");
-        answer = match resolution.step(answer).expect("the answer to its question") {
+        answer = match resolution.step(answer).expect("the answer matches the question") {
             Step::Ask(question) => Some(match question {
                 _ if world.bit(16 + steps) && world.bit(48 + steps) && may_fail(&question) => {
                     records = None;

@@ -1,4 +1,4 @@
-//! What `postgres-protocol` prints our server reads, and the other way round.
+//! Our server reads what `postgres-protocol` writes, and vice versa.
 
 #![no_main]
 
@@ -89,7 +89,7 @@ fuzz_target!(|case: Case<'_>| {
             }
             (Packet::Startup(_) | Packet::Cancel(..), Some(Event::Plaintext)) => {
                 assert!(!case.required && written.is_empty());
-                assert_eq!(input, &octets[..], "nothing of it is read");
+                assert_eq!(input, &octets[..], "the server reads none of it");
                 return;
             }
             (Packet::Startup(_), Some(Event::Quit)) => {

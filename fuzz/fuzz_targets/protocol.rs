@@ -1,4 +1,4 @@
-//! A protocol in one role, by its engine: which one says `PROTOCOL`, `smtp_client` for example.
+//! A protocol in one role, by its engine. `PROTOCOL` names it, for example `smtp_client`.
 
 #![no_main]
 

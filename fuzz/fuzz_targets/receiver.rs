@@ -1,5 +1,5 @@
-//! The receiving side of the mail: it does what a second and simpler reading of the RFCs does, every
-//! cutting is the same, every order of calls is safe.
+//! The receiving side of mail: it behaves like a second, simpler implementation of the RFCs, the cut does
+//! not matter, and every order of calls is safe.
 
 #![no_main]
 
@@ -36,7 +36,7 @@ fn all<C: Channel + core::fmt::Debug, D: Dialect>(case: &Case<'_>, channel: fn()
     any_order(new(), case);
 }
 
-/// The settings besides the dialect and the channel: the first of the bytes that choose, too.
+/// The settings besides dialect and channel, also from the first byte of choices.
 fn config(case: &Case<'_>) -> Config {
     let limits = Limits::default()
         .with_size(case.bit(2).then_some(20))
@@ -55,7 +55,7 @@ fn config(case: &Case<'_>) -> Config {
         .with_require_tls(more & 16 != 0)
 }
 
-/// The same for the second reading.
+/// The same for the second implementation.
 fn model(case: &Case<'_>) -> Model {
     let config = config(case);
     let tls = !case.bit(1);
@@ -88,7 +88,7 @@ fn answer(yes: bool) -> Answer<'static> {
     Answer::new(code, text).expect("a code and a line")
 }
 
-/// What is to be seen of a run from outside, as the model tells it.
+/// The visible behaviour of a run, in the model's notation.
 fn seen(run: &Run, end: End, greets: bool) -> Vec<String> {
     let mut seen: Vec<String> = run
         .trace
@@ -107,7 +107,7 @@ fn seen(run: &Run, end: End, greets: bool) -> Vec<String> {
     seen
 }
 
-/// An event as the model tells it.
+/// An event in the model's notation.
 fn told(event: Event<'_>) -> String {
     let mut buffer = [0; Login::MAX];
     match event {
@@ -164,7 +164,7 @@ fn run<C: Channel, D: Dialect>(
                 } else {
                     let mut output = [0; 64];
                     let written = receiver.answer(answer(is_yes(choice)), &mut output);
-                    let written = &output[..written.expect("64 octets are enough")];
+                    let written = &output[..written.expect("64 bytes are enough")];
                     run.trace.push(Entry::Wrote(written.to_vec()));
                 }
                 Go::On
@@ -175,7 +175,7 @@ fn run<C: Channel, D: Dialect>(
     });
     if let Some(Entry::Failed(error)) = run.trace.last() {
         let mut output = [0; 64];
-        let said = receiver.farewell(&mut output).expect("64 octets are enough");
+        let said = receiver.farewell(&mut output).expect("64 bytes are enough");
         assert!(!error.is_ours() && !output[..said].starts_with(b"2"));
     }
     (run, end)
@@ -197,9 +197,9 @@ fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
             27 => Err(receiver.timed_out()),
             28 => receiver.accept().inspect(|()| assert!(asked)),
             29 => receiver.answer(answer(choice & 32 == 0), &mut output).map(|_| assert!(asked)),
-            30 => receiver.answer(answer(true), &mut output[..9]).map(|_| panic!("9 octets")),
+            30 => receiver.answer(answer(true), &mut output[..9]).map(|_| panic!("9 bytes")),
             31 => {
-                let said = receiver.farewell(&mut output).expect("64 octets are enough");
+                let said = receiver.farewell(&mut output).expect("64 bytes are enough");
                 assert!(said == 0 || failed.is_some());
                 assert_eq!(before, format!("{receiver:?}"));
                 continue;

@@ -1,4 +1,4 @@
-//! What we print, we read: both roles of ours in memory, through the upgrade and a mail.
+//! Each role reads what the other writes: both in memory, through the upgrade and a mail.
 
 #![no_main]
 
@@ -55,7 +55,7 @@ fn address(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
 }
 
 fn message(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
-    const PIECES: [&[u8]; 8] = [b"\r\n", b".", b"a", b"\r\n.\r\n", b"\xff\0", b"..", b"\r", b"\n"];
+    const PIECES: [&[u8]; 8] = [b"\r\n", b".", b"a", b"\r\n.\r\n", b"\xff", b"..", b"\r", b"\n"];
     let mut message = Vec::new();
     while !u.is_empty() && message.len() < 2000 {
         let n = usize::from(u.arbitrary::<u8>()?);
@@ -64,6 +64,8 @@ fn message(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
             None => message.extend_from_slice(u.bytes((n >> 4).min(u.len()))?),
         }
     }
+    // No message may contain NUL.
+    message.retain(|octet| *octet != 0);
     Ok(message)
 }
 
@@ -75,7 +77,7 @@ fuzz_target!(|mail: Mail| {
     }
 });
 
-/// Two machines and what is on its way between them.
+/// Two machines and the bytes in transit between them.
 #[derive(Default)]
 struct Wire {
     to_server: Vec<u8>,
@@ -127,22 +129,33 @@ fn deliver<D: Dialect>(mail: &Mail) {
     peer.exchange(&mut session.quit().expect("idle"), |_, _| {});
 }
 
-/// CRLF for every line end, and one behind the last line.
+/// CRLF for every line end and after the last line; a space for a lone CR in the header.
 fn mended(message: &[u8]) -> Vec<u8> {
-    let mut mended = Vec::new();
-    let mut octets = message.iter().copied().peekable();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'\r' => {
-                octets.next_if_eq(&b'\n');
-                mended.extend_from_slice(b"\r\n");
+    let (mut mended, mut rest) = (Vec::new(), message);
+    let (mut in_header, mut line) = (true, 0);
+    while let [octet, tail @ ..] = rest {
+        let end = match rest {
+            [b'\r', b'\r', b'\n', after @ ..]
+            | [b'\r', b'\n', after @ ..]
+            | [b'\n', after @ ..] => Some(after),
+            [b'\r'] | [b'\r', b'\r'] => Some(&[][..]),
+            [b'\r', after @ ..] if !in_header => Some(after),
+            _ => None,
+        };
+        match end {
+            Some(after) => {
+                in_header &= mended.len() > line;
+                mended.extend(b"\r\n");
+                (line, rest) = (mended.len(), after);
             }
-            b'\n' => mended.extend_from_slice(b"\r\n"),
-            other => mended.push(other),
+            None => {
+                mended.push(if *octet == b'\r' { b' ' } else { *octet });
+                rest = tail;
+            }
         }
     }
-    if !mended.is_empty() && !mended.ends_with(b"\r\n") {
-        mended.extend_from_slice(b"\r\n");
+    if mended.len() > line {
+        mended.extend(b"\r\n");
     }
     mended
 }
@@ -175,7 +188,7 @@ fn upgrade<D: Dialect>(client_name: Domain<'_>, server_name: Domain<'_>) -> (Tls
     (client.established(Verification::Verified).expect("verified"), server)
 }
 
-/// Drives one side until it wants more or `stop`; whether anything happened.
+/// Drives one side until it wants more or `stop`; returns whether anything happened.
 fn half<M: Machine>(
     machine: &mut M,
     input: &mut Vec<u8>,
@@ -188,7 +201,7 @@ fn half<M: Machine>(
         let mut rest = &received[..];
         let (result, written) = step(machine, &mut rest, M::MAX_OUTPUT);
         output.extend_from_slice(&written);
-        let stopped = match result.expect("both are ours") {
+        let stopped = match result.expect("no error between our own machines") {
             Step::Read => {
                 *input = rest.to_vec();
                 return progress;
@@ -204,7 +217,7 @@ fn half<M: Machine>(
     }
 }
 
-/// The receiving side and what it was told.
+/// The receiving side and its input.
 struct Peer<'a, D> {
     receiver: Receiver<'a, Tls, D>,
     wire: Wire,
@@ -242,7 +255,7 @@ impl<D: Dialect> Peer<'_, D> {
         }
     }
 
-    /// Shows the receiver what was sent, in chunks.
+    /// Passes the sent bytes to the receiver, in chunks.
     fn serve(&mut self) -> bool {
         let sent = core::mem::take(&mut self.wire.to_server);
         let mut received = Vec::new();

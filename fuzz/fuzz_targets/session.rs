@@ -1,4 +1,4 @@
-//! The sending side of the mail: every cutting is the same, every order of jobs is safe, and no
+//! The sending side of mail: the cut does not matter, every order of jobs is safe, and no
 //! message can end itself.
 
 #![no_main]
@@ -24,7 +24,7 @@ fuzz_target!(|case: Case<'_>| match (case.bit(0), case.bit(1)) {
     (true, true) => all::<_, lmtp::Lmtp>(&case, |_| plaintext(), |_, _, _| None),
 });
 
-/// What the rows of the tables have for SCRAM.
+/// The SCRAM values of the tables' rows.
 const NONCE: Nonce = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 
 fn tls(case: &Case<'_>) -> Tls {
@@ -56,14 +56,14 @@ fn log_in<D: Dialect + Debug>(
     let verified = session.channel().verification() == Verification::Verified;
     match session.authenticate(&credentials) {
         Ok(mut job) => {
-            assert!(verified, "credentials for somebody unknown");
+            assert!(verified, "credentials for an unverified peer");
             Some(talk.over(&mut job, |_, _| {}))
         }
         Err(Error::Unverified) => {
             assert!(!verified);
             None
         }
-        Err(Error::Unsupported) => None,
+        Err(error) if error.is_unsupported() => None,
         Err(error) => panic!("{error:?}"),
     }
 }
@@ -108,7 +108,7 @@ impl Talk<'_, '_> {
     }
 }
 
-/// A message of what mail servers disagree about.
+/// A message of sequences that mail servers interpret differently.
 fn message(case: &Case<'_>) -> Vec<u8> {
     const PIECES: [&[u8]; 8] = [b"\r\n", b".", b"a", b"\r\n.\r\n", b"\xff", b"QUIT", b"\r", b"\n"];
     let lone = if case.bit(4) { 8 } else { 6 };
@@ -151,7 +151,7 @@ fn jobs<C: Channel, D: Dialect>(
                     job.body(&mut rest, &mut output)
                 };
                 match written {
-                    // The server has to answer first.
+                    // The server has to reply first.
                     Ok(0) if in_chunks && !rest.is_empty() => return,
                     Ok(n) => run.body(&output[..n]),
                     Err(error) => {
@@ -244,7 +244,7 @@ fn any_order<C: Channel + Debug, D: Dialect>(case: &Case<'_>, mut session: Sessi
             4 if choice & 0x40 != 0 => session
                 .send_chunks(&envelope)
                 .map(|mut job| place.drive(&mut job, choice))
-                .or_else(|error| if error == Error::Unsupported { Ok(()) } else { Err(error) }),
+                .or_else(|error| if error.is_unsupported() { Ok(()) } else { Err(error) }),
             4 => session.send(&envelope).map(|mut job| {
                 let ours = job.finish().err().is_none_or(Error::is_ours);
                 assert!(ours || place.failed.is_some());
@@ -269,7 +269,7 @@ fn any_order<C: Channel + Debug, D: Dialect>(case: &Case<'_>, mut session: Sessi
     }
 }
 
-/// Where a session driven in any order stands.
+/// The state of a session driven in any order.
 struct Place<'c> {
     case: &'c Case<'c>,
     consumed: usize,
@@ -302,7 +302,7 @@ impl Place<'_> {
             match result {
                 Ok(Step::Write(_)) => {
                     assert_lines(&written);
-                    assert!(self.failed.is_none(), "words after a failure");
+                    assert!(self.failed.is_none(), "output after a failure");
                 }
                 Ok(Step::Event(_)) => {}
                 Ok(Step::Read) => break,
@@ -317,5 +317,5 @@ impl Place<'_> {
     }
 }
 
-/// A plaintext session has no way to be given credentials: this is all that it is.
+/// A plaintext session has no method for credentials; these are all its methods.
 const _: fn(Session<Plaintext>) -> bool = |session| session.extensions().pipelining();

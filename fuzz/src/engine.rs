@@ -1,4 +1,4 @@
-//! What holds for both engines, whatever the grammar: the bodies of the targets.
+//! The bodies of the targets: properties of both engines with any grammar.
 
 mod client;
 mod ldap;
@@ -14,7 +14,7 @@ use starttls::{Introduction, Protocol};
 
 use crate::Case;
 
-/// Who speaks, in part as in the tables, so that they are seeds.
+/// The names of the peers, partly as in the tables, so that the tables' rows work as seeds.
 const NAMES: Introduction<'static> = {
     const RANDOM: [u8; 20] = *b"\x12\x34\x56\x78abcdefghijklmnop";
     Introduction::new("im.example.org", RANDOM)

@@ -1,24 +1,24 @@
-//! SMTP before TLS, a second time and as plainly as possible, to hold the grammars against.
+//! SMTP before TLS, implemented a second time as plainly as possible, to compare with the grammars.
 //!
-//! It looks at everything the peer said at once and knows nothing of buffers, chunks or states.
+//! It reads all bytes of the peer at once and knows no buffers, chunks or states.
 
 pub mod parameters;
 pub mod receiver;
 
 use starttls::{Kind, Policy, Reason};
 
-/// The longest line but where another is named.
+/// The longest line, unless another limit is named.
 pub const MAX_LINE: usize = 512;
 const MAX_LINES: usize = 128;
 
-/// Where a dialogue stands when the peer has said all it says.
+/// The state of a dialogue after all bytes of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The peer's turn.
     Waiting,
     /// TLS may start.
     Upgrade,
-    /// No TLS, and allowed.
+    /// No TLS, which the policy allows.
     Plaintext(Reason),
     /// Over.
     Failed(Kind),
@@ -28,7 +28,7 @@ use Outcome::{Failed, Plaintext, Upgrade, Waiting};
 
 const VIOLATION: Outcome = Failed(Kind::Violation);
 
-/// Takes a line of at most `max` octets off the octets.
+/// Takes a line of at most `max` bytes off the front.
 ///
 /// # Errors
 /// [`Waiting`] for an incomplete one, a violation for one that cannot become a line.
@@ -47,15 +47,41 @@ pub fn line<'i>(octets: &mut &'i [u8], max: usize) -> Result<&'i [u8], Outcome> 
     }
 }
 
-/// Takes a reply off the octets: its code and the texts of its lines.
-fn reply<'i>(octets: &mut &'i [u8]) -> Result<(u16, Vec<&'i [u8]>), Outcome> {
+/// The longest line of a reply; only [`MAX_LINE`] bytes of it count.
+const MAX_REPLY_LINE: usize = 65_535;
+
+/// Takes a line of a reply off the front, and returns whether it has a proper end.
+fn reply_line<'i>(octets: &mut &'i [u8]) -> Result<(&'i [u8], Result<(), Outcome>), Outcome> {
+    let mut front = *octets;
+    match line(&mut front, MAX_LINE) {
+        Err(VIOLATION) if octets.len() >= MAX_LINE => {}
+        line => {
+            *octets = front;
+            return Ok((line?, Ok(())));
+        }
+    }
+    let kept = &octets[..MAX_LINE - 2];
+    // A CR may be the end of a line that is too long by one byte.
+    let dirty = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0);
+    if octets[..MAX_LINE - 1].iter().any(dirty) || matches!(octets[MAX_LINE - 1], b'\n' | 0) {
+        return Err(VIOLATION);
+    }
+    let end = line(octets, MAX_REPLY_LINE).map(drop);
+    Ok((kept, end))
+}
+
+/// A reply: its code, the texts of its lines, and whether the last line has a proper end.
+type Reply<'i> = (u16, Vec<&'i [u8]>, Result<(), Outcome>);
+
+/// Takes a reply off the front.
+fn reply<'i>(octets: &mut &'i [u8]) -> Result<Reply<'i>, Outcome> {
     let (mut code, mut texts) = (None, Vec::new());
     loop {
-        let line = line(octets, MAX_LINE)?;
+        let (line, end) = reply_line(octets)?;
         let digits = line.get(..3).ok_or(VIOLATION)?;
         let number = core::str::from_utf8(digits).map_err(|_| VIOLATION)?;
         let number: u16 = number.parse().map_err(|_| VIOLATION)?;
-        // `parse` takes a sign.
+        // `parse` would accept a sign.
         if !digits[0].is_ascii_digit() || !(200..600).contains(&number) {
             return Err(VIOLATION);
         }
@@ -64,60 +90,61 @@ fn reply<'i>(octets: &mut &'i [u8]) -> Result<(u16, Vec<&'i [u8]>), Outcome> {
         }
         texts.push(line.get(4..).unwrap_or_default());
         match line.get(3) {
-            None | Some(b' ') => return Ok((number, texts)),
-            Some(b'-') if texts.len() < MAX_LINES => {}
+            None | Some(b' ') => return Ok((number, texts, end)),
+            Some(b'-') if texts.len() < MAX_LINES => end?,
             Some(_) => return Err(VIOLATION),
         }
     }
 }
 
-/// What a client that waits for its turn makes of a server's octets.
+/// The result of a client that waits for its turn, for these bytes of a server.
 #[must_use]
 pub fn client(mut octets: &[u8], policy: Policy, has_helo: bool) -> Outcome {
     let octets = &mut octets;
     let required = policy == Policy::Required;
     let mut dialogue = || {
-        match reply(octets)?.0 {
-            220 => {}
-            400..600 => return Err(Failed(Kind::Refused)),
+        match reply(octets)? {
+            (220, _, end) => end?,
+            (400..600, ..) => return Err(Failed(Kind::Refused)),
             _ => return Err(VIOLATION),
         }
-        let (code, texts) = reply(octets)?;
+        let (code, texts, end) = reply(octets)?;
         let starttls = |text: &&[u8]| {
             text.split(|octet| *octet == b' ')
                 .next()
                 .is_some_and(|word| word.eq_ignore_ascii_case(b"STARTTLS"))
         };
         match code {
-            250 if texts.iter().skip(1).any(starttls) => {}
-            // A server that has trouble may have TLS all the same.
-            400..500 => return Err(Failed(Kind::Refused)),
-            250 | 500..600 if required => return Err(Failed(Kind::NotOffered)),
-            500..600 if has_helo => {
-                return Err(match reply(octets)?.0 {
-                    250 => Plaintext(Reason::NotOffered),
-                    400..600 => Failed(Kind::Refused),
+            250 if texts.iter().skip(1).any(starttls) => end?,
+            // A server with a problem, or one that rejects this client, may still support TLS.
+            400..500 | 501 | 503..600 => return Err(Failed(Kind::Refused)),
+            250 | 500 | 502 if required => return Err(Failed(Kind::NotOffered)),
+            500 | 502 if has_helo => {
+                end?;
+                return Err(match reply(octets)? {
+                    (250, _, end) => end.err().unwrap_or(Plaintext(Reason::NotOffered)),
+                    (400..600, ..) => Failed(Kind::Refused),
                     _ => VIOLATION,
                 });
             }
-            250 | 500..600 => return Err(Plaintext(Reason::NotOffered)),
+            250 | 500 | 502 => return Err(end.err().unwrap_or(Plaintext(Reason::NotOffered))),
             _ => return Err(VIOLATION),
         }
-        match reply(octets)?.0 {
-            220 => Ok(Upgrade),
-            421 => Err(Failed(Kind::Refused)),
-            400..600 if required => Err(Failed(Kind::Refused)),
-            400..600 => Err(Plaintext(Reason::Refused)),
+        match reply(octets)? {
+            (220, _, end) => end.map(|()| Upgrade),
+            (421, ..) => Err(Failed(Kind::Refused)),
+            (400..600, ..) if required => Err(Failed(Kind::Refused)),
+            (400..600, _, end) => Err(end.err().unwrap_or(Plaintext(Reason::Refused))),
             _ => Err(VIOLATION),
         }
     };
     dialogue().unwrap_or_else(|outcome| outcome)
 }
 
-/// What a server makes of a client's line.
+/// A server's reaction to a client's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answers with this code, which is no mistake of the client's.
+    /// Answers with this code, without counting a mistake.
     Fine(u16),
     /// Answers with this code and counts a mistake.
     Mistake(u16),
@@ -125,31 +152,31 @@ pub enum Verdict {
     Asks,
     /// Asks the application about the command.
     Unknown,
-    /// The client goes on in plaintext.
+    /// The client continues in plaintext.
     SkipsUpgrade,
     /// Closes.
     Foreign,
 }
 
-/// A server's configuration and what it remembers of the client.
+/// A server's configuration and its state of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Server {
     /// Whether TLS is required.
     pub required: bool,
-    /// Whether TLS can be had.
+    /// Whether TLS is available.
     pub available: bool,
     /// Whether it speaks LMTP.
     pub lmtp: bool,
-    /// Whether the client said its name.
+    /// Whether the client sent its name.
     pub greeted: bool,
 }
 
 impl Server {
-    /// Judges a line, and remembers the client's name.
+    /// Evaluates a line, and remembers the client's name.
     pub fn judge(&mut self, line: &[u8]) -> Verdict {
         use Verdict::{Asks, Fine, Foreign, Mistake, SkipsUpgrade, Unknown};
 
-        let line = line.to_ascii_uppercase();
+        let line = line.trim_ascii_end().to_ascii_uppercase();
         let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
         let bare = line[end..].trim_ascii().is_empty();
         let hello: &[u8] = if self.lmtp { b"LHLO" } else { b"EHLO" };

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Our client to Postfix: STARTTLS, TLS from the start, 1.2 and 1.3; messages of 0 octets to 50 MB; 1,000 recipients;
+# Our client to Postfix: STARTTLS, implicit TLS, TLS 1.2 and 1.3; messages of 0 bytes to 50 MB; 1,000 recipients;
 # each exit code.
 
 to_postfix() {             # to_postfix SERVICE FILE [OPTION...]: sends it and reads it back
@@ -17,7 +17,7 @@ check "client to Postfix: submission, AUTH LOGIN" to_postfix login "$one" "${aut
 cp "$work/out" "$work/login"
 check "a password never shows" "$python" $here/mails.py absent secret "$work/login"
 check "a password never shows in base64" "$python" $here/mails.py absent c2VjcmV0 "$work/login"
-check "client to Postfix: TLS from the start" to_postfix smtps "$one" "${auth[@]}"
+check "client to Postfix: implicit TLS" to_postfix smtps "$one" "${auth[@]}"
 check "client to Postfix: TLS 1.2" to_postfix tls12 "$one"
 cp "$work/out" "$work/tls12"
 check "client to Postfix: it was TLS 1.2" grep " TLS  1.2, " "$work/tls12"
@@ -28,19 +28,19 @@ send_trusting_others() { ca=$CADIR/other-ca.pem send "$@"; }
 check "client to Postfix: no TLS is exit code 2" \
     exits 2 send "smtp://localhost:$(port plain)" "$one"
 check "client to Postfix: another CA is exit code 5" exits 5 send_trusting_others "$url" "$one"
-check "client to Postfix: TLS from the start, another CA is exit code 5" \
+check "client to Postfix: implicit TLS, another CA is exit code 5" \
     exits 5 send_trusting_others "smtps://localhost:$(port smtps)" "$one"
 check "client to Postfix: another name is exit code 5" \
     exits 5 send "smtp://[::ffff:127.0.0.1]:$(port smtp)" "$one"
 check "client to Postfix: a wrong password is exit code 6" \
     exits 6 send "smtp://localhost:$(port submission)" "$one" "${wrong[@]}"
-check "client to Postfix: TLS from the start, a wrong password is exit code 6" \
+check "client to Postfix: implicit TLS, a wrong password is exit code 6" \
     exits 6 send "smtps://localhost:$(port smtps)" "$one" "${wrong[@]}"
-check "client to Postfix: an unwanted recipient is exit code 6" \
+check "client to Postfix: a rejected recipient is exit code 6" \
     exits 6 send "$url" "$one" --to nobody@example.test
 check "client to Postfix: a probe" timeout 60 "$starttls" probe "$url" --ca "$ca" --json
 
-# To Postfix all of them are one, but for those that are called nobody.
+# Postfix delivers them to one mailbox, and rejects those called nobody.
 recipients=()
 for n in $(seq 999); do
     case $n in
@@ -48,7 +48,7 @@ for n in $(seq 999); do
     *) recipients+=(--to "r$n@example.test") ;;
     esac
 done
-check "client to Postfix: 1,000 recipients, 9 of them unwanted" \
+check "client to Postfix: 1,000 recipients, 9 of them rejected" \
     read_back "$inbox" "$one" exits 6 send "$url" "$one" "${recipients[@]}"
 cp "$work/out" "$work/thousand"
 results() {
@@ -56,7 +56,7 @@ results() {
         "$work/thousand" | diff <(printf '%s %s\n' --to you@example.test "${recipients[@]}") -
 }
 check "client to Postfix: 1,000 recipients, a result for each" results
-at_once() {                # no answer comes between a hundred commands
+at_once() {                # a hundred commands in a row without a reply in between
     awk '/RCPT TO/ && ++n == 100 { found = 1 } / 250 / { n = 0 } END { exit !found }' "$1"
 }
 check "client to Postfix: 1,000 recipients, a hundred at once" at_once "$work/thousand"
@@ -70,13 +70,15 @@ piped() {
         --linger 60 | grep '^221 '
 }
 check "a pipe to Postfix" piped "$url"
-check "a pipe to Postfix, TLS from the start" piped "smtps://localhost:$(port smtps)"
+check "a pipe to Postfix, implicit TLS" piped "smtps://localhost:$(port smtps)"
 
 serve front smtp --require-tls --backend "127.0.0.1:$(port plain)"
-check "curl through us to a Postfix without TLS" read_back "$inbox" "$one" \
+check "curl through our server to a Postfix without TLS" read_back "$inbox" "$one" \
     curl_to "smtp://localhost:$p" -T "$one"
-check "client through us to a Postfix without TLS" \
+check "client through our server to a Postfix without TLS" \
     read_back "$inbox" "$one" send "smtp://localhost:$p" "$one"
 
 check "Python's email reads composed messages" \
     cargo test -q -p starttls-tests --test compose -- --ignored
+check "Python's email finds no address that the command misses" \
+    cargo test -q -p starttls-cli --bins addresses -- --ignored

@@ -1,10 +1,10 @@
-"""Clients of Python's own library: clients.py NAME PORT CA FILE
+"""Clients of Python's standard library: clients.py NAME PORT CA FILE
 
-    imap pop3   upgrade, log in, and the first mail is FILE
-    ftp         upgrades, fetches "file", which is FILE, in plaintext, and cannot have it otherwise
-    ftp-tls     plaintext to PORT, which leads to a server with TLS: fetches and stores FILE over data
-                connections with TLS to the server itself
-    nntp        upgrade, log in, and there is a group
+    imap pop3   upgrade, log in, and compare the first mail with FILE
+    ftp         upgrades, fetches "file" in plaintext, compares it with FILE, and fails to fetch it by TLS
+    ftp-tls     connects in plaintext to PORT, which leads to a server with TLS: fetches and stores FILE over
+                data connections with TLS to the server itself
+    nntp        upgrade, log in, and select a group
 """
 
 import ftplib
@@ -56,7 +56,7 @@ def ftp(port, tls, expected):
     assert fetched(client) == expected
     try:
         client.prot_p()
-        raise AssertionError("the server behind has no TLS for data")
+        raise AssertionError("the backend has no TLS for data")
     except ftplib.error_perm:
         pass
     client.quit()
@@ -68,7 +68,7 @@ def ftp_tls(port, tls, expected):
     client.login(secure=False)
     try:
         fetched(client)
-        raise AssertionError("the server gives data without TLS")
+        raise AssertionError("the server sends data without TLS")
     except ftplib.error_perm:
         pass
     client.prot_p()

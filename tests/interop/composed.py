@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads composed messages with Python's email package and compares with what went in.
+"""Reads composed messages with Python's email package and compares them with the input.
 
     composed.py CASES      a JSON list of {mail, text, message}
 """
@@ -18,7 +18,7 @@ def people(header):
 
 
 def people_of_old(header):
-    """The same by the older part of the package."""
+    """The same with the package's legacy API."""
     return [(str(make_header(decode_header(name))) or None, address)
             for name, address in email.utils.getaddresses([header] if header else [])]
 
@@ -41,7 +41,7 @@ def check(case):
     for field, key in (("from", "from"), ("reply-to", "reply_to"), ("to", "to"), ("cc", "cc")):
         expected = [mail[key]] if key == "from" else mail[key]
         expected = [(p["name"], p["address"]) for p in expected]
-        # Some versions keep a blank between two encoded words of a name, against RFC 2047.
+        # Some versions keep a space between two encoded words of a name, against RFC 2047.
         found = [(without_blanks(name), address) for name, address in people(message[field])]
         compare(field, found, [(without_blanks(name), address) for name, address in expected])
         compare(field, people_of_old(old[field]), expected)
@@ -65,7 +65,7 @@ def check(case):
     compare("text type", parts[0].get_content_type(), "text/plain")
     compare("text", parts[0].get_content().replace("\r\n", "\n"), case["text"])
     for part, file in zip(parts[1:], mail["files"]):
-        # It takes quotes, angle brackets and blanks off a name.
+        # Python strips quotes, angle brackets and spaces from a name.
         compare("file name", part.get_filename(), email.utils.unquote(file["name"]).strip())
         compare("octets", part.get_payload(decode=True), bytes(file["octets"]))
         compare("type", part.get_content_type(), file["content_type"].split(";")[0])
@@ -79,7 +79,7 @@ def main(path):
     for case in cases:
         try:
             check(case)
-        except Exception as error:  # Whatever it is, the message could not be read.
+        except Exception as error:  # Any exception means that the message is unreadable.
             failed += 1
             print(f"{type(error).__name__} {error}\n{bytes(case['message'])[:3000]!r}\n",
                   file=sys.stderr)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Our client to TigerVNC and xrdp, also where they have anonymous TLS, or none.
+# Our client to TigerVNC and xrdp, also with anonymous TLS or without TLS.
 
 have Xtigervnc || $here/servers/vnc.sh install
 have xrdp || $here/servers/xrdp.sh install
@@ -9,7 +9,7 @@ up xrdp
 probes TigerVNC vnc 2
 check "probe TigerVNC: vnc, anonymous TLS is exit code 2" \
     exits 2 probe "vnc://localhost:$(port anonymous-vnc)"
-# The result, then our wish to share, then what the desktop is called.
+# The result, then the client's shared flag, then the desktop's name.
 by_hand() {
     printf '\1' | timeout 60 "$starttls" connect "vnc://localhost:$(port vnc)" --ca "$ca" --linger 1
 }

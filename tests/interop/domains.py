@@ -1,13 +1,13 @@
-"""What senders make of the domains in domains.toml, a line a sender and case: ID SENDER VERDICT.
+"""The verdicts of senders on the domains in domains.toml, one line per sender and case: ID SENDER VERDICT.
 
     domains.py expected TURN
     domains.py said TURN DIR STARTTLS CA MAIL
 
-In the first what the table says, in the second what they say, in the world of servers/domains.sh in DIR.
+`expected` prints the table's verdicts, `said` those of the senders, in the world of servers/domains.sh in DIR.
 
-The senders are `finger`, which is posttls-finger and sends nothing; `postfix`, of which is known how
-its mail arrives; and `direct` and `unbound`, which is ours, asking the DNS itself or a resolver. What each
-said is left in DIR/said/SENDER-TURN/ID.
+The senders are `finger` (posttls-finger, which sends no mail), `postfix` (judged by how its mail
+arrives), and our command as `direct` (its own DNS queries) and `unbound` (by a resolver). The output of
+each is in DIR/said/SENDER-TURN/ID.
 """
 
 import concurrent.futures
@@ -60,7 +60,7 @@ class Turn:
         return f"{sender}-{self.turn}-{case['id']}@{case['domain']}"
 
     def arrived(self):
-        """How the mails did, by the address that they are for."""
+        """How the mails arrived, by recipient."""
         how = {}
         for mail in (self.directory / "mail" / "inbox" / "new").iterdir():
             text = mail.read_text()
@@ -69,7 +69,7 @@ class Turn:
         return {address: " ".join(each) for address, each in how.items()}
 
     def settle(self, which, *queues):
-        """Until all that is in those queues of a Postfix has been tried."""
+        """Waits until a Postfix has tried all mails of those queues."""
         for _ in range(300):
             spool = self.directory / which / "spool"
             if not any(file.is_file() for queue in queues for file in (spool / queue).rglob("*")):
@@ -78,21 +78,21 @@ class Turn:
         raise TimeoutError(which)
 
     def finger(self, case):
-        """By the level that it says it goes by, and whether the certificate was right by that."""
+        """The security level that it reports, and whether the certificate met it."""
         command = ["posttls-finger", "-v", "-c", "-l", "dane", "-t", "10", "-T", "10"]
         command += [*case.get("finger_options", []), case["domain"]]
         said = self.run("finger", case, *command).stdout
         if "stream buffer size" not in said:  # no connection
             later = "TLSA lookup error" in said or "Host not found, try again" in said
             return "later nothing" if later else "never nothing"
-        said = said.split("Failed to establish session")[-1]  # of the host that it came to
+        said = said.split("Failed to establish session")[-1]  # of the host that it reached
         tls = re.search("^posttls-finger: (\\w+) TLS connection established", said, re.M)
-        # Where there is nothing to go by it takes the level `secure`, to have something to report.
+        # Without a requirement it falls back to the level `secure`, to have something to report.
         if "no usable TLSA records found" in said or "all TLSA records unusable" in said:
             return "encrypted tls" if tls else "encrypted nothing"
         if "no TLSA records found" in said or "MX RRset is insecure: try to encrypt" in said:
             return "opportunistic tls" if tls else "opportunistic plaintext"
-        # By insecure MX records it is no more than "trusted".
+        # With insecure MX records the best result is "trusted".
         right = "Trusted" if "MX RRset insecure: log verified as trusted" in said else "Verified"
         return "dane tls" if tls and tls[1] == right else "dane nothing"
 
@@ -102,7 +102,7 @@ class Turn:
         return "{}"
 
     def ours(self, sender, case):
-        """By what `policy` says of the host that got the mail, or else of the last that was tried."""
+        """The verdict of `policy` on the host that got the mail, or else on the last one tried."""
         options = ["--resolver", SERVERS[sender], "--trust-anchor", self.directory / "anchor"]
         options += ["--cache", self.directory / "cache" / sender, "--ca", self.ca, "--json"]
         options += case.get("options", [])
@@ -132,7 +132,7 @@ class Turn:
         return self.ours("unbound", case)
 
     def said(self):
-        """(case, sender, verdict) of each."""
+        """(case, sender, verdict) for each case and sender."""
         asked = [(case, who) for case in self.cases for who in SENDERS if expected(case, who)]
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             verdicts = list(pool.map(lambda each: getattr(self, each[1])(each[0]), asked))

@@ -5,10 +5,10 @@ have inspircd || $here/servers/inspircd.sh install
 up inspircd
 
 probes InspIRCd irc
-# It says nothing to a command that it does not know.
-check "probe InspIRCd: irc, no TLS is exit code 1" \
-    exits 1 probe "irc://localhost:$(port plain-irc)" --timeout 3
-registers() {              # registers COMMAND...: says what a client does, to the welcome
+# InspIRCd does not reply to an unknown command.
+check "probe InspIRCd: irc, no TLS is exit code 9" \
+    exits 9 probe "irc://localhost:$(port plain-irc)" --timeout 3
+registers() {              # registers COMMAND...: registers as a client would, up to the welcome
     : >"$work/said"
     { printf 'NICK me\r\nUSER me 0 * :me\r\nCAP END\r\n'
       wait_for ' 001 me ' "$work/said" >&2; printf 'QUIT\r\n'; } | "$@" >"$work/said"
@@ -18,7 +18,7 @@ for s in irc ircs; do
     check "a pipe to InspIRCd: $s" registers connect "$s://localhost:$(port $s)"
 done
 front irc
-check "openssl s_client through us: irc" registers s_client_in irc
-check "client through us: irc" registers connect "irc://localhost:$p"
+check "openssl s_client through our server: irc" registers s_client_in irc
+check "client through our server: irc" registers connect "irc://localhost:$p"
 front ircs irc
-check "client through us: ircs" registers connect "ircs://localhost:$p"
+check "client through our server: ircs" registers connect "ircs://localhost:$p"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What every part of the run uses.
+# The functions that every part uses.
 
 have() { command -v "$1" >/dev/null; }
 install() {                # install PACKAGE...
@@ -37,18 +37,18 @@ auth=(--user test --password-file "$work/password")
 wrong=(--user test --password-file "$work/wrong")
 send() {                   # send URL FILE [OPTION...]
     local url=$1 file=$2; shift 2
-    timeout 60 "$starttls" send --server "$url" --ca "$ca" --from sender@example.test \
+    timeout 60 "$starttls" send --allow-empty --server "$url" --ca "$ca" --from sender@example.test \
         --to you@example.test "$@" "$file"
 }
 arrived() { "$python" $here/mails.py arrived "$@"; }
-read_back() {              # read_back DIR FILE COMMAND...: runs it, and the mail is in DIR
+read_back() {              # read_back DIR FILE COMMAND...: runs it, then expects the mail in DIR
     local dir=$1 file=$2; shift 2
     rm -f "$dir"/* 2>/dev/null || true
     "$@" && arrived "$file" "$dir"
 }
 
 # Our server.
-serve() {                  # serve NAME PROTOCOL [OPTION...]: starts one, and sets p to its port
+serve() {                  # serve NAME PROTOCOL [OPTION...]: starts our server, and sets p to its port
     local log=$work/$1 protocol=$2; shift 2
     timeout 900 "$starttls" serve "$protocol" --listen 127.0.0.1:0 \
         --cert "$CADIR/server.pem" --key "$CADIR/server.key" "$@" >"$log" 2>&1 &
@@ -58,15 +58,15 @@ serve() {                  # serve NAME PROTOCOL [OPTION...]: starts one, and se
 }
 from_client() { read_back "$work/delivered" "$@"; }     # from_client FILE COMMAND...
 
-# What is not mail: our client, and our server in front of one without TLS.
-up() {                     # up SERVER: starts it; it is stopped in the end
+# Protocols other than mail: our client, and our server in front of one without TLS.
+up() {                     # up SERVER: starts it; the run stops it at the end
     peers="$peers $1"
     "$here/servers/$1.sh" start "$work/$1" >>"$work/ports"
 }
 probe() { timeout 60 "$starttls" probe "$1" --ca "$ca" --json "${@:2}"; }
 trusting_others() { ca=$CADIR/other-ca.pem "$@"; }
-other_name=                # of this machine, for which no certificate is
-probes() {                 # probes PEER SCHEME [CODE]: without TLS it ends with CODE
+other_name=                # another name of this machine, not in the certificate
+probes() {                 # probes PEER SCHEME [CODE]: without TLS the probe must exit with CODE
     local peer=$1 scheme=$2 s
     for s in "$scheme" "${scheme}s"; do
         [ -n "$(port "$s")" ] || continue
@@ -79,28 +79,28 @@ probes() {                 # probes PEER SCHEME [CODE]: without TLS it ends with
     [ -z "${3:-}" ] || check "probe $peer: $scheme, no TLS is exit code $3" \
         exits "$3" probe "$scheme://localhost:$(port "plain-$scheme")"
 }
-says() {                   # says PATTERN COMMAND...: its output has a line like that
+says() {                   # says PATTERN COMMAND...: a line of its output must match
     local want=$1; shift
     "$@" >"$work/said" || { echo "exit code $?"; cat "$work/said"; return 1; }
     grep -q -- "$want" "$work/said" || { echo "no $want"; cat "$work/said"; return 1; }
 }
-same() {                   # same FILE COMMAND...: its output is the file's content
+same() {                   # same FILE COMMAND...: its output must equal the file
     local want=$1; shift
     "$@" >"$work/said" && cmp "$work/said" "$want"
 }
 end='\r\n'
 connect() { timeout 60 "$starttls" connect "$1" --ca "$ca" --linger 60; }
-pipe() {                   # pipe URL LINE...: says them through TLS; the last one ends it
+pipe() {                   # pipe URL LINE...: sends the lines through TLS; the last one ends the connection
     printf "%s$end" "${@:2}" | connect "$1"
 }
-listen() {                 # listen NAME URL: a way to a server for plaintext clients; sets p to its port
+listen() {                 # listen NAME URL: a listener that leads plaintext clients to a server by TLS; sets p to its port
     local log=$work/$1
     timeout 900 "$starttls" connect "$2" --ca "$ca" --listen 127.0.0.1:0 >"$log" 2>&1 &
     started="$started $!"
     wait_for ^listening "$log"
     p=$(awk '/^listening/ { print $4 }' "$log")
 }
-front() {                  # front SCHEME [PROTOCOL]: our server before one without TLS; sets p to its port
+front() {                  # front SCHEME [PROTOCOL]: our server in front of one without TLS; sets p to its port
     serve "front-$1" "$1" --require-tls --backend "127.0.0.1:$(port "plain-${2:-$1}")"
 }
 through_s_client() {       # through_s_client PROTOCOL LINE...
@@ -133,7 +133,7 @@ gnutls() {                 # gnutls FILE [OPTION...]
     { session "$1" | sed 's/$/\r/'; sleep 1; } | timeout 30 gnutls-cli --starttls-proto=smtp \
         --x509cafile "$ca" -p "$mx" localhost "${@:2}"
 }
-session() {                # a session by hand, after the upgrade
+session() {                # a hand-written session after the upgrade
     printf 'EHLO client.test\nMAIL FROM:<sender@example.test>\nRCPT TO:<you@example.test>\nDATA\n'
     sed 's/\r$//; s/^\./../' "$1"; printf '.\nQUIT\n'
 }
@@ -147,5 +147,5 @@ msmtp_to() {               # msmtp_to PORT FILE [OPTION...]
     sed 's/\r$//' "$2" | timeout 30 msmtp --host=localhost --port="$1" --tls=on \
         --tls-trust-file="$ca" --from=sender@example.test "${@:3}" you@example.test
 }
-# swaks takes a dot that ends a file for the end of the mail.
+# swaks mistakes a final dot in a file for the end of the mail.
 other=$work/mails/no-final-line-end

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Our client to Dovecot's LMTP: an answer from each recipient.
+# Our client to Dovecot's LMTP: one reply for each recipient.
 
 url=lmtp://localhost:$(port dovecot-lmtp)
 mailboxes=$work/dovecot/mail
-to_mailboxes() {           # to_mailboxes FILE: to three mailboxes, and one that is not there
+to_mailboxes() {           # to_mailboxes FILE: to three mailboxes, and one that does not exist
     local file=$1 user
     rm -f "$mailboxes"/*/new/* 2>/dev/null || true
     exits 6 deliver "$url" "$file" test nobody second third || return 1
@@ -12,7 +12,7 @@ to_mailboxes() {           # to_mailboxes FILE: to three mailboxes, and one that
 deliver() {                # deliver URL FILE USER...
     local url=$1 file=$2 user to=(); shift 2
     for user; do to+=(--to "$user@example.test"); done
-    timeout 60 "$starttls" send --server "$url" --ca "$ca" --from sender@example.test \
+    timeout 60 "$starttls" send --allow-empty --server "$url" --ca "$ca" --from sender@example.test \
         "${to[@]}" "$file"
 }
 for mail in "$work"/mails/* "$work"/odd/*; do
@@ -23,7 +23,7 @@ answers() {
     diff <(printf '%s\n' "test 250" "nobody 550" "second 250" "third 250") \
         <(sed -n 's/^  .*sent to <\([a-z]*\)@.*>: \(...\) .*/\1 \2/p' "$work/answers")
 }
-check "client to Dovecot by LMTP: each recipient has an answer of its own" answers
-check "client to Dovecot by LMTP: nobody there is exit code 6" \
+check "client to Dovecot by LMTP: each recipient has its own reply" answers
+check "client to Dovecot by LMTP: no valid recipient is exit code 6" \
     exits 6 deliver "$url" "$one" nobody
-check "client to Dovecot by LMTP: all there is exit code 0" deliver "$url" "$one" test second
+check "client to Dovecot by LMTP: only valid recipients is exit code 0" deliver "$url" "$one" test second

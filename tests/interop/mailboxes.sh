@@ -46,39 +46,39 @@ by_fetchmail() {           # by_fetchmail PROTOCOL
         tail -c 20 "$work/fetched" | cmp - <(tr -d '\r' <"$one" | tail -c 20)
 }
 front imap
-check "openssl s_client through us: imap" says '^\* 1 EXISTS' \
+check "openssl s_client through our server: imap" says '^\* 1 EXISTS' \
     through_s_client imap 'a LOGIN test secret' 'b EXAMINE INBOX' 'c LOGOUT'
-check "gnutls-cli through us: imap" says '^\* 1 EXISTS' \
+check "gnutls-cli through our server: imap" says '^\* 1 EXISTS' \
     through_gnutls imap 'a LOGIN test secret' 'b EXAMINE INBOX' 'c LOGOUT'
-check "curl through us: imap" same "$one" \
+check "curl through our server: imap" same "$one" \
     by_curl --ssl-reqd --cacert "$ca" "imap://localhost:$p/INBOX;MAILINDEX=1"
-check "Python imaplib through us" by_python imap "$one"
-check "fetchmail through us: imap" by_fetchmail imap
-check "client through us: imap" says '^\* 1 EXISTS' pipe "imap://localhost:$p" \
+check "Python imaplib through our server" by_python imap "$one"
+check "fetchmail through our server: imap" by_fetchmail imap
+check "client through our server: imap" says '^\* 1 EXISTS' pipe "imap://localhost:$p" \
     'a LOGIN test secret' 'b EXAMINE INBOX' 'c LOGOUT'
 front imaps imap
-check "curl through us: imaps" same "$one" \
+check "curl through our server: imaps" same "$one" \
     by_curl --cacert "$ca" "imaps://localhost:$p/INBOX;MAILINDEX=1"
 front pop3
-check "openssl s_client through us: pop3" says '^+OK 1 ' \
+check "openssl s_client through our server: pop3" says '^+OK 1 ' \
     through_s_client pop3 'USER test' 'PASS secret' 'STAT' 'QUIT'
-check "gnutls-cli through us: pop3" says '^+OK 1 ' \
+check "gnutls-cli through our server: pop3" says '^+OK 1 ' \
     through_gnutls pop3 'USER test' 'PASS secret' 'STAT' 'QUIT'
-check "curl through us: pop3" same "$one" by_curl --ssl-reqd --cacert "$ca" "pop3://localhost:$p/1"
-check "Python poplib through us" by_python pop3 "$one"
-check "fetchmail through us: pop3" by_fetchmail pop3
+check "curl through our server: pop3" same "$one" by_curl --ssl-reqd --cacert "$ca" "pop3://localhost:$p/1"
+check "Python poplib through our server" by_python pop3 "$one"
+check "fetchmail through our server: pop3" by_fetchmail pop3
 front pop3s pop3
-check "curl through us: pop3s" same "$one" by_curl --cacert "$ca" "pop3s://localhost:$p/1"
+check "curl through our server: pop3s" same "$one" by_curl --cacert "$ca" "pop3s://localhost:$p/1"
 
 front sieve
-check "openssl s_client through us: sieve" says '^OK "Logged in' through_s_client sieve "$login" LOGOUT
-check "gnutls-cli through us: sieve" says '^OK "Logged in' through_gnutls sieve "$login" LOGOUT
+check "openssl s_client through our server: sieve" says '^OK "Logged in' through_s_client sieve "$login" LOGOUT
+check "gnutls-cli through our server: sieve" says '^OK "Logged in' through_gnutls sieve "$login" LOGOUT
 by_sieve_connect() {       # by_sieve_connect OPTION...
     timeout 60 sieve-connect --server localhost --port "$p" --noclearchan --user test \
         --passwordfd 3 --tlscafile "$ca" "$@" 3<"$work/password"
 }
-check "sieve-connect through us: a script goes there" \
+check "sieve-connect through our server: uploads a script" \
     by_sieve_connect --upload --localsieve "$work/script" --remotesieve ours
-check "sieve-connect through us: it is there" says ours by_sieve_connect --list
-check "sieve-connect through us: the script is the same" cmp "$work/script" \
+check "sieve-connect through our server: the script is listed" says ours by_sieve_connect --list
+check "sieve-connect through our server: the script is the same" cmp "$work/script" \
     "$work/mailboxes/mail/test/sieve/ours.sieve"

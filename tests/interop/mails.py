@@ -6,6 +6,8 @@
                                  all mails of a directory FILE
     mails.py send PORT CA FILE   send one with smtplib over STARTTLS
     mails.py submit PORT CA FILE log in by LOGIN and send one in chunks
+    mails.py external PORT CA FILE CERT KEY NAME
+                                 the same by EXTERNAL, as NAME; 7: the login was refused
     mails.py aio PORT CA FILE [PASSWORD]
                                  send one with aiosmtplib, with a login; 7: it was refused
     mails.py refused PORT        nothing but the upgrade is allowed in plaintext
@@ -34,7 +36,7 @@ BODIES = {
     "large": b"".join(b".%d %s\r\n" % (n, b"y" * (n % 70)) for n in range(25000)),
 }
 
-# Whole messages; the header is the first thing that may be missing.
+# Whole messages, some without a header.
 ODD = {
     "0-octets": b"",
     "only-dots": b".\r\n" * 1000 + b"..\r\n.",
@@ -61,7 +63,7 @@ def names(directory):
 
 
 def lines(octets):
-    """The message as lines: a file may end them with LF, and the last may have no end."""
+    """The message as lines: a file may end lines with LF, and the last line may lack its end."""
     return octets.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
 
 
@@ -69,11 +71,11 @@ TRACE = (b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:", b"\
 
 
 def is_same(sent, received):
-    """Relays put trace fields in front; the rest is as it was sent."""
+    """Relays prepend trace fields; the rest must be unchanged."""
     sent, received = lines(sent) if sent else [], lines(received)
     cut = max(len(received) - len(sent), 0)
     trace, rest = received[:cut], received[cut:]
-    # A message without a header gets the blank line that ends the trace's.
+    # In a message without a header, a blank line follows the trace fields.
     if trace and trace[-1] == b"" and not (sent and sent[0].startswith(b"From:")):
         trace.pop()
     return rest == sent and all(line.startswith(TRACE) for line in trace)
@@ -95,7 +97,7 @@ def arrived(path, directory):
         received.remove(same[0])
     if received:
         sys.exit(f"{len(received)} mails too many")
-    print(f"{sum(map(len, sent))} octets, unchanged")
+    print(f"{sum(map(len, sent))} bytes, unchanged")
 
 
 def send(port, ca, path):
@@ -128,6 +130,21 @@ def submit(port, ca, path):
                 sys.exit(f"{code} {text!r}")
 
 
+def external(port, ca, path, certificate, key, name):
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(certificate, key)
+    with smtplib.SMTP("localhost", int(port), timeout=30) as smtp:
+        smtp.starttls(context=context)
+        smtp.ehlo()
+        try:
+            smtp.auth("EXTERNAL", lambda challenge=None: name)
+        except smtplib.SMTPAuthenticationError:
+            sys.exit(7)
+        refused = smtp.sendmail("sender@example.test", ["you@example.test"], read(path))
+    if refused:
+        sys.exit(f"refused: {refused}")
+
+
 def aio(port, ca, path, password=None):
     import aiosmtplib
 
@@ -158,5 +175,5 @@ def absent(text, path):
 
 
 if __name__ == "__main__":
-    {"make": make, "arrived": arrived, "send": send, "submit": submit, "aio": aio,
+    {"make": make, "arrived": arrived, "send": send, "submit": submit, "external": external, "aio": aio,
      "refused": refused, "absent": absent}[sys.argv[1]](*sys.argv[2:])

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Our client logs in to Dovecot (PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, XOAUTH2) and GNU SASL (SCRAM-SHA-256-PLUS, and
-# with another's TLS between).
+# Our client logs in to Dovecot (PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, XOAUTH2) and GNU SASL (SCRAM-SHA-256-PLUS, also
+# through an attacker's TLS).
 
 dovecot=smtp://localhost:$(port dovecot-submission)
 for mail in "$work"/mails/* "$work"/odd/*; do
-    check "client to Dovecot, and on to our server: ${mail##*/}" \
+    check "client to Dovecot, relayed to our server: ${mail##*/}" \
         from_client "$mail" send "$dovecot" "$mail" "${auth[@]}"
 done
 strongest() { wait_for method=SCRAM-SHA-256, "$1" && exits 1 grep 'method=[^S]' "$1"; }
 check "Dovecot saw the strongest mechanism it offers" strongest "$work/dovecot/log/dovecot"
-check "Dovecot sends on in chunks" grep -c '^mail .* channel=tls by=BDAT in=' "$work/mx"
+check "Dovecot relays in chunks" grep -c '^mail .* channel=tls by=BDAT ' "$work/mx"
 saw() { grep 'Login: user=<test>' "$work/dovecot/log/dovecot" | tail -n 1 | grep -F "method=$1,"; }
 for mechanism in PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 XOAUTH2; do
     secret=$work/password
@@ -30,7 +30,7 @@ timeout 600 "$python" $here/servers/gsasl.py "$CADIR/server.pem" "$CADIR/server.
 started="$started $!"
 wait_for ^listening "$work/gsasl"
 gsasl=smtp://localhost:$(awk '/^listening/ { print $2 }' "$work/gsasl")
-by_gsasl() {               # by_gsasl LOGIN URL [OPTION...]: LOGIN is what the server says of it
+by_gsasl() {               # by_gsasl LOGIN URL [OPTION...]: LOGIN is the server's report of the login
     from_client "$one" send "$2" "$one" "${@:3}" "${auth[@]}" &&
         tail -n 1 "$work/gsasl" | grep -Fx "$1"
 }
@@ -43,14 +43,14 @@ check "client to GNU SASL: AUTH SCRAM-SHA-256" \
 check "client to GNU SASL: AUTH SCRAM-SHA-256-PLUS, a wrong password is exit code 6" \
     exits 6 send "$gsasl" "$one" --auth SCRAM-SHA-256-PLUS "${wrong[@]}"
 
-# Between two TLS connections sits somebody who has a certificate that is good for the server.
-timeout 600 "$starttls" connect "$gsasl" --ca "$ca" --listen 127.0.0.1:0 >"$work/behind" 2>&1 &
+# An attacker with a valid certificate for the server sits between two TLS connections.
+timeout 600 "$starttls" connect "$gsasl" --ca "$ca" --listen 127.0.0.1:0 >"$work/attacker" 2>&1 &
 started="$started $!"
-wait_for ^listening "$work/behind"
-serve between smtp --require-tls --backend "127.0.0.1:$(awk '/^listening/ { print $4 }' "$work/behind")"
-check "client to GNU SASL through another's TLS: AUTH SCRAM-SHA-256 does not notice" \
+wait_for ^listening "$work/attacker"
+serve between smtp --require-tls --backend "127.0.0.1:$(awk '/^listening/ { print $4 }' "$work/attacker")"
+check "client to GNU SASL through an attacker's TLS: AUTH SCRAM-SHA-256 does not notice" \
     by_gsasl "SCRAM-SHA-256 n test" "smtp://localhost:$p" --auth SCRAM-SHA-256
-check "client to GNU SASL through another's TLS: AUTH SCRAM-SHA-256-PLUS does" \
+check "client to GNU SASL through an attacker's TLS: AUTH SCRAM-SHA-256-PLUS does" \
     exits 6 send "smtp://localhost:$p" "$one" --auth SCRAM-SHA-256-PLUS "${auth[@]}"
-check "client to GNU SASL through another's TLS: the strongest it offers does, too" \
+check "client to GNU SASL through an attacker's TLS: the strongest it offers does, too" \
     exits 6 send "smtp://localhost:$p" "$one" "${auth[@]}"

@@ -18,12 +18,12 @@ for peer in nbd qemu-nbd; do
     check "nbdinfo without TLS through our pipe: $peer" says "^$size$" timeout 30 nbdinfo --size "nbd://localhost:$p"
 done
 front nbd
-check "nbdinfo through us" says "^$size$" by_nbdinfo nbds
-check "nbdinfo without TLS through us is refused" exits 1 timeout 30 nbdinfo --size "nbd://localhost:$p"
+check "nbdinfo through our server" says "^$size$" by_nbdinfo nbds
+check "nbdinfo without TLS through our server is refused" exits 1 timeout 30 nbdinfo --size "nbd://localhost:$p"
 mkdir -p "$work/other-pki"; cp "$CADIR/other-ca.pem" "$work/other-pki/ca-cert.pem"
-check "nbdinfo through us, another CA is an error" exits 1 by_nbdinfo nbds "$work/other-pki"
-check "qemu-img through us" says '4 MiB' timeout 30 qemu-img info --image-opts \
+check "nbdinfo through our server, another CA is an error" exits 1 by_nbdinfo nbds "$work/other-pki"
+check "qemu-img through our server" says '4 MiB' timeout 30 qemu-img info --image-opts \
     "driver=nbd,host=localhost,port=$p,tls-creds=t" \
     --object "tls-creds-x509,id=t,endpoint=client,dir=$work/nbd/pki"
 serve front-any-nbd nbd --backend "127.0.0.1:$(port plain-nbd)"
-check "nbdinfo without TLS through us, where it may" says "^$size$" timeout 30 nbdinfo --size "nbd://localhost:$p"
+check "nbdinfo without TLS through our server, where it is allowed" says "^$size$" timeout 30 nbdinfo --size "nbd://localhost:$p"

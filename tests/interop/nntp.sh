@@ -10,9 +10,9 @@ for s in nntp nntps; do
     check "a pipe to INN: $s" says '^211 ' pipe "$s://localhost:$(port $s)" "${business[@]}"
 done
 front nntp
-check "openssl s_client through us: nntp" says '^211 ' through_s_client nntp "${business[@]}"
-check "gnutls-cli through us: nntp" says '^211 ' through_gnutls nntp "${business[@]}"
-check "Python nntplib through us" by_python nntp /dev/null
-check "client through us: nntp" says '^211 ' pipe "nntp://localhost:$p" "${business[@]}"
+check "openssl s_client through our server: nntp" says '^211 ' through_s_client nntp "${business[@]}"
+check "gnutls-cli through our server: nntp" says '^211 ' through_gnutls nntp "${business[@]}"
+check "Python nntplib through our server" by_python nntp /dev/null
+check "client through our server: nntp" says '^211 ' pipe "nntp://localhost:$p" "${business[@]}"
 front nntps nntp
-check "client through us: nntps" says '^211 ' pipe "nntps://localhost:$p" "${business[@]}"
+check "client through our server: nntps" says '^211 ' pipe "nntps://localhost:$p" "${business[@]}"

@@ -1,5 +1,5 @@
 // Sends a mail with nodemailer:   nodemailer.cjs PORT CA FILE [PASSWORD]
-// The exit code is 7 if the server does not take the password.
+// The exit code is 7 if the server rejects the password.
 const fs = require("fs");
 const nodemailer = require("/usr/share/nodejs/nodemailer");
 

@@ -6,10 +6,10 @@ up nut
 end='\n'
 business=('USERNAME test' 'PASSWORD secret' 'LIST UPS' 'LOGOUT')
 probes upsd nut 3
-# It ends connections without TLS's goodbye.
+# upsd ends connections without TLS's close_notify.
 check "a pipe to upsd" says '^UPS dummy "test"' exits 1 pipe "nut://localhost:$(port nut)" "${business[@]}"
 front nut
-check "client through us: nut" says '^UPS dummy "test"' pipe "nut://localhost:$p" "${business[@]}"
+check "client through our server: nut" says '^UPS dummy "test"' pipe "nut://localhost:$p" "${business[@]}"
 end='\r\n'
 by_upsmon() {              # verifies the server, and logs in
     local conf=$work/upsmon pid rc=0
@@ -30,4 +30,4 @@ EOF
     kill $pid; wait $pid || true
     return $rc
 }
-check "upsmon through us" by_upsmon
+check "upsmon through our server" by_upsmon

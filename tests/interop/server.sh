@@ -6,7 +6,7 @@ check "gnutls-cli to server" from_client "$one" gnutls "$one"
 check "gnutls-cli to server: TLS 1.2" \
     from_client "$one" gnutls "$one" --priority NORMAL:-VERS-ALL:+VERS-TLS1.2
 check "swaks to server" from_client "$other" swaks_to "$mx" --tls
-check "swaks to server: TLS from the start" from_client "$other" swaks_to "$over_tls" --tlsc
+check "swaks to server: implicit TLS" from_client "$other" swaks_to "$over_tls" --tlsc
 check "swaks to server: LMTP" from_client "$other" swaks_to "$lmtp" --tls --protocol LMTP
 for mail in "$work"/mails/*; do
     name=${mail##*/}
@@ -25,9 +25,9 @@ for mail in "$work"/odd/*; do
 done
 check "curl to server: 50-MB" from_client "$work/odd/50-MB" \
     curl_to "smtp://localhost:$mx" -T "$work/odd/50-MB"
-check "curl to server: TLS from the start" \
+check "curl to server: implicit TLS" \
     from_client "$one" curl_to "smtps://localhost:$over_tls" -T "$one"
-check "msmtp to server: TLS from the start" \
+check "msmtp to server: implicit TLS" \
     from_client "$one" msmtp_to "$over_tls" "$one" --tls-starttls=off
-check "a server that requires TLS takes nothing before it" \
+check "a server that requires TLS accepts nothing before it" \
     "$python" $here/mails.py refused "$mx"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The same programs, logged in at our server.
+# The programs of the part `server`, logged in to our server by password, and Python by certificate.
 
 swaks_as() {               # swaks_as MECHANISM PASSWORD
     swaks_to "$submission" --tls --auth "$1" --auth-user test --auth-password "$2"
@@ -31,12 +31,20 @@ check "aiosmtplib to a submission server" from_client "$one" \
     timeout 60 "$python" $here/mails.py aio "$submission" "$ca" "$one" secret
 check "aiosmtplib to a submission server: a wrong password" \
     exits 7 timeout 60 "$python" $here/mails.py aio "$submission" "$ca" "$one" wrong
+serve certified smtp --require-tls "${into[@]}" "${auth[@]}" --client-ca "$ca" --client-auth asked
+by_certificate() {         # by_certificate NAME
+    timeout 60 "$python" $here/mails.py external "$p" "$ca" "$one" "$CADIR/client.pem" "$CADIR/client.key" "$1"
+}
+check "Python smtplib to a submission server: EXTERNAL" from_client "$one" by_certificate test
+check "Python smtplib to a submission server: EXTERNAL, as another user" exits 7 by_certificate other
+check "a submission server logs the certificate's user" \
+    grep '^mail .* user="test" certificate="CN=test"' "$work/certified"
 check "nodemailer to a submission server" \
     from_client "$one" timeout 60 node $here/nodemailer.cjs "$submission" "$ca" "$one" secret
 check "nodemailer to a submission server: a wrong password" \
     exits 7 timeout 60 node $here/nodemailer.cjs "$submission" "$ca" "$one" wrong
-check "a submission server says who sent each mail" \
-    grep -c '^mail .* channel=tls user="test"' "$work/submission"
-check "a submission server says what came in chunks" grep -q ' by=BDAT in=' "$work/submission"
-check "a submission server shows no password" \
+check "a submission server logs the sender of each mail" \
+    grep -c '^mail .* channel=tls by=[A-Z]* user="test"' "$work/submission"
+check "a submission server logs which mails came in chunks" grep -q ' by=BDAT ' "$work/submission"
+check "a submission server logs no password" \
     "$python" $here/mails.py absent secret "$work/submission"

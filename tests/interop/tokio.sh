@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The examples on tokio: async-imap to Dovecot, tokio-postgres to PostgreSQL, psql through the one that puts TLS in
-# front of a PostgreSQL without.
+# The tokio examples: async-imap to Dovecot, tokio-postgres to PostgreSQL, psql through the example that puts TLS in
+# front of a PostgreSQL without TLS.
 
 [ -x /usr/lib/dovecot/imap ] || $here/servers/mailboxes.sh install
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install
@@ -30,6 +30,6 @@ check "tokio-postgres through the example" says '^test$' by_example postgres "$p
 check "psql through the example: verify-full" says '^500000500000$' \
     env PGPASSWORD=secret timeout 30 psql -Atc 'select sum(n) from generate_series(1, 1000000) n' \
     "host=localhost port=$p sslmode=verify-full sslrootcert=$ca user=test dbname=postgres"
-check "psql through the example: without TLS it is refused" \
+check "psql through the example: refused without TLS" \
     exits 2 env PGPASSWORD=secret timeout 30 psql -Atc 'select 1' \
     "host=localhost port=$p sslmode=disable user=test dbname=postgres"

@@ -1,4 +1,4 @@
-//! Says whether what came out of a machine is what the row says.
+//! Compares a machine's output with the row.
 
 use std::panic::catch_unwind;
 
@@ -7,10 +7,10 @@ use crate::shown;
 use crate::subject::Room;
 use crate::table::{self, Mail, Row, Turn};
 
-/// Checks every row of a table, and names those that fail.
+/// Checks every row of a table, and lists those that fail.
 ///
 /// # Panics
-/// One of them fails.
+/// If a row fails.
 pub fn check_table(name: &str) {
     let rows = table::rows(name);
     assert!(!rows.is_empty(), "{name} is empty");
@@ -19,10 +19,10 @@ pub fn check_table(name: &str) {
     assert!(failed.is_empty(), "{} of {} rows of {name}: {failed:#?}", failed.len(), rows.len());
 }
 
-/// Plays a row whole, octet by octet, in two at every offset, and with too little room.
+/// Plays a row whole, byte by byte, cut in two at every offset, and with too small a buffer.
 ///
 /// # Panics
-/// Something else came out than the row says.
+/// If the output differs from the row.
 pub fn check(row: &Row) {
     let whole = played(row, Cut::Whole, Room::Ample);
     compare(row, Cut::Whole, &expected(row), &told(&whole));
@@ -43,7 +43,7 @@ pub fn check(row: &Row) {
     }
 }
 
-/// Plays a row, and says which and how if a promise is broken on the way.
+/// Plays a row. If a promise is broken on the way, prints the row and the cut.
 fn played(row: &Row, cut: Cut, room: Room) -> Played {
     struct Context<'r>(&'r Row, Cut, Room);
     impl Drop for Context<'_> {
@@ -80,7 +80,7 @@ fn compare(row: &Row, cut: Cut, expected: &[String], actual: &[String]) {
     panic!("{message}");
 }
 
-/// What a row says, line by line.
+/// The expectation of a row, line by line.
 fn expected(row: &Row) -> Vec<String> {
     let mut lines = Vec::new();
     if !row.turns.is_empty() {
@@ -105,11 +105,11 @@ fn end(id: &str, end: Option<&String>, error: Option<&String>) -> String {
     match (end, error) {
         (Some(end), None) => end.clone(),
         (None, Some(error)) => format!("error {error}"),
-        _ => panic!("{id}: a row ends in one way"),
+        _ => panic!("{id}: a row has exactly one of `end` and `error`"),
     }
 }
 
-/// The same of what came out.
+/// The same lines for the actual output.
 fn told(played: &Played) -> Vec<String> {
     let outcomes = [&played.upgrade, &played.mail].into_iter().flatten();
     outcomes.flat_map(told_one).collect()
@@ -120,7 +120,7 @@ fn told_one(outcome: &Outcome) -> Vec<String> {
     list(out, &outcome.events, &outcome.end, &outcome.farewell, &outcome.early)
 }
 
-/// With the lines that are only reported.
+/// Includes the lines that are only reported.
 fn all(played: &Played) -> Vec<String> {
     let outcomes = [&played.upgrade, &played.mail].into_iter().flatten();
     let reported = outcomes.flat_map(|outcome| &outcome.lines);

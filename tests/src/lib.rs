@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 //!
-//! Tables of vectors and what runs them.
+//! The tables of vectors and their runner.
 //!
-//! The rows are data, under `vectors/`; [`table`] reads them, [`subject`] puts one shape over the
-//! four machines, [`run`] plays a row against a machine in every cut of its octets, and [`check`]
-//! says whether what came out is what the row says.
+//! The rows are data, in `vectors/`. [`table`] reads them, [`subject`] gives the four machines one
+//! interface, [`run`] plays a row against a machine with every cut of its bytes, and [`check`]
+//! compares the output with the row.
 
 pub mod check;
 pub mod machines;
@@ -14,15 +14,78 @@ pub mod subject;
 pub mod sweep;
 pub mod table;
 
+use starttls::Error;
+
 pub use machines::{CLIENT, SERVER};
 
-/// Octets for people.
+/// Every error of a machine; a test compares the list with the enum.
+pub const ERRORS: [Error; 33] = [
+    Error::OutputTooSmall { needed: 1 },
+    Error::OutOfOrder,
+    Error::BareLineEnd,
+    Error::LineTooLong,
+    Error::NulInMessage,
+    Error::NoAuth,
+    Error::NoMechanism,
+    Error::NoEightBitMime,
+    Error::NoSmtpUtf8,
+    Error::NoDsn,
+    Error::NoRequireTls,
+    Error::NoChunking,
+    Error::MessageTooLarge,
+    Error::NotOffered,
+    Error::Refused,
+    Error::Closing,
+    Error::Closed,
+    Error::TimedOut,
+    Error::Unverified,
+    Error::PlaintextAfterGoAhead { unread: 1 },
+    Error::Unsolicited,
+    Error::FrameTooLong,
+    Error::ReplyTooLong,
+    Error::BareCr,
+    Error::BareLf,
+    Error::Nul,
+    Error::Syntax,
+    Error::UnexpectedReply,
+    Error::MixedCodes,
+    Error::TooManyIterations,
+    Error::TooManyErrors,
+    Error::TooManyCommands,
+    Error::Foreign,
+];
+
+/// Bytes in readable form.
 #[must_use]
 pub fn shown(octets: &[u8]) -> String {
     octets.escape_ascii().to_string()
 }
 
-/// The examples of the project's front page.
+/// The examples of the front page and of the manual.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct FrontPage;
+mod examples {
+    #[doc = include_str!("../../README.md")]
+    struct FrontPage;
+
+    macro_rules! pages {
+        ($($Page:ident $file:literal,)*) => {$(
+            #[doc = include_str!(concat!("../../core/manual/", $file, ".md"))]
+            struct $Page;
+        )*};
+    }
+
+    pages! {
+        Attacks "attacks",
+        Defaults "defaults",
+        Errors "errors",
+        EventLoop "event-loop",
+        Firmware "firmware",
+        MailBetweenServers "mail-between-servers",
+        Migrating "migrating",
+        OtherClients "other-clients",
+        States "states",
+        TlsInFront "tls-in-front",
+        WebService "web-service",
+        WhichCrate "which-crate",
+    }
+}

@@ -1,5 +1,5 @@
-//! The machines of the tables: those that every protocol has, by the names in `vectors/README.md`, and more
-//! where a protocol has more to say.
+//! The machines of the tables: those of every protocol, by the names in `vectors/README.md`, with further
+//! settings where a protocol has some.
 
 use starttls::smtp::Domain;
 use starttls::{Introduction, Roles, mysql, rdp, sieve, vnc};
@@ -17,7 +17,7 @@ const fn name(name: &'static str) -> Domain<'static> {
     }
 }
 
-/// Who speaks in the tables. Tags begin with `BCDEFGHI`, the id of a stream is `bcdefghijklmnopa`.
+/// The names of client and server in the tables. Tags begin with `BCDEFGHI`, the id of a stream is `bcdefghijklmnopa`.
 #[must_use]
 pub fn names<P: Roles>() -> Introduction<'static> {
     let (client, server) = match P::PROTOCOL.name {
@@ -30,7 +30,7 @@ pub fn names<P: Roles>() -> Introduction<'static> {
     Introduction::new(server, random).with_client(client)
 }
 
-/// A client of the tables: of a type in a module of the core, by its policy.
+/// Makes a client of the tables, from a type in a module of the core and a policy.
 #[macro_export]
 macro_rules! client {
     (mysql::Mysql, $policy:expr) => {
@@ -49,7 +49,7 @@ macro_rules! client {
     }};
 }
 
-/// A server of the tables: of a type in a module of the core, by its configuration.
+/// Makes a server of the tables, from a type in a module of the core and a configuration.
 #[macro_export]
 macro_rules! server {
     (sieve::Sieve, $config:expr) => {
@@ -74,7 +74,7 @@ macro_rules! server {
     }};
 }
 
-/// What every ManageSieve server in the tables says of itself.
+/// The capabilities of every ManageSieve server in the tables.
 pub const SIEVE: sieve::Capabilities<'static> = {
     const fn text(text: &'static str) -> sieve::Text<'static> {
         match sieve::Text::new(text) {
@@ -87,28 +87,28 @@ pub const SIEVE: sieve::Capabilities<'static> = {
         .with_sasl(text("PLAIN"))
 };
 
-/// What every VNC client in the tables can do, and every server has, in this order.
+/// The subtypes that every VNC client in the tables supports and every server offers, in this order.
 pub const VNC: &[vnc::Subtype] =
     &[vnc::Subtype::X509Plain, vnc::Subtype::X509Vnc, vnc::Subtype::X509None];
 
-/// What every VNC server in the tables lets clients choose from.
+/// The security types that every VNC server in the tables offers.
 ///
 /// # Panics
-/// Never: its types are some.
+/// Never: the list is not empty.
 #[must_use]
 pub fn vnc_offer() -> vnc::Offer<'static> {
     let plaintext = vnc::SecurityTypes::new(&[2, 1]).expect("types");
     vnc::Offer::new(VNC).with_plaintext(plaintext)
 }
 
-/// What every RDP server in the tables has, in this order, and its flags.
+/// The protocols of every RDP server in the tables, in this order, and its flags.
 pub const RDP_OFFER: rdp::Offer<'static> =
     rdp::Offer::new(&[rdp::Security::Hybrid, rdp::Security::Ssl]).with_flags(1);
 
-/// How every MySQL client in the tables introduces itself: `85 ae 7f 00`, 16 MiB, `21`.
+/// The SSLRequest of every MySQL client in the tables: `85 ae 7f 00`, 16 MiB, `21`.
 pub const MYSQL_REQUEST: mysql::SslRequest = mysql::SslRequest::new(0x7f_ae85, 1 << 24, 0x21);
 
-/// How every MySQL server in the tables begins.
+/// The greeting of every MySQL server in the tables.
 pub const MYSQL_GREETING: mysql::Greeting<'static> = {
     let version = match mysql::Text::new("8.0.36-example") {
         Ok(version) => version,

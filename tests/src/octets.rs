@@ -1,8 +1,8 @@
-//! Octets as the tables write them.
+//! Bytes in the notation of the tables.
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Octets: a string, or an array of strings, `{ hex = "…" }` and `{ repeat = "…", times = n }`.
+/// Bytes: a string, or an array of strings, `{ hex = "…" }` and `{ repeat = "…", times = n }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Octets(pub Vec<u8>);
 

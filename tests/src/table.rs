@@ -5,7 +5,7 @@ mod template;
 
 use std::path::{Path, PathBuf};
 
-pub use mail::{Demanded, Dsn, DsnRecipient, Job, Mail, Over, Sent};
+pub use mail::{Demanded, Dsn, DsnRecipient, Job, Mail, Over, Proof, Sent};
 use serde::Deserialize;
 use starttls::{Policy, Verification};
 
@@ -18,42 +18,44 @@ use template::Source;
 pub struct Row {
     /// Unique in all tables.
     pub id: String,
-    /// The promises, rules and classes of `RULES.md` that it shows.
+    /// The promises, rules and classes of `RULES.md` that it tests.
     pub rules: Vec<String>,
-    /// Where it comes from, in our own words.
+    /// Its source, in our words.
     pub source: String,
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Who is tested.
+    /// The side under test.
     pub role: Role,
-    /// What the tested side demands.
+    /// The policy of the tested side.
     #[serde(default)]
     pub policy: Demand,
-    /// Server: whether TLS can be had.
+    /// Server: whether TLS is available.
     #[serde(default = "yes")]
     pub available: bool,
-    /// Server: how many mistakes are put up with.
+    /// Server: the limit of mistakes.
     pub max_errors: Option<u8>,
-    /// Server: what the application decides, in order; see `vectors/README.md`.
+    /// Server: the limit of commands.
+    pub max_commands: Option<u16>,
+    /// Server: the application's decisions, in order; see `vectors/README.md`.
     #[serde(default)]
     pub decide: Vec<String>,
     /// How the handshake ends.
     #[serde(default)]
     pub tls: Handshake,
-    /// What is received and what is sent thereupon.
+    /// The input of each turn, and the output that follows.
     #[serde(default)]
     pub turns: Vec<Turn>,
-    /// What happens, but for lines that are only reported.
+    /// The events, without lines that are only reported.
     #[serde(default)]
     pub events: Vec<String>,
-    /// How it ends, if not in an error.
+    /// The end, unless it is an error.
     pub end: Option<String>,
-    /// The error that it ends in.
+    /// The final error.
     pub error: Option<String>,
-    /// What is said before closing on an error.
+    /// The reply sent before closing on an error.
     #[serde(default)]
     pub farewell: Octets,
-    /// Server: what it hands to TLS.
+    /// Server: the bytes that it passes to TLS.
     #[serde(default)]
     pub early: Octets,
     /// The mail that follows.
@@ -61,7 +63,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row that is in no table: what is received, turn by turn, and nothing expected.
+    /// A row outside the tables: input, turn by turn, without expectations.
     #[must_use]
     pub fn of<T: AsRef<[u8]>>(protocol: Protocol, role: Role, policy: Demand, turns: &[T]) -> Self {
         let turn = |input: &T| Turn {
@@ -78,6 +80,7 @@ impl Row {
             policy,
             available: true,
             max_errors: None,
+            max_commands: None,
             decide: Vec::new(),
             tls: Handshake::Verified,
             turns: turns.iter().map(turn).collect(),
@@ -91,37 +94,37 @@ impl Row {
     }
 }
 
-/// What is received by the time the machine gets to write, and what it sends.
+/// The input received before the machine writes, and its output.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// What is received.
+    /// The input.
     #[serde(default, rename = "in")]
     pub input: Octets,
-    /// What is sent thereupon, and nothing else.
+    /// The complete output that follows.
     #[serde(default)]
     pub out: Octets,
-    /// What happens behind the octets.
+    /// The event after the bytes.
     #[serde(default)]
     pub then: Then,
 }
 
-/// What happens behind the octets of a turn.
+/// The event after the bytes of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
-    /// More comes with the next turn.
+    /// The next turn brings more.
     #[default]
     Nothing,
     /// The peer closes.
     Eof,
-    /// The peer is silent for too long.
+    /// The wait for the peer times out.
     Silence,
 }
 
 macro_rules! spoken {
     ([] $($module:ident::$Type:ident,)*) => {
-        /// What is spoken.
+        /// The protocol.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Protocol {
@@ -152,13 +155,13 @@ macro_rules! spoken {
 }
 starttls::for_each_protocol!(spoken []);
 
-/// Who is tested.
+/// The side under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// The side that asks.
+    /// The side that requests TLS.
     Client,
-    /// The side that is asked.
+    /// The side that answers the request.
     Server,
 }
 
@@ -169,7 +172,7 @@ pub enum Demand {
     /// TLS or nothing.
     #[default]
     Required,
-    /// TLS if the peer can.
+    /// TLS if the peer supports it.
     Opportunistic,
 }
 
@@ -186,12 +189,12 @@ impl From<Demand> for Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handshake {
-    /// With a peer that is who it should be.
+    /// With a verified peer.
     #[default]
     Verified,
-    /// With a peer that may be anyone.
+    /// With an unverified peer.
     Unverified,
-    /// Not at all.
+    /// It fails.
     Fails,
 }
 
@@ -208,7 +211,7 @@ const fn yes() -> bool {
     true
 }
 
-/// Where the tables are.
+/// The folder of the tables.
 #[must_use]
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
@@ -217,7 +220,7 @@ pub fn folder() -> PathBuf {
 /// The names of all tables.
 ///
 /// # Panics
-/// The folder cannot be read.
+/// If the folder cannot be read.
 #[must_use]
 pub fn names() -> Vec<String> {
     let entries = std::fs::read_dir(folder()).expect("the folder of the tables");
@@ -233,7 +236,7 @@ pub fn names() -> Vec<String> {
 /// The rows of one table.
 ///
 /// # Panics
-/// It cannot be read, or has a key that no row has.
+/// If it cannot be read, or has an unknown key.
 #[must_use]
 pub fn rows(name: &str) -> Vec<Row> {
     let row = |row: toml::Table| {
@@ -243,10 +246,10 @@ pub fn rows(name: &str) -> Vec<Row> {
     expanded(name).into_iter().map(row).collect()
 }
 
-/// The rows of one table as they would be written without templates.
+/// The rows of one table, with templates expanded.
 ///
 /// # Panics
-/// It cannot be read, or a template it names.
+/// If it, or its template, cannot be read.
 #[must_use]
 pub fn expanded(name: &str) -> Vec<toml::Table> {
     let read = |path: PathBuf| std::fs::read_to_string(path).expect("a table");
@@ -303,7 +306,7 @@ mod tests {
         said = "${hello}"
         [[state]]
         id = "greeted"
-        source = "Behind"
+        source = "After"
         rules = ["I2"]
         turns = [{ out = "${hello}" }]
         events = ["x"]
@@ -330,7 +333,7 @@ mod tests {
         let ids: Vec<&str> = rows.iter().map(|row| &row.id[..]).collect();
         assert_eq!(ids, ["t-fresh-plain", "t-fresh-short", "t-greeted-plain", "t-greeted-short"]);
         let [fresh, _, greeted, short] = &rows[..] else { panic!("four") };
-        assert_eq!((&fresh.source[..], &greeted.source[..]), ("Before: b.", "Behind: b."));
+        assert_eq!((&fresh.source[..], &greeted.source[..]), ("Before: b.", "After: b."));
         assert_eq!(
             (&fresh.turns[0].input.0[..], &fresh.turns[0].out.0[..]),
             (&b"t"[..], &b"ac"[..])
@@ -340,7 +343,7 @@ mod tests {
             (&greeted.rules[..], greeted.events.len()),
             (&["I1".into(), "I2".into()][..], 2)
         );
-        assert_eq!((&short.source[..], short.end.as_deref()), ("Behind.", Some("quit")));
+        assert_eq!((&short.source[..], short.end.as_deref()), ("After.", Some("quit")));
         assert_eq!(table("without = [\"short\", \"fresh\"]").map(|rows| rows.len()), Ok(1));
         assert!(table("without = [\"fresch\"]").is_err());
         assert!(parse("template = \"t\"\n[every]\nprotocol = \"smtp\"").is_err(), "no greeting");

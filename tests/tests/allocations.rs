@@ -1,4 +1,4 @@
-//! The core allocates nothing, in any role, from the first octet to the last.
+//! The core allocates nothing, in any role, from the first byte to the last.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -16,16 +16,16 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -38,7 +38,7 @@ const NAME: Domain<'_> = match Domain::new("a.example.org") {
     Err(_) => panic!("a name"),
 };
 
-/// One direction, and what its reader has received.
+/// One direction, and the bytes that its reader has received.
 type Pipe = Buffer<2048>;
 
 fn send(pipe: &mut Pipe, octets: &[u8]) {
@@ -49,7 +49,7 @@ fn send(pipe: &mut Pipe, octets: &[u8]) {
     assert_eq!(filled, Ok(octets.len()), "the pipe is wide enough");
 }
 
-/// Steps until there is nothing to read; says whether an event stopped it.
+/// Steps until there is nothing to read. Returns whether an event stopped it.
 fn drive<M: Machine>(
     machine: &mut M,
     (from, to): (&mut Pipe, &mut Pipe),
@@ -58,7 +58,8 @@ fn drive<M: Machine>(
     let mut output = [0; 1024];
     loop {
         let mut input = from.filled();
-        let step = machine.step(&mut input, &mut output).expect("no error between friends");
+        let step =
+            machine.step(&mut input, &mut output).expect("no error between our own machines");
         let unread = input.len();
         let stopped = match step {
             Step::Read => return false,
@@ -219,7 +220,7 @@ fn log_in() {
     }
 }
 
-/// A message with a file of a megabyte, in a buffer of 512 octets; says how long it is.
+/// Composes a message with a file of a megabyte in a buffer of 512 bytes. Returns its length.
 fn compose() -> usize {
     let from =
         Mailbox::named("Gate \u{2014} 7", Address::new("a@example.org").expect("an address"));
@@ -254,7 +255,7 @@ fn compose() -> usize {
     length
 }
 
-/// Everything that a receiver offers, asked of it at once; says how much of it came to an event.
+/// Uses everything that a receiver offers, in one flight. Returns the number of events.
 fn receive() -> usize {
     use receiver::{Answer, Authentication, Config, Event};
     let wire = "EHLO a\r\nAUTH LOGIN\r\ndGlt\r\nAAAA\r\nAUTH PLAIN AHUAcA==\r\n\
@@ -309,7 +310,11 @@ fn allocations(work: impl FnOnce()) -> usize {
 
 #[test]
 fn a_whole_dialogue_allocates_nothing() {
-    assert_ne!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 0, "it does not count");
+    assert_ne!(
+        allocations(|| drop(std::hint::black_box(Box::new(1)))),
+        0,
+        "the allocator does not count"
+    );
     let (mut delivered, mut events) = (0, 0);
     let all = allocations(|| {
         let (client, server) = upgrade();

@@ -1,4 +1,4 @@
-//! What every public type can do, by the listings in `api/`, which `.ci/api` holds against the code.
+//! The traits of every public type, by the listings in `api/`, which `.ci/api` compares with the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 /// Crates for firmware, whose types have `defmt::Format`.
 const CRATES: [&str; 3] = ["starttls", "starttls-embedded", "starttls-rustls"];
 
-/// What stands in a `Result` in the place of an error: the steps that are no events.
+/// Types in the error position of a `Result` that are not errors: steps other than events.
 const NO_ERROR: &str = "starttls_rustls::Step";
 
 struct Api(String);
@@ -18,7 +18,7 @@ impl Api {
         Self(fs::read_to_string(path).expect("a listing"))
     }
 
-    /// The types of the crate, by every path that they are public by.
+    /// The types of the crate, by every public path.
     fn types(&self) -> BTreeSet<&str> {
         let declared = |line: &'_ str, kind: &str| line.find(kind).map(|at| at + kind.len());
         let lines =
@@ -32,14 +32,14 @@ impl Api {
             .collect()
     }
 
-    /// The types that have a trait.
+    /// The types that implement a trait.
     fn having(&self, wanted: &str) -> BTreeSet<&str> {
         let wanted = format!(" {wanted} for ");
         let lines = self.0.lines().filter(|line| line.starts_with("impl"));
         lines.filter_map(|line| Some(path(line.split_once(&wanted)?.1))).collect()
     }
 
-    /// The types that functions fail with.
+    /// The error types of functions.
     fn errors(&self) -> BTreeSet<&str> {
         let functions = self.0.lines().filter(|line| line.contains(" fn "));
         functions
@@ -48,14 +48,14 @@ impl Api {
     }
 }
 
-/// The path at the start, without what is generic.
+/// The leading path, without generic arguments.
 fn path(text: &str) -> &str {
     let text = text.trim_start_matches('&');
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The second argument of `Result<`, which was cut off in front of `text`.
+/// The second argument of a `Result<` that ends right before `text`.
 fn error(text: &str) -> Option<&str> {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -71,10 +71,10 @@ fn error(text: &str) -> Option<&str> {
 }
 
 #[test]
-fn types_can_be_shown_by_defmt() {
+fn types_implement_defmt_format() {
     for name in CRATES {
         let api = Api::of(name);
-        // That each has Debug is seen by the compiler.
+        // The compiler checks that each implements Debug.
         let (shown, formatted) =
             (api.having("core::fmt::Debug"), api.having("defmt::traits::Format"));
         assert!(shown.len() >= 5, "{name}: {shown:?}");
@@ -84,7 +84,7 @@ fn types_can_be_shown_by_defmt() {
 }
 
 #[test]
-fn what_functions_fail_with_is_an_error() {
+fn error_types_implement_error() {
     for name in CRATES {
         let api = Api::of(name);
         let (types, errors) = (api.types(), api.having("core::error::Error"));

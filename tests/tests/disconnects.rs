@@ -1,4 +1,4 @@
-//! The connection ends, or the server says goodbye, at every octet of a mail.
+//! The connection ends, or the server says goodbye, at every byte of a mail.
 
 use starttls::mail::receiver::{self, Limits};
 use starttls::mail::session::{Event, Fate};
@@ -8,7 +8,7 @@ use starttls::{Error, Machine, Policy, Step, Tls, Verification};
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\n.\r\nbody\r\n";
 
-/// What a server says, a flight an element: the client speaks between them.
+/// The server's replies, one flight per element; the client speaks between them.
 type Script = &'static [&'static str];
 
 const LOCKSTEP: Script = &[
@@ -29,18 +29,18 @@ const PIPELINED: Script = &[
     "221 bye\r\n",
 ];
 
-/// What a client knows in the end.
+/// The client's knowledge at the end.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     fate: Fate,
     error: Option<Error>,
-    /// The message was asked for.
+    /// The server asked for the message.
     asked: bool,
     /// The mail is done.
     done: bool,
 }
 
-/// Plays `script` up to its octet `end`, then the end of the connection.
+/// Plays `script` up to its byte `end`, then the end of the connection.
 fn client(script: &[&str], end: usize) -> Known {
     let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
     let to = [Address::new("a@example.org").expect("valid"); 2];
@@ -57,12 +57,18 @@ fn client(script: &[&str], end: usize) -> Known {
     let mut input: &[u8] = b"";
     let mut job = 0;
     while job < 3 {
-        let mut exchange = match job {
+        let exchange = match job {
             0 => session.hello(Domain::LOCALHOST),
             1 => session.send(&envelope),
             _ => session.quit(),
-        }
-        .expect("in order");
+        };
+        let mut exchange = match exchange {
+            Ok(exchange) => exchange,
+            Err(error) => {
+                known.error = Some(error);
+                break;
+            }
+        };
         let outcome = match exchange.step(&mut input, &mut output) {
             Ok(Step::Read) => match flights.next() {
                 Some(next) if !next.is_empty() => {
@@ -100,7 +106,7 @@ fn client(script: &[&str], end: usize) -> Known {
 }
 
 #[test]
-fn a_client_is_left_at_every_octet() {
+fn a_server_disconnects_at_every_byte() {
     for script in [LOCKSTEP, PIPELINED] {
         let whole = script.concat();
         let place = |what: &str| whole.find(what).expect("said") + what.len();
@@ -116,7 +122,7 @@ fn a_client_is_left_at_every_octet() {
                 asked: end >= go,
                 done: end >= done,
             };
-            assert_eq!(client(script, end), expected, "{end} octets of {whole:?}");
+            assert_eq!(client(script, end), expected, "{end} bytes of {whole:?}");
         }
     }
 }
@@ -126,7 +132,7 @@ fn a_server_says_goodbye_at_every_reply() {
     for script in [LOCKSTEP, PIPELINED] {
         for flight in 0..script.len() {
             let replies: Vec<&str> = script[flight].split_inclusive('\n').collect();
-            // Inside a reply of several lines another code is another fault.
+            // Within a multi-line reply, another code is a different error.
             let begins = |at: usize| at == 0 || replies[at - 1].as_bytes()[3] == b' ';
             for at in (0..replies.len()).filter(|at| begins(*at)) {
                 let said = replies[..at].concat() + "421 4.3.2 closing\r\n";
@@ -146,8 +152,8 @@ fn a_server_says_goodbye_at_every_reply() {
     }
 }
 
-/// Plays what a client says up to its octet `end`, then the end of the connection; says how many
-/// mails are whole, and how it ended.
+/// Plays a client's commands up to byte `end`, then the end of the connection. Returns the number of
+/// complete mails, and the end.
 fn server(said: &[u8], end: usize) -> (usize, Result<(), Error>) {
     let limits = Limits::default();
     let mut receiver = Receiver::<Tls>::new(Tls::implicit_server(), Domain::LOCALHOST, limits);
@@ -167,16 +173,16 @@ fn server(said: &[u8], end: usize) -> (usize, Result<(), Error>) {
 }
 
 #[test]
-fn a_server_is_left_at_every_octet() {
+fn a_client_disconnects_at_every_byte() {
     for message in ["DATA\r\nx\r\n.\r\n", "BDAT 3\r\nx\r\nBDAT 2 LAST\r\n\r\n"] {
         let envelope = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n";
         let said = [envelope, message, "QUIT\r\n"].concat();
         let done = envelope.len() + message.len();
         for end in 0..=said.len() {
             let (whole, outcome) = server(said.as_bytes(), end);
-            assert_eq!(whole, usize::from(end >= done), "{end} octets of {said:?}");
+            assert_eq!(whole, usize::from(end >= done), "{end} bytes of {said:?}");
             let expected = if end == said.len() { Ok(()) } else { Err(Error::Closed) };
-            assert_eq!(outcome, expected, "{end} octets of {said:?}");
+            assert_eq!(outcome, expected, "{end} bytes of {said:?}");
         }
     }
 }

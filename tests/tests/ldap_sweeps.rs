@@ -1,29 +1,29 @@
-//! Every resultCode, messageID, tag and octet of LDAP's messages, in both roles.
+//! Every resultCode, messageID, tag and byte of LDAP's messages, in both roles.
 
 use starttls_tests::run::Outcome;
-use starttls_tests::sweep::{self, POLICIES};
+use starttls_tests::sweep::{self, POLICIES, assert_unseen};
 use starttls_tests::table::{Demand, Protocol, Role};
 
 fn outcome(role: Role, policy: Demand, turns: &[&[u8]]) -> Outcome {
     sweep::outcome(Protocol::Ldap, role, policy, turns)
 }
 
-/// How a client ends that is answered like this.
+/// A client's end after this reply.
 fn answered(policy: Demand, answer: &[u8]) -> String {
     let outcome = outcome(Role::Client, policy, &[b"", answer]);
-    assert_eq!(outcome.out[1], b"", "it says more than its request");
+    assert_eq!(outcome.out[1], b"", "the client sends more than its request");
     outcome.end
 }
 
-/// How a server ends that is asked like this, and what it says.
+/// A server's end after this request, and its reply.
 fn asked(policy: Demand, request: &[u8]) -> (String, Vec<u8>) {
     let mut outcome = outcome(Role::Server, policy, &[request]);
     (outcome.end, outcome.out.remove(0))
 }
 
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(contents.len()).expect("a short one");
-    assert!(length < 0x80, "a short one");
+    let length = u8::try_from(contents.len()).expect("a short length");
+    assert!(length < 0x80, "a short length");
     [&[tag, length], contents].concat()
 }
 
@@ -39,14 +39,19 @@ fn result(code: &[u8]) -> Vec<u8> {
 const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 #[test]
-fn result_codes_of_one_octet() {
+fn result_codes_of_one_byte() {
     for policy in POLICIES {
         let no = if policy == Demand::Required { "error Refused" } else { "plaintext" };
         for code in 0..=0xff {
             let named = [result(&[code]), element(0x8a, OID)].concat();
             let referring = [result(&[code]), element(0xa3, &element(4, b"ldap://a/"))].concat();
-            for body in [result(&[code]), named, referring] {
-                let expected = if code == 0 { "upgrade" } else { no };
+            // A success has no referral (RFC 4511 §4.1.10).
+            for (body, yes) in [
+                (result(&[code]), "upgrade"),
+                (named, "upgrade"),
+                (referring, "error UnexpectedReply"),
+            ] {
+                let expected = if code == 0 { yes } else { no };
                 assert_eq!(answered(policy, &message(0x78, &body)), expected, "{code}");
             }
         }
@@ -54,10 +59,10 @@ fn result_codes_of_one_octet() {
 }
 
 #[test]
-fn result_codes_of_two_octets() {
+fn result_codes_of_two_bytes() {
     for code in 0..=0xffff_u16 {
         let expected = match i16::from_be_bytes(code.to_be_bytes()) {
-            // One octet would do.
+            // Encoded with more bytes than necessary.
             -0x80..=0x7f => "error Syntax",
             _ => "error Refused",
         };
@@ -82,12 +87,12 @@ fn result_codes_of_other_lengths() {
 }
 
 #[test]
-fn answers_of_every_kind() {
+fn replies_of_every_kind() {
     for policy in POLICIES {
         for tag in 0..=0xff_u8 {
             let expected = match tag {
                 0x78 => "upgrade",
-                // A tag of more octets than LDAP has.
+                // A multi-byte tag, which LDAP does not use.
                 _ if tag & 0x1f == 0x1f => "error Syntax",
                 _ => "error UnexpectedReply",
             };
@@ -111,7 +116,7 @@ fn message_ids() {
 }
 
 #[test]
-fn first_octets() {
+fn first_bytes() {
     for octet in 0..=0xff {
         let expected = if octet == 0x30 { "waiting" } else { "error Syntax" };
         assert_eq!(answered(Demand::Required, &[octet]), expected, "{octet:02x}");
@@ -120,22 +125,22 @@ fn first_octets() {
             0..=0x7f | 0x81..=0x84 => "waiting",
             _ => "error Syntax",
         };
-        // An empty message is whole.
+        // An empty message is complete.
         let expected = if octet == 0 { "error Syntax" } else { expected };
         assert_eq!(answered(Demand::Required, &[0x30, octet]), expected, "{octet:02x}");
         assert_eq!(asked(Demand::Required, &[0x30, octet]).0, expected, "{octet:02x}");
     }
 }
 
-/// One octet of the go-ahead is another: it is none any more.
+/// Changing any byte of the go-ahead invalidates it.
 #[test]
-fn no_octet_of_the_go_ahead_is_any() {
+fn every_byte_of_the_go_ahead_matters() {
     let answer = message(0x78, &[result(&[0]), element(0x8a, OID)].concat());
     for place in 0..answer.len() {
         for octet in (0..=0xff).filter(|octet| *octet != answer[place]) {
             let mut answer = answer.clone();
             answer[place] = octet;
-            // The diagnosticMessage may be so long that the responseName is in it.
+            // A longer diagnosticMessage may swallow the responseName.
             let is_text = (place, octet) == (13, 24);
             for policy in POLICIES {
                 let ready = answered(policy, &answer) == "upgrade";
@@ -145,9 +150,9 @@ fn no_octet_of_the_go_ahead_is_any() {
     }
 }
 
-/// One octet of the request is another: nobody asked for TLS.
+/// Changing any byte of the request invalidates it.
 #[test]
-fn no_octet_of_the_request_is_any() {
+fn every_byte_of_the_request_matters() {
     let request = message(0x77, &element(0x80, OID));
     for place in 0..request.len() {
         for octet in (0..=0xff).filter(|octet| *octet != request[place]) {
@@ -162,7 +167,7 @@ fn no_octet_of_the_request_is_any() {
 
 #[test]
 fn requests_of_every_kind() {
-    // Tags of requests with those of their responses; who unbinds or abandons hears nothing.
+    // Request tags with their response tags; unbind and abandon have no response.
     const RESPONSES: [(u8, u8); 8] = [
         (0x60, 0x61),
         (0x63, 0x65),
@@ -199,12 +204,57 @@ fn requests_of_every_kind() {
 }
 
 #[test]
-fn octets_behind_the_request() {
+fn bytes_after_the_request() {
     let request = message(0x77, &element(0x80, OID));
     for octet in 0..=0xff {
         let (end, said) = asked(Demand::Required, &[&request[..], &[octet]].concat());
         assert_eq!(said, message(0x78, &result(&[0])));
         let expected = if octet == 0x16 { "upgrade" } else { "error PlaintextAfterGoAhead(1)" };
         assert_eq!(end, expected, "{octet:02x}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let ber = |tag, parts: &[&[u8]]| element(tag, &parts.concat());
+    let secret = b"hunter2";
+    let version = ber(2, &[&[3]]);
+    let empty = ber(4, &[]);
+    let operations = [
+        // A bind, simple and otherwise.
+        ber(0x60, &[&version, &empty, &ber(0x80, &[secret])]),
+        ber(0x60, &[&version, &empty, &ber(0xa3, &[&ber(4, &[b"PLAIN"]), &ber(4, &[secret])])]),
+        // A search filter: `userPassword=hunter2`.
+        ber(
+            0x63,
+            &[
+                &empty,
+                &ber(0x0a, &[&[2]]),
+                &ber(0x0a, &[&[0]]),
+                &ber(2, &[&[0]]),
+                &ber(2, &[&[0]]),
+                &ber(1, &[&[0]]),
+                &ber(0xa3, &[&ber(4, &[b"userPassword"]), &ber(4, &[secret])]),
+                &ber(0x30, &[]),
+            ],
+        ),
+        // Extended operations with a name and a value.
+        ber(0x77, &[&ber(0x80, &[b"1.3.6.1.4.1.4203.1.11.1"]), &ber(0x81, &[secret])]),
+        ber(0x77, &[&ber(0x80, &[b"1.2.3"]), &ber(0x81, &[secret])]),
+        ber(0x77, &[&ber(0x80, &[b"1.3.6.1.4.1.1466.20037"]), &ber(0x81, &[secret])]),
+        ber(0x77, &[&ber(0x80, &[secret])]),
+        // Modify, add, delete, modify DN, compare, and an unknown operation.
+        ber(0x66, &[secret]),
+        ber(0x68, &[secret]),
+        ber(0x4a, &[secret]),
+        ber(0x6c, &[secret]),
+        ber(0x6e, &[secret]),
+        ber(0x5f, &[secret]),
+    ];
+    for operation in operations {
+        for policy in POLICIES {
+            let message = ber(0x30, &[&ber(2, &[&[1]]), &operation]);
+            assert_unseen(Protocol::Ldap, policy, &message, "hunter2");
+        }
     }
 }

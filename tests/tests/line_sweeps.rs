@@ -1,9 +1,9 @@
-//! Every code and every word of a status at every place, for the protocols that go as far as TLS.
+//! Every code and every status word at every place, for the line-based protocols other than mail.
 
 use starttls_tests::sweep::{POLICIES, by, last, outcome};
 use starttls_tests::table::{Demand, Protocol, Role};
 
-/// What a client does about the last of `turns`: how it ends, or what it sends thereupon.
+/// A client's reaction to the last of `turns`: its end, or its next command.
 fn answer(protocol: Protocol, policy: Demand, turns: &[&str]) -> String {
     match last(&outcome(protocol, Role::Client, policy, turns)) {
         ("waiting", b"") => "goes on".to_string(),
@@ -81,8 +81,8 @@ fn nntp_codes() {
                 let expected = match code {
                     101 => "goes on",
                     400 => "error Closing",
+                    480 | 483 | 500..=599 => "STARTTLS",
                     401..=499 => "error Refused",
-                    500..=599 => "STARTTLS",
                     _ => "error UnexpectedReply",
                 };
                 let turns = ["200 x\r\n", &reply];
@@ -90,6 +90,8 @@ fn nntp_codes() {
                 let expected = match code {
                     382 => "upgrade",
                     400 => "error Closing",
+                    // The client sent an unlisted command, which the server does not know.
+                    500 => by(policy, "error NotOffered", "plaintext"),
                     401..=599 => no,
                     _ => "error UnexpectedReply",
                 };
@@ -134,7 +136,7 @@ fn irc_numerics() {
     }
 }
 
-/// Words that a status is, or is not.
+/// Status words, and words that are not.
 const WORDS: [&str; 36] = [
     "OK", "ok", "Ok", "oK", "NO", "no", "BAD", "bad", "BYE", "bye", "PREAUTH", "preauth", "+OK",
     "+ok", "-ERR", "-err", "+", "-", "+OKAY", "-ERROR", "OKAY", "OK.", "OK:", "NOK", "YES", "ERR",

@@ -1,22 +1,23 @@
-//! What holds for all messages, all arguments and all text.
+//! Properties of all messages, arguments and text.
 
 use proptest::prelude::*;
 use starttls::client::Event;
 use starttls::mail::receiver::{self, Limits};
 use starttls::mail::{self, Address, Credentials, LineEnds, Stuffer};
+use starttls::mx::tls_optional;
 use starttls::smtp::{self, Domain};
 use starttls::wire::Line;
 use starttls::{Error, Machine, Policy, Step, Tls, Verification};
 use starttls_tests::CLIENT;
 
-/// Octets of which lines, dots and line ends of every kind are likely.
+/// Bytes in which lines, dots and all kinds of line ends are likely.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         4 => Just(b"\r\n".to_vec()),
         2 => Just(b".".to_vec()),
         1 => Just(b"\r".to_vec()),
         1 => Just(b"\n".to_vec()),
-        4 => prop::collection::vec(any::<u8>(), 0..6),
+        4 => prop::collection::vec(1_u8.., 0..6),
     ];
     prop::collection::vec(part, 0..20).prop_map(|parts| parts.concat())
 }
@@ -34,12 +35,12 @@ fn stuffed(body: &[u8], ends: LineEnds, cut: usize, room: usize) -> Result<Vec<u
     Ok(wire)
 }
 
-/// What a receiver gets out of `wire` behind DATA, cut into pieces, and what it leaves.
+/// The message that a receiver reads from `wire` after DATA, cut into pieces, and the number of bytes it leaves.
 fn received(wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
     message(b"DATA\r\n", wire, cut)
 }
 
-/// The same behind any command; a message that the machine refuses is none.
+/// The same after any command; `None` if the machine refuses the message.
 fn message(command: &[u8], wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, usize)>, Error> {
     let mut receiver =
         mail::Receiver::<Tls>::new(Tls::implicit_server(), CLIENT, Limits::default());
@@ -75,14 +76,14 @@ fn message(command: &[u8], wire: &[u8], cut: usize) -> Result<Option<(Vec<u8>, u
     }
 }
 
-/// A message in chunks of these sizes, the last of which takes the rest.
+/// A message in chunks of these sizes; the last takes the rest.
 fn chunked(body: &[u8], sizes: &[usize]) -> Vec<u8> {
     let (mut wire, mut rest) = (Vec::new(), body);
     for size in sizes {
-        let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+        let (chunk, after) = rest.split_at((*size).min(rest.len()));
         wire.extend(format!("BDAT {}\r\n", chunk.len()).into_bytes());
         wire.extend(chunk);
-        rest = behind;
+        rest = after;
     }
     wire.extend(format!("BDAT {} LAST\r\n", rest.len()).into_bytes());
     [wire, rest.to_vec()].concat()
@@ -99,7 +100,7 @@ fn has_lone_line_ends(body: &[u8]) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
-    /// I11, I12: what is stuffed comes out as it went in, whatever is said behind it.
+    /// I11, I12: dot-stuffing is reversible, whatever follows the message.
     #[test]
     fn dots_there_and_back(body in text(), cut in 1_usize..9, room in 2_usize..9, cut_back in 1_usize..9) {
         let wire = stuffed(&body, LineEnds::Normalize, cut, room).expect("mended");
@@ -107,8 +108,8 @@ proptest! {
         let mut message = wire.clone();
         message.extend(b"MAIL FROM:<>\r\n");
         let (back, left) = received(&message, cut_back).expect("CRLF only").expect("an end");
-        prop_assert_eq!(left, 14, "the end is where it should be");
-        // Mending once is enough: what came out goes in strictly and makes the same wire.
+        prop_assert_eq!(left, 14, "the message ends at the right place");
+        // Normalizing is idempotent: strict mode accepts the result and writes the same bytes.
         prop_assert_eq!(stuffed(&back, LineEnds::Strict, cut, room), Ok(wire.clone()));
         match stuffed(&body, LineEnds::Strict, cut, room) {
             Ok(strict) => {
@@ -126,8 +127,8 @@ proptest! {
         }
     }
 
-    /// I11, I14: what a receiver makes of a message does not depend on the cut, and it ends at
-    /// CRLF, dot, CRLF and nowhere else.
+    /// I11, I14: the received message does not depend on the cut, and ends only at
+    /// CRLF, dot, CRLF.
     #[test]
     fn messages_end_where_they_end(wire in text(), cut in 1_usize..9) {
         let whole = received(&wire, usize::MAX);
@@ -138,8 +139,8 @@ proptest! {
         }
     }
 
-    /// MR2, MR3, MR4: what is sent in chunks comes out as it went in, however it was cut into chunks
-    /// and they into pieces; unless a CR or LF stands alone, and then it is no message.
+    /// MR2, MR3, MR4: a message sent in chunks arrives unchanged, for every division into chunks and
+    /// pieces. A message with a bare CR or LF is refused.
     #[test]
     fn chunks_there_and_back(
         body in prop_oneof![
@@ -155,14 +156,14 @@ proptest! {
         match back {
             Some((back, left)) => {
                 prop_assert!(!has_lone_line_ends(&body));
-                prop_assert_eq!(left, 14, "the end is where it should be");
+                prop_assert_eq!(left, 14, "the message ends at the right place");
                 prop_assert_eq!(back, body);
             }
             None => prop_assert!(has_lone_line_ends(&body), "refused without a reason"),
         }
     }
 
-    /// MR1: what a client says to log in is what the application hears, and is not shown.
+    /// MR1: the application gets exactly the client's credentials, and they are not displayed.
     #[test]
     fn logins_there_and_back(
         user in "[^\0]{1,40}",
@@ -185,7 +186,7 @@ proptest! {
                 loop {
                     match receiver.step(&mut input, &mut output).expect("well-formed") {
                         Step::Read => break,
-                        // The client takes LOGIN where it does not hear of PLAIN.
+                        // The client uses LOGIN if PLAIN is not offered.
                         Step::Write(n) => {
                             let reply = String::from_utf8_lossy(&output[..n]);
                             let offer = if login { "AUTH LOGIN" } else { "AUTH PLAIN" };
@@ -234,7 +235,7 @@ proptest! {
         prop_assert_eq!(heard, (user, password));
     }
 
-    /// I12: what a caller gives is refused or cannot end a line.
+    /// I12: a caller's value is refused or cannot end a line.
     #[test]
     fn arguments_cannot_carry_commands(
         text in "(?s)[ -~\r\n\0é<>@\"]{0,12}",
@@ -261,7 +262,7 @@ proptest! {
                     _ => {}
                 }
             };
-            prop_assert_eq!(read, Some(&text[..]), "printed and read it is the same");
+            prop_assert_eq!(read, Some(&text[..]), "parsing reverses printing");
         }
     }
 
@@ -301,7 +302,7 @@ proptest! {
         }
     }
 
-    /// I8, I12: what a peer says is shown in printable ASCII, whatever it is.
+    /// I8, I12: a peer's text is displayed in printable ASCII, whatever it contains.
     #[test]
     fn shown_text_is_printable(said in prop::collection::vec(any::<u8>(), 0..80)) {
         let line: Vec<u8> = said.into_iter().filter(|octet| !b"\r\n\0".contains(octet)).collect();
@@ -315,6 +316,21 @@ proptest! {
                 }
             }
             other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}
+
+proptest! {
+    /// A mail is sent without protection only if its transmitted header says so, too.
+    #[test]
+    fn only_a_transmitted_header_waives_tls(
+        parts in prop::collection::vec("(TLS-Required: No|Subject: a|\r\n|\r\n|\r|\n| |x|:)", 0..12),
+        cut in 1_usize..9,
+    ) {
+        let message = parts.concat();
+        let sent = stuffed(message.as_bytes(), LineEnds::Normalize, cut, 64).expect("no NUL");
+        if tls_optional(message.as_bytes()) {
+            prop_assert!(tls_optional(&sent), "{message:?}");
         }
     }
 }

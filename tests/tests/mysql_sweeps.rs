@@ -1,4 +1,4 @@
-//! Every octet at every place of MySQL's packets, in both roles.
+//! Every byte at every place of MySQL's packets, in both roles.
 
 use starttls::server::Config;
 use starttls::{Machine as _, Policy, Step, mysql};
@@ -53,7 +53,7 @@ fn capabilities() {
 }
 
 #[test]
-fn hands_on_what_was_said() {
+fn the_handshake_is_passed_on() {
     for (capabilities, scramble, plugin, mariadb) in [
         (u32::MAX, &b"abcdefghijklmnopqrst"[..], &b"plugin"[..], 0),
         (!1, b"abcdefghijklmnopqrst", b"plugin", 0x0403_0201),
@@ -74,14 +74,14 @@ fn hands_on_what_was_said() {
         let sent = client.request().capabilities();
         assert_eq!(sent, capabilities & MYSQL_REQUEST.capabilities() | SSL | PROTOCOL_41);
         assert_eq!(output[4..8], sent.to_le_bytes());
-        // Inside TLS it is said again, in a longer packet.
+        // Inside TLS the client sends it again, in a longer packet.
         output[0] = 34;
         output[3] = mysql::SEQUENCE_IN_TLS;
         assert_eq!(mysql::SslRequest::repeated(&output), Ok(client.request()));
     }
 }
 
-/// What a server makes of the start of a client's packet.
+/// A server's reaction to the start of a client's packet.
 fn answered(length: u32, sequence: u8, flags: u8, policy: Demand) -> &'static str {
     match (length, sequence, flags & 2 != 0, flags & 8 != 0) {
         (131_073.., ..) => "error FrameTooLong",
@@ -106,7 +106,7 @@ fn packets() {
                     let came = outcome(Protocol::Mysql, Role::Server, policy, &[&b""[..], &packet]);
                     let expected = answered(length, sequence, flags, policy);
                     let (end, out) = last(&came);
-                    // What is said, if anything, is an error, and never the proof of a password.
+                    // A reply, if any, is an error, and never contains the password proof.
                     assert_eq!((end, out.get(4)), (expected, (end == "quit").then_some(&0xff)));
                     assert!(!out.contains(&b'\0') || end == "quit");
                 }
@@ -116,7 +116,7 @@ fn packets() {
 }
 
 #[test]
-fn octets_behind_the_request() {
+fn bytes_after_the_request() {
     for octet in 0..=u8::MAX {
         let request =
             [&b"\x20\0\0\x01\x85\xae\x7f\0\0\0\0\x01\x21"[..], &[0; 23], &[octet]].concat();

@@ -1,4 +1,4 @@
-//! Every octet at every place of NBD's packets, in both roles.
+//! Every byte at every place of NBD's packets, in both roles.
 
 use starttls::server::Config;
 use starttls::{Machine as _, Policy, Step, nbd};
@@ -7,7 +7,7 @@ use starttls_tests::table::{Demand, Protocol, Role};
 
 const GREETING: &[u8] = b"NBDMAGICIHAVEOPT\0\x03";
 
-/// A reply to an NBD option that says it has so much data, and some of it.
+/// A reply to an NBD option with this announced length, and some of the data.
 fn reply(option: u32, kind: u32, length: u32, data: &[u8]) -> Vec<u8> {
     let fields = [option, kind, length].map(u32::to_be_bytes).concat();
     [&b"\x00\x03\xe8\x89\x04\x55\x65\xa9"[..], &fields, data].concat()
@@ -102,7 +102,7 @@ fn options() {
 }
 
 #[test]
-fn octets_behind_the_request() {
+fn bytes_after_the_request() {
     for octet in 0..=u8::MAX {
         let asked = [&b"\0\0\0\x01IHAVEOPT\0\0\0\x05\0\0\0\0"[..], &[octet]].concat();
         let turns = [&b""[..], &asked];
@@ -113,7 +113,7 @@ fn octets_behind_the_request() {
 }
 
 #[test]
-fn flags_are_handed_on() {
+fn flags_are_passed_on() {
     let (none, no_zeroes) = (nbd::Flags::default(), nbd::Flags::NO_ZEROES);
     for (wanted, offered) in [(0, 0), (0, 2), (2, 0), (2, 2)] {
         let flags = |flags| if flags == 2 { no_zeroes } else { none };

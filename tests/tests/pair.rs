@@ -1,4 +1,4 @@
-//! Both roles against each other, in memory: the upgrade, then mail over what follows.
+//! Both roles against each other, in memory: the upgrade, then mail.
 
 use starttls::lmtp::Lmtp;
 use starttls::mail::receiver::{self, Answer, Limits};
@@ -11,7 +11,7 @@ use starttls::{
 };
 use starttls_tests::{CLIENT, SERVER};
 
-/// Two directions of octets, each handed out in pieces of at most `chunk`.
+/// Two directions of bytes, each delivered in pieces of at most `chunk`.
 struct Wire {
     chunk: usize,
     to_server: Vec<u8>,
@@ -30,8 +30,8 @@ fn take(from: &mut Vec<u8>, chunk: usize, into: &mut Vec<u8>) -> bool {
     n > 0
 }
 
-/// Steps a machine as often as it can without waiting, and passes on its events; `Some` is what
-/// an event led to.
+/// Steps a machine until it waits, and passes on its events; `Some` is the result of
+/// an event.
 fn drive<M: Machine, R>(
     machine: &mut M,
     unread: &mut Vec<u8>,
@@ -42,7 +42,8 @@ fn drive<M: Machine, R>(
     let mut output = [0; 1024];
     loop {
         let mut input = &unread[..];
-        let step = machine.step(&mut input, &mut output).expect("no error between friends");
+        let step =
+            machine.step(&mut input, &mut output).expect("no error between our own machines");
         let left = input.len();
         let acted = match step {
             Step::Event(event) => act(machine, event, sent),
@@ -67,7 +68,7 @@ fn drive<M: Machine, R>(
 
 type Ends<D> = (Client<ClientGrammar<'static, D>>, Server<ServerGrammar<'static, D>>);
 
-/// Plays an upgrade to its end: what the two said last, and what the server has not read.
+/// Plays an upgrade to its end. Returns the last result of each side, and the server's unread bytes.
 fn upgrade<D: Dialect>(
     (mut client, mut server): Ends<D>,
     chunk: usize,
@@ -172,7 +173,7 @@ fn required_meets_unavailable() {
     assert_eq!(error, Error::NotOffered);
 }
 
-/// A mail, what the receiver says to whom, and what is delivered.
+/// A mail, the receiver's replies per recipient, and the delivered mail.
 struct Case {
     message: &'static [u8],
     arrives: &'static [u8],
@@ -214,7 +215,7 @@ const LMTP: [&[&str]; 4] = [
     &["0 550", "1 550", "none"],
 ];
 
-/// The receiver's application: what it was given, and how it judges.
+/// The receiver's application: the received data, and its decisions.
 #[derive(Default)]
 struct Mailbox {
     body: Vec<u8>,
@@ -252,12 +253,14 @@ impl Mailbox {
         };
         let mut output = [0; 64];
         let answer = Answer::new(no.0, no.1).expect("an answer");
-        let n = receiver.answer(answer, &mut output).expect("asked, and room enough");
+        let n = receiver
+            .answer(answer, &mut output)
+            .expect("a decision was due, and the buffer is large enough");
         sent.extend(&output[..n]);
     }
 }
 
-/// Several mails over one session, and the goodbye.
+/// Several mails over one session, and QUIT.
 fn mail<C: Channel, D: Dialect>(client: C, server: C, chunk: usize) {
     let mut session = Session::<C, D>::new(client);
     let mut receiver = Receiver::<C, D>::new(server, SERVER, Limits::default());

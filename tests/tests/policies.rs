@@ -1,4 +1,4 @@
-//! What senders must do, as the tables in `policies/` have it.
+//! The duties of senders, from the tables in `policies/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +9,7 @@ use starttls::mx::{
     Tlsa, sts,
 };
 
-/// Kept policies are as old as their row says at this time.
+/// The current time, to which the age of cached policies refers.
 const NOW: u64 = 1_800_000_000;
 const TTL: u32 = 3600;
 
@@ -18,7 +18,7 @@ struct Table {
     row: Vec<Row>,
 }
 
-/// What the world answers, and what comes of it; see `policies/README.md`.
+/// The answers, and the expected result; see `policies/README.md`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -80,7 +80,8 @@ struct Text {
 #[serde(deny_unknown_fields)]
 struct Kept {
     id: String,
-    age: u64,
+    /// Negative if a clock that was ahead fetched it.
+    age: i64,
     text: String,
 }
 
@@ -97,9 +98,9 @@ struct MxAnswer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct AddressAnswer {
-    /// Of the zone in which the host is.
+    /// Concerns the zone of the host.
     insecure: bool,
-    /// Of the zone in which its addresses are.
+    /// Concerns the zone of its addresses.
     insecure_end: bool,
     alias: Option<String>,
     none: bool,
@@ -155,7 +156,7 @@ impl Row {
     }
 }
 
-/// What can be looked up, in the form of answers.
+/// The answers to all lookups.
 struct World<'r> {
     row: &'r Row,
     mx: Vec<Mx<'r>>,
@@ -201,7 +202,7 @@ impl<'r> World<'r> {
                 let entry = self.row.cached.as_ref().map(|kept| {
                     Cached::new(
                         sts::Id::new(&kept.id).expect("an id"),
-                        NOW - kept.age,
+                        NOW.checked_add_signed(-kept.age).expect("a time"),
                         kept.text.as_bytes(),
                     )
                 });
@@ -247,13 +248,13 @@ impl<'r> World<'r> {
     }
 }
 
-/// `3 1 1` with data of the right size, or of so many octets as a fourth number says.
+/// `3 1 1` with data of the right size, or of the size in a fourth number.
 fn tlsa(text: &str) -> Tlsa<'static> {
     let numbers: Vec<usize> = text.split(' ').map(|n| n.parse().expect("a number")).collect();
     let [usage, selector, matching, ref length @ ..] = numbers[..] else { panic!("{text}") };
-    let octet = |number: usize| u8::try_from(number).expect("an octet");
+    let octet = |number: usize| u8::try_from(number).expect("a byte");
     let length = length.first().copied().unwrap_or([50, 32, 64][matching.min(2)]);
-    // 0x30 0x30 and so on is a SEQUENCE of 48 octets.
+    // 0x30 0x30 and so on is a SEQUENCE of 48 bytes.
     Tlsa {
         usage: octet(usage),
         selector: octet(selector),
@@ -269,7 +270,7 @@ fn check(row: &Row) {
     let (mut asked, mut hosts, mut kept) = (Vec::new(), Vec::new(), None);
     let mut answer = None;
     let end = loop {
-        answer = match resolution.step(answer).expect("the answer to its question") {
+        answer = match resolution.step(answer).expect("the answer matches the question") {
             Step::Ask(question) => {
                 asked.push(question.to_string());
                 Some(world.answer(&question))
@@ -352,9 +353,9 @@ fn every_row() {
     }
 }
 
-/// An answer to another question changes nothing.
+/// An answer that does not match the question changes nothing.
 #[test]
-fn only_the_answer_to_its_question() {
+fn only_the_matching_answer_counts() {
     let answers = [
         Answer::NoDomain,
         Answer::Mx { security: Security::Secure, alias: None, records: &[], ttl: 0 },
@@ -376,7 +377,7 @@ fn only_the_answer_to_its_question() {
         let mut resolution = Resolution::<4>::new(domain, row.options());
         let mut answer = None;
         loop {
-            answer = match resolution.step(answer).expect("the answer to its question") {
+            answer = match resolution.step(answer).expect("the answer matches the question") {
                 Step::Ask(question) => {
                     let right = world.answer(&question);
                     let text = question.to_string();
@@ -389,7 +390,7 @@ fn only_the_answer_to_its_question() {
                         _ => 4,
                     };
                     for (place, wrong) in answers.into_iter().enumerate() {
-                        // That there is no domain is an answer about MX records, too.
+                        // "No such domain" is an answer about MX records, too.
                         if place.max(1) != expected || (place == 0 && expected != 1) {
                             assert!(resolution.step(Some(wrong)).is_err(), "{}: {text}", row.id);
                         }

@@ -1,4 +1,4 @@
-//! Every octet at every place of PostgreSQL's packets, in both roles.
+//! Every byte at every place of PostgreSQL's packets, in both roles.
 
 use starttls::server::{Config, Event};
 use starttls::{Machine as _, Step, postgres};
@@ -32,7 +32,7 @@ fn answers() {
 
 const SSL_REQUEST: [u8; 8] = *b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
 
-/// What PostgreSQL's own server makes of a packet, in words of ours: how it ends, and with what.
+/// The reaction of PostgreSQL's own server to a packet, in our terms: the end, and the reply.
 fn judged(length: u32, code: u32, policy: Demand) -> (&'static str, Option<u8>) {
     let [major, minor] = [code >> 16, code & 0xffff];
     let business = if policy == Demand::Required { ("quit", None) } else { ("plaintext", None) };
@@ -73,20 +73,20 @@ fn packets() {
 }
 
 #[test]
-fn first_octets() {
+fn first_bytes() {
     for octet in 0..=u8::MAX {
         let came = outcome(Protocol::Postgres, Role::Server, Demand::Required, &[[octet]]);
         let (expected, early) = if octet == 0x16 { ("upgrade", 1) } else { ("waiting", 0) };
         assert_eq!((last(&came), came.early.len()), ((expected, &b""[..]), early), "{octet}");
-        let behind = [&SSL_REQUEST[..], &[octet]].concat();
-        let came = outcome(Protocol::Postgres, Role::Server, Demand::Required, &[behind]);
+        let request = [&SSL_REQUEST[..], &[octet]].concat();
+        let came = outcome(Protocol::Postgres, Role::Server, Demand::Required, &[request]);
         let expected = if octet == 0x16 { "upgrade" } else { "error PlaintextAfterGoAhead(1)" };
         assert_eq!(last(&came), (expected, &b"S"[..]), "{octet}");
     }
 }
 
 #[test]
-fn tells_who_began_with_tls() {
+fn direct_tls_is_reported() {
     for (mut input, direct) in [(&SSL_REQUEST[..], false), (b"\x16\x03\x01", true)] {
         let mut server = postgres::Server::new(Config::default());
         let mut output = [0; 8];

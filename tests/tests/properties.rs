@@ -1,4 +1,4 @@
-//! What holds for all dialogues, all cuts and all orders of calls.
+//! Properties of all dialogues, cuts and orders of calls.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use starttls_tests::run::{Cut, play};
 use starttls_tests::subject::Room;
 use starttls_tests::table::{Row, rows};
 
-/// Octets of which parts of a dialogue are likely.
+/// Bytes in which parts of a dialogue are likely.
 fn dialogue() -> impl Strategy<Value = Vec<u8>> {
     let parts: [&[u8]; 38] = [
         b"220 a\r\n",
@@ -63,7 +63,7 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(part, 0..14).prop_map(|parts| parts.concat())
 }
 
-/// A row of the tables to put octets into.
+/// A row of the tables, as a base for other bytes.
 fn template(table: &str, id: &str) -> Row {
     rows(table).into_iter().find(|row| row.id == id).expect("a row that exists")
 }
@@ -97,7 +97,7 @@ static TEMPLATES: LazyLock<Vec<Row>> = LazyLock::new(|| {
     rows
 });
 
-/// Puts octets behind the `from`-th turn of a row, in place of what was there.
+/// Replaces the bytes of a row after turn `from`.
 fn graft(row: &Row, from: usize, octets: &[u8]) -> Row {
     let mut row = row.clone();
     let mail = row.mail.as_mut().map(|mail| &mut mail.turns);
@@ -109,7 +109,7 @@ fn graft(row: &Row, from: usize, octets: &[u8]) -> Row {
     row
 }
 
-/// A client of which the upgrade was played with these words of the server.
+/// A client after an upgrade with these replies of the server.
 fn upgraded(greeting: &str, capabilities: &str, go_ahead: &str) -> Tls {
     let mut client = smtp::Client::new(CLIENT, Policy::Required);
     let mut output = [0; 512];
@@ -124,7 +124,7 @@ fn upgraded(greeting: &str, capabilities: &str, go_ahead: &str) -> Tls {
     upgrade.established(Verification::Verified).expect("verified")
 }
 
-/// Everything a session does about `octets`.
+/// The complete reaction of a session to `octets`.
 fn trace(tls: Tls, octets: &[u8]) -> (Vec<Result<String, Error>>, String) {
     let mut session = mail::Session::<Tls>::new(tls);
     let mut told = Vec::new();
@@ -157,7 +157,7 @@ fn trace(tls: Tls, octets: &[u8]) -> (Vec<Result<String, Error>>, String) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
-    /// I1: nothing that was said before TLS makes a difference inside.
+    /// I1: the server's replies before TLS have no effect inside.
     #[test]
     fn nothing_survives_the_upgrade(
         greeting in "[ -~]{0,60}",
@@ -176,7 +176,7 @@ proptest! {
         prop_assert_eq!(trace(tls, &inside), trace(plain, &inside));
     }
 
-    /// I1: nor does what a client said make a difference to the server.
+    /// I1: a client's commands before TLS have no effect inside.
     #[test]
     fn nothing_survives_the_upgrade_of_a_server(before in dialogue(), required: bool) {
         let policy = if required { Policy::Required } else { Policy::Opportunistic };
@@ -201,9 +201,9 @@ proptest! {
         prop_assert!(tls.is_none() || tls == plain);
     }
 
-    /// I2: whatever is behind the go-ahead, and however it is cut, there is no upgrade.
+    /// I2: any bytes after the go-ahead, however they are cut, stop the upgrade.
     #[test]
-    fn nothing_is_allowed_behind_the_go_ahead(suffix in prop::collection::vec(any::<u8>(), 1..40), cut in 1_usize..12) {
+    fn no_byte_is_allowed_after_the_go_ahead(suffix in prop::collection::vec(any::<u8>(), 1..40), cut in 1_usize..12) {
         let mut row = TEMPLATES[0].clone();
         row.turns.last_mut().expect("a go-ahead").input.0.extend(&suffix);
         let error = format!("error PlaintextAfterGoAhead({})", suffix.len());
@@ -212,9 +212,9 @@ proptest! {
         }
     }
 
-    /// I3: what is behind the server's STARTTLS goes to TLS as it is, or nowhere.
+    /// I3: bytes after the client's STARTTLS go to TLS unchanged, or nowhere.
     #[test]
-    fn nothing_is_parsed_behind_starttls(suffix in prop::collection::vec(any::<u8>(), 1..40), tls: bool, cut in 1_usize..12) {
+    fn no_byte_is_parsed_after_starttls(suffix in prop::collection::vec(any::<u8>(), 1..40), tls: bool, cut in 1_usize..12) {
         let mut suffix = suffix;
         if tls {
             suffix[0] = 0x16;
@@ -232,7 +232,7 @@ proptest! {
         }
     }
 
-    /// I13, I14: whatever comes, in whatever state, nothing panics and the cut does not matter.
+    /// I13, I14: no input in any state causes a panic, and the cut does not matter.
     #[test]
     fn every_cut_is_the_same(octets in dialogue(), from in 0_usize..8, cut in 1_usize..12) {
         for row in TEMPLATES.iter() {
@@ -244,17 +244,17 @@ proptest! {
     }
 }
 
-/// What came of a row: all of it but where in the turns it stopped.
+/// The result of a row, except the turn in which it stopped.
 fn unsettled(row: &Row, cut: Cut, room: Room) -> impl PartialEq + std::fmt::Debug + use<> {
     let played = play(row, cut, room);
     let outcome = played.mail.or(played.upgrade).expect("a dialogue");
     (outcome.out.concat(), outcome.events, outcome.end, outcome.farewell, outcome.early)
 }
 
-/// I11: octets that were looked at are not looked at again, so that octets that come one by one
+/// I11: no byte is scanned twice, so that bytes that arrive one by one
 /// cost no more than all at once.
 #[test]
-fn only_what_is_new_is_looked_at() {
+fn each_byte_is_scanned_once() {
     let mut lines = Lines::<512>::default();
     assert_eq!(lines.next(&mut &b"220 abc"[..]), Ok(None));
     assert_eq!(lines.next(&mut &b"\0\n\r\0\n\rc\r"[..]), Ok(None));
@@ -354,7 +354,7 @@ proptest! {
                 }
             }
         }
-        // Whatever happened: no way across without the event.
+        // In any case: the boundary opens only after the event.
         prop_assert!(client.into_upgrade(b"").is_err() || client_ready);
         prop_assert!(server.into_upgrade(b"").is_err() || server_ready);
     }

@@ -1,9 +1,9 @@
-//! Every octet at every place, for VNC and RDP.
+//! Every byte at every place, for VNC and RDP.
 
 use starttls_tests::sweep::{self, POLICIES, by};
 use starttls_tests::table::{Demand, Protocol, Role};
 
-/// How the dialogue of `turns` ends, and what is sent upon the last.
+/// The end of the dialogue `turns`, and the bytes sent after the last.
 fn outcome<T: AsRef<[u8]>>(
     (protocol, role, policy): (Protocol, Role, Demand),
     turns: &[T],
@@ -27,7 +27,7 @@ fn vnc_servers() {
         for octet in 0..=u8::MAX {
             let came = outcome(client, &[[octet]]);
             let expected = if octet == b'R' { "waiting" } else { "error Syntax" };
-            assert_eq!(came, is(expected, b""), "the first octet: {octet}");
+            assert_eq!(came, is(expected, b""), "the first byte: {octet}");
 
             let came = outcome(client, &[VERSION, &[1, octet]]);
             let expected = if octet == 19 { is("waiting", &[19]) } else { is(never, b"") };
@@ -73,7 +73,7 @@ fn vnc_clients() {
         for octet in 0..=u8::MAX {
             let came = outcome(server, &[b"", &[octet][..]]);
             let expected = if octet == b'R' { "waiting" } else { "error Syntax" };
-            assert_eq!(came, is(expected, b""), "the first octet: {octet}");
+            assert_eq!(came, is(expected, b""), "the first byte: {octet}");
 
             let came = outcome(server, &[b"", VERSION, &[octet]]);
             let expected = match octet {
@@ -92,7 +92,7 @@ fn vnc_clients() {
 
             let turns = [b"", VERSION, &[19], &[0, 2], &[0, 0, 1, 6, octet]];
             let expected = if octet == 0x16 { "upgrade" } else { "error PlaintextAfterGoAhead(1)" };
-            assert_eq!(outcome(server, &turns), is(expected, &[1]), "behind the choice: {octet}");
+            assert_eq!(outcome(server, &turns), is(expected, &[1]), "after the choice: {octet}");
         }
         for number in (0_u32..1024).chain((0..32).map(|bit| 260 ^ (1 << bit))) {
             let came = outcome(server, &[b"", VERSION, &[19], &[0, 2], &number.to_be_bytes()]);
@@ -121,7 +121,7 @@ fn vnc_versions() {
             let (end, out) = outcome(server, &["", &version]);
             let expected = if number == 8 { "waiting" } else { "quit" };
             assert_eq!(end, expected, "{version}");
-            // No types, or a list of them; 3.3 has a word for one.
+            // No types, or a list of them; version 3.3 sends one type as a 32-bit word.
             let zeros = out.iter().take_while(|octet| **octet == 0).count();
             let expected = match number {
                 7 => 1 + 3,
@@ -133,14 +133,14 @@ fn vnc_versions() {
     }
 }
 
-/// A TPDU with what is negotiated.
+/// A TPDU with a negotiation.
 fn tpdu(code: u8, kind: u8, value: u32) -> Vec<u8> {
     let mut packet = vec![3, 0, 0, 19, 14, code, 0, 0, 0, 0, 0, kind, 0, 8, 0];
     packet.extend(value.to_le_bytes());
     packet
 }
 
-/// Every value of one octet, and every bit.
+/// Every value of one byte, and every bit.
 fn values() -> impl Iterator<Item = u32> {
     (0..=255).chain((8..32).map(|bit| 1 << bit)).chain((8..32).map(|bit| 1 | 1 << bit))
 }
@@ -179,9 +179,9 @@ fn rdp_servers() {
             };
             assert_eq!(answered(&tpdu(0xd0, octet, 1)), is(expected, b""), "kind {octet}");
             let came = answered(&[&tpdu(0xd0, 2, 1)[..], &[octet]].concat());
-            assert_eq!(came, is("error PlaintextAfterGoAhead(1)", b""), "behind it: {octet}");
+            assert_eq!(came, is("error PlaintextAfterGoAhead(1)", b""), "after it: {octet}");
             let expected = if octet == 3 { "waiting" } else { "error Syntax" };
-            assert_eq!(answered(&[octet]), is(expected, b""), "the first octet: {octet}");
+            assert_eq!(answered(&[octet]), is(expected, b""), "the first byte: {octet}");
         }
         for length in 0..=u16::MAX {
             let [high, low] = length.to_be_bytes();
@@ -221,9 +221,9 @@ fn rdp_clients() {
             assert_eq!(asked(&tpdu(0xe0, octet, 1)), expected, "kind {octet}");
             let end = if octet == 0x16 { "upgrade" } else { "error PlaintextAfterGoAhead(1)" };
             let came = asked(&[&tpdu(0xe0, 1, 1)[..], &[octet]].concat());
-            assert_eq!(came, is(end, &chosen(1)), "behind it: {octet}");
+            assert_eq!(came, is(end, &chosen(1)), "after it: {octet}");
             let expected = if octet == 3 { "waiting" } else { "error Syntax" };
-            assert_eq!(asked(&[octet]), is(expected, b""), "the first octet: {octet}");
+            assert_eq!(asked(&[octet]), is(expected, b""), "the first byte: {octet}");
         }
         for length in 0..=u16::MAX {
             let [high, low] = length.to_be_bytes();

@@ -1,4 +1,4 @@
-//! What a sender says at once, and what it knows of a mail whatever happens.
+//! The grouping of a sender's commands, and its knowledge of a mail's fate in every case.
 
 use starttls::mail::session::{Event, Fate};
 use starttls::mail::{Address, Envelope, Session};
@@ -16,7 +16,7 @@ struct Server {
     greeting: Option<&'static str>,
     hello: &'static str,
     in_message: bool,
-    /// Writes of the client, each answered before the next.
+    /// The client's writes, each answered before the next.
     flights: usize,
     most_at_once: usize,
 }
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-/// Runs a job to its end with an output of `room` octets; says how many recipients were accepted.
+/// Runs a job to its end with an output buffer of `room` bytes. Returns the number of accepted recipients.
 fn run(
     job: &mut starttls::mail::session::Exchange<'_, '_, Tls>,
     server: &mut Server,
@@ -62,7 +62,7 @@ fn run(
     let mut accepted = 0;
     loop {
         let mut input = &received[..];
-        let step = job.step(&mut input, &mut output).expect("a server that says yes");
+        let step = job.step(&mut input, &mut output).expect("a server that accepts everything");
         let consumed = received.len() - input.len();
         let mut last = false;
         match step {
@@ -87,7 +87,7 @@ fn run(
 }
 
 #[test]
-fn no_more_is_said_at_once_than_the_replies_have_room_for() {
+fn a_flight_is_limited_by_the_room_for_its_replies() {
     let names: Vec<String> = (0..1000).map(|n| format!("{n}@example.org")).collect();
     let to: Vec<Address<'_>> =
         names.iter().map(|name| Address::new(name).expect("valid")).collect();
@@ -107,7 +107,7 @@ fn no_more_is_said_at_once_than_the_replies_have_room_for() {
 }
 
 #[test]
-fn without_pipelining_one_thing_at_a_time() {
+fn without_pipelining_each_command_waits_for_its_reply() {
     let to = [Address::new("a@example.org").expect("valid"); 3];
     let mut server = Server::new("250 mx\r\n");
     let envelope = Envelope::new(None, &to).expect("recipients");
@@ -118,7 +118,7 @@ fn without_pipelining_one_thing_at_a_time() {
     assert_eq!((server.flights, server.most_at_once), (6, 1));
 }
 
-/// Plays `replies`, then the end of the connection, and says what is known of the mail.
+/// Plays `replies`, then the end of the connection. Returns the fate of the mail.
 fn fate<D: starttls::smtp::Dialect>(replies: &[&str]) -> (Fate, Error) {
     let to = [Address::new("a@example.org").expect("valid"); 2];
     let envelope = Envelope::new(None, &to).expect("recipients");
@@ -138,7 +138,7 @@ fn fate<D: starttls::smtp::Dialect>(replies: &[&str]) -> (Fate, Error) {
                 Ok(Step::Read) => match replies.next() {
                     Some(reply) => received = reply.as_bytes(),
                     None => {
-                        let error = job.end_of_input().expect_err("in the middle of something");
+                        let error = job.end_of_input().expect_err("within a job");
                         assert_eq!(job.step(&mut received, &mut output), Err(error));
                         return (session.fate(), error);
                     }
@@ -154,7 +154,7 @@ fn fate<D: starttls::smtp::Dialect>(replies: &[&str]) -> (Fate, Error) {
 }
 
 #[test]
-fn what_is_safe_to_try_again_is_known() {
+fn the_fate_tells_what_is_safe_to_retry() {
     use starttls::smtp::Smtp;
     let go = "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n";
     for (replies, expected, error) in [
@@ -182,9 +182,9 @@ fn what_is_safe_to_try_again_is_known() {
     assert!(!Fate::Accepted.is_safe_to_retry() && !Fate::Unknown.is_safe_to_retry());
 }
 
-/// Half a message and then nothing: the server has no end of it.
+/// The connection ends within the message: the server has not seen its end.
 #[test]
-fn half_a_message_is_nobodys() {
+fn half_a_message_is_not_accepted() {
     let to = [Address::new("a@example.org").expect("valid")];
     let envelope = Envelope::new(None, &to).expect("recipients");
     let mut session = Session::<Tls>::new(tls());

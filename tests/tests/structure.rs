@@ -1,5 +1,5 @@
-//! The core is cut as its design says: engines know no protocol, protocols know no other,
-//! and mail stands on SMTP alone.
+//! The core's layers: engines know no protocol, protocols do not know each other,
+//! and mail depends on SMTP alone.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ fn modules() -> Vec<&'static str> {
     modules
 }
 
-/// Those with a grammar of their own; LMTP is a parameter of SMTP's.
+/// The protocols with their own grammar; LMTP is a parameter of SMTP's.
 fn grammars() -> Vec<&'static str> {
     modules().into_iter().filter(|module| *module != "lmtp").collect()
 }
@@ -52,7 +52,13 @@ fn words(source: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn engines_name_no_protocol() {
-    for engine in ["client/mod.rs", "client/state.rs", "server/mod.rs", "server/state.rs"] {
+    for engine in [
+        "client/mod.rs",
+        "client/state.rs",
+        "server/mod.rs",
+        "server/grammar.rs",
+        "server/state.rs",
+    ] {
         let source = fs::read_to_string(core().join(engine)).expect("an engine");
         for word in words(&source) {
             assert!(!modules().contains(&&word[..]), "{engine} names {word}");
@@ -61,10 +67,10 @@ fn engines_name_no_protocol() {
 }
 
 #[test]
-fn protocols_know_no_other() {
+fn protocols_do_not_know_each_other() {
     for protocol in grammars() {
         let sources = sources(&core().join(protocol));
-        assert!(sources.len() >= 3, "{protocol}: client, server and what they share");
+        assert!(sources.len() >= 3, "{protocol}: client, server and their common part");
         for (path, source) in sources {
             for other in grammars().into_iter().filter(|other| *other != protocol) {
                 let foreign = format!("crate::{other}");
@@ -86,7 +92,7 @@ fn mail_knows_only_smtp() {
 }
 
 #[test]
-fn nothing_below_knows_a_protocol() {
+fn lower_layers_know_no_protocol() {
     for (path, source) in sources(&core().join("wire")) {
         for protocol in grammars().into_iter().chain(["mail"]) {
             let upward = format!("crate::{protocol}");
@@ -95,14 +101,16 @@ fn nothing_below_knows_a_protocol() {
     }
 }
 
-/// What a protocol may stand in outside what is its own, so that adding one stays a small thing.
+/// The most files that may name a protocol besides its own, so that adding a protocol stays a small change.
 const MAX_FILES: usize = 12;
 
-/// Whether a file is a protocol's own, or about single protocols, so that adding one does not touch it:
-/// - its module, and whatever has its name in front, like its sweeps, its dictionary and its fuzz targets;
-/// - the tables, which play one protocol to another, too, and the parts of `interop` with their servers;
-/// - what is generated (lock files, the listings of the API) or is history (the change log);
-/// - the examples of what follows inside TLS, each with the client crate of one protocol.
+/// Whether a file belongs to a protocol or is about single protocols, so that adding one does not touch it:
+/// - its module, and files prefixed with its name, such as its sweeps, its dictionary and its fuzz targets;
+/// - the tables, including that of the command's messages, which pits protocols against each other, and the parts of `interop` with their servers;
+/// - generated files (lock files, the API listings) and history (the change log);
+/// - the examples of the protocol inside TLS, each with one protocol's client crate;
+/// - the manual, which uses protocols as examples; its tests list the public constants, and the API listings check
+///   that.
 fn is_own(file: &str, protocol: &str) -> bool {
     let is_mail = matches!(protocol, "smtp" | "lmtp");
     let name = file.rsplit('/').next().unwrap_or_default();
@@ -110,18 +118,21 @@ fn is_own(file: &str, protocol: &str) -> bool {
         || file.starts_with(&format!("core/src/{protocol}/"))
         || is_mail && (file.starts_with("core/src/smtp/") || file.starts_with("core/src/mail/"))
         || file.starts_with("tests/vectors/") && file.ends_with(".toml")
+        || file.starts_with("examples/cli/tests/cli/") && file.ends_with(".toml")
         || file.starts_with("tests/interop/") && file != "tests/interop/run"
         || file.starts_with("examples/tokio/")
+        || file.starts_with("core/manual/")
+        || file.starts_with("tests/tests/manual/")
         || name.ends_with(".lock")
         || file.starts_with("tests/api/")
         || file == "CHANGELOG.md"
 }
 
-/// Counts the text files that git knows in which the name of a protocol's module stands as a word, in
-/// any case, and which are not [its own](is_own). SMTP's and LMTP's stand wherever there is mail; of
-/// them those files count in which two others stand, too, as in a list.
+/// Counts the text files under version control that contain the name of a protocol's module as a word, in
+/// any case, and are not [its own](is_own). SMTP and LMTP occur wherever there is mail; for
+/// them only files count that name two other protocols, too, as in a list.
 #[test]
-fn a_protocol_stands_in_few_files() {
+fn few_files_name_a_protocol() {
     let listed = Command::new("git").arg("ls-files").current_dir(root()).output().expect("git");
     assert!(listed.status.success(), "not a clone");
     let listed = String::from_utf8(listed.stdout).expect("names in UTF-8");
@@ -156,8 +167,10 @@ fn a_protocol_stands_in_few_files() {
 }
 
 #[test]
-fn the_front_page_has_every_protocol_with_its_ports() {
+fn the_front_page_lists_every_protocol_with_its_ports() {
     let page = fs::read_to_string(root().join("README.md")).expect("the front page");
+    let count = format!("{} protocols", Protocol::ALL.len());
+    assert!(page.contains(&count), "README.md: no {count}");
     for protocol in Protocol::ALL {
         let asked = Some(format!("`{}://` {}", protocol.name, protocol.port));
         let first = protocol.implicit_name.zip(protocol.implicit_port);
@@ -168,7 +181,7 @@ fn the_front_page_has_every_protocol_with_its_ports() {
     }
 }
 
-/// CI and the measurements read the list of features, which has to be the list of protocols.
+/// CI and the measurements read the list of features, which must equal the list of protocols.
 #[test]
 fn every_protocol_is_a_feature() {
     let manifest = fs::read_to_string(root().join("core/Cargo.toml")).expect("a manifest");

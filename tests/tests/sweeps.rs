@@ -1,4 +1,4 @@
-//! Every reply code at every place, and every octet behind a server's STARTTLS.
+//! Every reply code at every place, and every byte after the client's STARTTLS.
 
 use starttls::lmtp::Lmtp;
 use starttls::server::{Config, Event};
@@ -23,7 +23,7 @@ fn received(turns: &[&str]) -> Vec<Turn> {
     turns.iter().map(turn).collect()
 }
 
-/// What a client does about the last of `turns`: the end, and what it sent thereupon.
+/// A client's reaction to the last of `turns`: the end, or its next command.
 fn answer(row: &Row) -> String {
     let played = play(row, Cut::Whole, Room::Ample);
     let outcome: Outcome = played.mail.or(played.upgrade).expect("a dialogue");
@@ -36,7 +36,7 @@ fn answer(row: &Row) -> String {
     }
 }
 
-/// The answer to a reply of each code, where `yes` and `no` are those to the success and to 5yz.
+/// The reaction to each reply code; `yes` is the one to success, `no` the one to 5yz.
 fn sweep(ask: impl Fn(&str) -> String, expected: impl Fn(u16) -> String) {
     for code in 0..=999 {
         for reply in
@@ -59,7 +59,7 @@ fn standard(code: u16, success: u16, yes: &str, no: &str) -> String {
     with_trouble(code, success, yes, no, no)
 }
 
-/// Where a refusal for the time being is told apart.
+/// For commands where a temporary refusal is distinguished.
 fn with_trouble(code: u16, success: u16, yes: &str, not_now: &str, no: &str) -> String {
     match code {
         421 => "error Closing",
@@ -95,7 +95,11 @@ fn only_220_250_220_leads_to_tls() {
                 (_, Protocol::Lmtp) => "plaintext",
                 _ => "HELO",
             };
-            sweep(capabilities, |code| with_trouble(code, 250, "STARTTLS", "error Refused", no));
+            // Only the reply "unknown command" means that the server has no extensions.
+            sweep(capabilities, |code| {
+                let no = if matches!(code, 500 | 502) { no } else { "error Refused" };
+                with_trouble(code, 250, "STARTTLS", "error Refused", no)
+            });
 
             let go_ahead = |reply: &str| {
                 let turns = ["220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", reply];
@@ -124,6 +128,7 @@ fn session(protocol: Protocol, over: Over, jobs: &[Job], turns: &[&str]) -> Row 
         max_recipients: None,
         max_size: None,
         max_commands: None,
+        proof: None,
         authentication: None,
         dsn: false,
         smtp_utf8: false,
@@ -141,7 +146,7 @@ fn send() -> Job {
     Job::Send(Sent { to: vec!["a@example.org".to_string()], ..Sent::default() })
 }
 
-/// For commands that any 2yz answers.
+/// For commands that any 2yz reply confirms.
 fn lenient(code: u16, yes: &str, no: &str) -> String {
     standard(code, if code < 300 { code } else { 0 }, yes, no)
 }
@@ -187,6 +192,7 @@ fn every_code_of_a_login() {
         user: "u".to_string(),
         password: "p".to_string(),
         token: None,
+        external: false,
         mechanism: None,
         nonce: None,
         exporter: None,
@@ -205,7 +211,7 @@ fn every_code_of_a_login() {
     );
 }
 
-fn behind_starttls<D: Dialect>(hello: &str) {
+fn after_starttls<D: Dialect>(hello: &str) {
     let starttls = format!("{hello} a\r\nSTARTTLS\r\n");
     for octet in 0..=255 {
         for more in [&b""[..], b"\r\n", b"\x03\x01"] {
@@ -220,7 +226,7 @@ fn behind_starttls<D: Dialect>(hello: &str) {
                 }
             }
             let unread = 1 + more.len();
-            assert_eq!(input.len(), unread, "looked at what is behind STARTTLS");
+            assert_eq!(input.len(), unread, "the server read bytes after STARTTLS");
             let early = server.into_upgrade(input).map(|upgrade| upgrade.early());
             let expected = match octet {
                 0x16 => Ok(input),
@@ -233,6 +239,6 @@ fn behind_starttls<D: Dialect>(hello: &str) {
 
 #[test]
 fn only_0x16_goes_on_to_tls() {
-    behind_starttls::<Smtp>("EHLO");
-    behind_starttls::<Lmtp>("LHLO");
+    after_starttls::<Smtp>("EHLO");
+    after_starttls::<Lmtp>("LHLO");
 }

@@ -1,4 +1,4 @@
-//! What is received is what was sent, for all messages, by `DATA` and in chunks of every size.
+//! The receiver gets exactly what was sent, for all messages, by `DATA` and in chunks of every size.
 
 use proptest::prelude::*;
 
@@ -9,11 +9,11 @@ use starttls::mail::{Address, Envelope, LineEnds, Receiver, Session};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Machine, Policy, Step, Tls, Verification};
 
-/// What mail servers disagree about, and lines of every length up to the limit.
+/// Sequences that mail servers interpret differently, and lines of every length up to the limit.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![
-            &b"\r\n"[..], b".", b"a", b"\r\n.\r\n", b"\r", b"\n", b"\0", b"\xff", b"BDAT 1 LAST\r\n",
+            &b"\r\n"[..], b".", b"a", b"\r\n.\r\n", b"\r", b"\r\r\n", b"\n", b"\xff", b"BDAT 1 LAST\r\n",
         ])
         .prop_map(<[u8]>::to_vec),
         1 => (0_usize..=990).prop_map(|length| [&b"\r\n"[..], &vec![b'x'; length], b"\r\n"].concat()),
@@ -21,21 +21,32 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// CRLF for every line end, and one behind the last line.
+/// CRLF for every line end and after the last line; a space for a lone CR in the header.
 fn mended(message: &[u8]) -> Vec<u8> {
-    let mut mended = Vec::new();
-    let mut rest = message;
+    let (mut mended, mut rest) = (Vec::new(), message);
+    let (mut in_header, mut line) = (true, 0);
     while let [octet, tail @ ..] = rest {
-        rest = match (octet, tail) {
-            (b'\r', [b'\n', behind @ ..]) => behind,
-            _ => tail,
+        let end = match rest {
+            [b'\r', b'\r', b'\n', after @ ..]
+            | [b'\r', b'\n', after @ ..]
+            | [b'\n', after @ ..] => Some(after),
+            [b'\r'] | [b'\r', b'\r'] => Some(&[][..]),
+            [b'\r', after @ ..] if !in_header => Some(after),
+            _ => None,
         };
-        match octet {
-            b'\r' | b'\n' => mended.extend(b"\r\n"),
-            octet => mended.push(*octet),
+        match end {
+            Some(after) => {
+                in_header &= mended.len() > line;
+                mended.extend(b"\r\n");
+                (line, rest) = (mended.len(), after);
+            }
+            None => {
+                mended.push(if *octet == b'\r' { b' ' } else { *octet });
+                rest = tail;
+            }
         }
     }
-    if !mended.is_empty() && !mended.ends_with(b"\r\n") {
+    if mended.len() > line {
         mended.extend(b"\r\n");
     }
     mended
@@ -44,13 +55,13 @@ fn mended(message: &[u8]) -> Vec<u8> {
 struct Transfer<'m> {
     message: &'m [u8],
     in_chunks: bool,
-    /// Octets of an output.
+    /// The size of an output buffer, in bytes.
     room: usize,
-    /// Octets that the network hands over at a time.
+    /// The bytes that the network delivers at a time.
     cut: usize,
 }
 
-/// The two ends, and what lies on the wire.
+/// The two ends, and the bytes on the wire.
 struct Ends<D> {
     session: Session<Tls, D>,
     receiver: Receiver<'static, Tls, D>,
@@ -102,10 +113,10 @@ impl<D: Dialect> Ends<D> {
             let left = input.len();
             received.drain(..received.len() - left);
         }
-        assert!(received.is_empty(), "a client says whole lines");
+        assert!(received.is_empty(), "a client sends whole lines");
     }
 
-    /// Hands over as much of the message as the server lets us.
+    /// Passes on as much of the message as the server allows.
     fn hand_over(
         exchange: &mut Exchange<'_, '_, Tls, D>,
         transfer: &Transfer<'_>,
@@ -167,7 +178,7 @@ impl<D: Dialect> Ends<D> {
                     }
                     received.drain(..consumed);
                     if last {
-                        assert!(received.is_empty(), "an answer too many");
+                        assert!(received.is_empty(), "an unsolicited reply");
                         break 'job;
                     }
                     if read {
@@ -193,7 +204,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_sent_is_received(
+    fn received_equals_sent(
         message in message(),
         in_chunks: bool,
         room in 34_usize..600,
@@ -206,7 +217,7 @@ proptest! {
     }
 }
 
-/// More chunks than may be unanswered at a time.
+/// More chunks than may be outstanding at a time.
 #[test]
 fn many_small_chunks() {
     let message = b"0123456789\r\n".repeat(1000);

@@ -1,7 +1,7 @@
-//! Every octet at every place of XMPP's elements, in both roles.
+//! Every byte at every place of XMPP's elements, in both roles.
 
 use starttls_tests::run::Outcome;
-use starttls_tests::sweep::{self, POLICIES};
+use starttls_tests::sweep::{self, POLICIES, assert_unseen};
 use starttls_tests::table::{Demand, Protocol, Role};
 
 const HEADER: &[u8] = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
@@ -15,17 +15,17 @@ fn outcome(role: Role, policy: Demand, turns: &[&[u8]]) -> Outcome {
     sweep::outcome(Protocol::Xmpp, role, policy, turns)
 }
 
-/// How a client ends that is answered like this.
+/// A client's end after this reply.
 fn answered(policy: Demand, answer: &[u8]) -> String {
     outcome(Role::Client, policy, &[b"", &[HEADER, FEATURES].concat(), answer]).end
 }
 
-/// How a server ends that is asked like this.
+/// A server's end after this request.
 fn asked(policy: Demand, request: &[u8]) -> String {
     outcome(Role::Server, policy, &[HEADER, request]).end
 }
 
-/// Each octet of `whole` as any other octet, and whether that is another blank in place of one.
+/// `whole` with each byte replaced by each other one, and whether white space replaces white space.
 fn others(whole: &[u8]) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
     (0..whole.len()).flat_map(move |place| {
         (0..=u8::MAX).filter(move |octet| *octet != whole[place]).map(move |octet| {
@@ -37,7 +37,7 @@ fn others(whole: &[u8]) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
 }
 
 #[test]
-fn no_octet_of_the_go_ahead_is_any() {
+fn every_byte_of_the_go_ahead_matters() {
     for policy in POLICIES {
         assert_eq!(answered(policy, PROCEED), "upgrade");
         for (answer, is_blank) in others(PROCEED) {
@@ -48,7 +48,7 @@ fn no_octet_of_the_go_ahead_is_any() {
 }
 
 #[test]
-fn no_octet_of_the_request_is_any() {
+fn every_byte_of_the_request_matters() {
     for policy in POLICIES {
         assert_eq!(asked(policy, REQUEST), "upgrade");
         for (request, is_blank) in others(REQUEST) {
@@ -59,7 +59,7 @@ fn no_octet_of_the_request_is_any() {
 }
 
 #[test]
-fn octets_behind_the_go_ahead() {
+fn bytes_after_the_go_ahead() {
     for octet in 0..=u8::MAX {
         let end = answered(Demand::Required, &[PROCEED, &[octet]].concat());
         assert_eq!(end, "error PlaintextAfterGoAhead(1)", "{octet:02x}");
@@ -67,16 +67,19 @@ fn octets_behind_the_go_ahead() {
 }
 
 #[test]
-fn octets_behind_the_request() {
+fn bytes_after_the_request() {
     for octet in 0..=u8::MAX {
         let end = asked(Demand::Required, &[REQUEST, &[octet]].concat());
-        let expected = if octet == 0x16 { "upgrade" } else { "error PlaintextAfterGoAhead(1)" };
+        let expected = match octet {
+            0x16 | b' ' | b'\t' | b'\r' | b'\n' => "upgrade",
+            _ => "error PlaintextAfterGoAhead(1)",
+        };
         assert_eq!(end, expected, "{octet:02x}");
     }
 }
 
 #[test]
-fn first_octets() {
+fn first_bytes() {
     for octet in 0..=u8::MAX {
         let expected = match octet {
             b'<' | b' ' | b'\t' | b'\r' | b'\n' => "waiting",
@@ -91,9 +94,9 @@ fn first_octets() {
     }
 }
 
-/// Every octet within text and within a value: those that are there as they are, and those that are not.
+/// Every byte within text and within a value: those allowed as they are, and those not.
 #[test]
-fn octets_of_text_and_values() {
+fn bytes_of_text_and_values() {
     for octet in 0..=u8::MAX {
         let fine = matches!(octet, b'\t' | b'\n' | b'\r' | b' '..=0x7f);
         for (front, back, special) in [
@@ -105,6 +108,34 @@ fn octets_of_text_and_values() {
             let end = outcome(Role::Client, Demand::Opportunistic, &[b"", &whole]).end;
             let expected = fine && !special.contains(&octet);
             assert_eq!(end == "plaintext", expected, "{octet:02x}: {end}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let header = "<stream:stream to='im.example.org' version='1.0' xmlns='jabber:client' \
+                  xmlns:stream='http://etherx.jabber.org/streams'>";
+    for element in [
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>hunter2</auth>",
+        "<auth mechanism='PLAIN'>hunter2</auth>",
+        "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>hunter2</response>",
+        "<iq type='set'><query xmlns='jabber:iq:auth'><password>hunter2</password></query></iq>",
+        "<iq type='set'><password>hunter2</password></iq>",
+        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>hunter2</starttls>",
+        "<message><body>hunter2</body></message>",
+        "<handshake>hunter2</handshake>",
+        "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls' secret='hunter2'/>",
+        "hunter2",
+    ] {
+        for policy in POLICIES {
+            assert_unseen(
+                Protocol::Xmpp,
+                policy,
+                format!("{header}{element}").as_bytes(),
+                "hunter2",
+            );
+            assert_unseen(Protocol::Xmpp, policy, element.as_bytes(), "hunter2");
         }
     }
 }

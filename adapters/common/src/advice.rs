@@ -1,58 +1,77 @@
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError, OtherError};
 use starttls::mail::session::{Command, Fate};
 use starttls::{Error as Rule, Kind};
 
+use crate::trust::{IncompleteChain, NotPinned};
 use crate::{Doing, Error};
 
-/// What to do about an [`Error`].
+/// The recommended reaction to an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Check the name of the host, the port, and that the server runs.
+    /// Check the host name and the port, and that the server is running.
     CheckServer,
-    /// Try again later. If it stays so, the server's operator knows more.
+    /// Try again later. If the error persists, ask the server's operator.
     TryLater,
-    /// Give the peer more time, or try again later.
+    /// Wait longer for the peer, or try again later.
     WaitLonger,
-    /// Use a port on which TLS comes first, where the server has one, or a policy that allows plaintext.
+    /// Use a port for implicit TLS, if the server has one. An attacker can cause this error, so allow plaintext only
+    /// where anyone may read it.
     FindTls,
-    /// Close the connection and do not fall back to plaintext: the peer breaks the protocol, or an attacker does in its
-    /// place.
+    /// Close the connection and do not fall back to plaintext: the peer's bytes break the protocol and may be
+    /// an attacker's.
     Distrust,
-    /// Trust the CA that issued the peer's certificate, if it is known to be the right one.
+    /// Trust the certificate authority (CA) that issued the peer's certificate, after checking that it is the
+    /// right one.
     TrustAuthority,
-    /// Use the name that the peer's certificate is for.
+    /// Connect by a name that the peer's certificate contains.
     UseCertifiedName,
-    /// The peer needs another certificate: its own is out of date or revoked.
+    /// Renew the peer's certificate: it has expired or was revoked.
     RenewCertificate,
-    /// Compare versions, cipher suites and certificates of both ends.
+    /// Compare the TLS versions, the cipher suites and the certificates of both ends.
     CheckTls,
-    /// Use another user name, password or mechanism.
+    /// Check this machine's clock. If it is right, the certificate is not valid yet.
+    CheckClock,
+    /// Configure the server to send its intermediate certificates, or trust the intermediate CA after
+    /// checking that it is the right one.
+    CompleteChain,
+    /// Pin the certificate that the peer shows, byte for byte, after checking that it is the right one.
+    PinCertificate,
+    /// Check over a separate channel whether the peer has a new certificate. If it has, pin that one.
+    CheckPin,
+    /// Show the peer a client certificate that it trusts: it demands one, or does not trust the one shown.
+    ShowCertificate,
+    /// Connect without ALPN: the peer rejects the offered protocol id.
+    LeaveOutAlpn,
+    /// Check the port and the protocol: the peer speaks another protocol, or starts TLS at another moment.
+    CheckProtocol,
+    /// Correct the user name, the password or the mechanism.
     CheckLogin,
-    /// Leave out what the server does not offer, or use another server: a login, an extension.
+    /// Leave out the login or extension that the server does not offer, or use another server.
     DoWithout,
-    /// Send less: the server does not take as much.
+    /// Send a smaller message or fewer recipients: the server has a limit.
     MakeSmaller,
-    /// Encode the message: mail cannot carry its lines as they are.
+    /// Encode the message (as base64, for example): mail cannot carry its lines as they are.
     Encode,
-    /// Change the sender, the recipients or the message: the server will never take this mail.
+    /// Change the sender, the recipients or the message: the server refuses this mail permanently.
     ChangeMail,
-    /// The server may have the mail: sent again, it may arrive twice.
+    /// Decide whether a duplicate is acceptable: the server may have the mail, and a retry may deliver it
+    /// twice.
     MayArriveTwice,
-    /// Nothing: the mail is delivered, and what failed came after it.
+    /// Do not send again: the mail was delivered before the error.
     Delivered,
-    /// Mend the argument that the error names.
+    /// Correct the argument that the error names.
     MendArgument,
-    /// Mend the program: a method was called where it may not be, or with too small a buffer.
+    /// Correct the program: it calls a method out of order or with too small a buffer.
     MendProgram,
-    /// Look into the caller's own reader of messages.
+    /// Check the message's reader: it failed.
     CheckReader,
-    /// Something of the application's own failed, [`Doing::Other`]: only the application knows what helps.
+    /// See the application's documentation: an operation of its own failed ([`Doing::Other`]).
     Other,
 }
 
 impl Error {
-    /// What to do about it. Whether a mail may be sent again is [`fate`](Self::fate)'s to say.
+    /// The recommended reaction. [`fate`](Self::fate) tells whether a retry of the mail is safe.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
@@ -69,8 +88,8 @@ impl Error {
                 Doing::Other(_) => Advice::Other,
             },
             Self::Protocol { error, .. } => of_rule(*error),
-            Self::Tls(rustls::Error::InvalidCertificate(error)) => of_certificate(error),
-            Self::Tls(_) => Advice::CheckTls,
+            Self::Tls(_) if self.plaintext_answer().is_some() => Advice::CheckProtocol,
+            Self::Tls(error) => of_tls(error),
             Self::Rejected { answer, .. } if answer.code < 500 => Advice::TryLater,
             Self::Rejected { command, .. } => match command {
                 Command::Auth => Advice::CheckLogin,
@@ -85,9 +104,9 @@ impl Error {
 const fn of_rule(error: Rule) -> Advice {
     match error {
         Rule::TimedOut => Advice::WaitLonger,
-        Rule::Unsupported => Advice::DoWithout,
+        error if error.is_unsupported() => Advice::DoWithout,
         Rule::MessageTooLarge => Advice::MakeSmaller,
-        Rule::BareLineEnd | Rule::LineTooLong => Advice::Encode,
+        Rule::BareLineEnd | Rule::LineTooLong | Rule::NulInMessage => Advice::Encode,
         error => match error.kind() {
             Kind::Caller => Advice::MendProgram,
             Kind::NotOffered => Advice::FindTls,
@@ -98,12 +117,48 @@ const fn of_rule(error: Rule) -> Advice {
     }
 }
 
-fn of_certificate(error: &CertificateError) -> Advice {
+const fn of_alert(alert: AlertDescription) -> Advice {
+    match alert {
+        AlertDescription::NoCertificate
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::CertificateRequired => Advice::ShowCertificate,
+        AlertDescription::NoApplicationProtocol => Advice::LeaveOutAlpn,
+        _ => Advice::CheckTls,
+    }
+}
+
+fn of_tls(error: &rustls::Error) -> Advice {
     match error {
-        // A CA of the same name with another key shows as a bad signature.
+        rustls::Error::InvalidCertificate(error) => of_certificate(error),
+        rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        _ => Advice::CheckTls,
+    }
+}
+
+fn of_certificate(error: &CertificateError) -> Advice {
+    if let CertificateError::Other(OtherError(error)) = error {
+        return match error.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => Advice::PinCertificate,
+            Some(webpki::Error::UnsupportedCertVersion) => Advice::RenewCertificate,
+            _ if error.is::<IncompleteChain>() => Advice::CompleteChain,
+            _ if error.is::<NotPinned>() => Advice::CheckPin,
+            _ => Advice::CheckTls,
+        };
+    }
+    match error {
+        // rustls reports a CA with a trusted name and another key as a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Advice::TrustAuthority,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Advice::UseCertifiedName
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Advice::CheckClock
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
@@ -121,8 +176,13 @@ mod tests {
 
     #[test]
     fn each_kind_of_error_has_its_advice() {
-        let rejected = |command, code| Error::Rejected { command, answer: Answer::new(code, "") };
+        let rejected = |command, code| Error::Rejected {
+            command,
+            answer: Answer::new(code, ""),
+            recipients: Vec::new(),
+        };
         let certificate = |error| Error::Tls(rustls::Error::InvalidCertificate(error));
+        let alert = |alert| Error::Tls(rustls::Error::AlertReceived(alert));
         let io = |doing| Error::io(doing)(ErrorKind::ConnectionReset.into());
         for (error, advice) in [
             (io(Doing::Connecting), Advice::CheckServer),
@@ -136,9 +196,10 @@ mod tests {
             (Rule::NotOffered.into(), Advice::FindTls),
             (Rule::PlaintextAfterGoAhead { unread: 1 }.into(), Advice::Distrust),
             (Rule::Unverified.into(), Advice::TrustAuthority),
-            (Rule::Unsupported.into(), Advice::DoWithout),
+            (Rule::NoAuth.into(), Advice::DoWithout),
             (Rule::MessageTooLarge.into(), Advice::MakeSmaller),
             (Rule::LineTooLong.into(), Advice::Encode),
+            (Rule::NulInMessage.into(), Advice::Encode),
             (Rule::OutOfOrder.into(), Advice::MendProgram),
             (rejected(Command::Recipient, 450), Advice::TryLater),
             (rejected(Command::Recipient, 550), Advice::ChangeMail),
@@ -148,7 +209,12 @@ mod tests {
             (certificate(CertificateError::UnknownIssuer), Advice::TrustAuthority),
             (certificate(CertificateError::NotValidForName), Advice::UseCertifiedName),
             (certificate(CertificateError::Expired), Advice::RenewCertificate),
+            (certificate(CertificateError::NotValidYet), Advice::CheckClock),
             (certificate(CertificateError::BadEncoding), Advice::CheckTls),
+            (alert(AlertDescription::CertificateRequired), Advice::ShowCertificate),
+            (alert(AlertDescription::UnknownCA), Advice::ShowCertificate),
+            (alert(AlertDescription::NoApplicationProtocol), Advice::LeaveOutAlpn),
+            (alert(AlertDescription::ProtocolVersion), Advice::CheckTls),
             (Error::Tls(rustls::Error::DecryptError), Advice::CheckTls),
             (Error::Argument { what: "x", why: String::new() }, Advice::MendArgument),
         ] {
@@ -157,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_the_mail_comes_first() {
+    fn the_fate_of_the_mail_comes_first() {
         let advice = |fate| Error::from(Rule::TimedOut).with_fate(fate).advice();
         assert_eq!(advice(Fate::NotSent), Advice::WaitLonger);
         assert_eq!(advice(Fate::NotAccepted), Advice::WaitLonger);

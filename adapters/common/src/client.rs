@@ -1,30 +1,31 @@
 use std::ops::ControlFlow;
 
 use starttls::client::{Event, Grammar};
-use starttls::{Client, Plaintext, Policy, Tls};
+use starttls::{Client, Plaintext, Policy, Protocol, Tls};
 
-use crate::{Connect, Driver, Error, Runtime, Secured};
+use crate::{Connect, Driver, Error, Runtime, Secured, check_chosen};
 
-/// Where a client's upgrade led, over a stream `S` or an encrypted one, `E`. Exhaustive: a caller has to do something
-/// about each.
+/// The result of a client's upgrade, with the stream `S` in plaintext or `E` encrypted.
+///
+/// The enum is exhaustive: a caller has to handle each variant.
 #[derive(Debug)]
 pub enum Upgraded<'o, S, E, R> {
-    /// To TLS.
+    /// The connection uses TLS.
     Tls(Driver<'o, E, R>, Tls),
-    /// Nowhere, and the policy allows that.
+    /// The server has no TLS, and the policy allows plaintext.
     Plaintext(Driver<'o, S, R>, Plaintext),
 }
 
-/// Upgrades a connection to TLS and returns the stream, ready for the protocol's own client. `name` is whom the
-/// certificate must be for: what the caller asked for, never what the server said. `look` reads from the machine what
-/// the client has to know inside TLS of what was said before, at the last moment that there is one; it is not
-/// authenticated.
+/// Upgrades a connection to TLS and returns the stream for the protocol's own client.
 ///
-/// Dropped before it is done, it closes the stream.
+/// `name` is the name that the certificate has to contain: the one that the caller asked for, never one that
+/// the server sent. `look` reads from the machine what the client needs inside TLS of the plaintext dialogue,
+/// at the last moment that it exists. That data is not authenticated. If the future is dropped, the stream
+/// closes.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
-/// plaintext and there is no TLS.
+/// Those of the protocol, of TLS and of the network. [`NotOffered`](starttls::Error::NotOffered) if there is
+/// no TLS, even if the machine's policy allows plaintext.
 pub async fn upgrade_with<R, S, G, T, V>(
     mut driver: Driver<'_, S, R>,
     mut client: Client<G>,
@@ -45,10 +46,10 @@ where
     Ok((driver.into_stream(), seen))
 }
 
-/// Upgrades a connection to TLS as far as the machine's policy demands, watched and within the
-/// driver's timeouts.
+/// Upgrades a connection to TLS, as far as the machine's policy demands it, with the driver's observer and
+/// timeouts.
 ///
-/// Dropped before it is done, it closes the stream.
+/// If the future is dropped, the stream closes.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network.
@@ -67,11 +68,12 @@ where
         let (driver, tls) = cross(driver, client, tls, name).await?;
         return Ok(Upgraded::Tls(driver, tls));
     }
-    let plaintext = client.into_plaintext(driver.unread())?;
+    let plaintext =
+        client.into_plaintext(driver.unread()).map_err(|error| driver.link.error(error))?;
     Ok(Upgraded::Plaintext(driver, plaintext))
 }
 
-/// Everything in plaintext; whether TLS follows.
+/// Runs the plaintext part. `true` if TLS follows.
 async fn follow<R: Runtime<S>, S, G: Grammar>(
     driver: &mut Driver<'_, S, R>,
     client: &mut Client<G>,
@@ -88,7 +90,7 @@ async fn follow<R: Runtime<S>, S, G: Grammar>(
     Ok(ready == Some(true))
 }
 
-/// The boundary, and the handshake after it.
+/// Crosses the boundary and performs the handshake.
 async fn cross<'o, R, S, G, T>(
     driver: Driver<'o, S, R>,
     client: Client<G>,
@@ -101,19 +103,18 @@ where
     T: Connect<R, S>,
 {
     let policy = client.policy();
-    let upgrade = client.into_upgrade(driver.unread())?;
+    let upgrade = client.into_upgrade(driver.unread()).map_err(|error| driver.link.error(error))?;
     let secured = handshake(driver, tls, name, G::PROTOCOL.alpn, policy).await?;
     Ok((secured.stream, upgrade.established(secured.verification)?))
 }
 
-/// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where
-/// TLS comes first.
+/// Starts TLS as a client, after the plaintext part or on a port where TLS comes first.
 ///
-/// Dropped before it is done, it closes the stream.
+/// If the future is dropped, the stream closes.
 ///
 /// # Errors
-/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy
-/// requires it; those of the network.
+/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy requires it.
+/// Those of the network.
 pub async fn handshake<'o, R, S, T>(
     driver: Driver<'o, S, R>,
     tls: &T,
@@ -126,7 +127,31 @@ where
     T: Connect<R, S>,
 {
     let (stream, mut link) = driver.into_parts();
-    let Secured { stream, verification, binding } =
+    let Secured { stream, verification, binding, alpn } =
         tls.connect(stream, &mut link, name, alpn, policy).await?;
-    Ok(Secured { stream: Driver::over(stream, link), verification, binding })
+    Ok(Secured { stream: Driver::over(stream, link), verification, binding, alpn })
+}
+
+/// Starts TLS as a client on a port where TLS comes first (RFC 8314 §3).
+///
+/// If the future is dropped, the stream closes.
+///
+/// # Errors
+/// [`Error::Tls`] if the handshake fails, if the certificate does not verify and the policy requires it, or
+/// if the server did not choose an ALPN id that the protocol [demands](starttls::Protocol::demands_alpn).
+/// Those of the network.
+pub async fn connect_implicit<'o, R, S, T>(
+    driver: Driver<'o, S, R>,
+    tls: &T,
+    name: &str,
+    protocol: Protocol,
+    policy: Policy,
+) -> Result<(Driver<'o, T::Stream, R>, Tls), Error>
+where
+    R: Runtime<S> + Runtime<T::Stream>,
+    T: Connect<R, S>,
+{
+    let secured = handshake(driver, tls, name, protocol.alpn, policy).await?;
+    check_chosen(protocol, secured.alpn.as_deref())?;
+    Ok((secured.stream, Tls::implicit(policy, secured.verification)?))
 }

@@ -4,30 +4,33 @@ use std::ops::ControlFlow;
 
 use starttls::client::Grammar;
 use starttls::mail::outbound::Job;
-use starttls::mail::session::Extensions;
+use starttls::mail::session::{Extensions, Fate};
 use starttls::mail::{Envelope, LineEnds, Opening, Outbound};
 use starttls::smtp::Dialect;
 use starttls::{Error as Rule, Machine};
 
 use crate::{Doing, Driver, Error, Letter, Link, ReadMessage, Receipt, Runtime, Stage, Welcome};
 
-/// How many octets of a message are read at a time.
+/// How many bytes of a message are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// An open connection to a mail server, from [`Mailer::connect`](crate::Mailer::connect), for one
-/// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
+/// An open connection to a mail server, for any number of mails, from
+/// [`Mailer::connect`](crate::Mailer::connect).
 ///
-/// A mail that the server refuses leaves it open for the next one. Any other error closes it: [`Error::fate`] tells
-/// what became of the mail, and no later mail is sent. The connection owns what it needs and may stand in a pool.
+/// A mail takes two round trips if the server offers `PIPELINING`. After a mail that the server refuses, the
+/// connection stays open. Any other error closes it: [`Error::fate`] tells whether the mail was sent, and no
+/// later mail is. The connection borrows nothing but its observer, so a pool can hold it.
 ///
-/// It is in the dialect `D`, by the kind of I/O `R`, over a stream `S` or an encrypted one, `E`.
+/// `D` is the dialect, `R` the I/O, `S` the plaintext stream and `E` the encrypted one.
 pub struct Connection<'o, D, R, S, E> {
     stream: Stream<'o, R, S, E>,
     outbound: Outbound<D>,
     used: bool,
+    /// Whether some recipients of the current mail have it from an earlier transaction.
+    taken: bool,
 }
 
-/// What the connection runs over.
+/// The stream of a connection.
 pub(crate) enum Stream<'o, R, S, E> {
     Tls(Driver<'o, E, R>),
     Plaintext(Driver<'o, S, R>),
@@ -68,10 +71,10 @@ impl<'o, R: Runtime<S> + Runtime<E>, S, E> Stream<'o, R, S, E> {
 }
 
 impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E> {
-    /// Introduces the client over TLS, for which `opening` knows how far the server was identified, and logs in.
+    /// Introduces the client over TLS and logs in. `opening` knows how far the server was verified.
     ///
     /// # Errors
-    /// Those of the protocol and of the network; [`Error::Rejected`] if the server does not take the login.
+    /// Those of the protocol and of the network. [`Error::Rejected`] if the server refuses the login.
     pub async fn encrypted<G: Grammar>(
         driver: Driver<'o, E, R>,
         opening: Opening<'_, D, G>,
@@ -103,32 +106,52 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
             Ok(None) => return Err(Rule::Closed.into()),
             Err(error) => return Err(welcome.error(error)),
         }
-        Ok(Self { stream, outbound: opening.into_outbound(line_ends)?, used: false })
+        Ok(Self { stream, outbound: opening.into_outbound(line_ends)?, used: false, taken: false })
     }
 
-    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
-    /// next one only.
+    /// Whether another mail can be sent. If the server closes the connection between two mails, only the next
+    /// mail notices.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.outbound.is_open()
     }
 
-    /// What the server said it can do.
+    /// Whether the last mail was sent, even if the future that sent it was dropped.
+    ///
+    /// The fate is recorded before any byte leaves. After [`send_to_all`](Self::send_to_all) it covers every
+    /// transaction: [`Fate::Accepted`] if some recipients have the mail.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        match self.outbound.fate() {
+            Fate::NotSent | Fate::NotAccepted if self.taken => Fate::Accepted,
+            fate => fate,
+        }
+    }
+
+    /// The extensions that the server offers.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.outbound.extensions()
     }
 
-    /// Sends one mail. The total of [`Timeouts`](crate::Timeouts) begins anew with each mail but the
+    /// Sends one mail. The total time of [`Timeouts`](crate::Timeouts) restarts with each mail after the
     /// first.
     ///
-    /// Dropped before it is done, it ends the connection, and what became of the mail cannot be known.
+    /// If the future is dropped, the connection ends; [`fate`](Self::fate) tells whether the mail was sent.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if no recipient gets it, and what stands between a mail and this server: its
-    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
-    /// way ends it. [`Error::fate`] says whether it is safe to send the mail again.
+    /// [`Error::Rejected`] if no recipient is accepted, and an error of the protocol if the mail is too large
+    /// or needs an extension that the server does not offer. After both, the connection stays open; any other
+    /// error ends it. [`Error::fate`] tells whether a retry is safe.
     pub async fn send<M>(&mut self, envelope: &Envelope<'_>, message: M) -> Result<Receipt, Error>
+    where
+        R: ReadMessage<M>,
+    {
+        self.taken = false;
+        self.send_some(envelope, message).await
+    }
+
+    async fn send_some<M>(&mut self, envelope: &Envelope<'_>, message: M) -> Result<Receipt, Error>
     where
         R: ReadMessage<M>,
     {
@@ -136,21 +159,63 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
             let now = <R as Runtime<S>>::now();
             self.stream.link().restart_total(now);
         }
+        let mut letter = Letter::new(envelope);
         let mut job = self.outbound.send(envelope)?;
-        match mail(&mut self.stream, &mut job, envelope, message).await {
-            Err(error) if !matches!(error, Error::Rejected { .. }) => {
-                Err(error.with_fate(self.outbound.fate()))
-            }
-            settled => settled,
+        match mail(&mut self.stream, &mut job, &mut letter, message).await {
+            Ok(()) => Ok(letter.into_receipt()),
+            Err(error @ Error::Rejected { .. }) => Err(error),
+            Err(error) => Err(error.with_fate(self.outbound.fate()).with_known(letter.known())),
         }
     }
 
-    /// Says goodbye and closes the connection. An error takes no mail back.
+    /// Sends one mail to all its recipients, in as many transactions as needed.
+    ///
+    /// A server may limit the recipients of one transaction (RFC 5321 §4.5.3.1.10). `message` returns the
+    /// message for each transaction.
     ///
     /// # Errors
-    /// Those of the protocol and of the network; [`Closed`](Rule::Closed) if it was not open any more.
+    /// Those of [`send`](Self::send). If a later transaction fails, its recipients keep their earlier reply,
+    /// unless it is unknown whether they have the mail. Then [`Error::Unfinished`] has the replies for the
+    /// others.
+    pub async fn send_to_all<M>(
+        &mut self,
+        envelope: &Envelope<'_>,
+        mut message: impl FnMut() -> M,
+    ) -> Result<Receipt, Error>
+    where
+        R: ReadMessage<M>,
+    {
+        let mut receipt = self.send(envelope, message()).await?;
+        self.taken = true;
+        let mut places = receipt.left_out();
+        while !places.is_empty() {
+            let to: Vec<_> = places.iter().filter_map(|n| envelope.to().get(*n).copied()).collect();
+            let rest = envelope.with_recipients(&to);
+            let rest = rest.map_err(Error::argument("the list of recipients"))?;
+            match self.send_some(&rest, message()).await {
+                Ok(more) => receipt.add(&places, more),
+                Err(error) if error.fate().is_safe_to_retry() => break,
+                Err(error) => return Err(error.with_earlier(receipt.recipients, &places)),
+            }
+            let left = receipt.left_out();
+            if left.len() >= places.len() {
+                break;
+            }
+            places = left;
+        }
+        Ok(receipt)
+    }
+
+    /// Sends `QUIT` and closes the connection. An error here does not affect mail that was sent.
+    ///
+    /// If the total time of [`Timeouts`](crate::Timeouts) has elapsed, two more seconds are allowed. If the
+    /// future is dropped, the connection closes without `QUIT`.
+    ///
+    /// # Errors
+    /// Those of the protocol and of the network. [`Closed`](Rule::Closed) if the connection was not open.
     pub async fn quit(mut self) -> Result<(), Error> {
         let mut quit = self.outbound.quit()?;
+        self.stream.link().say_goodbye(<R as Runtime<S>>::now());
         self.stream
             .run(&mut quit, |_, event, _| {
                 Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -163,22 +228,21 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
 async fn mail<D: Dialect, R, S, E, M>(
     stream: &mut Stream<'_, R, S, E>,
     job: &mut Job<'_, '_, D>,
-    envelope: &Envelope<'_>,
+    letter: &mut Letter,
     mut message: M,
-) -> Result<Receipt, Error>
+) -> Result<(), Error>
 where
     R: Runtime<S> + Runtime<E> + ReadMessage<M>,
 {
-    let mut letter = Letter::new(envelope);
     let stage = stream.run(job, |_, event, _| letter.note(event)).await?;
     if stage == Some(Stage::Message) {
         body(stream, job, &mut message).await?;
         stream.run(job, |_, event, _| letter.note(event)).await?;
     }
-    Ok(letter.into_receipt())
+    Ok(())
 }
 
-/// Sends the message but for its end, which leaves in one write with the last piece.
+/// Sends the message without its end. The end leaves in one write with the last piece.
 async fn body<D: Dialect, R, S, E, M>(
     stream: &mut Stream<'_, R, S, E>,
     job: &mut Job<'_, '_, D>,

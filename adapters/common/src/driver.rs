@@ -1,18 +1,19 @@
 use std::fmt;
-use std::io::ErrorKind;
+use std::io;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use starttls::{Error as Rule, Machine};
 
-use crate::{Doing, Error, Link, Observer, Runtime, Timeouts, Turn};
+use crate::error::is_gone;
+use crate::{Doing, Error, Link, Observer, PeerCertificate, Runtime, Timeouts, Turn};
 
-/// Drives machines over a stream `S`, by the kind of I/O `R`: reads when they need more, writes what they say.
+/// Drives machines over a stream `S`, with the I/O of `R`.
 ///
-/// It reads ahead only into the buffer that the machine looks at, and hands that buffer to the next
-/// machine, so that nothing is lost between two machines in plaintext and nothing can slip across
-/// the upgrade unseen. While it waits it holds what is unread, and no other memory.
+/// It reads only into the buffer that the machine reads from, and the next machine continues with that
+/// buffer. So no plaintext is lost between two machines, and none crosses the upgrade unseen. While it waits,
+/// it holds the unread bytes and no other memory.
 pub struct Driver<'o, S, R> {
     pub(crate) stream: S,
     pub(crate) link: Link<'o>,
@@ -26,7 +27,7 @@ impl<S, R> fmt::Debug for Driver<'_, S, R> {
 }
 
 impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
-    /// A driver for a fresh connection; the total time starts now.
+    /// A driver for a new connection. The total time starts now.
     pub fn new(stream: S, timeouts: Timeouts, observer: impl Observer + Send + 'o) -> Self {
         Self::over(stream, Link::new(timeouts, R::now(), observer))
     }
@@ -36,7 +37,7 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         Self { stream, link, runtime: PhantomData }
     }
 
-    /// The stream, and the link to take it over.
+    /// The stream and the link, for [`over`](Self::over).
     pub fn into_parts(self) -> (S, Link<'o>) {
         (self.stream, self.link)
     }
@@ -47,33 +48,42 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         &self.stream
     }
 
-    /// Received and not yet consumed.
+    /// The bytes that were received and not yet consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.link.unread()
     }
 
-    /// What watches, to tell it more.
+    /// On a server: the client's certificate, if the configuration requests one. The configuration's verifier
+    /// has accepted it.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&PeerCertificate> {
+        self.link.certificate()
+    }
+
+    /// The observer.
     pub fn observer(&mut self) -> &mut (dyn Observer + Send + 'o) {
         self.link.observer()
     }
 
-    /// Errors will not say what the peer said: a client may have said its password.
+    /// Keeps the peer's words out of errors: on a server they may contain a password.
     pub const fn never_quote(&mut self) {
         self.link.never_quote();
     }
 
-    /// Ends the driver; anything unread is lost.
+    /// The stream. Unread bytes are lost.
     pub fn into_stream(self) -> S {
         self.stream
     }
 
-    /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
-    /// protocol lets it. What `on_event` puts into the vector is said next. When it breaks, what was
-    /// said leaves with the next call of `run` or [`send`](Self::send), or by [`flush`](Self::flush).
+    /// Runs a machine until `on_event` breaks.
     ///
-    /// Cancel safe: nothing that was received or is to be sent gets lost, and the next call goes on
-    /// where this one was, given the same machine.
+    /// `None` means that the peer ended the connection where the protocol allows it. The bytes that
+    /// `on_event` appends to the vector are sent next. After a break they leave with the next call of `run`
+    /// or [`send`](Self::send), or with [`flush`](Self::flush).
+    ///
+    /// This method is cancel safe: no received or unsent byte is lost, and the next call with the same
+    /// machine continues.
     ///
     /// # Errors
     /// Those of the machine, of the stream and of `on_event`.
@@ -85,7 +95,8 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         self.run_discreetly(machine, |_| false, on_event).await
     }
 
-    /// The same, where an event tells whether its bytes carry a credential, which the observer is not shown.
+    /// Like [`run`](Self::run), but keeps credentials from the observer. `is_credential` tells whether an
+    /// event's bytes carry one.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).
@@ -97,7 +108,7 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
     ) -> Result<Option<T>, Error> {
         loop {
             match self.link.next(machine, R::now(), &is_credential, &mut on_event)? {
-                // The link knows whether the time is over.
+                // A write that timed out is no error here: the link checks the deadline on its next turn.
                 Turn::Write(until) => drop(self.write(until).await?),
                 Turn::Flush(until) => self.flush_stream(until).await?,
                 Turn::Read(until) => {
@@ -114,9 +125,9 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         }
     }
 
-    /// Sends octets that no machine asked for.
+    /// Sends bytes without a machine.
     ///
-    /// Cancel safe: what was not sent is sent by the next call.
+    /// This method is cancel safe: the next call sends the rest.
     ///
     /// # Errors
     /// Those of the stream.
@@ -125,9 +136,9 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         self.flush().await
     }
 
-    /// Sends what was said.
+    /// Sends the pending output.
     ///
-    /// Cancel safe: what was not sent is sent by the next call.
+    /// This method is cancel safe: the next call sends the rest.
     ///
     /// # Errors
     /// Those of the stream.
@@ -144,10 +155,10 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         Ok(())
     }
 
-    /// Says goodbye below the protocol: TLS's close_notify, TCP's FIN.
+    /// Closes the connection: TLS's close_notify and TCP's FIN.
     ///
     /// # Errors
-    /// Those of the stream; a peer that is gone already is none.
+    /// Those of the stream. A peer that is already gone is no error.
     pub async fn close(mut self) -> Result<(), Error> {
         self.flush().await?;
         let until = self.link.write_deadline(R::now());
@@ -158,12 +169,12 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         }
     }
 
-    /// Whether anything was written.
+    /// Writes once. `false` if the stream accepted nothing in time.
     async fn write(&mut self, until: Instant) -> Result<bool, Error> {
         match R::write(&mut self.stream, self.link.unsent(), until).await {
             Ok(Some(n)) => self.link.sent(n),
             Ok(None) => return Ok(false),
-            Err(error) => self.link.failed(Doing::Sending, error)?,
+            Err(error) => self.broken(error, until).await?,
         }
         Ok(true)
     }
@@ -173,20 +184,73 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
             Ok(true) => self.link.flushed(),
             Ok(false) if R::now() < until => {}
             Ok(false) => return Err(self.link.error(Rule::TimedOut)),
-            Err(error) => self.link.failed(Doing::Sending, error)?,
+            Err(error) => self.broken(error, until).await?,
         }
         Ok(())
     }
+
+    /// Handles a failed write. A TLS peer that closed the connection may have sent an alert that still waits
+    /// to be read; it explains more than a broken pipe.
+    async fn broken(&mut self, error: io::Error, until: Instant) -> Result<(), Error> {
+        if is_gone(error.kind()) {
+            let read = R::read(&mut self.stream, &mut self.link, until).await;
+            if let Err(alert @ Error::Tls(_)) = read.map_err(Error::io(Doing::Receiving)) {
+                return Err(alert);
+            }
+        }
+        self.link.failed(Doing::Sending, error)
+    }
 }
 
-/// Whether the peer is gone, however that shows.
-const fn is_gone(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe
-            | ErrorKind::NotConnected
-    )
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as IoError, ErrorKind};
+
+    use rustls::AlertDescription;
+
+    use super::*;
+    use crate::{Silent, ready};
+
+    /// A stream that can no longer be written; the function is the error of its next read.
+    struct Gone(fn() -> IoError);
+
+    enum Broken {}
+
+    impl Runtime<Gone> for Broken {
+        fn now() -> Instant {
+            Instant::now()
+        }
+
+        async fn read(stream: &mut Gone, _: &mut Link<'_>, _: Instant) -> io::Result<bool> {
+            Err((stream.0)())
+        }
+
+        async fn write(_: &mut Gone, _: &[u8], _: Instant) -> io::Result<Option<usize>> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        async fn flush(_: &mut Gone, _: Instant) -> io::Result<bool> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        async fn shutdown(_: &mut Gone, _: Instant) -> io::Result<bool> {
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn an_alert_counts_more_than_a_broken_pipe() {
+        fn alert() -> IoError {
+            let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+            IoError::new(ErrorKind::InvalidData, alert)
+        }
+        let failed = |waiting| {
+            let mut driver =
+                Driver::<Gone, Broken>::new(Gone(waiting), Timeouts::default(), Silent);
+            ready(driver.send(b"EHLO me\r\n")).expect_err("nothing is written")
+        };
+        assert!(matches!(failed(alert), Error::Tls(rustls::Error::AlertReceived(_))));
+        let sending = failed(|| ErrorKind::ConnectionReset.into());
+        assert!(matches!(sending, Error::Io { doing: Doing::Sending, .. }), "{sending}");
+    }
 }

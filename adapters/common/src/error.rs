@@ -1,48 +1,64 @@
-use std::{fmt, io};
+use std::io::ErrorKind;
+use std::{fmt, io, iter, mem};
 
 use starttls::mail::session::{Command, Fate};
 use starttls::smtp::{Reply, Status};
 use starttls::{ArgumentError, Kind};
+use starttls_rustls::explain;
+
+use crate::hello::NotTls;
 
 /// Why an upgrade or a mail failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The network or the caller's reader failed.
+    /// Reading or writing failed: the network, or the message's reader.
     Io {
-        /// What was being done.
+        /// The operation that failed.
         doing: Doing,
-        /// What went wrong.
+        /// The error of the operating system or of the reader.
         error: io::Error,
     },
-    /// The peer, or the caller, broke a rule.
+    /// The peer broke the protocol, or the caller called a method out of order.
     Protocol {
-        /// Which.
+        /// The error of the protocol.
         error: starttls::Error,
-        /// The last thing the peer said, escaped; empty if it said nothing.
+        /// The peer's last words, escaped. Empty if it sent nothing.
         said: String,
     },
-    /// The TLS handshake failed; nothing was sent but the upgrade.
+    /// TLS failed, during the handshake or after it.
+    ///
+    /// A server's alert can arrive after the handshake is complete for the client (RFC 8446 §4.4.2.4). During
+    /// the handshake the client has sent nothing but the upgrade.
     Tls(rustls::Error),
-    /// The server refused the mail, or a step towards it.
+    /// The server refused the mail or a step before it.
     Rejected {
-        /// What it refused.
+        /// The refused command.
         command: Command,
-        /// What it said.
+        /// The server's reply.
         answer: Answer,
+        /// The reply that refused each recipient, in the envelope's order. Empty if the server refused the
+        /// mail before it received a recipient.
+        recipients: Vec<Answer>,
     },
-    /// Something else went wrong after the message had begun.
+    /// Another error occurred after the mail's transaction had begun.
     Unfinished {
-        /// What became of the mail.
+        /// Whether the mail was sent.
         fate: Fate,
-        /// What went wrong.
+        /// The error.
         error: Box<Self>,
+        /// The reply that accepted or refused each recipient, in the envelope's order.
+        ///
+        /// It is the reply to `RCPT`, LMTP's reply after the message, or the reply of an earlier transaction
+        /// of [`send_to_all`](crate::Connection::send_to_all). `None` means that the recipient shares `fate`;
+        /// such recipients may be missing at the end of the list.
+        recipients: Vec<Option<Answer>>,
     },
-    /// An argument cannot be used.
+    /// An argument is invalid.
     Argument {
-        /// Which.
+        /// The argument.
         what: &'static str,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -55,9 +71,9 @@ pub enum Doing {
     LookingUp,
     /// Opening a TCP connection.
     Connecting,
-    /// Setting an option of the socket: `TCP_NODELAY`, a timeout.
+    /// Setting a socket option: `TCP_NODELAY` or a timeout.
     SettingUp,
-    /// The TLS handshake, for a reason other than TLS.
+    /// The TLS handshake, if it failed for a reason outside TLS, such as a lost connection.
     Handshake,
     /// Sending to the peer.
     Sending,
@@ -67,7 +83,7 @@ pub enum Doing {
     Closing,
     /// Reading the caller's message.
     ReadingMessage,
-    /// Something else, of an application's own.
+    /// An operation of the application.
     Other(&'static str),
 }
 
@@ -88,7 +104,7 @@ impl fmt::Display for Doing {
 }
 
 impl Error {
-    /// The protocol's error, where it is one.
+    /// The protocol's error, if this is one.
     #[must_use]
     pub const fn protocol(&self) -> Option<starttls::Error> {
         match self {
@@ -98,12 +114,23 @@ impl Error {
         }
     }
 
-    /// What became of the mail that was to be sent; what has nothing to do with a mail sent none.
+    /// The first line, escaped, that the peer sent instead of TLS. `None` if it speaks TLS.
+    #[must_use]
+    pub fn plaintext_answer(&self) -> Option<&str> {
+        match self {
+            Self::Tls(rustls::Error::Other(error)) => {
+                error.0.downcast_ref::<NotTls>().map(|answer| answer.said.as_str())
+            }
+            Self::Unfinished { error, .. } => error.plaintext_answer(),
+            _ => None,
+        }
+    }
+
+    /// Whether the mail was sent. An error without a mail means [`NotSent`](Fate::NotSent).
     ///
-    /// A mail that is sent again after [`NotSent`](Fate::NotSent) or
-    /// [`NotAccepted`](Fate::NotAccepted) cannot arrive twice; after [`Unknown`](Fate::Unknown) it
-    /// can. [`Fate::is_safe_to_retry`] tells them apart. Whether it makes sense is another question:
-    /// a [`Rejected`](Self::Rejected) mail will fare better only if the answer's code is below 500.
+    /// A retry after [`NotSent`](Fate::NotSent) or [`NotAccepted`](Fate::NotAccepted) cannot deliver the mail
+    /// twice; after [`Unknown`](Fate::Unknown) it can. [`Fate::is_safe_to_retry`] tells them apart. A retry
+    /// of a [`Rejected`](Self::Rejected) mail is useful only if the reply's code is below 500.
     #[must_use]
     pub const fn fate(&self) -> Fate {
         match self {
@@ -121,38 +148,61 @@ impl Error {
                     | Command::Quit,
                 ..
             } => Fate::NotSent,
-            // The message, or a piece of it.
+            // These commands carry the message or a chunk of it.
             Self::Rejected { .. } => Fate::NotAccepted,
             _ => Fate::NotSent,
         }
     }
 
-    /// Adds what became of the mail.
+    /// Adds the mail's fate.
     #[must_use]
     pub fn with_fate(self, fate: Fate) -> Self {
         match fate {
             Fate::NotSent => self,
-            fate => Self::Unfinished { fate, error: Box::new(self) },
+            fate => Self::Unfinished { fate, error: Box::new(self), recipients: Vec::new() },
         }
     }
 
-    /// The TLS handshake failed, by TLS or by the network.
+    /// Adds the replies for the recipients.
+    pub(crate) fn with_known(mut self, known: Vec<Option<Answer>>) -> Self {
+        if let Self::Unfinished { recipients, .. } = &mut self {
+            *recipients = known;
+        }
+        self
+    }
+
+    /// Adds the replies of earlier transactions. `places` are the recipients of the last one.
+    pub(crate) fn with_earlier(mut self, answers: Vec<Answer>, places: &[usize]) -> Self {
+        if let Self::Unfinished { recipients, .. } = &mut self {
+            let mut all: Vec<_> = answers.into_iter().map(Some).collect();
+            let known = mem::take(recipients).into_iter().chain(iter::repeat(None));
+            for (place, answer) in places.iter().zip(known) {
+                if let Some(place) = all.get_mut(*place) {
+                    *place = answer;
+                }
+            }
+            *recipients = all;
+        }
+        self
+    }
+
+    /// The error of a failed handshake, whether TLS or the network caused it.
     #[must_use]
     pub fn handshake(error: io::Error) -> Self {
-        match error.downcast::<rustls::Error>() {
-            Ok(error) => Self::Tls(error),
-            Err(error) => Self::io(Doing::Handshake)(error),
-        }
+        Self::io(Doing::Handshake)(error)
     }
 
-    /// An argument that cannot be used.
+    /// An error for an invalid argument.
     pub fn argument(what: &'static str) -> impl Fn(ArgumentError) -> Self {
         move |error| Self::Argument { what, why: error.to_string() }
     }
 
-    /// The network or a reader that failed.
+    /// An error of the network or of a reader; [`Error::Tls`] if `error` contains one of rustls.
     pub fn io(doing: Doing) -> impl Fn(io::Error) -> Self {
-        move |error| Self::Io { doing, error }
+        move |error| match error.downcast::<rustls::Error>() {
+            Ok(error) => Self::Tls(error),
+            Err(error) => Self::Io { doing, error },
+        }
     }
 }
 
@@ -171,6 +221,9 @@ impl From<rustls::Error> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Io { doing: Doing::Handshake, error } if is_gone(error.kind()) => f.write_str(
+                "TLS handshake: the peer ended the connection without an alert that says why",
+            ),
             Self::Io { doing, error } => write!(f, "{doing}: {error}"),
             Self::Protocol { error, said } => {
                 write!(f, "{error}")?;
@@ -179,13 +232,13 @@ impl fmt::Display for Error {
                 }
                 if said.is_empty() { Ok(()) } else { write!(f, "; the peer said: {said}") }
             }
-            Self::Tls(error) => write!(f, "TLS: {error}"),
-            Self::Rejected { command, answer } => {
+            Self::Tls(error) => write!(f, "TLS: {}", explain(error)),
+            Self::Rejected { command, answer, .. } => {
                 write!(f, "the server refused {}: {answer}", name(*command))
             }
-            Self::Unfinished { fate, error } => {
+            Self::Unfinished { fate, error, .. } => {
                 let fate = match fate {
-                    Fate::NotSent | Fate::NotAccepted => "nobody got the mail",
+                    Fate::NotSent | Fate::NotAccepted => "no recipient got the mail",
                     Fate::Accepted => "the mail is delivered",
                     Fate::Unknown => "the server may have the mail",
                 };
@@ -194,6 +247,18 @@ impl fmt::Display for Error {
             Self::Argument { what, why } => write!(f, "{what} {why}"),
         }
     }
+}
+
+/// Whether the error means that the peer is gone.
+pub(crate) const fn is_gone(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected
+    )
 }
 
 fn name(command: Command) -> &'static str {
@@ -217,28 +282,46 @@ impl std::error::Error for Error {
     }
 }
 
-/// What a server answered.
+/// A server's reply.
+///
+/// ```
+/// use starttls_common::Answer;
+///
+/// let answer = Answer::new(450, "4.2.0 Mailbox busy, try again later");
+/// assert!(!answer.is_yes());
+/// assert_eq!(answer.to_string(), "450 4.2.0 Mailbox busy, try again later");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Three digits, 200 to 599.
     pub code: u16,
-    /// Its last line of text, escaped.
+    /// The reply's text, escaped, with `\n` between its lines.
     pub text: String,
-    /// The enhanced status code in front of the text, where there is one (RFC 3463).
+    /// The enhanced status code before the text, if there is one (RFC 3463).
     pub status: Option<Status>,
 }
 
 impl Answer {
-    /// An answer of an application's own; a status code belongs into the text.
+    /// A reply of the application. Put an enhanced status code, if any, at the start of `text`.
     #[must_use]
     pub fn new(code: u16, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), status: None }
     }
 
-    /// Whether it says yes: 2yz.
+    /// Whether the reply is positive: 2yz.
     #[must_use]
     pub const fn is_yes(&self) -> bool {
         matches!(self.code, 200..=299)
+    }
+
+    /// Whether the reply means that the mail has too many recipients.
+    ///
+    /// This is 452, or 552, which RFC 5321 §4.5.3.1.10 equates with it, with the status X.5.3 (RFC 3463 §3.6)
+    /// or without a status.
+    #[must_use]
+    pub fn is_too_many(&self) -> bool {
+        let is_it = |status: Status| (status.subject(), status.detail()) == (5, 3);
+        matches!(self.code, 452 | 552) && self.status.is_none_or(is_it)
     }
 }
 
@@ -250,6 +333,6 @@ impl From<Reply<'_>> for Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code, self.text)
+        write!(f, "{} {}", self.code, self.text.replace('\n', " "))
     }
 }

@@ -1,8 +1,13 @@
-use starttls::driver::Storage;
+use std::fmt;
 
-/// Storage that grows with what it holds, and keeps no memory when it holds nothing: ten thousand connections
-/// that wait have no buffers.
-#[derive(Debug, Default)]
+use starttls::driver::Storage;
+use zeroize::Zeroize as _;
+
+/// Storage that grows with its content and releases its memory when empty, so that ten thousand waiting
+/// connections hold no buffers.
+///
+/// Released memory is wiped, since it may hold a password. The content is never shown.
+#[derive(Default)]
 pub struct Growing {
     bytes: Vec<u8>,
     start: usize,
@@ -18,9 +23,13 @@ impl Storage for Growing {
 
     fn room(&mut self, wanted: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < wanted {
-            self.bytes.drain(..self.start);
-            (self.start, self.end) = (0, self.end - self.start);
-            self.bytes.resize(self.end + wanted, 0);
+            let filled = self.filled();
+            let mut bytes = vec![0; filled.len() + wanted];
+            bytes[..filled.len()].copy_from_slice(filled);
+            (self.start, self.end) = (0, filled.len());
+            // `resize` could move the bytes without wiping their old place.
+            self.bytes.zeroize();
+            self.bytes = bytes;
         }
         &mut self.bytes[self.end..]
     }
@@ -37,12 +46,24 @@ impl Storage for Growing {
     }
 }
 
+impl Drop for Growing {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for Growing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Growing").field("filled", &self.filled().len()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_it_holds_and_nothing_else() {
+    fn keeps_its_content_and_releases_its_memory() {
         let mut growing = Growing::default();
         growing.room(3)[..3].copy_from_slice(b"abc");
         growing.fill(3);
@@ -51,6 +72,7 @@ mod tests {
         growing.room(2)[..2].copy_from_slice(b"de");
         growing.fill(2);
         assert_eq!(growing.filled(), b"bcde");
+        assert_eq!(format!("{growing:?}"), "Growing { filled: 4, .. }", "the content is not shown");
         growing.drain(usize::MAX);
         assert_eq!(growing.filled(), b"");
         assert_eq!(growing.bytes.capacity(), 0);

@@ -1,64 +1,118 @@
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::{Future, pending, poll_fn, ready};
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use rustls::ServerConfig;
 use starttls::mail::{Inbound, inbound};
 use starttls::smtp::Dialect;
 
-use crate::server::{ServerStream, server_handshake};
+use crate::server::{ServerStream, known, server_handshake};
 use crate::{
-    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, Runtime, Taking,
-    bad_credentials,
+    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, PeerCertificate, Runtime,
+    Taking, bad_credentials,
 };
 
-/// An application that judges and takes the mail that [`Inbox`] receives. While it does, its client waits.
+/// The reply to an idle client when the service ends.
+const SHUTTING_DOWN: &[u8] = b"421 4.3.2 The service is shutting down, closing\r\n";
+
+/// Decides about the mail that an [`Inbox`] receives, and stores it. The client waits for each call.
+///
+/// ```
+/// use starttls_common::{Answer, Deliver, Mail};
+///
+/// struct Discard;
+///
+/// impl Deliver for Discard {
+///     async fn deliver(&mut self, mail: &Mail) -> Answer {
+///         Answer::new(250, format!("2.0.0 {} bytes discarded", mail.size))
+///     }
+/// }
+/// ```
 pub trait Deliver: Send {
-    /// Whether this is the password of `user`; asked only over TLS, and only where
-    /// the settings offer it. By default no user has one.
+    /// Checks the password of `user`. By default no password is accepted.
+    ///
+    /// This is called only over TLS, and only if the settings offer a login. Compare with
+    /// [`Secret::matches`](crate::Secret::matches), whose time reveals nothing but the length.
     fn authenticate(&mut self, user: &str, password: &str) -> impl Future<Output = Answer> + Send {
         let _ = (user, password);
         ready(bad_credentials())
     }
 
-    /// Whether a mail from `path` is welcome; empty for reports about failures.
+    /// Returns the user whom the client's certificate identifies. By default every certificate is refused.
+    ///
+    /// The server's verifier has accepted the certificate. The client wants to act as `authorization`, or as
+    /// the certificate's own user if that is empty (`EXTERNAL`, RFC 4422 Appendix A). This is called only if
+    /// the settings offer it.
+    ///
+    /// # Errors
+    /// The reply that refuses an unknown client, or one that may not act as `authorization`.
+    fn identify(
+        &mut self,
+        certificate: &PeerCertificate,
+        authorization: &str,
+    ) -> impl Future<Output = Result<String, Answer>> + Send {
+        let _ = (certificate, authorization);
+        ready(Err(bad_credentials()))
+    }
+
+    /// Decides whether mail from `path` is accepted. `path` is empty for delivery status notifications.
     fn sender(&mut self, path: &str) -> impl Future<Output = Answer> + Send {
         let _ = path;
         ready(Answer::new(250, "2.1.0 Sender ok"))
     }
 
-    /// Whether `path` is a recipient here.
+    /// Decides whether `path` is a recipient here.
     fn recipient(&mut self, path: &str) -> impl Future<Output = Answer> + Send {
         let _ = path;
         ready(Answer::new(250, "2.1.5 Recipient ok"))
     }
 
-    /// Takes a mail; 2yz promises that it is safe.
+    /// Keeps the next piece of a message, of about 32 KiB at most. By default it is appended to
+    /// `mail.message`.
+    ///
+    /// An application that writes the pieces to a file needs no memory for the message, whatever its size.
+    /// The message is complete when [`deliver`](Self::deliver) is called. If [`sender`](Self::sender) is
+    /// called before that, or the connection ends, discard it.
+    ///
+    /// # Errors
+    /// The reply to the message, whose rest is discarded: for example 452 4.3.1 if the disk is full.
+    fn keep(
+        &mut self,
+        mail: &mut Mail,
+        piece: &[u8],
+    ) -> impl Future<Output = Result<(), Answer>> + Send {
+        mail.message.extend_from_slice(piece);
+        ready(Ok(()))
+    }
+
+    /// Accepts a mail. A 2yz reply promises that the mail is stored safely.
     fn deliver(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send;
 }
 
-/// A server that takes mail, by the kind of I/O `R`.
+/// A server that receives mail, with the I/O of `R`.
 pub struct Inbox<R> {
     settings: InboxSettings,
     runtime: PhantomData<fn() -> R>,
 }
 
 impl<R> Inbox<R> {
-    /// By these settings.
+    /// A server with these settings.
     #[must_use]
     pub const fn new(settings: InboxSettings) -> Self {
         Self { settings, runtime: PhantomData }
     }
 
-    /// Takes the mail of one accepted connection, to its end.
+    /// Receives the mail of one accepted connection until it ends.
     ///
-    /// Dropped before it is done, it closes the connection without a word. A mail whose
-    /// [`deliver`](Deliver::deliver) was dropped may come again.
+    /// If the future is dropped, the connection closes without a reply. The client may then send the mail
+    /// again whose [`deliver`](Deliver::deliver) was running.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the network; mail delivered before stays delivered.
+    /// Those of the protocol, of TLS and of the network. Mail delivered before the error stays delivered.
     pub async fn receive<D: Dialect, S>(
         &self,
         stream: S,
@@ -69,68 +123,151 @@ impl<R> Inbox<R> {
         R: Runtime<S> + Runtime<ServerStream<R, S>>,
         Arc<ServerConfig>: Accept<R, S>,
     {
+        self.receive_until::<D, S>(stream, deliver, observer, pending()).await
+    }
+
+    /// Receives the mail of one accepted connection until it ends or `stop` is ready.
+    ///
+    /// After `stop`, the client is told that the service closes (421, RFC 5321 §3.8), but only after the
+    /// reply to a mail in progress. The caller has to limit how long that may take. If the future is dropped,
+    /// the connection closes without a reply.
+    ///
+    /// # Errors
+    /// Those of [`receive`](Self::receive).
+    pub async fn receive_until<D: Dialect, S>(
+        &self,
+        stream: S,
+        deliver: &mut impl Deliver,
+        observer: impl Observer + Send,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Error>
+    where
+        R: Runtime<S> + Runtime<ServerStream<R, S>>,
+        Arc<ServerConfig>: Accept<R, S>,
+    {
+        let mut stop = Stop { signal: pin!(stop), came: false };
         let room = self.settings.max_message();
         let mut inbound = self.settings.inbound::<D>()?;
         let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
         driver.never_quote();
         let mut taking = None;
-        if !take(&mut driver, &mut inbound, &mut taking, deliver, room).await? {
-            return driver.close().await;
+        match take(&mut driver, &mut inbound, &mut taking, deliver, room, &mut stop).await? {
+            End::StartTls => {}
+            _ => return driver.close().await,
         }
-        // On the heap, for connections that never come here.
+        // On the heap, so that connections without TLS do not pay for its size.
         Box::pin(async {
             let early = driver.unread().to_vec();
-            let mut driver = server_handshake(driver, self.settings.tls(), &early, None).await?;
-            inbound.encrypted()?;
-            take(&mut driver, &mut inbound, &mut taking, deliver, room).await?;
+            let handshake = server_handshake(driver, self.settings.tls(), &early, None);
+            // During a handshake there is no channel for a reply, so the connection just closes.
+            let Some(driver) = stop.or(pin!(handshake)).await else { return Ok(()) };
+            let mut driver = driver?;
+            inbound.encrypted_with(known(&driver))?;
+            // State from plaintext must not continue inside TLS: an attacker could have injected it.
+            let mut taking = None;
+            let new = || Box::new(Taking::new(room));
+            if driver.certificate().is_some() {
+                taking.get_or_insert_with(new).certified(driver.certificate());
+            }
+            take(&mut driver, &mut inbound, &mut taking, deliver, room, &mut stop).await?;
             driver.close().await
         })
         .await
     }
 }
 
-/// Asks the application whatever it is asked, until the client leaves or, which is `true`, wants TLS.
+/// The signal that ends the service. It fires once.
+struct Stop<'s, F> {
+    signal: Pin<&'s mut F>,
+    came: bool,
+}
+
+impl<F: Future<Output = ()>> Stop<'_, F> {
+    /// The output of `run`, or `None` if the service ends first.
+    async fn or<T>(&mut self, mut run: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        poll_fn(|cx| match run.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.came => Poll::Ready(None),
+            Poll::Pending => {
+                ready!(self.signal.as_mut().poll(cx));
+                self.came = true;
+                Poll::Ready(None)
+            }
+        })
+        .await
+    }
+}
+
+/// Answers the machine's events with the application's decisions, until the client leaves or starts TLS, or
+/// the service ends.
 async fn take<R: Runtime<S>, S, D: Dialect>(
     driver: &mut Driver<'_, S, R>,
     inbound: &mut Inbound<'_, D>,
     taking: &mut Option<Box<Taking>>,
     deliver: &mut impl Deliver,
     room: usize,
-) -> Result<bool, Error> {
+    stop: &mut Stop<'_, impl Future<Output = ()>>,
+) -> Result<End, Error> {
     let mut out = Vec::new();
     loop {
-        let asked = driver
-            .run_discreetly(inbound, Taking::is_credential, |inbound, event, _| {
-                if event == inbound::Event::StartTls {
-                    return Ok(ControlFlow::Break(End::StartTls));
+        let under_way = taking.as_ref().is_some_and(|taking| taking.is_under_way());
+        let run = driver.run_discreetly(inbound, Taking::is_credential, |inbound, event, _| {
+            if event == inbound::Event::StartTls {
+                return Ok(ControlFlow::Break(End::StartTls));
+            }
+            // Created only for the first mail event, so that idle connections hold no buffer.
+            let taking = match (&event, &mut *taking) {
+                (inbound::Event::Receiver(_), none @ None) => {
+                    none.insert(Box::new(Taking::new(room)))
                 }
-                // Not before there is something to take.
-                let taking = match (&event, &mut *taking) {
-                    (inbound::Event::Receiver(_), none @ None) => {
-                        none.insert(Box::new(Taking::new(room)))
-                    }
-                    (_, Some(taking)) => taking,
-                    (inbound::Event::Quit, None) => return Ok(ControlFlow::Break(End::Quit)),
-                    _ => return Ok(ControlFlow::Continue(())),
-                };
-                Ok(match taking.take(inbound, event) {
-                    ControlFlow::Continue(None) => ControlFlow::Continue(()),
-                    ControlFlow::Continue(Some(asked)) => ControlFlow::Break(End::Asked(asked)),
-                    ControlFlow::Break(()) => ControlFlow::Break(End::Quit),
-                })
+                (_, Some(taking)) => taking,
+                (inbound::Event::Quit, None) => return Ok(ControlFlow::Break(End::Quit)),
+                _ => return Ok(ControlFlow::Continue(())),
+            };
+            Ok(match taking.take(inbound, event) {
+                // A mail has just ended, so the service may end now.
+                ControlFlow::Continue(None) if under_way && !taking.is_under_way() => {
+                    ControlFlow::Break(End::Mail)
+                }
+                ControlFlow::Continue(None) => ControlFlow::Continue(()),
+                ControlFlow::Continue(Some(asked)) => ControlFlow::Break(End::Asked(asked)),
+                ControlFlow::Break(()) => ControlFlow::Break(End::Quit),
             })
-            .await?;
-        let (asked, taking) = match (asked, &mut *taking) {
-            (Some(End::Asked(asked)), Some(taking)) => (asked, taking),
-            (Some(End::StartTls), _) => return Ok(true),
-            _ => return Ok(false),
+        });
+        let asked = match under_way {
+            true => Some(run.await?),
+            false => stop.or(pin!(run)).await.transpose()?,
         };
+        let Some(asked) = asked else {
+            driver.send(SHUTTING_DOWN).await?;
+            return Ok(End::Quit);
+        };
+        let (asked, taking) = match (asked, &mut *taking) {
+            (Some(End::Mail), _) => continue,
+            (Some(End::Asked(asked)), Some(taking)) => (asked, taking),
+            (asked, _) => return Ok(asked.unwrap_or(End::Quit)),
+        };
+        if matches!(asked, Asked::Piece | Asked::Message) {
+            let (mail, piece) = taking.piece();
+            let kept = if piece.is_empty() { Ok(()) } else { deliver.keep(mail, piece).await };
+            taking.kept(kept);
+        }
         let answer = match &asked {
+            Asked::Certificate { certificate, authorization } => {
+                match deliver.identify(certificate, authorization).await {
+                    Ok(user) => taking.identified(user),
+                    Err(answer) => answer,
+                }
+            }
             Asked::Nothing(answer) => answer.clone(),
             Asked::Login { user, password } => deliver.authenticate(user, password).await,
             Asked::Sender => deliver.sender(&taking.mail().from).await,
             Asked::Recipient(recipient) => deliver.recipient(&recipient.path).await,
-            Asked::Message => deliver.deliver(taking.mail()).await,
+            Asked::Piece => continue,
+            Asked::Message => match taking.refusal() {
+                Some(refusal) => refusal.clone(),
+                None => deliver.deliver(taking.mail()).await,
+            },
         };
         out.clear();
         taking.answer(inbound, asked, &answer, &mut out)?;
@@ -138,9 +275,11 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
     }
 }
 
-/// Why the machine stopped.
+/// Why the loop stopped.
 enum End {
     StartTls,
+    /// A mail in progress was aborted.
+    Mail,
     Asked(Asked),
     Quit,
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(rustdoc::all)]
 
 mod advice;
 mod client;
@@ -8,6 +9,7 @@ mod connection;
 mod driver;
 mod error;
 mod growing;
+mod hello;
 mod inbox;
 mod link;
 mod login;
@@ -16,32 +18,39 @@ mod mailer;
 #[cfg(feature = "native-tls")]
 pub mod native_tls;
 mod observer;
+mod peer;
 mod receipt;
+mod reserved;
 mod runtime;
 mod server;
 mod settings;
 mod taking;
 mod timeouts;
 mod tls;
+mod trust;
 
 pub use advice::Advice;
-pub use client::{Upgraded, handshake, upgrade_or_plaintext, upgrade_with};
+pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
 pub use driver::Driver;
 pub use error::{Answer, Doing, Error};
 pub use growing::Growing;
+pub use hello::hello;
 pub use inbox::{Deliver, Inbox};
 pub use link::{Link, Turn};
-pub use login::{Binding, Login};
+pub use login::{Binding, Login, Secret};
 pub use mail::{Mail, Recipient};
 pub use mailer::{Dialled, Mailer, open, starts_tls};
 pub use observer::{Observer, Silent};
+pub use peer::PeerCertificate;
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
-pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, ready};
+pub use reserved::{Reserved, ReservedOpening, broken_handshake, reserved};
+pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, address_literal, ready};
 pub use server::{Accepted, Decide, ServerStream, accept_implicit, accept_or_plaintext};
 pub use settings::{InboxSettings, MAX_MESSAGE, Mode, Settings};
 pub use taking::{Asked, Taking, bad_credentials};
 pub use timeouts::Timeouts;
-pub use tls::{ClientTls, Opening, check_alpn, take_early};
+pub use tls::{ClientTls, Opening, check_alpn, check_chosen, take_early};
 
 pub use rustls;
+pub use starttls_rustls::{Explanation, explain};

@@ -3,50 +3,61 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use rustls::CommonState;
 use starttls::driver::{Limits, Next, WRITE_WAIT};
 use starttls::{Driver, Error as Rule, Machine, Untrusted};
 
-use crate::{Doing, Error, Growing, Observer, Timeouts};
+use crate::{Doing, Error, Growing, Observer, PeerCertificate, Timeouts};
 
-/// How much of the last thing said an error can quote.
-const QUOTE: usize = 512;
+/// The limit of the peer's last words in an error, in bytes.
+const QUOTE: usize = 2048;
 
-/// Longer than any connection lasts, and short enough for any clock.
+/// How long the client waits for the reply to its goodbye after the total time has elapsed.
+const GOODBYE_WAIT: Duration = Duration::from_secs(2);
+
+/// A stand-in for "no limit": longer than any connection lasts, and short enough for every clock's
+/// arithmetic.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// Drives the machines of a connection, but for reading and writing: a [`Driver`] with buffers that grow, the
-/// timeouts of its caller, and an observer.
+/// Drives the machines of a connection; the caller reads and writes.
+///
+/// It is a [`Driver`] with growing buffers, the caller's timeouts and an observer.
 pub struct Link<'o> {
     driver: Driver<Growing>,
     timeouts: Timeouts,
     start: Instant,
     observer: Box<dyn Observer + Send + 'o>,
-    /// The last thing that the peer said.
-    said: Vec<u8>,
+    said: Said,
     quotes: bool,
-    /// How many of the unsent bytes the observer knows of.
+    /// How many of the unsent bytes the observer has been shown.
     told: usize,
-    /// Something was written since the last flush.
+    /// Whether bytes were written since the last flush.
     unflushed: bool,
+    /// The deadline of the handshake, once it has started.
+    handshake: Option<Instant>,
+    /// On a server: the client's certificate.
+    certificate: Option<PeerCertificate>,
 }
 
-/// What a loop does next.
+/// The next action of a loop.
 #[derive(Debug)]
 pub enum Turn<T> {
-    /// Write what is [`unsent`](Link::unsent), or the front of it, until then; tell [`Link::sent`].
+    /// Write the bytes of [`unsent`](Link::unsent), or the first of them, by this time. Then call
+    /// [`Link::sent`].
     Write(Instant),
-    /// Flush the stream, until then; tell [`Link::flushed`].
+    /// Flush the stream by this time. Then call [`Link::flushed`].
     Flush(Instant),
-    /// Receive until then; tell [`Link::received`] or [`Link::receive`].
+    /// Receive by this time. Then call [`Link::received`] or [`Link::receive`].
     Read(Instant),
-    /// Tell the peer that nothing more will be sent; an error of that is to be ignored.
+    /// Shut down the sending side. Ignore an error of it: the connection ends anyway.
     Shutdown,
-    /// `on_event` broke, or without a value the peer ended the connection where the protocol lets it.
+    /// Stop: `on_event` returned this value. `None` means that the peer ended the connection where the
+    /// protocol allows it.
     Done(Option<T>),
 }
 
 impl<'o> Link<'o> {
-    /// For a fresh connection; the total time starts now.
+    /// A link for a new connection. The total time starts now.
     pub fn new(timeouts: Timeouts, now: Instant, observer: impl Observer + Send + 'o) -> Self {
         let mut driver = Driver::new(Growing::default(), Growing::default());
         driver.set_limits(Limits::default().with_wait(timeouts.wait).with_end(timeouts.total));
@@ -55,33 +66,43 @@ impl<'o> Link<'o> {
             timeouts,
             start: now,
             observer: Box::new(observer),
-            said: Vec::new(),
+            said: Said::default(),
             quotes: true,
             told: 0,
             unflushed: false,
+            handshake: None,
+            certificate: None,
         }
     }
 
-    /// Counts the total time from now on.
+    /// Restarts the total time.
     pub fn restart_total(&mut self, now: Instant) {
         let now = self.since_start(now);
         let end = self.timeouts.total.map(|total| now.saturating_add(total));
         self.driver.set_limits(self.driver.limits().with_end(end));
     }
 
-    /// By when a TCP connection to one address has to be there.
+    /// Allows two more seconds for the goodbye if the total time has elapsed.
+    pub(crate) fn say_goodbye(&mut self, now: Instant) {
+        let moment = self.since_start(now).saturating_add(GOODBYE_WAIT);
+        let end = self.driver.limits().end().map(|end| end.max(moment));
+        self.driver.set_limits(self.driver.limits().with_end(end));
+    }
+
+    /// The deadline of a TCP connection to one address.
     #[must_use]
     pub fn connect_deadline(&mut self, now: Instant) -> Instant {
         self.deadline(self.timeouts.connect, now)
     }
 
-    /// By when a TLS handshake that begins now has to be over.
+    /// The deadline of the TLS handshake. The first call starts its time.
     #[must_use]
     pub fn handshake_deadline(&mut self, now: Instant) -> Instant {
-        self.deadline(self.timeouts.handshake, now)
+        let deadline = self.deadline(self.timeouts.handshake, now);
+        *self.handshake.get_or_insert(deadline)
     }
 
-    /// By when a peer has to have read what is written now, where no machine has an opinion.
+    /// The deadline of a write that no machine limits.
     #[must_use]
     pub fn write_deadline(&mut self, now: Instant) -> Instant {
         self.deadline(WRITE_WAIT, now)
@@ -101,8 +122,10 @@ impl<'o> Link<'o> {
         self.start.checked_add(since_start.min(FOREVER)).unwrap_or(self.start)
     }
 
-    /// Runs a machine until the loop has something to do. `is_credential` tells of an event whether its bytes
-    /// carry a credential. What `on_event` puts into the vector is sent next.
+    /// Runs a machine until the loop has something to do.
+    ///
+    /// `is_credential` tells whether an event's bytes carry a credential. The bytes that `on_event` appends
+    /// to the vector are sent next.
     ///
     /// # Errors
     /// Those of the machine and of `on_event`.
@@ -116,6 +139,7 @@ impl<'o> Link<'o> {
         let now = self.since_start(now);
         let mut said = Vec::new();
         loop {
+            // Before any wait: a stream may buffer, and the peer would wait for the buffered bytes.
             if self.unflushed && self.driver.unsent().is_empty() {
                 return Ok(Turn::Flush(self.at(self.driver.deadline())));
             }
@@ -123,9 +147,11 @@ impl<'o> Link<'o> {
                 Next::Event { event, frame } => {
                     if !frame.is_empty() {
                         if self.quotes {
-                            self.said.clear();
-                            self.said.extend_from_slice(&frame[..frame.len().min(QUOTE)]);
+                            self.said.hear(frame, machine.is_cut());
+                            self.said.meaning =
+                                machine.in_words(frame).map(|said| said.to_string());
                         }
+                        // An empty line carries no credential.
                         if is_credential(event) && !frame.trim_ascii().is_empty() {
                             self.observer.credential(frame.len());
                         } else {
@@ -153,7 +179,7 @@ impl<'o> Link<'o> {
         }
     }
 
-    /// Until when what is unsent may be written without a machine; `None` when nothing is left to write or flush.
+    /// The next write or flush, without a machine. `None` if nothing is left.
     pub fn flush(&mut self, now: Instant) -> Option<Turn<()>> {
         let now = self.since_start(now);
         if !self.driver.unsent().is_empty() {
@@ -164,7 +190,7 @@ impl<'o> Link<'o> {
         self.unflushed.then(|| Turn::Flush(self.at(self.driver.deadline())))
     }
 
-    /// Appends to what is to be sent.
+    /// Appends bytes to the output.
     pub fn say(&mut self, bytes: &[u8]) {
         let copied = self.driver.write_with(bytes.len(), |room| {
             room[..bytes.len()].copy_from_slice(bytes);
@@ -173,7 +199,7 @@ impl<'o> Link<'o> {
         debug_assert_eq!(copied, Ok(bytes.len()));
     }
 
-    /// Appends what `write` puts into the room that it is given, of at least `most` bytes.
+    /// Appends the bytes that `write` puts into its buffer, which has at least `most` bytes.
     ///
     /// # Errors
     /// Those of `write`.
@@ -185,19 +211,19 @@ impl<'o> Link<'o> {
         self.driver.write_with(most, write)
     }
 
-    /// Whether so much is unsent that it is worth a write.
+    /// Whether enough bytes are unsent to be worth a write.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.driver.is_full()
     }
 
-    /// What is to be sent.
+    /// The bytes to send.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         self.driver.unsent()
     }
 
-    /// The first `n` bytes of what is unsent were written; 0 means that the stream takes no more.
+    /// The first `n` unsent bytes were written. 0 means that the stream accepts no more.
     pub fn sent(&mut self, n: usize) {
         self.unflushed = true;
         self.told = self.told.saturating_sub(n);
@@ -209,37 +235,38 @@ impl<'o> Link<'o> {
         self.unflushed = false;
     }
 
-    /// Where to receive: room for at least `wanted` bytes.
+    /// A buffer to receive into, of at least `wanted` bytes.
     pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         self.driver.room_for(wanted)
     }
 
-    /// So many bytes were put into [`room`](Self::room); 0 is the end.
+    /// `n` bytes were received into [`room`](Self::room). 0 is the end of input.
     pub fn received(&mut self, n: usize) {
         self.driver.received(n);
     }
 
-    /// These bytes were received.
+    /// Copies these received bytes into the buffer.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.driver.receive(bytes);
+        let received = self.driver.receive(bytes);
+        debug_assert_eq!(received, bytes.len(), "growing storage has room");
     }
 
-    /// Received and not yet consumed.
+    /// The bytes that were received and not yet consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.driver.unread()
     }
 
-    /// What is unread was handed to TLS, and the connection goes on inside it.
+    /// Drops the unread bytes, because TLS has taken them and the connection continues inside it.
     pub fn discard_unread(&mut self) {
         self.driver.discard_unread();
     }
 
-    /// The stream failed while `doing`. What failed before counts; otherwise a peer that just went away is for
-    /// the machine to judge, with the next [`next`](Self::next).
+    /// The stream failed during `doing`. The next [`next`](Self::next) decides whether an end of the
+    /// connection is allowed here.
     ///
     /// # Errors
-    /// The stream's own.
+    /// The stream's error, unless the peer is only gone. An earlier failure takes precedence.
     pub fn failed(&mut self, doing: Doing, error: io::Error) -> Result<(), Error> {
         self.unflushed = false;
         match (self.driver.failed(), error.kind()) {
@@ -254,20 +281,55 @@ impl<'o> Link<'o> {
         Ok(())
     }
 
-    /// Errors will not say what the peer said: a client may have said its password.
+    /// Keeps the peer's words out of errors: on a server they may contain a password.
     pub const fn never_quote(&mut self) {
         self.quotes = false;
     }
 
-    /// A machine's error, with the last thing that the peer said.
+    /// Adds the peer's words to a machine's error: the unconsumed bytes, or else the last consumed frame.
     #[must_use]
     pub fn error(&self, error: Rule) -> Error {
-        Error::Protocol { error, said: Untrusted::new(self.said.trim_ascii_end()).to_string() }
+        let said = match error {
+            Rule::BareCr
+            | Rule::BareLf
+            | Rule::Nul
+            | Rule::FrameTooLong
+            | Rule::Unsolicited
+            | Rule::PlaintextAfterGoAhead { .. }
+                if self.quotes && !self.unread().is_empty() =>
+            {
+                let mut said = Said::default();
+                let line = self.unread().split_inclusive(|octet| *octet == b'\n').next();
+                said.hear(line.unwrap_or_default(), false);
+                said.to_string()
+            }
+            // A peer of another protocol may have sent nothing that is a frame of this one.
+            _ if self.quotes && self.said.is_empty() => {
+                let mut said = Said::default();
+                said.hear(self.unread(), false);
+                said.to_string()
+            }
+            _ => self.said.to_string(),
+        };
+        Error::Protocol { error, said }
     }
 
-    /// What watches, to tell it more.
+    /// The observer.
     pub fn observer(&mut self) -> &mut (dyn Observer + Send + 'o) {
         &mut *self.observer
+    }
+
+    /// A server's handshake is complete: tells the observer and stores the client's certificate.
+    pub fn accepted(&mut self, tls: &CommonState) {
+        let own = tls.peer_certificates().and_then(<[_]>::first);
+        self.certificate = own.map(PeerCertificate::new);
+        self.observer.secured(tls, None);
+    }
+
+    /// On a server: the client's certificate, if the configuration requests one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.as_ref()
     }
 
     fn tell_sent(&mut self, is_secret: bool) {
@@ -281,14 +343,63 @@ impl<'o> Link<'o> {
     }
 }
 
+/// The peer's last words, for errors.
+#[derive(Default)]
+struct Said {
+    octets: Vec<u8>,
+    /// A description, if the frame is binary.
+    meaning: Option<String>,
+}
+
+impl Said {
+    /// Takes a frame. The lines of one reply stay together: each but the last has a hyphen after its code
+    /// (RFC 5321 §4.2, RFC 959 §4.2).
+    fn hear(&mut self, frame: &[u8], is_cut: bool) {
+        let goes_on = matches!(
+            (self.last_line(), frame),
+            ([a, b, c, b'-', ..], [x, y, z, b'-' | b' ' | b'\r', ..])
+                if [a, b, c] == [x, y, z] && [a, b, c].iter().all(|octet| octet.is_ascii_digit())
+        );
+        if !goes_on {
+            self.octets.clear();
+        }
+        let room = QUOTE.saturating_sub(self.octets.len());
+        self.octets.extend_from_slice(&frame[..frame.len().min(room)]);
+        if is_cut || frame.len() > room {
+            self.octets.extend_from_slice(b"...\r\n");
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    fn last_line(&self) -> &[u8] {
+        self.octets.trim_ascii_end().rsplit(|octet| *octet == b'\n').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(meaning) = &self.meaning {
+            return f.write_str(meaning);
+        }
+        for (n, line) in self.octets.trim_ascii_end().split(|octet| *octet == b'\n').enumerate() {
+            let between = if n > 0 { " " } else { "" };
+            write!(f, "{between}{}", Untrusted::new(line.trim_ascii_end()))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Link<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 
-/// Whether the peer just went away. Without TLS's own goodbye the end is an end all the same: the
-/// machine knows whether it may be here.
+/// Whether the error only means that the peer is gone. An end without close_notify counts too: the machine
+/// accepts an end only where the protocol allows one, which stops a truncation attack.
 fn is_end(kind: io::ErrorKind) -> bool {
     matches!(
         kind,

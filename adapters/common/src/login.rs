@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Deref;
 
 #[cfg(feature = "scram")]
 use rustls::ProtocolVersion;
@@ -8,58 +9,165 @@ use starttls::mail::session::Mechanism;
 use starttls::mail::{ChannelBinding, Nonce};
 
 use rustls::ClientConnection;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use crate::{ClientTls, Error};
 
-/// Who sends, and what proves it. Never shown.
+/// A password or a token. It is never shown, and is wiped from memory when dropped.
+///
+/// ```
+/// use starttls_common::Secret;
+///
+/// let secret = Secret::new("passw0rd");
+/// assert!(secret.matches("passw0rd"));
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(Zeroizing::new(secret.into()))
+    }
+
+    /// Whether `offered` is the same secret. The time of the comparison reveals only the secret's length.
+    #[must_use]
+    pub fn matches(&self, offered: &str) -> bool {
+        self.0.as_bytes().ct_eq(offered.as_bytes()).into()
+    }
+}
+
+impl Deref for Secret {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Password,
+    Token,
+    Certificate,
+}
+
+/// A user and the proof of the user's identity. It is never shown, and the secret is wiped from memory when
+/// dropped.
+///
+/// ```
+/// use starttls::mail::session::Mechanism;
+/// use starttls_common::Login;
+///
+/// let login = Login::new("user", "password").by(Mechanism::Plain);
+/// assert!(login.check().is_ok());
+/// assert!(Login::new("user", "").check().is_err());
+/// ```
 #[derive(Clone)]
 pub struct Login {
     user: String,
-    secret: String,
-    is_token: bool,
+    secret: Secret,
+    proof: Proof,
     mechanism: Option<Mechanism>,
+    #[cfg(feature = "scram")]
+    max_iterations: Option<u32>,
 }
 
 impl Login {
-    /// A user name and a password, 1 to 255 octets each.
+    /// A login by a user name and a password of 1 to 255 bytes each.
     #[must_use]
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { user: user.into(), secret: password.into(), is_token: false, mechanism: None }
+        Self {
+            user: user.into(),
+            secret: Secret::new(password),
+            proof: Proof::Password,
+            mechanism: None,
+            #[cfg(feature = "scram")]
+            max_iterations: None,
+        }
     }
 
-    /// A user name and a bearer token of OAuth 2.0, of 1 to 4,096 octets, for `XOAUTH2`.
+    /// A login by `XOAUTH2`: a user name and an OAuth 2.0 bearer token of 1 to 4,096 bytes.
     #[must_use]
     pub fn bearer(user: impl Into<String>, token: impl Into<String>) -> Self {
-        Self { is_token: true, ..Self::new(user, token) }
+        Self { proof: Proof::Token, ..Self::new(user, token) }
     }
 
-    /// By this mechanism and no other; without, by the strongest that the server offers.
+    /// A login by `EXTERNAL`: the certificate that the client shows in the TLS handshake (RFC 4422 Appendix
+    /// A).
+    ///
+    /// Set the certificate with [`ClientTls::with_client_cert_pem`]; without one, nothing is dialled.
+    /// `authorization` is the user to act as, at most 255 bytes. If it is empty, the server takes the user
+    /// from the certificate.
+    #[must_use]
+    pub fn external(authorization: impl Into<String>) -> Self {
+        Self { proof: Proof::Certificate, ..Self::new(authorization, "") }
+    }
+
+    /// Uses only this mechanism. By default the client uses the strongest that the server offers.
     #[must_use]
     pub const fn by(mut self, mechanism: Mechanism) -> Self {
         self.mechanism = Some(mechanism);
         self
     }
 
-    /// Says early what is wrong with them.
+    /// Limits the hash iterations that a server may demand in SCRAM, see
+    /// [`Credentials::with_max_iterations`].
+    #[cfg(feature = "scram")]
+    #[must_use]
+    pub const fn with_max_iterations(mut self, most: u32) -> Self {
+        self.max_iterations = Some(most);
+        self
+    }
+
+    /// Checks the login before a connection is opened.
     ///
     /// # Errors
-    /// [`Error::Argument`].
+    /// [`Error::Argument`] if the user name or the secret is invalid.
     pub fn check(&self) -> Result<(), Error> {
         self.credentials(&Binding::default()).map(drop)
     }
 
-    /// What is shown over this connection.
+    /// Checks, before a connection is opened, that an `EXTERNAL` login has a client certificate.
     ///
     /// # Errors
-    /// [`Error::Argument`].
+    /// [`Error::Argument`] if `certified` is `false` and the login needs a certificate.
+    pub fn check_certificate(&self, certified: bool) -> Result<(), Error> {
+        if self.proof == Proof::Certificate && !certified {
+            return Err(Error::Argument {
+                what: "the login",
+                why: "needs a client certificate (EXTERNAL), and none is configured".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The credentials for one connection.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the user name or the secret is invalid.
     pub fn credentials<'a>(&'a self, connected: &'a Binding) -> Result<Credentials<'a>, Error> {
-        let credentials = if self.is_token {
-            Credentials::bearer(&self.user, &self.secret)
-        } else {
-            Credentials::new(&self.user, &self.secret)
+        let credentials = match self.proof {
+            Proof::Password => Credentials::new(&self.user, &self.secret),
+            Proof::Token => Credentials::bearer(&self.user, &self.secret),
+            Proof::Certificate => Credentials::external(&self.user),
         };
         let credentials = credentials.map_err(Error::argument("the user name or password"))?;
         let credentials = connected.bind(credentials)?;
+        #[cfg(feature = "scram")]
+        let credentials = match self.max_iterations {
+            Some(most) => credentials.with_max_iterations(most),
+            None => credentials,
+        };
         Ok(match self.mechanism {
             Some(mechanism) => credentials.by(mechanism),
             None => credentials,
@@ -67,39 +175,50 @@ impl Login {
     }
 }
 
-/// What binds a login to its connection: a nonce and, over TLS 1.3, a channel binding.
-#[derive(Debug, Default)]
+/// Binds a login to its connection: a nonce and, over TLS 1.3, a channel binding.
+///
+/// It is never shown, and is wiped from memory when dropped.
+#[derive(Default)]
 pub struct Binding {
     #[cfg(feature = "scram")]
     nonce: Nonce,
     #[cfg(feature = "scram")]
-    exporter: Option<[u8; 32]>,
+    exporter: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Binding(..)")
+    }
 }
 
 #[cfg(feature = "scram")]
 impl Binding {
-    /// Fresh for a connection.
+    /// A fresh binding for a connection.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are no random numbers.
+    /// [`Error::Argument`] if the provider has no random numbers.
     pub fn over(connection: &ClientConnection, tls: &ClientTls) -> Result<Self, Error> {
         let mut nonce = Nonce::default();
         tls.fill_random(&mut nonce)?;
-        // `tls-exporter` (RFC 9266), which only TLS 1.3 has without further conditions.
+        // `tls-exporter` (RFC 9266). Before TLS 1.3 it needs the extended master secret, so it is left out
+        // there.
         let exporter = match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => {
                 let label = b"EXPORTER-Channel-Binding";
-                connection.export_keying_material([0; 32], label, Some(b"")).ok()
+                let material = connection.export_keying_material([0; 32], label, Some(b""));
+                material.ok().map(Zeroizing::new)
             }
             _ => None,
         };
         Ok(Self { nonce, exporter })
     }
 
-    /// Fresh for a connection of a TLS that has no channel binding; `fill` has random numbers, or says no.
+    /// A fresh binding for a TLS library without channel bindings. `fill` writes random bytes, or returns
+    /// `false`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are no random numbers.
+    /// [`Error::Argument`] if `fill` returns `false`.
     pub fn without_channel(fill: impl FnOnce(&mut [u8]) -> bool) -> Result<Self, Error> {
         let mut nonce = Nonce::default();
         if !fill(&mut nonce) {
@@ -122,7 +241,7 @@ impl Binding {
 
 #[cfg(not(feature = "scram"))]
 impl Binding {
-    /// Nothing ties it.
+    /// An empty binding: without the feature `scram` no mechanism needs one.
     ///
     /// # Errors
     /// None.
@@ -130,7 +249,7 @@ impl Binding {
         Ok(Self::default())
     }
 
-    /// Nothing ties it.
+    /// An empty binding: without the feature `scram` no mechanism needs one.
     ///
     /// # Errors
     /// None.
@@ -153,5 +272,30 @@ impl fmt::Debug for Login {
 impl<U: Into<String>, P: Into<String>> From<(U, P)> for Login {
     fn from((user, password): (U, P)) -> Self {
         Self::new(user, password)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_matches_only_itself() {
+        let secret = Secret::new("passw0rd");
+        assert!(secret.matches("passw0rd"));
+        for other in ["", "passw0r", "passw0rd ", "Passw0rd", "passw0re"] {
+            assert!(!secret.matches(other), "{other}");
+        }
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+
+    #[test]
+    fn logins_and_secrets_are_never_shown() {
+        let login = Login::new("user", "passw0rd");
+        let shown = format!("{:?} {login:?} {:?}", login.secret, Binding::default());
+        assert_eq!(shown, "Secret(..) Login(..) Binding(..)");
+        assert_eq!(&*login.secret, "passw0rd");
+        let token = Login::bearer("user", "t0ken").by(Mechanism::Plain);
+        assert_eq!(format!("{token:?} {:?}", token.clone()), "Login(..) Login(..)");
     }
 }

@@ -1,42 +1,48 @@
 use starttls::mail::dsn::{Notify, Return};
 use starttls::mail::receiver;
 
-/// A mail that was received.
+use crate::PeerCertificate;
+
+/// A received mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mail {
-    /// The reverse path; empty for reports about failures.
+    /// The reverse path. Empty for delivery status notifications.
     pub from: String,
     /// The accepted recipients.
     pub to: Vec<Recipient>,
-    /// The message, its lines ended by CRLF; the last one may have no end.
+    /// The message, with CRLF line ends; the last line may have none. Empty if
+    /// [`Deliver::keep`](crate::Deliver::keep) stores it elsewhere.
     pub message: Vec<u8>,
-    /// Whether it came over TLS.
+    /// The size of the message so far, in bytes.
+    pub size: usize,
+    /// Whether it arrived over TLS.
     pub encrypted: bool,
-    /// Whether it came in chunks (`BDAT`).
+    /// Whether it arrived in chunks (`BDAT`).
     pub chunked: bool,
-    /// Who sent it, if the client logged in.
+    /// The user that logged in, if any.
     pub user: Option<String>,
-    /// Whether it needs servers that take UTF-8 (`SMTPUTF8`).
+    /// The client's certificate, if the server requests one and the client showed one.
+    pub certificate: Option<PeerCertificate>,
+    /// Whether it needs servers that support UTF-8 (`SMTPUTF8`).
     pub international: bool,
-    /// Whether it may go nowhere without verified TLS (`REQUIRETLS`).
+    /// Whether it must only be relayed over verified TLS (`REQUIRETLS`).
     pub require_tls: bool,
-    /// What a report of failure is to bring back.
+    /// How much of the mail a failure report returns.
     pub returns: Option<Return>,
-    /// What a report is to call the mail, encoded as it came (xtext).
+    /// The sender's id of the mail for reports, encoded as received (xtext).
     pub envelope_id: Option<String>,
 }
 
-/// A recipient of a mail that was received.
+/// A recipient of a received mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recipient {
     /// The forward path.
     pub path: String,
-    /// Which reports the sender wants.
+    /// The events that the sender wants to be notified of.
     pub notify: Option<Notify>,
-    /// How the sender called the recipient: a kind of address, `;`, and the address, encoded as it
-    /// came (xtext).
+    /// The original recipient address: its type, `;` and the address, encoded as received (xtext).
     pub original: Option<String>,
 }
 

@@ -3,15 +3,15 @@ use std::marker::PhantomData;
 
 use starttls::client::Grammar;
 use starttls::mail::{Envelope, Opening};
-use starttls::smtp::{Dialect, Smtp};
+use starttls::smtp::{Dialect, Domain, Smtp};
 
 use crate::connection::Stream;
 use crate::{
     ClientTls, Connect, Connection, Dial, Driver, Error, Link, Observer, Opened, ReadMessage,
-    Receipt, Runtime, Secured, Settings, Silent, Welcome, handshake,
+    Receipt, Runtime, Secured, Settings, Silent, Welcome, address_literal, handshake,
 };
 
-/// Sends mail to a server, by the kind of I/O `R` and a TLS `T`.
+/// Sends mail to one server, with the I/O of `R` and the TLS of `T`.
 pub struct Mailer<R, T = ClientTls> {
     settings: Settings<T>,
     runtime: PhantomData<fn() -> R>,
@@ -22,13 +22,13 @@ pub type Dialled<'o, D, R, T> =
     Connection<'o, D, R, <R as Dial>::Stream, <T as Connect<R, <R as Dial>::Stream>>::Stream>;
 
 impl<R, T> Mailer<R, T> {
-    /// By these settings.
+    /// A mailer with these settings.
     #[must_use]
     pub const fn new(settings: Settings<T>) -> Self {
         Self { settings, runtime: PhantomData }
     }
 
-    /// How mail gets to the server.
+    /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings<T> {
         &self.settings
@@ -41,14 +41,14 @@ where
     R: Runtime<<T as Connect<R, <R as Dial>::Stream>>::Stream>,
     T: Connect<R, <R as Dial>::Stream>,
 {
-    /// Sends one mail over a connection of its own.
+    /// Sends one mail over a new connection.
     ///
-    /// Dropped before it is done, it closes the connection, and what became of the mail cannot be known: it
-    /// may be delivered if all of it was sent. Without its end no server takes it.
+    /// If the future is dropped, the connection closes, and the fate of the mail is unknown: it may be
+    /// delivered if its end was sent. No server accepts a mail without its end.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if no recipient gets it, and all that can go wrong on the way there;
-    /// [`Error::fate`] says whether it is safe to send it again.
+    /// [`Error::Rejected`] if no recipient is accepted, and every error of the connection. [`Error::fate`]
+    /// tells whether a retry is safe.
     pub async fn send<M>(&self, envelope: &Envelope<'_>, message: M) -> Result<Receipt, Error>
     where
         R: ReadMessage<M>,
@@ -56,8 +56,8 @@ where
         self.send_as::<Smtp, M>(envelope, message, Silent).await
     }
 
-    /// Like [`send`](Self::send), in a dialect ([`Smtp`] or [`Lmtp`](starttls::lmtp::Lmtp)) and
-    /// under observation.
+    /// Like [`send`](Self::send), with an observer and in a dialect ([`Smtp`] or
+    /// [`Lmtp`](starttls::lmtp::Lmtp)).
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -72,23 +72,42 @@ where
     {
         let mut connection = self.connect_as::<D>(observer).await?;
         let outcome = connection.send(envelope, message).await;
-        // What became of the mail is known: an error while saying goodbye changes nothing.
+        // The mail's fate is already known, so an error of `QUIT` changes nothing.
         let _ = connection.quit().await;
         outcome
     }
 
-    /// Opens a connection for any number of mails: upgraded, and with the login accepted.
-    ///
-    /// Dropped before it is done, it closes the connection.
+    /// Like [`send_as`](Self::send_as), to all recipients in as many transactions as needed, see
+    /// [`Connection::send_to_all`].
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the network; [`Error::Rejected`] if the server does not
-    /// take the login.
+    /// Those of [`Connection::send_to_all`] and of [`connect`](Self::connect).
+    pub async fn send_to_all_as<D: Dialect, M>(
+        &self,
+        envelope: &Envelope<'_>,
+        message: impl FnMut() -> M,
+        observer: impl Observer + Send,
+    ) -> Result<Receipt, Error>
+    where
+        R: ReadMessage<M>,
+    {
+        let mut connection = self.connect_as::<D>(observer).await?;
+        let outcome = connection.send_to_all(envelope, message).await;
+        let _ = connection.quit().await;
+        outcome
+    }
+
+    /// Opens a connection for any number of mails: with TLS, and logged in, as the settings demand.
+    ///
+    /// If the future is dropped, the connection closes.
+    ///
+    /// # Errors
+    /// Those of the protocol, of TLS and of the network. [`Error::Rejected`] if the server refuses the login.
     pub async fn connect(&self) -> Result<Dialled<'static, Smtp, R, T>, Error> {
         self.connect_as::<Smtp>(Silent).await
     }
 
-    /// Like [`connect`](Self::connect), in a dialect and under observation.
+    /// Like [`connect`](Self::connect), with an observer and in a dialect.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect).
@@ -97,15 +116,30 @@ where
         observer: impl Observer + Send + 'o,
     ) -> Result<Dialled<'o, D, R, T>, Error> {
         let settings = &self.settings;
-        let opening = settings.opening::<D>()?;
+        // Checked with a placeholder, so that invalid settings fail before anything is dialled.
+        settings.opening::<D>(Domain::LOCALHOST.as_str())?;
+        check_certificate::<R, R::Stream, T>(settings)?;
+        settings.plaintext::<D>(Domain::LOCALHOST.as_str())?;
         let now = <R as Runtime<R::Stream>>::now();
         let mut link = Link::new(settings.timeouts(), now, observer);
         let stream = R::dial(settings.host(), settings.port(), &mut link).await?;
-        open(Driver::over(stream, link), opening, settings).await
+        let literal = address_literal(R::local_address(&stream));
+        let mut driver = Driver::over(stream, link);
+        if let Some(mut opening) = settings.plaintext::<D>(&literal)? {
+            if starts_tls(&mut driver, &mut opening).await? {
+                return Err(starttls::Error::OutOfOrder.into());
+            }
+            let line_ends = settings.line_ends();
+            return Connection::introduce(Stream::Plaintext(driver), opening, line_ends).await;
+        }
+        let opening = settings.opening::<D>(&literal)?;
+        open(driver, opening, settings).await
     }
 }
 
-/// Opens a connection over a stream that is connected to the server.
+/// Opens a mail connection over a stream that is already connected to the server.
+///
+/// If the future is dropped, the stream closes.
 ///
 /// # Errors
 /// Those of [`Mailer::connect`].
@@ -118,20 +152,27 @@ where
     R: Runtime<S> + Runtime<T::Stream>,
     T: Connect<R, S>,
 {
+    check_certificate::<R, S, T>(settings)?;
     if !starts_tls(&mut driver, &mut opening).await? {
         return Connection::introduce(Stream::Plaintext(driver), opening, settings.line_ends())
             .await;
     }
-    let (tls, host, policy) = (settings.tls(), settings.host(), settings.policy());
-    let Secured { stream, verification, binding } =
+    let (tls, host, policy) = (settings.tls(), settings.name(), settings.policy());
+    let Secured { stream, verification, binding, .. } =
         handshake(driver, tls, host, D::PROTOCOL.alpn, policy).await?;
     let credentials = settings.login().map(|login| login.credentials(&binding)).transpose()?;
     opening.encrypted(verification, credentials.as_ref())?;
     Connection::introduce(Stream::Tls(stream), opening, settings.line_ends()).await
 }
 
-/// Brings a connection up to the moment where the TLS handshake is to be made, which is `true`, or where it goes
-/// on in plaintext.
+/// Checks that a login by certificate has one.
+fn check_certificate<R, S, T: Connect<R, S>>(settings: &Settings<T>) -> Result<(), Error> {
+    let certified = settings.tls().is_certified();
+    settings.login().map_or(Ok(()), |login| login.check_certificate(certified))
+}
+
+/// Runs an opening up to the TLS handshake (`true`), or to the point where it continues in plaintext
+/// (`false`).
 ///
 /// # Errors
 /// Those of the protocol and of the network.

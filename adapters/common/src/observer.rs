@@ -1,37 +1,50 @@
 use std::net::SocketAddr;
 
-/// Somebody who watches a connection: a log, a ladder, a test. All methods do nothing by default.
+/// Observes a connection, for a log, a diagram or a test. All methods do nothing by default.
+///
+/// ```
+/// use starttls_common::Observer;
+///
+/// #[derive(Default)]
+/// struct Count(usize);
+///
+/// impl Observer for Count {
+///     fn sent(&mut self, bytes: &[u8]) {
+///         self.0 += bytes.len();
+///     }
+/// }
+/// ```
 pub trait Observer {
-    /// A connection to a host of a domain is about to be opened; what follows is said there. Only told where
-    /// the domain has the choice of the host.
+    /// A connection to one of a domain's hosts is about to be opened. The calls that follow belong to it. Not
+    /// called if the caller named the host.
     fn connecting(&mut self, host: &str, address: SocketAddr) {
         let _ = (host, address);
     }
 
-    /// These octets were sent.
+    /// These bytes were sent.
     fn sent(&mut self, octets: &[u8]) {
         let _ = octets;
     }
 
-    /// So many octets were sent that carry a credential.
+    /// So many bytes with a credential were sent. The bytes themselves are withheld.
     fn withheld(&mut self, octets: usize) {
         let _ = octets;
     }
 
-    /// These octets were received and consumed: one line, or a piece of a message. On a server they
-    /// are whatever clients say; inside TLS, or where the protocol goes on without, passwords included.
+    /// These bytes were received and consumed: one line, or a piece of a message. On a server, inside TLS or
+    /// where the protocol continues without it, they include passwords.
     fn received(&mut self, octets: &[u8]) {
         let _ = octets;
     }
 
-    /// So many octets were received and consumed on the way to TLS that carry a credential, which a
-    /// client should not have said there.
+    /// So many bytes were received and consumed before TLS that carry a credential, or may carry one. A
+    /// misspelt password command holds the password too.
     fn credential(&mut self, octets: usize) {
         let _ = octets;
     }
 
-    /// TLS is up, and `problem` says why the peer's certificate does not verify. What came before was
-    /// plaintext, what follows is encrypted.
+    /// The TLS handshake is complete. `problem` is the reason why the peer's certificate does not verify, if
+    /// it does not. All bytes before this call were plaintext, all later ones are encrypted.
     fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
         let _ = (tls, problem);
     }
@@ -63,7 +76,7 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     }
 }
 
-/// Observes nothing.
+/// An observer that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,14 +1,16 @@
+use std::mem;
 use std::ops::ControlFlow;
 
 use starttls::mail::session::{Command, Event};
 use starttls::mail::{Envelope, opening};
+use starttls::smtp::Reply;
 
 use crate::{Answer, Error};
 
-/// What became of a mail.
+/// The server's replies to a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// For each recipient of the envelope, in its order: the answer that took or refused the mail.
+    /// The reply that accepted or refused each recipient, in the envelope's order.
     pub recipients: Vec<Answer>,
 }
 
@@ -18,41 +20,104 @@ impl Receipt {
     pub fn is_complete(&self) -> bool {
         self.recipients.iter().all(Answer::is_yes)
     }
+
+    /// The indices of the recipients that exceeded the server's limit of one transaction (RFC 5321
+    /// §4.5.3.1.10).
+    ///
+    /// A further transaction can reach them at once. Empty if no recipient was accepted before them, because
+    /// a retry would then gain nothing.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<usize> {
+        let mut accepted = self.recipients.iter().map(Answer::is_yes);
+        if !accepted.any(|is_yes| is_yes) {
+            return Vec::new();
+        }
+        let places = self.recipients.iter().enumerate();
+        places.filter(|(_, answer)| answer.is_too_many()).map(|(place, _)| place).collect()
+    }
+
+    /// Adds the receipt of a further transaction to the recipients at these indices.
+    pub(crate) fn add(&mut self, places: &[usize], more: Self) {
+        for (place, answer) in places.iter().zip(more.recipients) {
+            if let Some(known) = self.recipients.get_mut(*place) {
+                *known = answer;
+            }
+        }
+    }
 }
 
-/// What the events of a mail say of it.
+/// The lines of a reply before its last one.
+#[derive(Debug, Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn hear(&mut self, reply: Reply<'_>) {
+        if reply.is_last() {
+            self.0.clear();
+        } else {
+            self.0.push(reply.text().to_string());
+        }
+    }
+
+    /// The complete reply.
+    fn answer(&mut self, last: Reply<'_>) -> Answer {
+        self.0.push(last.text().to_string());
+        let text = mem::take(&mut self.0).join("\n");
+        Answer { text, ..last.into() }
+    }
+}
+
+/// Collects the replies to one mail.
 #[derive(Debug)]
 pub struct Letter {
+    lines: Lines,
     recipients: Vec<Answer>,
-    /// The places of those that were accepted. LMTP answers for each of them, SMTP for all.
+    /// The indices of the accepted recipients. LMTP replies to the message for each of them, SMTP for all at
+    /// once.
     accepted: Vec<usize>,
+    /// How many of them LMTP has replied to after the message.
+    settled: usize,
 }
 
-/// Where a mail stands. Exhaustive: there is no third place.
+/// The state of a mail.
+///
+/// The enum is exhaustive: there is no third state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The server waits for the message.
     Message,
-    /// The mail is settled.
+    /// The server has replied for every recipient.
     Settled,
 }
 
 impl Letter {
-    /// Before anything is said.
+    /// No reply has arrived yet.
     #[must_use]
     pub fn new(envelope: &Envelope<'_>) -> Self {
         let recipients = Vec::with_capacity(envelope.to().len());
-        Self { recipients, accepted: Vec::new() }
+        Self { lines: Lines::default(), recipients, accepted: Vec::new(), settled: 0 }
     }
 
-    /// Takes an event; breaks where the loop has something to do.
+    /// The reply for each recipient, as far as one has arrived.
+    pub(crate) fn known(self) -> Vec<Option<Answer>> {
+        let mut known: Vec<_> = self.recipients.into_iter().map(Some).collect();
+        for place in self.accepted.into_iter().skip(self.settled) {
+            if let Some(answer) = known.get_mut(place) {
+                *answer = None;
+            }
+        }
+        known
+    }
+
+    /// Takes an event. Breaks when the loop has to act.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if no recipient gets the mail.
+    /// [`Error::Rejected`] if no recipient is accepted.
     pub fn note(&mut self, event: Event<'_>) -> Result<ControlFlow<Stage>, Error> {
         match event {
+            Event::Received(reply) => self.lines.hear(reply),
             Event::Recipient { reply, .. } => {
-                let answer = Answer::from(reply);
+                let answer = self.lines.answer(reply);
                 if answer.is_yes() {
                     self.accepted.push(self.recipients.len());
                 }
@@ -62,69 +127,83 @@ impl Letter {
             Event::NoRecipients => {
                 let answer = self.recipients.last().cloned();
                 let answer = answer.ok_or(Error::from(starttls::Error::OutOfOrder))?;
-                return Err(Error::Rejected { command: Command::Recipient, answer });
+                let recipients = mem::take(&mut self.recipients);
+                return Err(Error::Rejected { command: Command::Recipient, answer, recipients });
             }
             Event::Delivery { index, reply } => {
+                let answer = self.lines.answer(reply);
                 if let Some(place) = self.accepted.get(usize::from(index)) {
-                    self.recipients[*place] = reply.into();
+                    self.recipients[*place] = answer;
                 }
+                self.settled = usize::from(index) + 1;
             }
             Event::Done(reply) => {
+                let answer = self.lines.answer(reply);
                 for place in &self.accepted {
-                    self.recipients[*place] = reply.into();
+                    self.recipients[*place] = answer.clone();
                 }
                 return Ok(ControlFlow::Break(Stage::Settled));
             }
             Event::Delivered => return Ok(ControlFlow::Break(Stage::Settled)),
             Event::Rejected { command, reply } => {
-                return Err(Error::Rejected { command, answer: reply.into() });
+                let answer = self.lines.answer(reply);
+                for place in &self.accepted {
+                    self.recipients[*place] = answer.clone();
+                }
+                let recipients = mem::take(&mut self.recipients);
+                return Err(Error::Rejected { command, answer, recipients });
             }
-            _ => {}
+            _ => self.lines = Lines::default(),
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// For each recipient, what was said last.
+    /// The receipt, with the last reply for each recipient.
     #[must_use]
     pub fn into_receipt(self) -> Receipt {
         Receipt { recipients: self.recipients }
     }
 }
 
-/// What the events of an opening say of it.
+/// Collects the replies during an opening.
 #[derive(Debug, Default)]
 pub struct Welcome {
+    lines: Lines,
     rejected: Option<Error>,
 }
 
-/// Where an opening stands. Exhaustive: there is no fourth place.
+/// The state of an opening.
+///
+/// The enum is exhaustive: there is no fourth state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// The TLS handshake is to be made.
+    /// The TLS handshake is next.
     StartTls,
-    /// The connection goes on without TLS.
+    /// The connection continues without TLS.
     Plaintext,
-    /// It is open.
+    /// The connection is open for mail.
     Ready,
 }
 
 impl Welcome {
-    /// Takes an event; breaks where the loop has something to do. A refusal is remembered: the machine says
-    /// goodbye before it fails.
+    /// Takes an event. Breaks when the loop has to act. A refusal is stored, because the machine says goodbye
+    /// before it fails.
     pub fn note(&mut self, event: opening::Event<'_>) -> ControlFlow<Opened> {
         match event {
             opening::Event::StartTls => return ControlFlow::Break(Opened::StartTls),
             opening::Event::Plaintext(_) => return ControlFlow::Break(Opened::Plaintext),
             opening::Event::Ready => return ControlFlow::Break(Opened::Ready),
+            opening::Event::Session(Event::Received(reply)) => self.lines.hear(reply),
             opening::Event::Session(Event::Rejected { command, reply }) => {
-                self.rejected = Some(Error::Rejected { command, answer: reply.into() });
+                let (answer, recipients) = (self.lines.answer(reply), Vec::new());
+                self.rejected = Some(Error::Rejected { command, answer, recipients });
             }
-            _ => {}
+            _ => self.lines = Lines::default(),
         }
         ControlFlow::Continue(())
     }
 
-    /// Why the opening failed: the refusal, if there was one.
+    /// The error of a failed opening: the stored refusal, or else `error`.
     #[must_use]
     pub fn error(self, error: Error) -> Error {
         self.rejected.unwrap_or(error)

@@ -1,23 +1,26 @@
-//! What one kind of I/O has to do for the rest of this crate.
+//! The I/O that a runtime provides for this crate.
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use starttls::smtp::Domain;
 use starttls::{Policy, Verification};
 
 use crate::{Binding, Error, Link};
 
-/// A kind of I/O, over streams `S`. Everything is bounded by a deadline of the kind's own clock.
+/// A runtime's I/O over streams `S`. Every operation has a deadline by the runtime's clock.
 ///
-/// A blocking kind has futures that are ready at once, see [`ready`].
+/// A blocking runtime's futures are ready at once; run them with [`ready`].
 pub trait Runtime<S> {
-    /// The time.
+    /// The current time.
     fn now() -> Instant;
 
-    /// Receives what there is and tells the link, the end included; `false` if nothing came by then.
+    /// Receives the available bytes and passes them to the link, including the end of input. `false` if
+    /// nothing arrives in time.
     ///
     /// # Errors
     /// Those of the stream.
@@ -27,7 +30,8 @@ pub trait Runtime<S> {
         until: Instant,
     ) -> impl Future<Output = io::Result<bool>>;
 
-    /// Writes the front of `bytes` and says how many; `None` if none by then. Cancel safe.
+    /// Writes the first of `bytes` and returns how many. `None` if the stream accepts none in time. Must be
+    /// cancel safe.
     ///
     /// # Errors
     /// Those of the stream.
@@ -37,56 +41,78 @@ pub trait Runtime<S> {
         until: Instant,
     ) -> impl Future<Output = io::Result<Option<usize>>>;
 
-    /// Flushes; `false` if it is not done by then. Cancel safe.
+    /// Flushes the stream. `false` if that takes too long. Must be cancel safe.
     ///
     /// # Errors
     /// Those of the stream.
     fn flush(stream: &mut S, until: Instant) -> impl Future<Output = io::Result<bool>>;
 
-    /// Says that nothing more will be written: TLS's close_notify, TCP's FIN; `false` if it is not done by then.
+    /// Closes the sending side: TLS's close_notify and TCP's FIN. `false` if that takes too long.
     ///
     /// # Errors
     /// Those of the stream.
     fn shutdown(stream: &mut S, until: Instant) -> impl Future<Output = io::Result<bool>>;
 }
 
-/// A kind of I/O that reads messages `M`.
+/// A runtime that reads messages `M`.
 pub trait ReadMessage<M> {
-    /// Reads the next bytes; 0 is the end.
+    /// Reads the next bytes of the message. 0 is its end.
     ///
     /// # Errors
     /// Those of the reader.
     fn read_message(message: &mut M, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>>;
 }
 
-/// A kind of I/O that opens TCP connections.
+/// A runtime that opens TCP connections.
 pub trait Dial {
-    /// A connection.
+    /// The TCP stream.
     type Stream;
 
-    /// Opens a connection to the first address of the host that answers, with `TCP_NODELAY`, within the timeouts of the
-    /// link.
+    /// Opens a connection to the first address of the host that answers, with `TCP_NODELAY`, within the
+    /// link's timeouts.
     ///
     /// # Errors
-    /// [`Error::Io`] if the name has no address or none of them answers.
+    /// [`Error::Io`] if the name has no address or no address answers.
     fn dial(
         host: &str,
         port: u16,
         link: &mut Link<'_>,
     ) -> impl Future<Output = Result<Self::Stream, Error>>;
+
+    /// The local address of a connection, if the system knows it.
+    fn local_address(stream: &Self::Stream) -> Option<IpAddr>;
 }
 
-/// A TLS of clients, over streams `S` of the kind of I/O `R`. The one seam between a connection and its TLS.
+/// The name by which a client without a domain introduces itself: the address of its end of the connection
+/// (RFC 5321 §4.1.3, §4.1.4).
+#[must_use]
+pub fn address_literal(address: Option<IpAddr>) -> String {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => format!("[{address}]"),
+        Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        None => Domain::LOCALHOST.as_str().to_owned(),
+    }
+}
+
+/// A client's TLS over streams `S` with the I/O of `R`. A connection reaches its TLS library only through
+/// this trait.
 pub trait Connect<R, S> {
     /// The encrypted stream.
     type Stream;
 
-    /// The whole handshake, within the deadline of the link, whose observer is told. `name` is whom the
-    /// certificate must be for; `alpn` is offered besides the ids of the configuration.
+    /// Whether the client has a certificate, which `EXTERNAL` needs.
+    fn is_certified(&self) -> bool {
+        false
+    }
+
+    /// Performs the whole handshake, by the link's deadline, and tells the link's observer.
+    ///
+    /// `name` is the name that the certificate has to contain. `alpn` is offered in addition to the ids of
+    /// the configuration.
     ///
     /// # Errors
-    /// [`Error::Tls`] if it fails, or if the certificate does not verify and the policy requires it; those of the
-    /// network.
+    /// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy requires
+    /// it. Those of the network.
     fn connect(
         &self,
         stream: S,
@@ -102,22 +128,26 @@ pub trait Connect<R, S> {
 pub struct Secured<S> {
     /// The encrypted stream.
     pub stream: S,
-    /// How far the server was identified.
+    /// How far the server was verified.
     pub verification: Verification,
-    /// What binds a login to it.
+    /// The binding of a login to this connection.
     pub binding: Binding,
+    /// The ALPN id that the server chose, if any.
+    pub alpn: Option<Vec<u8>>,
 }
 
-/// A TLS of servers, over streams `S` of the kind of I/O `R`.
+/// A server's TLS over streams `S` with the I/O of `R`.
 pub trait Accept<R, S> {
     /// The encrypted stream.
     type Stream;
 
-    /// The whole handshake, with `early` bytes of it first, within the deadline of the link, whose observer is told.
-    /// `alpn` is the id that it has to end with, if there is one.
+    /// Performs the whole handshake, by the link's deadline, and tells the link's observer.
+    ///
+    /// `early` are the first bytes of the handshake. If there is an `alpn`, the client has to choose it.
     ///
     /// # Errors
-    /// [`Error::Tls`] if it fails, [`Foreign`](starttls::Error::Foreign) without the ALPN id; those of the network.
+    /// [`Error::Tls`] if the handshake fails, and [`Foreign`](starttls::Error::Foreign) without the ALPN id.
+    /// Those of the network.
     fn accept(
         &self,
         stream: S,
@@ -127,7 +157,7 @@ pub trait Accept<R, S> {
     ) -> impl Future<Output = Result<Self::Stream, Error>>;
 }
 
-/// The output of a future of a blocking kind of I/O, which is ready at once.
+/// Runs a future of a blocking runtime, which is ready at once.
 pub fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -135,5 +165,24 @@ pub fn ready<T>(future: impl Future<Output = T>) -> T {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_literal_names_a_client_without_a_domain() {
+        for (address, literal) in [
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+            ("::ffff:192.0.2.1", "[192.0.2.1]"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(address_literal(Some(address)), literal);
+            assert!(Domain::new(literal).is_ok());
+        }
+        assert_eq!(address_literal(None), "[127.0.0.1]");
     }
 }

@@ -4,36 +4,39 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
-use starttls::{Error as Rule, Plaintext, Server, Tls, Untrusted};
+use starttls::{Error as Rule, Plaintext, Protocol, Server, Tls, Untrusted, Verification};
 
 use crate::{Accept, Driver, Error, Runtime};
 
-/// Where a client led the server, over a stream `S` or an encrypted one, `E`. Exhaustive: an application has to do
-/// something about each.
+/// Where an upgrade ended on a server, with the stream `S` in plaintext or `E` encrypted.
+///
+/// The enum is exhaustive: an application has to handle each variant.
 #[derive(Debug)]
 pub enum Accepted<'o, S, E, R> {
-    /// To TLS.
+    /// The connection uses TLS.
     Tls(Driver<'o, E, R>, Tls),
-    /// On without TLS, which the policy allows; its command waits in the driver.
+    /// The connection continues without TLS, which the policy allows. The client's command is unread in the
+    /// driver.
     Plaintext(Driver<'o, S, R>, Plaintext),
-    /// Away: it said goodbye.
+    /// The client said goodbye.
     Quit,
 }
 
-/// What an application decides on its clients' way to TLS. A configuration alone lets every client go there and
-/// knows no command.
+/// An application's decisions before TLS starts.
+///
+/// `&Arc<ServerConfig>` implements it: every client may upgrade, and no further command is known.
 pub trait Decide<G: Grammar> {
-    /// With which certificate TLS starts; what the client said of itself is in the machine.
+    /// The TLS configuration for this client. What the client said so far is in the machine.
     fn tls(&mut self, server: &Server<G>) -> Arc<ServerConfig>;
 
-    /// Whether the upgrade happens that a client asks for. Refused, it may ask again.
+    /// Whether the requested upgrade happens. A refused client may ask again.
     fn upgrade(&mut self, server: &Server<G>) -> bool {
         let _ = server;
         true
     }
 
-    /// The lines that answer a command which is none of the machine's; `None` if the application does
-    /// not know it either, which counts as a mistake.
+    /// The lines that reply to a command that the machine does not know. `None` if the application does not
+    /// know it either; that counts as a mistake of the client.
     fn command(&mut self, server: &Server<G>, command: Untrusted<'_>) -> Option<Vec<String>> {
         let _ = (server, command);
         None
@@ -60,14 +63,15 @@ impl<G: Grammar, T: Decide<G>> Decide<G> for &mut T {
     }
 }
 
-/// The stream that a kind of I/O makes of `S` as a server.
+/// The encrypted stream of a server over `S`, with the I/O of `R`.
 pub type ServerStream<R, S> = <Arc<ServerConfig> as Accept<R, S>>::Stream;
 
-/// Follows a client to TLS as far as the machine's policy demands, watched and within the driver's
-/// timeouts. A client that breaks the protocol is told so before this returns. `decide` is an
-/// [`&Arc<ServerConfig>`](ServerConfig) or an application's own.
+/// Accepts a client's upgrade to TLS, as far as the machine's policy demands it, with the driver's observer
+/// and timeouts.
 ///
-/// Dropped before it is done, it closes the stream.
+/// A client that breaks the protocol gets a reply before this returns. `decide` is an
+/// [`&Arc<ServerConfig>`](ServerConfig) or the application's [`Decide`]. If the future is dropped, the stream
+/// closes.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network.
@@ -87,10 +91,11 @@ where
             let tls = decide.tls(&server);
             let early = driver.unread().to_vec();
             let upgrade = server.into_upgrade(&early)?;
-            // On the heap, for connections that never come here.
+            // On the heap, so that connections without TLS do not pay for its size.
             let driver =
                 Box::pin(server_handshake(driver, &tls, upgrade.early(), upgrade.alpn())).await?;
-            Ok(Accepted::Tls(driver, upgrade.established()))
+            let client = known(&driver);
+            Ok(Accepted::Tls(driver, upgrade.established_with(client)))
         }
         Some(End::Plaintext) => {
             driver.flush().await?;
@@ -105,20 +110,33 @@ where
 
 /// Starts TLS as a server on a port where TLS comes first (RFC 8314 §3).
 ///
-/// Dropped before it is done, it closes the stream.
+/// If the protocol [demands](Protocol::demands_alpn) its ALPN id, the configuration has to contain it. If the
+/// future is dropped, the stream closes.
 ///
 /// # Errors
-/// [`Error::Tls`] if the handshake fails; those of the network.
+/// [`Error::Tls`] if the handshake fails. [`Foreign`](starttls::Error::Foreign) if it ends without a demanded
+/// ALPN id. Those of the network.
 pub async fn accept_implicit<'o, R, S>(
     driver: Driver<'o, S, R>,
     tls: &Arc<ServerConfig>,
+    protocol: Protocol,
 ) -> Result<(Driver<'o, ServerStream<R, S>, R>, Tls), Error>
 where
     R: Runtime<S> + Runtime<ServerStream<R, S>>,
     Arc<ServerConfig>: Accept<R, S>,
 {
-    let driver = server_handshake(driver, tls, &[], None).await?;
-    Ok((driver, Tls::implicit_server()))
+    let alpn = protocol.alpn.filter(|_| protocol.demands_alpn());
+    let driver = server_handshake(driver, tls, &[], alpn).await?;
+    let client = known(&driver);
+    Ok((driver, Tls::implicit_server_of(client)))
+}
+
+/// `Verified` if the client showed a certificate: the configuration's verifier has accepted it.
+pub(crate) const fn known<R: Runtime<S>, S>(driver: &Driver<'_, S, R>) -> Verification {
+    match driver.certificate() {
+        Some(_) => Verification::Verified,
+        None => Verification::Unverified,
+    }
 }
 
 enum End {
@@ -127,13 +145,17 @@ enum End {
     Quit,
 }
 
-/// Everything in plaintext.
+/// The plaintext part of the connection.
 async fn follow<R: Runtime<S>, S, G: Grammar>(
     driver: &mut Driver<'_, S, R>,
     server: &mut Server<G>,
     decide: &mut impl Decide<G>,
 ) -> Result<Option<End>, Error> {
-    let is_credential = |event: Event<'_>| matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty());
+    let is_credential = |event: Event<'_>| match event {
+        Event::Received(said) => said.as_untrusted_bytes().is_empty(),
+        // An unknown command may be a misspelt one with a password.
+        event => matches!(event, Event::Command(_)),
+    };
     driver
         .run_discreetly(server, is_credential, |server, event, out| {
             match event {
@@ -171,7 +193,7 @@ fn answer<G: Grammar>(
     Ok(())
 }
 
-/// Starts TLS as a server, `early` octets first.
+/// Starts TLS as a server. `early` are the first bytes of the handshake.
 pub(crate) async fn server_handshake<'o, R, S>(
     driver: Driver<'o, S, R>,
     tls: &Arc<ServerConfig>,

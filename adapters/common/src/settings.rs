@@ -6,114 +6,160 @@ use starttls::mail::{Inbound, LineEnds, Opening};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Policy, server};
 
-use crate::{ClientTls, Error, Login, Timeouts};
+use crate::{ClientTls, Error, Login, ReservedOpening, Timeouts, reserved};
 
-/// When TLS begins. Exhaustive: there is no third moment.
+/// When TLS starts.
+///
+/// The enum is exhaustive: there is no third mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// After `STARTTLS`.
     #[default]
     StartTls,
-    /// At once (RFC 8314 §3).
+    /// At once, before the first byte of the protocol (RFC 8314 §3).
     Implicit,
 }
 
-/// How mail gets to a server, with TLS by `T`.
+/// How a client sends mail to a server, with TLS by `T`.
+///
+/// ```no_run
+/// use starttls_common::{ClientTls, Mode, Settings};
+///
+/// let tls = ClientTls::with_ca_pem(&std::fs::read("ca.pem")?)?;
+/// let settings = Settings::new("mail.example.org", tls)
+///     .with_mode(Mode::Implicit)
+///     .with_port(465)
+///     .with_login(("user", "password"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings<T = ClientTls> {
     host: String,
+    name: Option<String>,
     port: u16,
     mode: Mode,
     policy: Policy,
+    asks_for_tls: bool,
     tls: T,
     login: Option<Login>,
-    domain: String,
+    domain: Option<String>,
     line_ends: LineEnds,
     timeouts: Timeouts,
 }
 
 impl<T> Settings<T> {
-    /// To a submission server: port 587, `STARTTLS`, nothing without TLS. `host` is where to connect, and the name
-    /// that the server's certificate must be for.
+    /// Settings for a submission server: port 587, `STARTTLS`, and no mail without TLS.
+    ///
+    /// `host` is the host to connect to and the name that the server's certificate has to contain.
     #[must_use]
     pub fn new(host: impl Into<String>, tls: T) -> Self {
         Self {
             host: host.into(),
+            name: None,
             port: Smtp::PROTOCOL.port,
             mode: Mode::StartTls,
             policy: Policy::Required,
+            asks_for_tls: true,
             tls,
             login: None,
-            domain: Domain::LOCALHOST.as_str().to_owned(),
+            domain: None,
             line_ends: LineEnds::Normalize,
             timeouts: Timeouts::default(),
         }
     }
 
-    /// Another host: where to connect, and the name that the server's certificate must be for.
+    /// Sets the name that the server's certificate has to contain and that the client sends as SNI. The
+    /// default is the host.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the host to connect to. Unless [`with_name`](Self::with_name) is called, the certificate has to
+    /// contain it.
     #[must_use]
     pub fn with_host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// Which servers the client trusts.
+    /// Sets the TLS and with it the trusted servers.
     #[must_use]
     pub fn with_tls(mut self, tls: T) -> Self {
         self.tls = tls;
         self
     }
 
-    /// The TCP port.
+    /// Sets the TCP port.
     #[must_use]
     pub const fn with_port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// When TLS begins.
+    /// Sets when TLS starts.
     #[must_use]
     pub const fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Whether mail may go without TLS, or to a server that is not verified; a login never does.
+    /// Sets whether mail may be sent without TLS or to an unverified server. A login never is.
     #[must_use]
     pub const fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Logs in.
+    /// Never requests TLS, even if the server offers it.
+    ///
+    /// Use it to send in plaintext to a server whose handshake failed (RFC 7435 §3). The policy has to be
+    /// [`Opportunistic`](Policy::Opportunistic), the mode [`StartTls`](Mode::StartTls), without a login.
+    #[must_use]
+    pub const fn without_asking_for_tls(mut self) -> Self {
+        self.asks_for_tls = false;
+        self
+    }
+
+    /// Sets the login.
     #[must_use]
     pub fn with_login(mut self, login: impl Into<Login>) -> Self {
         self.login = Some(login.into());
         self
     }
 
-    /// How the client introduces itself: its domain name, or an address literal.
+    /// Sets the name by which the client introduces itself: its domain name or an address literal.
+    ///
+    /// The default is the address of the client's end of the connection. Many servers accept that from users
+    /// who log in; few accept it from other mail servers.
     #[must_use]
     pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = domain.into();
+        self.domain = Some(domain.into());
         self
     }
 
-    /// What to do with lone CR or LF in messages. By default they become CRLF.
+    /// Sets what happens to a lone CR or LF in messages. By default it becomes CRLF.
     #[must_use]
     pub const fn with_line_ends(mut self, line_ends: LineEnds) -> Self {
         self.line_ends = line_ends;
         self
     }
 
-    /// How long to wait.
+    /// Sets the timeouts.
     #[must_use]
     pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// Where to connect, and the name that the server's certificate must be for.
+    /// The name that the server's certificate has to contain. The default is the host.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.host)
+    }
+
+    /// The host to connect to.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -125,13 +171,13 @@ impl<T> Settings<T> {
         self.port
     }
 
-    /// Whether mail may go without TLS, or to a server that is not verified.
+    /// Whether mail may be sent without TLS or to an unverified server.
     #[must_use]
     pub const fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// Which servers the client trusts.
+    /// The TLS and with it the trusted servers.
     #[must_use]
     pub const fn tls(&self) -> &T {
         &self.tls
@@ -143,24 +189,46 @@ impl<T> Settings<T> {
         self.login.as_ref()
     }
 
-    /// What to do with lone CR or LF in messages.
+    /// The treatment of a lone CR or LF in messages.
     #[must_use]
     pub const fn line_ends(&self) -> LineEnds {
         self.line_ends
     }
 
-    /// How long to wait.
+    /// The timeouts.
     #[must_use]
     pub const fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
-    /// What opens a connection by these settings.
+    /// The opening of a plaintext connection, if [`without_asking_for_tls`](Self::without_asking_for_tls) was
+    /// called.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a domain or a login that cannot be used.
-    pub fn opening<D: Dialect>(&self) -> Result<Opening<'_, D>, Error> {
-        let domain = Domain::new(&self.domain).map_err(Error::argument("the client's name"))?;
+    /// [`Error::Argument`] if the domain is invalid or if other settings require TLS.
+    pub(crate) fn plaintext<'a, D: Dialect>(
+        &'a self,
+        literal: &'a str,
+    ) -> Result<Option<ReservedOpening<'a, D>>, Error> {
+        if self.asks_for_tls {
+            return Ok(None);
+        }
+        if self.policy == Policy::Required || self.mode == Mode::Implicit || self.login.is_some() {
+            let why = "requires TLS, but the settings forbid to ask for it".to_owned();
+            return Err(Error::Argument { what: "the mail", why });
+        }
+        let domain = self.domain.as_deref().unwrap_or(literal);
+        let domain = Domain::new(domain).map_err(Error::argument("the client's name"))?;
+        Ok(Some(reserved(domain)))
+    }
+
+    /// The opening of a connection. It introduces the client as `literal` unless the settings have a domain.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the domain or the login is invalid.
+    pub fn opening<'a, D: Dialect>(&'a self, literal: &'a str) -> Result<Opening<'a, D>, Error> {
+        let domain = self.domain.as_deref().unwrap_or(literal);
+        let domain = Domain::new(domain).map_err(Error::argument("the client's name"))?;
         let opening = match self.mode {
             Mode::StartTls => Opening::new(domain, self.policy),
             Mode::Implicit => Opening::implicit(domain, self.policy),
@@ -175,10 +243,23 @@ impl<T> Settings<T> {
     }
 }
 
-/// The largest message, in bytes, where [`Limits::size`](starttls::mail::receiver::Limits::size) does not say.
+/// The default limit of a message, in bytes: 64 MiB. [`Limits::size`](starttls::mail::receiver::Limits::size)
+/// overrides it.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
-/// How a server takes mail.
+/// How a server receives mail.
+///
+/// ```
+/// use std::sync::Arc;
+/// use starttls_common::rustls::ServerConfig;
+/// use starttls_common::{InboxSettings, MAX_MESSAGE};
+///
+/// fn settings(tls: Arc<ServerConfig>) -> InboxSettings {
+///     let settings = InboxSettings::new("mx.example.org", tls);
+///     assert_eq!(settings.max_message(), MAX_MESSAGE);
+///     settings
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct InboxSettings {
     domain: String,
@@ -190,8 +271,8 @@ pub struct InboxSettings {
 }
 
 impl InboxSettings {
-    /// A server that introduces itself as `domain`, begins TLS after `STARTTLS` with the certificate of `tls`,
-    /// takes no mail without it, and asks for no login.
+    /// Settings for a server that introduces itself as `domain`, starts TLS after `STARTTLS`, refuses mail
+    /// without TLS and offers no login.
     #[must_use]
     pub fn new(domain: impl Into<String>, tls: Arc<ServerConfig>) -> Self {
         Self {
@@ -204,42 +285,44 @@ impl InboxSettings {
         }
     }
 
-    /// When TLS begins.
+    /// Sets when TLS starts.
     #[must_use]
     pub const fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// What clients may do without TLS.
+    /// Sets what clients may do without TLS.
     #[must_use]
     pub const fn with_upgrade(mut self, upgrade: server::Config) -> Self {
         self.upgrade = upgrade;
         self
     }
 
-    /// What clients are offered, and how much they may ask for. A message is held in memory as a whole: the default
-    /// allows [`MAX_MESSAGE`] bytes.
+    /// Sets the offered extensions and the limits of each client.
+    ///
+    /// Each message is held in memory as a whole, up to [`MAX_MESSAGE`] bytes by default, unless
+    /// [`Deliver::keep`](crate::Deliver::keep) stores it elsewhere.
     #[must_use]
     pub const fn with_receiver(mut self, receiver: Config) -> Self {
         self.receiver = receiver;
         self
     }
 
-    /// How long to wait.
+    /// Sets the timeouts.
     #[must_use]
     pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// The certificate and its key.
+    /// The TLS configuration: the certificate and its key.
     #[must_use]
     pub const fn tls(&self) -> &Arc<ServerConfig> {
         &self.tls
     }
 
-    /// How long to wait.
+    /// The timeouts.
     #[must_use]
     pub const fn timeouts(&self) -> Timeouts {
         self.timeouts
@@ -251,10 +334,10 @@ impl InboxSettings {
         self.receiver.limits().size().unwrap_or(MAX_MESSAGE)
     }
 
-    /// What takes the mail of one connection by these settings.
+    /// The machine that receives the mail of one connection.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a domain that cannot be used.
+    /// [`Error::Argument`] if the domain is invalid.
     pub fn inbound<D: Dialect>(&self) -> Result<Inbound<'_, D>, Error> {
         let domain = Domain::new(&self.domain).map_err(Error::argument("the server's name"))?;
         let limits = self.receiver.limits().with_size(Some(self.max_message()));

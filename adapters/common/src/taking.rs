@@ -5,69 +5,132 @@ use starttls::Protocol;
 use starttls::mail::inbound::Event;
 use starttls::mail::{Inbound, receiver};
 use starttls::smtp::Dialect;
+use zeroize::Zeroizing;
 
-use crate::{Answer, Error, Mail, Recipient};
+use crate::{Answer, Error, Mail, PeerCertificate, Recipient, Secret};
 
-/// No to a login.
+/// The reply that refuses a login.
 #[must_use]
 pub fn bad_credentials() -> Answer {
     Answer::new(535, "5.7.8 Authentication credentials invalid")
 }
 
-/// What a receiver's events lead to: the part that every loop has alike.
+/// The minimum size of a piece of a message that the application is given, in bytes. The last piece may be
+/// shorter.
+const PIECE: usize = 16 * 1024;
+
+/// Turns a receiver's events into questions for the application. Every loop shares this part.
 #[derive(Debug)]
 pub struct Taking {
     mail: Mail,
-    /// The largest message that is kept.
+    /// The limit of a message in memory, in bytes.
     room: usize,
-    /// Who begins to log in.
+    /// The received bytes of the message that the application has not been given yet.
+    piece: Vec<u8>,
+    /// The reply at the message's end, once the application refuses the rest.
+    refusal: Option<Answer>,
+    /// From the accepted sender to the reply to the message.
+    under_way: bool,
+    /// The user name of an unfinished login.
     named: Option<String>,
-    /// Who logged in.
+    /// The user that logged in.
     user: Option<String>,
-    /// All recipients, while one of them is asked for alone.
+    /// The client's certificate from the handshake.
+    certificate: Option<PeerCertificate>,
+    /// All recipients, while the application is asked about one of them.
     all: Option<Vec<Recipient>>,
 }
 
-/// What the application is asked; the answer goes to [`Taking::answer`].
+/// A question for the application. Its reply goes to [`Taking::answer`].
 #[derive(Debug)]
 pub enum Asked {
-    /// Nothing; this is the answer.
+    /// No question: this is the reply.
     Nothing(Answer),
-    /// Whether this is the user's password.
+    /// Is this the user's password?
     Login {
-        /// Who.
+        /// The user name.
         user: String,
-        /// What proves it.
-        password: String,
+        /// The password that the client sent.
+        password: Secret,
     },
-    /// Whether a mail is welcome from whom [`Taking::mail`] says.
+    /// Which user does this certificate identify, and may it act as `authorization`?
+    Certificate {
+        /// The client's certificate from the handshake.
+        certificate: PeerCertificate,
+        /// The user to act as. Empty for the certificate's own.
+        authorization: String,
+    },
+    /// Is mail from the sender of [`Taking::mail`] accepted?
     Sender,
-    /// Whether this is a recipient here.
+    /// Is this recipient accepted?
     Recipient(Recipient),
-    /// To take [`Taking::mail`].
+    /// Keep the piece of [`Taking::piece`]. The client gets no reply; call [`Taking::kept`].
+    Piece,
+    /// Accept [`Taking::mail`]? Comes after the last piece.
     Message,
 }
 
 impl Taking {
-    /// For messages of up to `room` octets.
+    /// Keeps messages of up to `room` bytes.
     #[must_use]
     pub fn new(room: usize) -> Self {
-        Self { mail: Mail::default(), room, named: None, user: None, all: None }
+        Self {
+            mail: Mail::default(),
+            room,
+            piece: Vec::new(),
+            refusal: None,
+            under_way: false,
+            named: None,
+            user: None,
+            certificate: None,
+            all: None,
+        }
     }
 
-    /// Whether the bytes of an event carry a credential that the client should not have said in plaintext.
+    /// Sets the client's certificate for the mails that follow.
+    pub fn certified(&mut self, certificate: Option<&PeerCertificate>) {
+        self.certificate = certificate.cloned();
+    }
+
+    /// Whether the event's bytes carry, or may carry, a credential that the client should not have sent in
+    /// plaintext.
     #[must_use]
     pub fn is_credential(event: Event<'_>) -> bool {
         matches!(event, Event::Received(said) if said.as_untrusted_bytes().is_empty())
     }
 
-    /// The mail under way.
+    /// The current mail.
     #[must_use]
     pub const fn mail(&self) -> &Mail {
         &self.mail
     }
 
-    /// Takes an event; breaks when the client left.
+    /// Whether a mail is in progress, from its sender to the reply to its message.
+    #[must_use]
+    pub const fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// The current mail, and the piece of its message to keep.
+    pub fn piece(&mut self) -> (&mut Mail, &[u8]) {
+        (&mut self.mail, &self.piece)
+    }
+
+    /// The application kept the piece, or refuses the rest of the message with this reply.
+    pub fn kept(&mut self, kept: Result<(), Answer>) {
+        self.piece.clear();
+        if let Err(answer) = kept {
+            self.refusal = Some(answer);
+        }
+    }
+
+    /// The reply that refuses the rest of the message, if any.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Answer> {
+        self.refusal.as_ref()
+    }
+
+    /// Takes an event. Breaks when the client has left.
     pub fn take<D: Dialect>(
         &mut self,
         inbound: &Inbound<'_, D>,
@@ -80,49 +143,67 @@ impl Taking {
         };
         ControlFlow::Continue(Some(match event {
             receiver::Event::User(name) => {
-                let mut buffer = [0; receiver::Login::MAX];
-                self.named = name.decode(&mut buffer).ok().map(str::to_owned);
+                let mut buffer = Zeroizing::new([0; receiver::Login::MAX]);
+                self.named = name.decode(&mut *buffer).ok().map(str::to_owned);
                 return ControlFlow::Continue(None);
             }
             receiver::Event::Login(login) => self.login(login),
+            receiver::Event::External(authorization) => self.external(authorization),
             receiver::Event::Mail(event) => {
                 self.mail = Mail {
                     from: event.path.as_str().to_owned(),
                     encrypted: inbound.is_encrypted(),
                     user: self.user.clone(),
+                    certificate: self.certificate.clone(),
                     international: event.international,
                     require_tls: event.require_tls,
                     returns: event.returns,
                     envelope_id: event.envelope_id.map(|id| id.as_str().to_owned()),
                     ..Mail::default()
                 };
+                (self.piece, self.refusal, self.under_way) = (Vec::new(), None, true);
                 Asked::Sender
             }
             receiver::Event::Recipient(recipient) => Asked::Recipient(recipient.into()),
             receiver::Event::Body(piece) => {
-                let room = self.room.saturating_sub(self.mail.message.len());
-                self.mail.message.extend_from_slice(&piece[..piece.len().min(room)]);
-                return ControlFlow::Continue(None);
+                let piece = &piece[..piece.len().min(self.room.saturating_sub(self.mail.size))];
+                self.mail.size += piece.len();
+                if self.refusal.is_none() {
+                    self.piece.extend_from_slice(piece);
+                }
+                if self.piece.len() < PIECE {
+                    return ControlFlow::Continue(None);
+                }
+                Asked::Piece
             }
             receiver::Event::Message { index } => {
                 self.mail.chunked = inbound.is_chunked();
                 let one = D::PROTOCOL == Protocol::LMTP;
+                self.under_way = self.is_one_of_more::<D>(index);
                 if let Some(to) = self.mail.to.get(usize::from(index)).cloned()
                     && one
                 {
-                    // The message may be large: it is lent, not copied, to each recipient.
+                    // The message may be large, so each recipient's question borrows it.
                     self.all = Some(mem::replace(&mut self.mail.to, vec![to]));
                 }
                 Asked::Message
+            }
+            receiver::Event::Refused { index } => {
+                self.under_way = self.is_one_of_more::<D>(index);
+                return ControlFlow::Continue(None);
+            }
+            receiver::Event::Hello(_) | receiver::Event::Reset => {
+                (self.piece, self.under_way) = (Vec::new(), false);
+                return ControlFlow::Continue(None);
             }
             _ => return ControlFlow::Continue(None),
         }))
     }
 
-    /// Passes an answer on, and puts it into `out`.
+    /// Gives the receiver the application's reply, and writes it to `out`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it cannot be said.
+    /// [`Error::Argument`] if the reply has an invalid code or text.
     pub fn answer<D: Dialect>(
         &mut self,
         inbound: &mut Inbound<'_, D>,
@@ -131,8 +212,10 @@ impl Taking {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match asked {
+            Asked::Sender if !answer.is_yes() => self.under_way = false,
             Asked::Login { user, .. } if answer.is_yes() => self.user = Some(user),
             Asked::Recipient(recipient) if answer.is_yes() => self.mail.to.push(recipient),
+            Asked::Message => self.piece = Vec::new(),
             _ => {}
         }
         if let Some(all) = self.all.take() {
@@ -146,20 +229,55 @@ impl Taking {
         Ok(())
     }
 
-    /// What is to be asked about a login.
+    /// Whether another recipient's reply to the message follows this one.
+    fn is_one_of_more<D: Dialect>(&self, index: u16) -> bool {
+        D::PROTOCOL == Protocol::LMTP && usize::from(index) + 1 < self.mail.to.len()
+    }
+
+    /// The client is this user. Returns the reply to the login.
+    pub fn identified(&mut self, user: String) -> Answer {
+        self.user = Some(user);
+        Answer::new(235, "2.7.0 Authentication successful")
+    }
+
+    /// The question for a login by certificate.
+    fn external(&mut self, authorization: receiver::Authorization<'_>) -> Asked {
+        self.user = None;
+        let mut buffer = [0; receiver::Login::MAX];
+        match (&self.certificate, authorization.decode(&mut buffer)) {
+            (Some(certificate), Ok(authorization)) => Asked::Certificate {
+                certificate: certificate.clone(),
+                authorization: authorization.to_owned(),
+            },
+            _ => Asked::Nothing(bad_credentials()),
+        }
+    }
+
+    /// The question for a login by password.
     fn login(&mut self, login: receiver::Login<'_>) -> Asked {
         self.user = None;
         let named = self.named.take();
-        let mut buffer = [0; receiver::Login::MAX];
-        let Ok(claim) = login.decode(&mut buffer) else {
+        let mut buffer = Zeroizing::new([0; receiver::Login::MAX]);
+        let Ok(claim) = login.decode(&mut *buffer) else {
             return Asked::Nothing(bad_credentials());
         };
         match claim.user.map(str::to_owned).or(named) {
-            // Nobody acts for others here.
+            // No user may act for another one here.
             Some(user) if ["", &user].contains(&claim.authorization) => {
-                Asked::Login { user, password: claim.password.to_owned() }
+                Asked::Login { user, password: Secret::new(claim.password) }
             }
             _ => Asked::Nothing(bad_credentials()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let asked = Asked::Login { user: "user".into(), password: Secret::new("passw0rd") };
+        assert_eq!(format!("{asked:?}"), "Login { user: \"user\", password: Secret(..) }");
     }
 }

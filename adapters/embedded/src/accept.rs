@@ -9,15 +9,16 @@ use crate::upgrade::{Upgraded, in_plaintext, shaking};
 use crate::{Accept, Buffers, Error, Timer};
 use starttls::driver::HANDSHAKE_WAIT;
 
-/// What [`accept`] makes of a socket `S` by a TLS `T`.
+/// The encrypted stream that [`accept`] creates over a socket `S` with the TLS `T`.
 pub type ServerStream<'t, T, S, C> = <T as Accept>::Stream<'t, Timed<'t, S, C>>;
 
-/// Upgrades an accepted socket to TLS as the server, with the machine of any protocol. A client that
-/// breaks the protocol is told so before this returns.
+/// Accepts a client's upgrade to TLS on a socket, with the machine of any protocol.
+///
+/// A client that breaks the protocol gets a reply before this returns. After an error, close the connection.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the socket; [`Closed`](starttls::Error::Closed) if the client
-/// leaves, or goes on without TLS where the machine's policy lets it. Close the connection.
+/// Those of the protocol, of TLS and of the socket. [`Closed`](starttls::Error::Closed) if the client leaves,
+/// or if it continues without TLS where the machine's policy allows it.
 pub fn accept<'t, S, T, C, G, const IN: usize, const OUT: usize>(
     socket: &'t mut S,
     mut server: Server<G>,
@@ -37,7 +38,7 @@ where
     let mut timed = Timed { socket, clock, budget };
     run(&mut server, buffers, budget, &mut timed, in_plaintext, of_server)?;
     let upgrade = server.into_upgrade(buffers.driver.unread())?;
-    // What TLS agreed on is not known here.
+    // A protocol that demands ALPN cannot be served: this TLS does not report the negotiated id.
     if upgrade.alpn().is_some() {
         return Err(Error::Protocol(starttls::Error::Foreign));
     }

@@ -1,52 +1,62 @@
 use core::cell::Cell;
 use core::time::Duration;
 
-/// How long may still be waited, shared by who sets it and who waits.
+/// How many reads and writes count as one millisecond.
+const WORK: u8 = 32;
+
+/// The remaining wait time. The loop sets it, and the clock spends it.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Budget {
     /// Milliseconds.
     left: Cell<u32>,
-    /// Milliseconds that were ever spent: the clock of the connection.
+    /// All milliseconds spent so far: the connection's clock.
     spent: Cell<u64>,
-    /// The most that is ever [waited](Self::wait) for at a time, in milliseconds.
+    /// Reads and writes that are not counted as time yet.
+    worked: Cell<u8>,
+    /// The maximum of a single [wait](Self::wait), in milliseconds.
     pub(crate) most: u32,
 }
 
 impl Budget {
     pub(crate) const FOREVER: u32 = u32::MAX;
 
-    /// Without an end.
+    /// A budget without a limit.
     #[must_use]
     pub const fn forever() -> Self {
-        Self { left: Cell::new(Self::FOREVER), spent: Cell::new(0), most: Self::FOREVER }
+        Self {
+            left: Cell::new(Self::FOREVER),
+            spent: Cell::new(0),
+            worked: Cell::new(0),
+            most: Self::FOREVER,
+        }
     }
 
-    /// Starts anew, with so much; `None` is for ever.
+    /// Sets the remaining time. `None` removes the limit.
     pub fn start(&self, limit: Option<Duration>) {
         self.left.set(limit.map_or(Self::FOREVER, milliseconds));
     }
 
-    /// Starts anew, with what is reasonable, or with what the caller allows if that is less.
+    /// Sets the remaining time to the protocol's limit, or the caller's if that is shorter.
     pub(crate) fn wait(&self, reasonable: Duration) {
         self.left.set(milliseconds(reasonable).min(self.most));
     }
 
-    /// Starts anew, with what is left until then by [`now`](Self::now).
+    /// Sets the deadline, by the clock of [`now`](Self::now).
     pub(crate) fn until(&self, deadline: Duration) {
-        // Not by `Duration`'s own subtraction, which keeps a panic that the linker cannot rule out.
+        // `Duration`'s own subtraction keeps a panic that the linker cannot remove.
         let end = deadline.as_secs().saturating_mul(1000);
         let end = end.saturating_add(u64::from(deadline.subsec_millis()));
         let left = u32::try_from(end.saturating_sub(self.spent.get()));
         self.left.set(left.unwrap_or(Self::FOREVER).min(Self::FOREVER - 1));
     }
 
-    /// How much was ever spent.
+    /// The time spent so far.
     pub(crate) const fn now(&self) -> Duration {
         Duration::from_millis(self.spent.get())
     }
 
-    /// The most that is ever waited for at a time.
+    /// The caller's limit of a single wait.
     pub(crate) const fn most(&self) -> Option<Duration> {
         match self.most {
             Self::FOREVER => None,
@@ -54,7 +64,7 @@ impl Budget {
         }
     }
 
-    /// How many milliseconds are left; `None` without an end.
+    /// The remaining milliseconds. `None` without a limit.
     #[must_use]
     pub fn left(&self) -> Option<u32> {
         match self.left.get() {
@@ -63,13 +73,27 @@ impl Budget {
         }
     }
 
-    /// Whether nothing is left.
+    /// Whether no time remains.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// So many milliseconds have passed.
+    /// Counts a read or a write that did not wait. Returns whether a millisecond is full.
+    ///
+    /// A peer that always has bytes ready would otherwise never use up time, and could keep the connection
+    /// forever.
+    pub(crate) fn work(&self) -> bool {
+        let worked = self.worked.get().wrapping_add(1);
+        self.worked.set(worked % WORK);
+        let counts = worked >= WORK;
+        if counts {
+            self.spend(1);
+        }
+        counts
+    }
+
+    /// Subtracts this many milliseconds.
     pub fn spend(&self, milliseconds: u32) {
         self.spent.set(self.spent.get().saturating_add(u64::from(milliseconds)));
         if let Some(left) = self.left() {
@@ -78,7 +102,17 @@ impl Budget {
     }
 }
 
-/// A clock and what it counts down: how long a connection may wait.
+/// A clock with its [`Budget`]: it limits how long a connection waits.
+///
+/// ```
+/// use core::time::Duration;
+/// use starttls_embedded::Timer;
+///
+/// // `delay` is any `embedded_hal::delay::DelayNs`.
+/// fn timer<D>(delay: D) -> Timer<D> {
+///     Timer::new(delay).at_most(Duration::from_secs(20))
+/// }
+/// ```
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timer<C> {
@@ -87,14 +121,14 @@ pub struct Timer<C> {
 }
 
 impl<C> Timer<C> {
-    /// Waits as long as the protocol's standard calls reasonable, 2 to 10 minutes for SMTP (RFC 5321
-    /// §4.5.3.2), and one for the whole TLS handshake.
+    /// Limits each wait as the protocol's standard does: 2 to 10 minutes for SMTP (RFC 5321 §4.5.3.2), one
+    /// minute for the whole TLS handshake.
     #[must_use]
     pub const fn new(clock: C) -> Self {
         Self { clock, budget: Budget::forever() }
     }
 
-    /// Waits no longer than that, each time.
+    /// Limits each wait to this time as well.
     #[must_use]
     pub const fn at_most(mut self, most: Duration) -> Self {
         self.budget.most = milliseconds(most);
@@ -104,7 +138,7 @@ impl<C> Timer<C> {
 
 pub(crate) const fn milliseconds(duration: Duration) -> u32 {
     let seconds = duration.as_secs();
-    // The largest value means something else.
+    // The largest value stands for "no limit".
     if seconds > (Budget::FOREVER / 1000 - 1) as u64 {
         return Budget::FOREVER - 1;
     }
@@ -118,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spends_what_there_is() {
+    fn time_is_spent_until_none_remains() {
         let budget = Budget::forever();
         budget.spend(u32::MAX);
         assert_eq!(budget.left(), None);
@@ -131,5 +165,9 @@ mod tests {
         assert_eq!(budget.left(), Some(u32::MAX - 1));
         budget.start(None);
         assert!(!budget.is_over());
+        budget.start(Some(Duration::from_millis(2)));
+        assert_eq!((1..2 * WORK).filter(|_| budget.work()).count(), 1);
+        assert_eq!(budget.left(), Some(1));
+        assert!(budget.work() && budget.is_over());
     }
 }

@@ -1,4 +1,4 @@
-//! How waiting ends.
+//! Limits on waiting for a socket.
 
 use core::fmt;
 
@@ -8,21 +8,21 @@ use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use crate::Budget;
 use crate::conceal::conceal;
 
-/// How often a socket is looked at while there is nothing to do, in milliseconds.
+/// The interval between two checks of an idle socket, in milliseconds.
 const TICK: u32 = 1;
 
 /// Waits for a socket and counts the time.
 ///
-/// Every [`DelayNs`] does so by looking at the socket once a millisecond. [`Unbounded`] leaves the
-/// waiting to the socket and never ends it.
+/// Every [`DelayNs`] implements it and checks the socket once a millisecond. [`Unbounded`] waits in the
+/// socket, without a limit.
 pub trait Clock<S: ErrorType> {
-    /// Waits until a read does not block, or until nothing is left of the budget.
+    /// Waits until a read does not block or no budget remains.
     ///
     /// # Errors
     /// Those of the socket.
     fn until_readable(&mut self, socket: &mut S, budget: &Budget) -> Result<(), S::Error>;
 
-    /// Waits until a write does not block, or until nothing is left of the budget.
+    /// Waits until a write does not block or no budget remains.
     ///
     /// # Errors
     /// Those of the socket.
@@ -47,7 +47,7 @@ impl<D: DelayNs, S: ReadReady + WriteReady> Clock<S> for D {
     }
 }
 
-/// No clock: a peer that falls silent is waited for until the socket itself gives up.
+/// No clock. A silent peer is waited for until the socket itself gives up.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unbounded;
@@ -62,7 +62,7 @@ impl<S: ErrorType> Clock<S> for Unbounded {
     }
 }
 
-/// A borrowed socket whose waiting ends with a [`Budget`]. What TLS runs on.
+/// A borrowed socket whose waits end with a [`Budget`]. TLS runs on it.
 pub struct Timed<'t, S, C> {
     pub(crate) socket: &'t mut S,
     pub(crate) clock: &'t mut C,
@@ -71,30 +71,32 @@ pub struct Timed<'t, S, C> {
 
 conceal!("Timed", Timed<'_, S, C> [S, C]);
 
-/// Why a [`Timed`] socket failed. Exhaustive: there is no fourth reason.
+/// Why a [`Timed`] socket failed.
+///
+/// The enum is exhaustive: there is no fourth reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TimedError<E> {
-    /// Nothing was left of the budget.
+    /// The peer took too long: no time of the budget remains.
     TimedOut,
-    /// The socket took nothing of what was written.
+    /// The socket accepts no more bytes.
     Closed,
-    /// The socket itself failed.
+    /// The socket failed.
     Socket(E),
 }
 
-impl<E: fmt::Debug> fmt::Display for TimedError<E> {
+impl<E: fmt::Display> fmt::Display for TimedError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the peer took too long"),
-            Self::Closed => f.write_str("the socket takes nothing"),
-            Self::Socket(error) => write!(f, "{error:?}"),
+            Self::Closed => f.write_str("the socket accepts no more bytes"),
+            Self::Socket(error) => error.fmt(f),
         }
     }
 }
 
-// Without a source: the socket's error may borrow.
-impl<E: fmt::Debug> core::error::Error for TimedError<E> {}
+// No source: the socket's error may borrow, and a source must be `'static`.
+impl<E: fmt::Debug + fmt::Display> core::error::Error for TimedError<E> {}
 
 impl<E: embedded_io::Error> embedded_io::Error for TimedError<E> {
     fn kind(&self) -> ErrorKind {
@@ -110,7 +112,7 @@ impl<S: ErrorType, C> ErrorType for Timed<'_, S, C> {
     type Error = TimedError<S::Error>;
 }
 
-/// What was written: others call `write_all`, which panics where a socket takes nothing.
+/// Rejects a write of 0 bytes: `write_all` of embedded-io, which TLS libraries call, panics on it.
 pub(crate) fn taken<E>(octets: &[u8], written: Result<usize, E>) -> Result<usize, TimedError<E>> {
     match written {
         Ok(0) if !octets.is_empty() => Err(TimedError::Closed),
@@ -120,8 +122,10 @@ pub(crate) fn taken<E>(octets: &[u8], written: Result<usize, E>) -> Result<usize
 }
 
 impl<S, C> Timed<'_, S, C> {
-    fn check<E>(&self) -> Result<(), TimedError<E>> {
-        if self.budget.is_over() { Err(TimedError::TimedOut) } else { Ok(()) }
+    /// Whether a millisecond was counted. An error if no budget remains.
+    pub(crate) fn check<E>(&self) -> Result<bool, TimedError<E>> {
+        let counts = self.budget.work();
+        if self.budget.is_over() { Err(TimedError::TimedOut) } else { Ok(counts) }
     }
 }
 

@@ -1,4 +1,4 @@
-/// `Debug` and `defmt::Format` for a type that holds what is not ours to show, or cannot be shown: its name.
+/// `Debug` and `defmt::Format` that show only the type's name, for types with secret or unprintable fields.
 macro_rules! conceal {
     ($name:literal, $type:ty $([$($parameters:tt)*])?) => {
         impl$(<$($parameters)*>)? core::fmt::Debug for $type {

@@ -1,4 +1,4 @@
-//! What both loops have alike, and the loop of the blocking side.
+//! The shared part of the blocking and the async loop, and the blocking loop.
 
 use core::ops::ControlFlow;
 use core::time::Duration;
@@ -9,16 +9,16 @@ use starttls::{Buffer, Driver, Error as Rule, Machine, Step};
 
 use crate::{Budget, Buffers, Error};
 
-/// What a loop does next, and then tells.
+/// The next action of a loop, which then reports its result.
 #[derive(Debug)]
 pub(crate) enum Do {
-    /// Write what is [`unsent`](Drive::unsent), or a part of it.
+    /// Write the bytes of [`unsent`](Drive::unsent), or some of them.
     Write,
     /// Flush.
     Flush,
     /// Read into [`room`](Drive::room).
     Read,
-    /// The task is done, or the machine or the stream failed.
+    /// The task is complete, or the machine or the stream failed.
     Return(Result<(), Failed>),
 }
 
@@ -26,23 +26,26 @@ pub(crate) enum Do {
 #[derive(Debug)]
 pub(crate) enum Failed {
     Protocol(Rule),
-    /// The stream's own error.
+    /// The stream failed.
     Stream,
 }
 
-/// A machine and what its events lead to: a machine whose event is the end. One driver in an image is for all of
-/// them: they are told apart while it runs.
+/// A machine together with the reaction to its events; its only event is the end. As a trait object it needs
+/// one driver in an image for all machines.
 pub(crate) trait Task {
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule>;
+    /// An event tells whether the loop continues.
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8])
+    -> Result<Step<ControlFlow<()>>, Rule>;
     fn end_of_input(&mut self) -> Result<(), Rule>;
     fn timed_out(&mut self) -> Rule;
     fn wait(&self) -> Option<Duration>;
+    fn begins_wait(&self) -> bool;
     fn never_sent(&mut self, n: usize);
     fn needs_flush(&self) -> bool;
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Rule>;
 }
 
-/// A machine, and a function that is told its events and says whether it goes on.
+/// A machine, and a function that receives its events and decides whether the loop continues.
 pub(crate) struct Told<'m, M, F> {
     pub(crate) machine: &'m mut M,
     pub(crate) on_event: F,
@@ -52,14 +55,15 @@ impl<M: Machine, F> Task for Told<'_, M, F>
 where
     F: FnMut(&mut M, M::Event<'_>) -> Result<ControlFlow<()>, Rule>,
 {
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule> {
+    fn step(
+        &mut self,
+        input: &mut &[u8],
+        output: &mut [u8],
+    ) -> Result<Step<ControlFlow<()>>, Rule> {
         Ok(match self.machine.step(input, output)? {
             Step::Read => Step::Read,
             Step::Write(n) => Step::Write(n),
-            Step::Event(event) => match (self.on_event)(self.machine, event)? {
-                ControlFlow::Break(()) => Step::Event(()),
-                ControlFlow::Continue(()) => Step::Write(0),
-            },
+            Step::Event(event) => Step::Event((self.on_event)(self.machine, event)?),
         })
     }
 
@@ -73,6 +77,10 @@ where
 
     fn wait(&self) -> Option<Duration> {
         self.machine.wait()
+    }
+
+    fn begins_wait(&self) -> bool {
+        self.machine.begins_wait()
     }
 
     fn never_sent(&mut self, n: usize) {
@@ -92,13 +100,17 @@ where
 struct Any<'t>(&'t mut dyn Task);
 
 impl Machine for Any<'_> {
-    type Event<'i> = ();
+    type Event<'i> = ControlFlow<()>;
 
-    // Whether a frame fits is checked for each machine, by `run`.
+    // `run` checks the buffer size for each machine at compile time.
     const MAX_INPUT: usize = 0;
     const MAX_OUTPUT: usize = 0;
 
-    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<Step<()>, Rule> {
+    fn step(
+        &mut self,
+        input: &mut &[u8],
+        output: &mut [u8],
+    ) -> Result<Step<ControlFlow<()>>, Rule> {
         self.0.step(input, output)
     }
 
@@ -114,6 +126,10 @@ impl Machine for Any<'_> {
         self.0.wait()
     }
 
+    fn begins_wait(&self) -> bool {
+        self.0.begins_wait()
+    }
+
     fn never_sent(&mut self, n: usize) {
         self.0.never_sent(n);
     }
@@ -127,19 +143,19 @@ impl Machine for Any<'_> {
     }
 }
 
-/// A receive buffer of `IN` bytes is large enough for the machine, or this does not compile.
+/// Fails to compile if a receive buffer of `IN` bytes is too small for the machine.
 pub(crate) const fn check_size<M: Machine, const IN: usize>() {
     const { assert!(IN >= M::MAX_INPUT, "IN of Buffers is below Machine::MAX_INPUT") }
 }
 
-/// Drives a task, but for reading and writing.
+/// Drives a task; the loop reads and writes.
 pub(crate) struct Drive<'d, const IN: usize, const OUT: usize> {
     task: Any<'d>,
     driver: &'d mut Driver<Buffer<IN>, Buffer<OUT>>,
     budget: &'d Budget,
-    /// Something was written since the last flush.
+    /// Whether bytes were written since the last flush.
     unflushed: bool,
-    /// The stream failed by itself.
+    /// Whether the stream itself failed.
     broken: bool,
 }
 
@@ -159,31 +175,34 @@ impl<'d, const IN: usize, const OUT: usize> Drive<'d, IN, OUT> {
         if self.unflushed && self.driver.unsent().is_empty() {
             return Do::Flush;
         }
-        let failed = match self.driver.next(&mut self.task, self.budget.now()) {
-            Next::Write(_) => {
-                self.budget.until(self.driver.deadline());
-                return Do::Write;
-            }
-            Next::Read => {
-                self.budget.until(self.driver.deadline());
-                return Do::Read;
-            }
-            Next::Event { .. } => return Do::Return(Ok(())),
-            Next::Ended => Rule::Closed,
-            // An embedded socket has no way to say that only its writing ends.
-            Next::Shutdown => self.driver.failed().unwrap_or(Rule::Closed),
-            Next::Failed(_) if self.broken => return Do::Return(Err(Failed::Stream)),
-            Next::Failed(error) => error,
+        let failed = loop {
+            break match self.driver.next(&mut self.task, self.budget.now()) {
+                Next::Write(_) => {
+                    self.budget.until(self.driver.deadline());
+                    return Do::Write;
+                }
+                Next::Read => {
+                    self.budget.until(self.driver.deadline());
+                    return Do::Read;
+                }
+                Next::Event { event: ControlFlow::Continue(()), .. } => continue,
+                Next::Event { event: ControlFlow::Break(()), .. } => return Do::Return(Ok(())),
+                Next::Ended => Rule::Closed,
+                // An embedded socket cannot close only its sending side, so the connection ends here.
+                Next::Shutdown => self.driver.failed().unwrap_or(Rule::Closed),
+                Next::Failed(_) if self.broken => return Do::Return(Err(Failed::Stream)),
+                Next::Failed(error) => error,
+            };
         };
         Do::Return(Err(Failed::Protocol(failed)))
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     pub(crate) fn unsent(&self) -> &[u8] {
         self.driver.unsent()
     }
 
-    /// Where to read.
+    /// The buffer to read into.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         self.driver.room()
     }
@@ -213,7 +232,7 @@ impl<'d, const IN: usize, const OUT: usize> Drive<'d, IN, OUT> {
         }
     }
 
-    /// The stream failed. If it is for want of time, the driver knows.
+    /// The stream failed. If the budget is used up, the driver reports the timeout.
     fn failed(&mut self, kind: ErrorKind) {
         self.unflushed = false;
         if !self.budget.is_over() {
@@ -223,7 +242,7 @@ impl<'d, const IN: usize, const OUT: usize> Drive<'d, IN, OUT> {
     }
 }
 
-/// Whether the peer just went away.
+/// Whether the error only means that the peer is gone.
 pub(crate) const fn is_end(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -232,7 +251,7 @@ pub(crate) const fn is_end(kind: ErrorKind) -> bool {
 }
 
 impl Failed {
-    /// The error that it is, on a stream that failed with `stream` if it did.
+    /// The error of the loop. `stream` is the stream's error, if it failed.
     pub(crate) fn into_error<S, T>(self, stream: Option<Error<S, T>>) -> Error<S, T> {
         match (self, stream) {
             (Self::Stream, Some(error)) => error,
@@ -242,7 +261,7 @@ impl Failed {
     }
 }
 
-/// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` sorts.
+/// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` converts.
 #[inline(always)]
 pub(crate) fn run<M: Machine, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     machine: &mut M,
@@ -256,7 +275,7 @@ pub(crate) fn run<M: Machine, R: Read + Write, S, T, const IN: usize, const OUT:
     run_on(&mut Told { machine, on_event }, buffers, budget, stream, wrap)
 }
 
-/// The same for every task: there is one in an image for each kind of stream.
+/// One instance for all tasks: an image contains it once for each kind of stream.
 #[inline(never)]
 fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     task: &mut dyn Task,

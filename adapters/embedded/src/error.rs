@@ -5,34 +5,34 @@ use starttls::mail::{Refusal, session::Command};
 #[cfg(feature = "smtp")]
 use starttls::smtp::Status;
 
-/// Why an upgrade or a mail failed, on a socket that fails with `S` and by a TLS that fails with `T`.
+/// Why an upgrade or a mail failed, on a socket with the error `S` and a TLS with the error `T`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error<S, T> {
     /// The socket failed in plaintext.
     Socket(S),
-    /// The handshake failed, or TLS after it, the socket below included.
+    /// The handshake failed, or TLS after it. This includes errors of the socket inside TLS.
     Tls(T),
-    /// The peer, or the caller, broke a rule, or the peer took too long or left.
+    /// The peer broke the protocol, timed out or left, or the caller called a method out of order.
     Protocol(starttls::Error),
-    /// The server refused the mail, or a step towards it.
+    /// The server refused the mail or a step before it.
     #[cfg(feature = "smtp")]
     Rejected {
-        /// What it refused.
+        /// The refused command.
         command: Command,
-        /// The code of its reply, 400 to 599; below 500 it may fare better later.
+        /// The reply's code, 400 to 599. A retry is useful only below 500.
         code: u16,
-        /// The enhanced status code of its reply, where there is one (RFC 3463).
+        /// The reply's enhanced status code, if there is one (RFC 3463).
         status: Option<Status>,
     },
-    /// The caller's message cannot be read.
+    /// The message's reader failed.
     #[cfg(feature = "smtp")]
     Unreadable,
 }
 
 impl<S, T> Error<S, T> {
-    /// The protocol's error, where it is one.
+    /// The protocol's error, if this is one.
     #[must_use]
     pub const fn protocol(&self) -> Option<starttls::Error> {
         match self {
@@ -48,11 +48,11 @@ impl<S, T> From<starttls::Error> for Error<S, T> {
     }
 }
 
-impl<S: fmt::Debug, T: fmt::Debug> fmt::Display for Error<S, T> {
+impl<S: fmt::Display, T: fmt::Display> fmt::Display for Error<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Socket(error) => write!(f, "the socket: {error:?}"),
-            Self::Tls(error) => write!(f, "TLS: {error:?}"),
+            Self::Socket(error) => write!(f, "the socket: {error}"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Protocol(error) => error.fmt(f),
             #[cfg(feature = "smtp")]
             Self::Rejected { command, code, .. } => {
@@ -96,7 +96,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_below_is_the_source() {
+    fn the_text_includes_that_of_the_inner_error() {
+        use core::fmt::Write as _;
+
+        #[derive(Debug)]
+        struct Below;
+
+        impl fmt::Display for Below {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("it failed")
+            }
+        }
+
+        let mut said = heapless::String::<64>::new();
+        write!(said, "{}; {}", Error::<_, Below>::Socket(Below), Error::<Below, _>::Tls(Below))
+            .expect("room");
+        assert_eq!(said, "the socket: it failed; TLS: it failed");
+    }
+
+    #[test]
+    fn the_inner_error_is_the_source() {
         let source = |error: Error<ErrorKind, ErrorKind>| error.source().is_some();
         assert!(source(Error::Socket(ErrorKind::Other)) && source(Error::Tls(ErrorKind::Other)));
         assert!(source(Error::Protocol(starttls::Error::Closed)));

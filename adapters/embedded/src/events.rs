@@ -1,4 +1,4 @@
-//! What the events of each machine lead to.
+//! The reactions to each machine's events.
 
 use core::ops::ControlFlow;
 
@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use starttls::mail::{opening, session};
 use starttls::{Client, Error as Rule, Reason, Server, client, server};
 
-/// Up to the go-ahead. Without TLS nothing here goes on, whatever the policy says.
+/// Up to the go-ahead. Without TLS this fails, whatever the policy allows.
 pub(crate) fn of_client<G: client::Grammar>(
     _: &mut Client<G>,
     event: client::Event<'_>,
@@ -27,7 +27,7 @@ pub(crate) fn of_server<G: server::Grammar>(
         server::Event::UpgradeReady => return Ok(ControlFlow::Break(())),
         server::Event::UpgradeRequested => server.accept()?,
         server::Event::Command(_) => server.unknown()?,
-        // It does its business without TLS, or leaves.
+        // The client continues without TLS, or leaves.
         server::Event::Plaintext | server::Event::Quit => return Err(Rule::Closed),
         _ => {}
     }
@@ -41,7 +41,7 @@ const fn without_tls(reason: Reason) -> Rule {
     }
 }
 
-/// An observer that is told what a server says, if there is one.
+/// The observer of a server's replies, if there is one.
 #[cfg(feature = "smtp")]
 #[derive(Default)]
 pub(crate) struct Watch<'w>(pub(crate) Option<&'w mut dyn FnMut(&session::Event<'_>)>);
@@ -54,7 +54,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Up to TLS, or to an open connection. A refusal is remembered: the machine says goodbye before it
+    /// Up to TLS, or to an open connection. A refusal is stored, because the machine says goodbye before it
     /// fails.
     pub(crate) fn opening(
         &mut self,
@@ -73,7 +73,7 @@ impl Watch<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Up to the end of a job.
+    /// Up to the end of a task.
     pub(crate) fn job(&mut self, event: session::Event<'_>) -> Result<ControlFlow<()>, Rule> {
         self.tell(&event);
         Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -4,12 +4,13 @@
 )]
 #![cfg_attr(
     not(all(feature = "async", feature = "embedded-tls", feature = "smoltcp")),
-    doc = "STARTTLS for firmware, over embedded-io: a mailer, and upgrades in both roles."
+    doc = "STARTTLS for firmware over embedded-io: a mailer, and upgrades of clients and servers."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
-#![allow(clippy::type_complexity, reason = "a stream is named by all that it runs on")]
+#![warn(rustdoc::all)]
+#![allow(clippy::type_complexity, reason = "a stream's type names every layer below it")]
 #![cfg_attr(
     not(test),
     deny(
@@ -32,6 +33,8 @@ mod accept;
 pub mod asynch;
 mod budget;
 mod buffers;
+#[cfg(feature = "embedded-tls")]
+mod client_certificate;
 mod clock;
 mod conceal;
 #[cfg(feature = "smtp")]
@@ -41,6 +44,8 @@ mod drive;
 pub mod embedded_tls;
 mod error;
 mod events;
+#[cfg(feature = "embedded-tls")]
+mod guard;
 #[cfg(feature = "smtp")]
 mod mailer;
 #[cfg(feature = "rustls")]
@@ -66,7 +71,7 @@ pub use error::Error;
 #[cfg(feature = "smtp")]
 pub use mailer::Mailer;
 #[cfg(feature = "smtp")]
-pub use settings::{Mode, Settings};
+pub use settings::{MAX_ITERATIONS, Mode, Settings};
 #[cfg(feature = "smtp")]
 pub use source::Reader;
 #[cfg(feature = "smtp")]

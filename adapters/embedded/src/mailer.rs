@@ -12,9 +12,31 @@ use crate::settings::Settings;
 use crate::upgrade::{ClientStream, ErrorOf, handshake, in_plaintext};
 use crate::{Buffers, Connect, Error, Receipt, Source, Timer};
 
-/// A way to a mail server, over a socket that is connected to it, for one connection.
+/// Sends mail over a connected socket, for one connection.
 ///
-/// It borrows everything, and is made anew for the next connection.
+/// It borrows everything, so create a new one for each connection.
+///
+/// ```
+/// use embedded_hal::delay::DelayNs;
+/// use embedded_io::{Read, ReadReady, Write, WriteReady};
+/// use starttls::mail::{Envelope, Message};
+/// use starttls_embedded::{Buffers, Composed, Connect, ErrorOf, Mailer};
+///
+/// /// Tells whether to send the mail again.
+/// fn send<S: Read + Write + ReadReady + WriteReady, T: Connect>(
+///     socket: &mut S,
+///     tls: &mut T,
+///     delay: impl DelayNs,
+///     envelope: &Envelope<'_>,
+///     message: &Message<'_>,
+/// ) -> Result<(), (ErrorOf<S, T>, bool)> {
+///     let mut buffers = Buffers::<512, 256>::new();
+///     let mut mailer = Mailer::new(socket, tls, &mut buffers, delay);
+///     let sent = mailer.send(envelope, Composed::new(message));
+///     let again = mailer.fate().is_safe_to_retry();
+///     sent.map(drop).map_err(|error| (error, again))
+/// }
+/// ```
 pub struct Mailer<'a, S, T, C, const IN: usize, const OUT: usize> {
     pub(crate) socket: &'a mut S,
     pub(crate) tls: &'a mut T,
@@ -27,8 +49,8 @@ pub struct Mailer<'a, S, T, C, const IN: usize, const OUT: usize> {
 }
 
 impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT> {
-    /// A mailer with the default [`Settings`]. `clock` is any
-    /// [`DelayNs`](embedded_hal::delay::DelayNs), or [`Unbounded`](crate::Unbounded).
+    /// A mailer with the default [`Settings`]. `clock` is any [`DelayNs`](embedded_hal::delay::DelayNs), or
+    /// [`Unbounded`](crate::Unbounded).
     #[must_use]
     pub const fn new(
         socket: &'a mut S,
@@ -48,7 +70,7 @@ impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT
         }
     }
 
-    /// With settings of the caller's.
+    /// Replaces the settings.
     #[must_use]
     pub const fn with(mut self, settings: Settings<'a>) -> Self {
         self.timer.budget.most = settings.most;
@@ -56,15 +78,15 @@ impl<'a, S, T, C, const IN: usize, const OUT: usize> Mailer<'a, S, T, C, IN, OUT
         self
     }
 
-    /// Tells `watch` what the server says over TLS: what it says to each recipient above all.
+    /// Shows `watch` the server's replies over TLS, for example the reply for each recipient.
     #[must_use]
     pub fn watched_by(mut self, watch: &'a mut dyn FnMut(&Event<'_>)) -> Self {
         self.watch = Watch(Some(watch));
         self
     }
 
-    /// What became of the mail that was sent last. [`Fate::is_safe_to_retry`] says whether it can be
-    /// sent again without arriving twice.
+    /// Whether the last mail was sent. [`Fate::is_safe_to_retry`] tells whether a retry could deliver it
+    /// twice.
     #[must_use]
     pub const fn fate(&self) -> Fate {
         self.fate
@@ -77,11 +99,11 @@ where
     T: Connect,
     C: Clock<S>,
 {
-    /// Sends one mail and closes the connection; the socket is the caller's to close.
+    /// Sends one mail and closes the connection. The caller closes the socket.
     ///
     /// # Errors
-    /// [`Error::Rejected`](crate::Error::Rejected) if nobody gets it, and all that can go wrong on the way there;
-    /// [`fate`](Self::fate) says whether it is safe to send it again.
+    /// [`Error::Rejected`](crate::Error::Rejected) if no recipient is accepted, and every error of the
+    /// connection. [`fate`](Self::fate) tells whether a retry is safe.
     #[inline(never)]
     pub fn send(
         &mut self,
@@ -90,16 +112,16 @@ where
     ) -> Result<Receipt, ErrorOf<S, T>> {
         let mut connection = self.connect()?;
         let outcome = connection.send(envelope, message);
-        // What became of the mail is known: an error while saying goodbye changes nothing.
+        // The mail's fate is already known, so an error of `QUIT` changes nothing.
         let _ = connection.quit();
         outcome
     }
 
-    /// Opens the connection for any number of mails: upgraded, and with the credentials accepted.
+    /// Opens a connection for any number of mails: with TLS, and logged in if there are credentials.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`](crate::Error::Rejected) if the server does not
-    /// take the credentials; [`OutOfOrder`](Rule::OutOfOrder) if the socket was used before.
+    /// Those of the protocol, of TLS and of the socket. [`Error::Rejected`](crate::Error::Rejected) if the
+    /// server refuses the login. [`OutOfOrder`](Rule::OutOfOrder) if the mailer was used before.
     pub fn connect(
         &mut self,
     ) -> Result<Connection<'_, 'a, ClientStream<'_, T, S, C>, S::Error, IN, OUT>, ErrorOf<S, T>>
@@ -112,13 +134,14 @@ where
         let Timer { clock, budget } = timer;
         let budget = &*budget;
         let mut timed = Timed { socket: *socket, clock, budget };
+        let shown = settings.shown();
         let (mut opening, mut refused) = (settings.opening(), None);
-        // One function for both phases: their code is in an image once.
+        // One closure for both phases, so that an image contains their code once.
         let mut told =
             |_: &mut Opening<'_>, event: opening::Event<'_>| watch.opening(event, &mut refused);
         run(&mut opening, buffers, budget, &mut timed, in_plaintext, &mut told)?;
         let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn)?;
-        opening.encrypted(verification, settings.credentials)?;
+        opening.encrypted(verification, shown.as_ref())?;
         let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, &mut told);
         if let (Err(_), Some(refusal)) = (&opened, refused) {
             return Err(refusal.into());

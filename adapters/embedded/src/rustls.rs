@@ -1,6 +1,7 @@
-//! TLS 1.2 and 1.3 by [rustls](https://docs.rs/rustls) 0.23 through [`starttls_rustls`], in both roles,
-//! with a heap. The cryptography, the verifier and the clock are the caller's, in rustls's
-//! configurations.
+//! TLS 1.2 and 1.3 by [rustls](https://docs.rs/rustls) 0.23 through [`starttls_rustls`], in both roles, with
+//! a heap.
+//!
+//! The caller's configurations of rustls provide the cryptography, the verifier and the clock.
 
 use crate::conceal::conceal;
 use alloc::sync::Arc;
@@ -14,7 +15,7 @@ use starttls::smtp::{ClientGrammar, ServerGrammar, Smtp};
 use starttls::{Policy, Verification};
 use starttls_rustls::{Client, Connection, Engine, Event, Server, Step};
 
-/// Any grammar that has no ALPN id of its own: the machine is never asked anything.
+/// A grammar without an ALPN id. Its machine never runs; it only fills the type.
 pub(crate) type Mute = ClientGrammar<'static, Smtp>;
 pub(crate) type MuteServer = ServerGrammar<'static, Smtp>;
 
@@ -23,9 +24,9 @@ pub(crate) type MuteServer = ServerGrammar<'static, Smtp>;
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
-    /// The protocol, a certificate above all.
+    /// The TLS protocol failed, for example the verification of a certificate.
     Tls(starttls_rustls::Error),
-    /// The socket below.
+    /// The socket below TLS failed.
     Socket(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] ErrorKind),
 }
 
@@ -66,7 +67,7 @@ impl core::error::Error for Error {
     }
 }
 
-/// Whom a client expects, and whom it trusts.
+/// A client's TLS: the name of the server, and the configuration of rustls.
 #[derive(Clone)]
 pub struct ClientTls {
     name: ServerName<'static>,
@@ -77,15 +78,18 @@ pub struct ClientTls {
 conceal!("ClientTls", ClientTls);
 
 impl ClientTls {
-    /// Expects `name`: what the caller asked for, never what the server said. Whom the verifier of
-    /// `config` lets pass counts as verified: it must not let pass anybody.
+    /// Expects a certificate with `name`: the name that the caller asked for, never one that the server sent.
+    ///
+    /// Every certificate that the verifier of `config` accepts counts as verified, so it must not accept
+    /// every one.
     #[must_use]
     pub const fn new(name: ServerName<'static>, config: Arc<ClientConfig>) -> Self {
         Self { name, config, verifier: None }
     }
 
-    /// The handshake ends with any certificate, and `verifier` says whether the server is verified:
-    /// where the policy requires TLS it fails all the same, behind the handshake.
+    /// Completes the handshake with any certificate; `verifier` then decides whether the server is verified.
+    ///
+    /// A policy that requires TLS still rejects an unverified server, after the handshake.
     #[must_use]
     pub fn lenient(
         name: ServerName<'static>,
@@ -104,12 +108,12 @@ impl ClientTls {
             Some(verifier) => starttls_rustls::ClientTls::lenient(config, Arc::clone(verifier)),
             None => starttls_rustls::ClientTls::new(config),
         };
-        // Whether the server is good enough is for whoever asked for the handshake to say.
+        // Opportunistic, because the caller of the handshake applies the policy to its verdict.
         Client::implicit(Policy::Opportunistic, &tls, self.name.clone())
     }
 }
 
-/// By which certificate and cryptography a server shows itself.
+/// A server's TLS: its certificate and cryptography.
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
@@ -118,28 +122,29 @@ pub struct ServerTls {
 conceal!("ServerTls", ServerTls);
 
 impl ServerTls {
-    /// By those of a configuration.
+    /// Uses this configuration of rustls.
     #[must_use]
     pub const fn new(config: Arc<ServerConfig>) -> Self {
         Self { config }
     }
 
-    /// Begins a handshake with what the client has said of it.
-    pub(crate) fn begin(&self, early: &[u8]) -> Server<MuteServer> {
+    /// Starts a handshake with the client's early bytes. An error if they do not all fit: a handshake without
+    /// some of them would be another one.
+    pub(crate) fn begin(&self, early: &[u8]) -> Result<Server<MuteServer>, Error> {
         let mut connection = Server::implicit(Arc::clone(&self.config));
         let room = connection.receive_buffer();
-        let n = early.len().min(room.len());
-        room.iter_mut().zip(early).for_each(|(place, octet)| *place = *octet);
-        connection.received(n);
-        connection
+        let room = room.get_mut(..early.len()).ok_or(starttls_rustls::Error::MessageTooLong)?;
+        room.copy_from_slice(early);
+        connection.received(early.len());
+        Ok(connection)
     }
 }
 
-/// What a stream does next.
+/// The next action of a stream.
 pub(crate) enum Next<T> {
-    /// Send what is to be sent.
+    /// Send the output.
     Send,
-    /// Send what is to be sent, then receive.
+    /// Send the output, then receive.
     Receive,
     Done(T),
 }
@@ -165,8 +170,7 @@ pub(crate) fn read<E: Engine>(
         Ok(Step::Event(n)) => Next::Done(n),
         Ok(Step::Read) => Next::Receive,
         Ok(Step::Write) => Next::Send,
-        // With TLS's goodbye or without.
-        Ok(Step::End) | Err(starttls_rustls::Error::Truncated) => Next::Done(0),
+        Ok(Step::End) => Next::Done(0),
         Err(error) => return Err(error.into()),
     })
 }
@@ -182,7 +186,7 @@ pub(crate) fn write<E: Engine>(
     })
 }
 
-/// Octets were received, or the end.
+/// Bytes were received, or the end of input.
 pub(crate) fn received<E: Engine, S: embedded_io::Error>(
     connection: &mut Connection<E>,
     received: Result<usize, S>,
@@ -195,7 +199,7 @@ pub(crate) fn received<E: Engine, S: embedded_io::Error>(
     Ok(())
 }
 
-/// Octets were sent.
+/// Bytes were sent.
 pub(crate) fn sent<E: Engine, S: embedded_io::Error>(
     connection: &mut Connection<E>,
     sent: Result<usize, S>,
@@ -210,7 +214,7 @@ pub(crate) fn sent<E: Engine, S: embedded_io::Error>(
     }
 }
 
-/// An encrypted stream, over a socket.
+/// An encrypted stream over a socket.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stream<S, E: Engine> {
@@ -234,7 +238,8 @@ impl<S: Read + Write, E: Engine> Stream<S, E> {
                     received(&mut self.connection, octets)?;
                 }
                 Err(error) => {
-                    // The alert that says why, as a courtesy.
+                    // Sends the alert that explains the failure. The connection has failed already, so its
+                    // error is ignored.
                     let _ = self.send();
                     return Err(error);
                 }
@@ -303,7 +308,7 @@ impl crate::Accept for ServerTls {
         socket: S,
         early: &[u8],
     ) -> Result<Self::Stream<'t, S>, Error> {
-        let mut stream = Stream { connection: self.begin(early), socket };
+        let mut stream = Stream { connection: self.begin(early)?, socket };
         stream.run(shake)?;
         stream.send()?;
         Ok(stream)

@@ -1,4 +1,4 @@
-//! A TCP socket of [`smoltcp`] that blocks.
+//! A blocking TCP socket on [`smoltcp`].
 
 use crate::conceal::conceal;
 use core::fmt;
@@ -10,10 +10,10 @@ use smoltcp::socket::tcp::{RecvError, Socket, State};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
-/// How long a peer is waited for that is called, in microseconds.
+/// The time limit of a TCP handshake, in microseconds.
 const CONNECT_WAIT: i64 = 30_000_000;
 
-/// How long a peer is waited for that is told goodbye, in microseconds.
+/// The time limit of closing a connection, in microseconds.
 const CLOSE_WAIT: i64 = 2_000_000;
 
 /// Why a socket failed.
@@ -21,11 +21,11 @@ const CLOSE_WAIT: i64 = 2_000_000;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// The socket is in use, or there is no way to such an address.
+    /// The socket is already in use, or the address cannot be reached from it.
     Unusable,
-    /// Nobody listens there, or nobody answers.
+    /// The peer refused the connection or did not answer in time.
     Unreachable,
-    /// The connection broke off.
+    /// The connection was reset.
     Reset,
 }
 
@@ -42,17 +42,18 @@ impl embedded_io::Error for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unusable => "the socket cannot be used so",
-            Self::Unreachable => "nobody answers there",
-            Self::Reset => "the connection broke off",
+            Self::Unusable => "the socket is in use, or the address is not usable",
+            Self::Unreachable => "the peer refused the connection or did not answer",
+            Self::Reset => "the connection was reset",
         })
     }
 }
 
 impl core::error::Error for Error {}
 
-/// A socket and the stack that it belongs to, which runs while somebody waits: for a read or a write,
-/// or by asking whether there is anything to read. `now` says the time.
+/// A TCP socket and its network stack. The stack runs only during calls that wait or ask for data.
+///
+/// `now` returns the current time.
 pub struct TcpSocket<'s, 'n, D: ?Sized, N> {
     interface: &'s mut Interface,
     device: &'s mut D,
@@ -62,10 +63,13 @@ pub struct TcpSocket<'s, 'n, D: ?Sized, N> {
 }
 
 impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> {
-    /// A TCP socket of the set, without Nagle's algorithm and without delayed acknowledgements: a
-    /// server that leaves Nagle's on keeps its reply until it is acknowledged what it said before.
+    /// A TCP socket of the set. It turns off Nagle's algorithm and delayed acknowledgements.
     ///
-    /// As with smoltcp itself, a handle that is not of the set, or of no TCP socket, panics.
+    /// Otherwise a server that uses Nagle's algorithm delays its reply until its previous packet is
+    /// acknowledged.
+    ///
+    /// # Panics
+    /// If the handle does not belong to a TCP socket of the set, as in smoltcp.
     pub fn new(
         interface: &'s mut Interface,
         device: &'s mut D,
@@ -79,10 +83,10 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         Self { interface, device, sockets, handle, now }
     }
 
-    /// Connects, and waits until that is done or failed, for 30 seconds at most.
+    /// Connects within 30 seconds.
     ///
     /// # Errors
-    /// [`Error::Unusable`], [`Error::Unreachable`].
+    /// [`Error::Unusable`] and [`Error::Unreachable`]. [`Error::Unusable`], [`Error::Unreachable`].
     pub fn connect(
         &mut self,
         remote: impl Into<IpEndpoint>,
@@ -103,16 +107,31 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         Err(Error::Unreachable)
     }
 
-    /// Listens, and waits for a client.
+    /// Listens and waits for a client.
+    ///
+    /// A client that does not complete the TCP handshake within 30 seconds is dropped, and the next one is
+    /// accepted.
     ///
     /// # Errors
     /// [`Error::Unusable`].
     pub fn accept(&mut self, local: impl Into<IpListenEndpoint>) -> Result<(), Error> {
-        self.socket().listen(local).map_err(|_| Error::Unusable)?;
-        self.until(|socket| socket.may_send().then_some(Ok(())))
+        let local = local.into();
+        loop {
+            self.socket().listen(local).map_err(|_| Error::Unusable)?;
+            self.until(|socket| (socket.state() != State::Listen).then_some(()));
+            let accepted = self.until_or(CONNECT_WAIT, |socket| match socket.state() {
+                State::SynReceived => None,
+                // A client may close its sending side with the last packet of the TCP handshake.
+                _ => Some(socket.may_send() || socket.can_recv()),
+            });
+            if accepted == Some(true) {
+                return Ok(());
+            }
+            self.abort();
+        }
     }
 
-    /// Says that nothing more will be written, and waits until the peer knows, for 2 seconds at most.
+    /// Closes the sending side and waits until the peer acknowledges it, for at most 2 seconds.
     pub fn close(&mut self) {
         self.socket().close();
         self.until_or(CLOSE_WAIT, |socket| {
@@ -121,7 +140,7 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         });
     }
 
-    /// Breaks the connection off.
+    /// Resets the connection.
     pub fn abort(&mut self) {
         self.socket().abort();
         self.poll();
@@ -135,7 +154,7 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         self.interface.poll((self.now)(), self.device, self.sockets);
     }
 
-    /// Runs the stack until there is something to say of the socket, or for so many microseconds.
+    /// Runs the stack until `state` returns a value, or for this many microseconds.
     fn until_or<T>(
         &mut self,
         wait: i64,
@@ -151,7 +170,7 @@ impl<'s, 'n, D: Device + ?Sized, N: FnMut() -> Instant> TcpSocket<'s, 'n, D, N> 
         }
     }
 
-    /// Runs the stack until there is something to say of the socket.
+    /// Runs the stack until `state` returns a value.
     fn until<T>(&mut self, mut state: impl FnMut(&mut Socket<'n>) -> Option<T>) -> T {
         loop {
             self.poll();
@@ -204,7 +223,7 @@ impl<D: Device + ?Sized, N: FnMut() -> Instant> Write for TcpSocket<'_, '_, D, N
         written
     }
 
-    /// Hands everything to the device that it takes now; the rest leaves while the socket waits.
+    /// Gives the device all packets that it accepts now. The rest leaves during later waits.
     fn flush(&mut self) -> Result<(), Error> {
         self.poll();
         Ok(())

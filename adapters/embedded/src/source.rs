@@ -1,7 +1,7 @@
 use embedded_io::Read;
 use starttls::mail::source::{Files, Source, Unreadable};
 
-/// Whatever can be read: a message, or the one file that goes with it.
+/// A reader as the source of a message: the message itself, or its one file.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reader<R>(pub R);

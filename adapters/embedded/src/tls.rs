@@ -1,36 +1,38 @@
-//! How a socket becomes TLS. The handshake and the cryptography are another library's.
+//! The interface to a TLS library, which does the handshake and the cryptography.
 
 use embedded_io::{Read, Write};
 use starttls::Verification;
 
 /// An encrypted stream.
 ///
-/// Its end is a read of 0 octets, with or without TLS's goodbye: the protocol knows whether it may
-/// end there.
+/// After close_notify, a read returns 0 bytes. Without it, the end is an error of the kind
+/// [`ConnectionAborted`](embedded_io::ErrorKind::ConnectionAborted), because an attacker may have truncated
+/// the stream.
 pub trait Stream: Read + Write {
-    /// Says TLS's goodbye.
+    /// Sends close_notify.
     ///
     /// # Errors
-    /// Those of TLS; the connection is over all the same.
+    /// Those of TLS. The connection is closed in any case.
     fn close(self) -> Result<(), Self::Error>;
 }
 
-/// Turns a socket into TLS, in the client's role. Knows whom to expect there, and whom to trust.
+/// A client's TLS. It knows the expected name and the trusted authorities.
 pub trait Connect {
-    /// Why TLS fails, the socket below included.
+    /// The error of TLS, including that of the socket below.
     type Error: embedded_io::Error;
 
-    /// What is encrypted.
+    /// The encrypted stream.
     type Stream<'t, S: Read + Write + 't>: Stream<Error = Self::Error>
     where
         Self: 't;
 
-    /// The whole handshake, over a socket on which nothing of TLS was said. `alpn` is the protocol to
-    /// ask for (RFC 7301).
+    /// Performs the whole handshake over a socket that has sent and received nothing of TLS.
+    ///
+    /// `alpn` is the protocol id to offer (RFC 7301).
     ///
     /// # Errors
-    /// The handshake failed, or the peer is not whom it should be and the caller did not say that it
-    /// may be anyone. [`Verification::Verified`] is said of nobody who was not verified.
+    /// The handshake failed, or the server did not verify and the caller requires that. An implementation
+    /// must never return [`Verification::Verified`] for an unverified server.
     fn connect<'t, S: Read + Write + 't>(
         &'t mut self,
         socket: S,
@@ -38,18 +40,17 @@ pub trait Connect {
     ) -> Result<(Self::Stream<'t, S>, Verification), Self::Error>;
 }
 
-/// Turns a socket into TLS, in the server's role.
+/// A server's TLS.
 pub trait Accept {
-    /// Why TLS fails, the socket below included.
+    /// The error of TLS, including that of the socket below.
     type Error: embedded_io::Error;
 
-    /// What is encrypted.
+    /// The encrypted stream.
     type Stream<'t, S: Read + Write + 't>: Stream<Error = Self::Error>
     where
         Self: 't;
 
-    /// The whole handshake. `early` is what the client has said of it already, before anything that
-    /// comes from the socket.
+    /// Performs the whole handshake. `early` are the first bytes of the client, before those of the socket.
     ///
     /// # Errors
     /// The handshake failed.

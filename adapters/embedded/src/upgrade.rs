@@ -9,31 +9,33 @@ use crate::events::of_client;
 use crate::{Budget, Buffers, Connect, Error, Timer};
 use starttls::driver::HANDSHAKE_WAIT;
 
-/// A stream after the upgrade, ready for the protocol's own client or server.
+/// A stream after the upgrade, for the protocol's own client or server.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Upgraded<'t, Stream> {
-    /// What is encrypted.
+    /// The encrypted stream.
     pub stream: Stream,
-    /// What a session over it is made from.
+    /// Creates the session's machines inside TLS.
     pub tls: Tls,
-    /// How long the stream waits from here on, for ever unless the caller says otherwise. A read or
-    /// write beyond it fails, and the connection is good for nothing more.
+    /// The remaining wait time of the stream. The default is no limit.
+    ///
+    /// A read or write that exceeds it fails, and the connection must then be closed.
     pub budget: &'t Budget,
 }
 
-/// What [`upgrade`] makes of a socket `S` by a TLS `T`.
+/// The encrypted stream that [`upgrade`] creates over a socket `S` with the TLS `T`.
 pub type ClientStream<'t, T, S, C> = <T as Connect>::Stream<'t, Timed<'t, S, C>>;
 
-/// Why it fails on a socket `S` by a TLS `T`.
+/// The error of [`upgrade`] over a socket `S` with the TLS `T`.
 pub type ErrorOf<S, T> = Error<<S as ErrorType>::Error, <T as Connect>::Error>;
 
-/// Upgrades a connected socket to TLS as the client, with the machine of any protocol.
+/// Upgrades a connected socket to TLS as a client, with the machine of any protocol.
+///
+/// After an error, close the connection.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the socket; [`NotOffered`](starttls::Error::NotOffered) and
-/// [`Refused`](starttls::Error::Refused) also where the machine's policy would allow plaintext. Close
-/// the connection.
+/// Those of the protocol, of TLS and of the socket. [`NotOffered`](starttls::Error::NotOffered) and
+/// [`Refused`](starttls::Error::Refused) even if the machine's policy allows plaintext.
 pub fn upgrade<'t, S, T, C, G, const IN: usize, const OUT: usize>(
     socket: &'t mut S,
     client: Client<G>,
@@ -50,8 +52,9 @@ where
     upgrade_with(socket, client, tls, buffers, timer, |_| ()).map(|(upgraded, ())| upgraded)
 }
 
-/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
-/// it from the machine at the last moment that there is one. Nobody vouches for it.
+/// Like [`upgrade`], for protocols that need data of the plaintext dialogue inside TLS.
+///
+/// `look` reads it from the machine at the last moment that it exists. The data is not authenticated.
 ///
 /// # Errors
 /// Those of [`upgrade`].
@@ -79,7 +82,7 @@ where
     Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }
 
-/// The handshake of a client, and an end to its time.
+/// A client's handshake with its time limit.
 pub(crate) fn handshake<'t, S, T, C>(
     timed: Timed<'t, S, C>,
     tls: &'t mut T,
@@ -97,7 +100,7 @@ where
     Ok(connected)
 }
 
-/// What an error in plaintext is.
+/// Converts an error of the plaintext part.
 pub(crate) fn in_plaintext<S, T>(error: TimedError<S>) -> Error<S, T> {
     match error {
         TimedError::TimedOut => Error::Protocol(starttls::Error::TimedOut),
@@ -106,7 +109,7 @@ pub(crate) fn in_plaintext<S, T>(error: TimedError<S>) -> Error<S, T> {
     }
 }
 
-/// What an error of the handshake is.
+/// Converts an error of the handshake.
 pub(crate) fn shaking<S, T: embedded_io::Error>(budget: &Budget, error: T) -> Error<S, T> {
     if budget.is_over() {
         Error::Protocol(starttls::Error::TimedOut)

@@ -1,5 +1,5 @@
-//! Whether a server is whom it should be: its certificates, its name, and its proof that the
-//! certificate is its own. By [`webpki`] and P-256.
+//! Verification of a server: its certificates, its name, and its proof that it owns the key. By [`webpki`]
+//! and P-256.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -20,58 +20,58 @@ use rustls_pki_types::{
 use starttls::Verification;
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-/// The one cipher suite that every TLS 1.3 server has (RFC 8446 §9.1).
+/// The cipher suite that every TLS 1.3 server has to support (RFC 8446 §9.1).
 pub(crate) type Suite = Aes128GcmSha256;
 
-/// How many certificates of authorities a server may send along.
+/// The maximum number of intermediate certificates from a server.
 const MAX_INTERMEDIATES: usize = 4;
 
-/// A public key: an uncompressed point of P-256 (SEC 1 §2.3.3).
+/// The size of a public key, in bytes: an uncompressed P-256 point (SEC 1 §2.3.3).
 const KEY: usize = 65;
 
-/// Why a server is not whom it should be.
+/// Why a server did not verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Problem {
-    /// The name that is expected is no name of a host and no address.
+    /// The expected name is neither a host name nor an IP address.
     BadName,
     /// The clock does not know the time.
     NoTime,
-    /// A certificate is out of date.
+    /// A certificate has expired.
     Expired,
-    /// A certificate is not valid yet; or the clock is wrong.
+    /// A certificate is not valid yet, or the clock is wrong.
     NotYetValid,
-    /// The server's certificate is for another name. Only subject alternative names count (RFC 9525
-    /// §2), not the common name.
+    /// The server's certificate is for another name. Only subject alternative names count, not the common
+    /// name (RFC 9525 §2).
     WrongName,
-    /// No path leads to a trust anchor.
+    /// No trusted authority issued the server's certificate: no chain leads to a trust anchor.
     UnknownIssuer,
-    /// A certificate that is no authority's issued another.
+    /// The issuer of a certificate is no certificate authority.
     NotAnAuthority,
-    /// The server's certificate is an authority's.
+    /// The server shows a CA certificate as its own.
     Authority,
     /// A certificate is not for servers (RFC 5280 §4.2.1.12).
     WrongUsage,
-    /// An authority issued a certificate for a name that it may not vouch for (RFC 5280 §4.2.1.10).
+    /// A CA issued a certificate for a name outside its name constraints (RFC 5280 §4.2.1.10).
     NameConstraint,
-    /// The path is longer than an authority allows, or than can be followed.
+    /// The chain is longer than a CA allows, or than this client can follow.
     PathTooLong,
     /// The issuer's signature on a certificate is wrong.
     CertificateSignature,
-    /// A key or signature is of a kind that is not known here, which is P-256 with SHA-256.
+    /// A key or a signature uses another algorithm than ECDSA on P-256 with SHA-256.
     UnsupportedAlgorithm,
-    /// The server does not prove that the certificate is its own: its signature on the handshake is
-    /// wrong (RFC 8446 §4.4.3), or missing.
+    /// The server did not prove that it owns the certificate: its signature on the handshake is wrong (RFC
+    /// 8446 §4.4.3) or missing.
     HandshakeSignature,
-    /// The server sent no certificate, or none of X.509.
+    /// The server sent no X.509 certificate.
     NoCertificate,
-    /// A certificate is not of the form of RFC 5280.
+    /// A certificate does not have the form of RFC 5280.
     Malformed,
 }
 
 impl Problem {
-    /// What the server is told (RFC 8446 §6.2).
+    /// The alert to the server (RFC 8446 §6.2).
     const fn alert(self) -> AlertDescription {
         match self {
             Self::Expired | Self::NotYetValid => AlertDescription::CertificateExpired,
@@ -113,20 +113,24 @@ impl From<Error> for Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BadName => "the server's name is no name of a host",
+            Self::BadName => "the server's name is neither a host name nor an IP address",
             Self::NoTime => "the time is not known",
             Self::Expired => "a certificate has expired",
             Self::NotYetValid => "a certificate is not valid yet",
             Self::WrongName => "the server's certificate is for another name",
-            Self::UnknownIssuer => "nobody who is trusted vouches for the server",
-            Self::NotAnAuthority => "a certificate was issued by who is no authority",
-            Self::Authority => "the server's certificate is an authority's",
+            Self::UnknownIssuer => "no trusted authority issued the server's certificate",
+            Self::NotAnAuthority => "the issuer of a certificate is not a certificate authority",
+            Self::Authority => "the server shows a CA certificate as its own",
             Self::WrongUsage => "a certificate is not for servers",
-            Self::NameConstraint => "an authority vouches for a name that it may not vouch for",
-            Self::PathTooLong => "the path to the trust anchor is too long",
+            Self::NameConstraint => {
+                "an authority issued a certificate for a name that it is not allowed to certify"
+            }
+            Self::PathTooLong => "the certificate chain is too long",
             Self::CertificateSignature => "the signature on a certificate is wrong",
-            Self::UnsupportedAlgorithm => "a certificate is not of P-256 and SHA-256",
-            Self::HandshakeSignature => "the server does not prove that its certificate is its own",
+            Self::UnsupportedAlgorithm => {
+                "a certificate uses another algorithm than P-256 with SHA-256"
+            }
+            Self::HandshakeSignature => "the server did not prove that it owns its certificate",
             Self::NoCertificate => "the server sent no certificate",
             Self::Malformed => "a certificate is malformed",
         })
@@ -135,9 +139,9 @@ impl fmt::Display for Problem {
 
 impl core::error::Error for Problem {}
 
-/// What time it is. A function that returns it is one.
+/// The current time. Any function that returns it implements this.
 pub trait Time {
-    /// Seconds since 1970-01-01 00:00 UTC; `None` while nobody knows: no server is verified then.
+    /// Seconds since 1970-01-01 00:00 UTC. `None` while the time is unknown: then no server verifies.
     fn now(&mut self) -> Option<u64>;
 }
 
@@ -147,7 +151,7 @@ impl<F: FnMut() -> Option<u64>> Time for F {
     }
 }
 
-/// A trust anchor from an authority's certificate, in DER.
+/// A trust anchor from a CA certificate in DER.
 ///
 /// # Errors
 /// [`Problem::Malformed`].
@@ -155,7 +159,7 @@ pub fn anchor<'a>(certificate: &'a CertificateDer<'a>) -> Result<TrustAnchor<'a>
     webpki::anchor_from_trusted_cert(certificate).map_err(Problem::from)
 }
 
-/// Whom a client expects and trusts, and when.
+/// The expected name, the trusted authorities and the time.
 #[derive(Clone)]
 struct Trust<'a> {
     name: ServerName<'a>,
@@ -163,21 +167,21 @@ struct Trust<'a> {
     now: UnixTime,
 }
 
-/// The judge of one handshake.
+/// The verifier of one handshake.
 pub(crate) struct Judge<'j> {
-    /// `None`: it may be anyone.
+    /// `None` accepts any server.
     trust: Option<Trust<'j>>,
-    /// What the server has to sign, and its key, between certificate and proof.
+    /// Between the certificate and its proof: the signed transcript and the server's key.
     claim: Option<(Sha256, [u8; KEY])>,
     proven: bool,
     problem: Option<Problem>,
 }
 
 impl<'j> Judge<'j> {
-    /// Trusts whom one of `anchors` vouches for, or whomever without.
+    /// Trusts certificates issued by `anchors`. Without `anchors`, accepts any server as unverified.
     ///
     /// # Errors
-    /// [`Problem::NoTime`]; nothing needs to be said then.
+    /// [`Problem::NoTime`], before anything is sent.
     pub(crate) fn new(
         name: &ServerName<'j>,
         anchors: Option<&'j [TrustAnchor<'j>]>,
@@ -193,23 +197,23 @@ impl<'j> Judge<'j> {
         Ok(Self { trust, claim: None, proven: false, problem: None })
     }
 
-    /// How far the server was identified, once the handshake is over.
+    /// How far the server was verified, after the handshake.
     pub(crate) fn verdict(&self) -> Result<Verification, Problem> {
         match (&self.trust, self.problem) {
             (_, Some(problem)) => Err(problem),
             (None, None) => Ok(Verification::Unverified),
-            // Whoever proves nothing is nobody, whatever the handshake came to.
+            // The end of a handshake proves nothing: only a verified signature does.
             (Some(_), None) if !self.proven => Err(Problem::HandshakeSignature),
             (Some(_), None) => Ok(Verification::Verified),
         }
     }
 
-    /// What was found, if anything.
+    /// The problem, if one was found.
     pub(crate) const fn problem(&self) -> Option<Problem> {
         self.problem
     }
 
-    /// Passes a judgement on, and tells the server.
+    /// Stores a verdict. An error becomes the alert to the server.
     fn judged(&mut self, judgement: Result<(), Problem>) -> Result<(), TlsError> {
         judgement.map_err(|problem| {
             (self.proven, self.claim) = (false, None);
@@ -220,6 +224,7 @@ impl<'j> Judge<'j> {
 }
 
 impl TlsVerifier<Suite> for Judge<'_> {
+    /// Ignored: the name is in [`Trust`], and [`verify_chain`] checks it.
     fn set_hostname_verification(&mut self, _: &str) -> Result<(), TlsError> {
         Ok(())
     }
@@ -231,8 +236,8 @@ impl TlsVerifier<Suite> for Judge<'_> {
     ) -> Result<(), TlsError> {
         (self.proven, self.claim) = (false, None);
         let Some(trust) = &self.trust else { return Ok(()) };
-        let judgement =
-            key_of(trust, &certificate).map(|key| self.claim = Some((transcript.clone(), key)));
+        let judgement = verify_chain(trust, &certificate)
+            .map(|key| self.claim = Some((transcript.clone(), key)));
         self.judged(judgement)
     }
 
@@ -240,6 +245,7 @@ impl TlsVerifier<Suite> for Judge<'_> {
         if self.trust.is_none() {
             return Ok(());
         }
+        // Taken, so that each proof needs its own certificate.
         let judgement = match self.claim.take() {
             Some((transcript, key)) => check_proof(&proof, transcript, &key),
             None => Err(Problem::NoCertificate),
@@ -249,12 +255,14 @@ impl TlsVerifier<Suite> for Judge<'_> {
     }
 }
 
-/// The key of the server's certificate, if that is valid, for the name, and now.
-fn key_of(trust: &Trust<'_>, certificate: &CertificateRef<'_>) -> Result<[u8; KEY], Problem> {
+/// Verifies the chain to a trust anchor, the dates, the usage and the name (RFC 5280 §6, RFC 9525). Returns
+/// the public key of the server's certificate.
+fn verify_chain(trust: &Trust<'_>, certificate: &CertificateRef<'_>) -> Result<[u8; KEY], Problem> {
     let mut chain = certificate.entries.iter();
     let leaf = chain.next().and_then(der).ok_or(Problem::NoCertificate)?;
     let mut intermediates = [const { CertificateDer::from_slice(&[]) }; MAX_INTERMEDIATES];
     let mut count = 0;
+    // Further certificates are ignored: a longer list would only extend the search.
     for ((place, entry), n) in intermediates.iter_mut().zip(chain).zip(1..) {
         *place = der(entry).ok_or(Problem::NoCertificate)?;
         count = n;
@@ -282,7 +290,8 @@ fn der<'c>(entry: &CertificateEntryRef<'c>) -> Option<CertificateDer<'c>> {
     }
 }
 
-/// Whether the server signed the handshake so far by its key (RFC 8446 §4.4.3).
+/// Verifies the server's signature on the handshake (RFC 8446 §4.4.3). Without it, anyone could replay a
+/// server's public certificate.
 fn check_proof(
     proof: &CertificateVerifyRef<'_>,
     transcript: Sha256,
@@ -298,7 +307,7 @@ fn check_proof(
     check(key, signed, proof.signature).ok_or(Problem::HandshakeSignature)
 }
 
-/// Whether an ECDSA signature on P-256 is that of a key; `None` if it is not, or not of that form.
+/// Verifies an ECDSA signature on P-256. `None` if it is wrong or malformed.
 fn check(key: &[u8], signed: Sha256, signature: &[u8]) -> Option<()> {
     let key = VerifyingKey::from_sec1_bytes(key).ok()?;
     let signature = Signature::from_der(signature).ok()?;
@@ -329,8 +338,8 @@ impl SignatureVerificationAlgorithm for P256Sha256 {
     }
 }
 
-/// Takes the key out of a certificate: webpki shows it to a signature's algorithm and to nobody else,
-/// without a heap, and the certificate is gone when the proof comes.
+/// Copies the key from a certificate. Without a heap, webpki gives the key only to a signature algorithm, and
+/// the certificate is gone when the proof arrives.
 #[derive(Debug)]
 struct PublicKey([AtomicU8; KEY]);
 
@@ -384,7 +393,7 @@ mod tests {
     };
 
     #[test]
-    fn whoever_proves_nothing_is_nobody() {
+    fn a_server_without_proof_is_rejected() {
         assert_eq!(judge(Some(&[])).verdict(), Err(Problem::HandshakeSignature));
         let mut silent = judge(Some(&[]));
         assert!(silent.verify_signature(PROOF).is_err(), "a proof without a certificate");
@@ -396,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn without_trust_nobody_is_verified() {
+    fn without_anchors_no_server_is_verified() {
         let mut lenient = judge(None);
         let nothing = CertificateRef::with_context(&[]);
         assert!(lenient.verify_certificate(&Sha256::default(), nothing).is_ok());

@@ -2,46 +2,52 @@
 #![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS over futures-io, with futures-rustls.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(rustdoc::all)]
+
+mod fair;
 
 use std::future::Future;
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_io::{Async, Timer};
+pub use fair::Fair;
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, future};
 use futures_rustls::{TlsAcceptor, TlsConnector, client, server};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy};
 use starttls_common::{
-    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured, check_alpn,
+    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured,
+    check_alpn, hello,
 };
 pub use starttls_common::{
     Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
-    Mail, Mode, Observer, Receipt, Recipient, Settings, Silent, Timeouts, accept_implicit,
-    accept_or_plaintext, handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
+    Mail, Mode, Observer, PeerCertificate, Receipt, Recipient, Secret, Settings, Silent, Timeouts,
+    accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain, handshake, open,
+    rustls, upgrade_or_plaintext, upgrade_with,
 };
 
-/// How much is read at a time: one TLS record.
+/// How many bytes are read at once: one TLS record.
 const READ: usize = 16 * 1024;
 
-/// The kind of I/O of this crate: streams of futures-io, timers and sockets of async-io.
+/// The I/O of this crate: streams of futures-io, timers and sockets of async-io.
 #[derive(Clone, Copy, Debug)]
 pub struct Futures;
 
 /// Drives machines over a stream, see [`Driver`](common::Driver).
 pub type Driver<'o, S> = common::Driver<'o, S, Futures>;
 
-/// Sends mail to a server, see [`Mailer`](common::Mailer).
+/// Sends mail to one server, see [`Mailer`](common::Mailer).
 pub type Mailer<T = ClientTls> = common::Mailer<Futures, T>;
 
 /// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
 pub type Connection<'o, D = Smtp, S = Async<TcpStream>> =
-    common::Connection<'o, D, Futures, S, client::TlsStream<S>>;
+    common::Connection<'o, D, Futures, S, client::TlsStream<Fair<S>>>;
 
-/// A server that takes mail, see [`Inbox`](common::Inbox).
+/// A server that receives mail, see [`Inbox`](common::Inbox).
 pub type Inbox = common::Inbox<Futures>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Runtime<S> for Futures {
@@ -77,7 +83,7 @@ impl<M: AsyncRead + Unpin> ReadMessage<M> for Futures {
 impl Dial for Futures {
     type Stream = Async<TcpStream>;
 
-    /// The name is looked up on a thread that may block.
+    /// The lookup of the name blocks, so it runs on a separate thread.
     async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Self::Stream, Error> {
         let name = (host.to_owned(), port);
         let addresses = blocking::unblock(move || std::net::ToSocketAddrs::to_socket_addrs(&name));
@@ -95,31 +101,45 @@ impl Dial for Futures {
         }
         Err(Error::io(Doing::Connecting)(last))
     }
+
+    fn local_address(stream: &Self::Stream) -> Option<IpAddr> {
+        stream.get_ref().local_addr().ok().map(|address| address.ip())
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connect<Futures, S> for ClientTls {
-    type Stream = client::TlsStream<S>;
+    type Stream = client::TlsStream<Fair<S>>;
+
+    fn is_certified(&self) -> bool {
+        ClientTls::is_certified(self)
+    }
 
     async fn connect(
         &self,
-        stream: S,
+        mut stream: S,
         link: &mut Link<'_>,
         name: &str,
         alpn: Option<&[u8]>,
         policy: Policy,
     ) -> Result<Secured<Self::Stream>, Error> {
         let opening = self.open(name, alpn, policy)?;
-        let connector = TlsConnector::from(opening.config_with_alpn());
-        let stream = shake_hands(link, connector.connect(opening.name.clone(), stream)).await?;
+        let hello = hello::<Futures, S>(&mut stream, link, &opening).await?;
+        let connector = TlsConnector::from(opening.placeholder());
+        // Continues the handshake that [`hello`] started.
+        let go_on = |tls: &mut ClientConnection| *tls = hello;
+        let stream = Fair::new(stream);
+        let connect = connector.connect_with(opening.name.clone(), stream, go_on);
+        let stream = shake_hands(link, connect).await?;
         let tls = stream.get_ref().1;
         let verification = opening.judge(tls, link.observer())?;
         let binding = Binding::over(tls, self)?;
-        Ok(Secured { stream, verification, binding })
+        let alpn = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        Ok(Secured { stream, verification, binding, alpn })
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Accept<Futures, S> for Arc<ServerConfig> {
-    type Stream = server::TlsStream<S>;
+    type Stream = server::TlsStream<Fair<S>>;
 
     async fn accept(
         &self,
@@ -130,10 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accept<Futures, S> for Arc<ServerConfig>
     ) -> Result<Self::Stream, Error> {
         let mut taken = Ok(());
         let take = |tls: &mut ServerConnection| taken = common::take_early(tls, &mut early);
-        let accept = TlsAcceptor::from(Arc::clone(self)).accept_with(stream, take);
+        let accept = TlsAcceptor::from(Arc::clone(self)).accept_with(Fair::new(stream), take);
         taken?;
         let stream = shake_hands(link, accept).await?;
-        link.observer().secured(stream.get_ref().1, None);
+        link.accepted(stream.get_ref().1);
         check_alpn(alpn, stream.get_ref().1)?;
         Ok(stream)
     }
@@ -147,7 +167,7 @@ async fn shake_hands<T>(
     shaken.map_err(Error::handshake)?.ok_or_else(|| Rule::TimedOut.into())
 }
 
-/// What came of it by then.
+/// The output of a future, or `None` if the time is up.
 async fn within<T>(
     until: Instant,
     act: impl Future<Output = io::Result<T>>,

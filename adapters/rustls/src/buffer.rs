@@ -3,17 +3,18 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use zeroize::Zeroize as _;
+
 use crate::{RECEIVE, SEND};
 
-/// Received and not yet consumed: plaintext, and behind it the records that are still to be opened.
+/// The received and unconsumed bytes: first plaintext, then records that are still encrypted.
 ///
 /// ```text
 /// 0 ··· start [plaintext] plain ··· cipher [records] end ··· RECEIVE
 /// ```
 ///
-/// A record is decrypted where it lies, and what was in it moves up to the plaintext in front of
-/// it: there is always room, since a record is longer than its contents.
-#[derive(Debug)]
+/// A record is decrypted in place, and its contents move forward to the end of the plaintext. They always
+/// fit, because a record is longer than its contents.
 pub(crate) struct Incoming {
     pub(crate) octets: Box<[u8]>,
     pub(crate) marks: Marks,
@@ -29,12 +30,12 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// The octets that could still be received.
+    /// How many more bytes can be received.
     pub(crate) const fn room(&self) -> usize {
         RECEIVE - (self.plain - self.start) - (self.end - self.cipher)
     }
 
-    /// The plaintext is over: what is unread belongs to TLS.
+    /// Ends the plaintext: the unread bytes belong to TLS.
     pub(crate) const fn begin_tls(&mut self) {
         (self.plain, self.cipher) = (self.start, self.start);
     }
@@ -45,7 +46,7 @@ impl Incoming {
         Self { octets: vec![0; RECEIVE].into_boxed_slice(), marks: Marks::default() }
     }
 
-    /// The free space, all of it at the end.
+    /// The free space, moved together at the end.
     pub(crate) fn free_mut(&mut self) -> &mut [u8] {
         let Marks { start, plain, cipher, end } = self.marks;
         let unread = plain - start;
@@ -60,7 +61,7 @@ impl Incoming {
         self.octets.get_mut(end..).unwrap_or_default()
     }
 
-    /// `n` octets were put into the free space.
+    /// `n` bytes were received into the free space.
     pub(crate) fn received(&mut self, n: usize, encrypted: bool) {
         let end = self.octets.len().min(self.marks.end.saturating_add(n));
         self.marks.end = end;
@@ -69,18 +70,18 @@ impl Incoming {
         }
     }
 
-    /// The records.
+    /// The encrypted records.
     pub(crate) fn sealed_mut(&mut self) -> &mut [u8] {
         self.octets.get_mut(self.marks.cipher..self.marks.end).unwrap_or_default()
     }
 
-    /// Drops `n` octets off the front of the records.
+    /// Drops the first `n` bytes of the records.
     pub(crate) fn discard(&mut self, n: usize) {
         self.marks.cipher = self.marks.end.min(self.marks.cipher.saturating_add(n));
     }
 
-    /// Puts what was in a record, already discarded, behind the plaintext; `false` if it is longer
-    /// than the record was.
+    /// Appends the contents of a discarded record to the plaintext. `false` if they are longer than the
+    /// record was.
     pub(crate) fn opened(&mut self, payload: &[u8]) -> bool {
         if self.marks.start == self.marks.plain {
             (self.marks.start, self.marks.plain) = (0, 0);
@@ -96,8 +97,7 @@ impl Incoming {
     }
 }
 
-/// To be sent, in order.
-#[derive(Debug)]
+/// The bytes to send, in order.
 pub(crate) struct Outgoing {
     octets: Box<[u8]>,
     start: usize,
@@ -117,7 +117,7 @@ impl Outgoing {
         self.start == self.end
     }
 
-    /// The first `n` octets are on their way.
+    /// The first `n` bytes were sent.
     pub(crate) fn sent(&mut self, n: usize) {
         self.start = self.end.min(self.start.saturating_add(n));
         if self.is_empty() {
@@ -129,7 +129,7 @@ impl Outgoing {
         self.octets.len() - (self.end - self.start)
     }
 
-    /// The free space, all of it at the end.
+    /// The free space, moved together at the end.
     pub(crate) fn free_mut(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.octets.copy_within(self.start..self.end, 0);
@@ -138,8 +138,22 @@ impl Outgoing {
         self.octets.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// `n` octets were put into the free space.
+    /// `n` bytes were written into the free space.
     pub(crate) fn filled_more(&mut self, n: usize) {
         self.end = self.octets.len().min(self.end.saturating_add(n));
+    }
+}
+
+/// Wipes the buffer, which may hold a password.
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.octets.zeroize();
+    }
+}
+
+/// Wipes the buffer, which may hold a password.
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.octets.zeroize();
     }
 }

@@ -11,46 +11,49 @@ use crate::engine::Engine;
 use crate::records::{Opened, Records};
 use crate::{Error, HANDSHAKE_WAIT, MAX_FRAME, MAX_OUTPUT, RECEIVE, SEND, SEND_WAIT};
 
-/// What happens on the way to TLS.
+/// An event before or at the start of TLS.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<E> {
-    /// What the plaintext machine has to tell. The connection itself sees to what has to be done at
-    /// `UpgradeReady`: the handshake begins with the next step.
+    /// An event of the plaintext machine.
+    ///
+    /// At its `UpgradeReady` do nothing: the connection starts the handshake with the next step.
     Before(E),
-    /// TLS is up: go on with [`Connection::step_with`] and a machine made from this. On a connection made by
-    /// `plaintext` the machine that was there before goes on, and is told [`Tls::verification`].
+    /// TLS is established. Continue with [`Connection::step_with`] and a machine created from this value.
+    ///
+    /// On a connection made by `plaintext`, the machine from before the handshake continues. Tell it
+    /// [`Tls::verification`].
     Established(Tls),
-    /// There is no TLS, and the policy lets the connection go on without: close, or go on with
-    /// [`Connection::step_with`] and a machine made from this.
+    /// The server has no TLS, and the policy allows plaintext.
+    ///
+    /// Close the connection, or continue with [`Connection::step_with`] and a machine created from this
+    /// value.
     Plaintext(Plaintext),
 }
 
-/// A connection from its first octet to its last: the plaintext machine `E`, the TLS handshake, and
-/// whatever machine runs inside.
+/// A connection: the plaintext machine `E`, the TLS handshake, and any machine inside TLS.
 ///
-/// It does no I/O. In this order, again and again:
+/// It does no I/O. Repeat these steps in order:
 ///
-/// 1. what was received goes into [`receive_buffer`](Self::receive_buffer), which
-///    [`received`](Self::received) or [`end_of_input`](Self::end_of_input) tells;
-/// 2. [`step`](Self::step) until [`Event::Established`], [`step_with`](Self::step_with) from there,
-///    or [`read`](Self::read) without a machine; at [`Step::Event`] act and step again;
-/// 3. at [`Step::Write`] and [`Step::Read`] what is [`to_send`](Self::to_send) is sent, which
-///    [`sent`](Self::sent) tells;
-/// 4. [`wait`](Self::wait) says how long that may take, [`timed_out`](Self::timed_out) that it took
-///    longer.
+/// 1. Receive into [`receive_buffer`](Self::receive_buffer), then call [`received`](Self::received) or
+///    [`end_of_input`](Self::end_of_input).
+/// 2. Call [`step`](Self::step) until [`Event::Established`], then [`step_with`](Self::step_with), or
+///    [`read`](Self::read) without a machine. At [`Step::Event`], act on the event and step again.
+/// 3. At [`Step::Write`] and [`Step::Read`], send the bytes of [`to_send`](Self::to_send), then call
+///    [`sent`](Self::sent).
+/// 4. Limit the wait by [`wait`](Self::wait). If it elapses, call [`timed_out`](Self::timed_out).
 ///
-/// After an error what is [`to_send`](Self::to_send) are the last words, the alert that says why for
-/// example. Send them and close; a connection that failed fails ever after in the same way. The
-/// caller's mistakes ([`starttls::Error::is_ours`]) change nothing.
+/// After an error, [`to_send`](Self::to_send) has the last bytes, such as a TLS alert: send them and close. A
+/// failed connection keeps failing in the same way. The caller's mistakes ([`starttls::Error::is_ours`])
+/// change nothing.
 pub struct Connection<E: Engine> {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
     pub(crate) stage: Stage<E>,
     wait: Option<Duration>,
     pub(crate) progress: u64,
-    /// Nothing more will be received.
+    /// The peer has ended its side.
     pub(crate) ended: bool,
     pub(crate) failed: Option<Error>,
 }
@@ -60,7 +63,7 @@ pub(crate) enum Stage<E: Engine> {
     Beginning(E::Pledge, E::Setup),
     Shaking(E::Pledge, E::Setup, Records<E::Side>),
     Tunnel(Records<E::Side>),
-    /// A machine of the caller's talks in plaintext. Of a connection that was made for it TLS may still begin.
+    /// A machine of the caller runs in plaintext. On a connection made for that, TLS may still start.
     Plain(Option<(E::Pledge, E::Setup)>),
     Over,
 }
@@ -103,13 +106,13 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Where to put what is received next. Empty while [`RECEIVE`] octets wait to be consumed:
-    /// receive nothing then.
+    /// The buffer for the next received bytes. Empty while [`RECEIVE`] bytes are unconsumed: then receive
+    /// nothing.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.incoming.free_mut()
     }
 
-    /// The first `n` octets of [`receive_buffer`](Self::receive_buffer) were received.
+    /// The first `n` bytes of [`receive_buffer`](Self::receive_buffer) were received.
     pub fn received(&mut self, n: usize) {
         let encrypted = match &mut self.stage {
             Stage::Shaking(_, _, records) | Stage::Tunnel(records) => {
@@ -122,28 +125,26 @@ impl<E: Engine> Connection<E> {
         self.incoming.received(n, encrypted);
     }
 
-    /// The peer will send no more; what that means comes with the next steps.
+    /// The peer has ended its side. The next steps tell what that means.
     pub const fn end_of_input(&mut self) {
         self.ended = true;
     }
 
-    /// What is to be sent, in this order, at most [`SEND`] octets. Nothing more is made while it
-    /// does not leave.
+    /// The bytes to send, in order, at most [`SEND`]. No further bytes are produced until these leave.
     #[must_use]
     pub fn to_send(&self) -> &[u8] {
         self.outgoing.filled()
     }
 
-    /// The first `n` octets of [`to_send`](Self::to_send) were sent.
+    /// The first `n` bytes of [`to_send`](Self::to_send) were sent.
     pub fn sent(&mut self, n: usize) {
         self.outgoing.sent(n);
     }
 
-    /// How long waiting for the peer is reasonable now: for what it says, or for it to read what is
-    /// sent to it. `None` when it is not the peer's turn.
+    /// How long to wait for the peer, to send or to read. `None` if it is not the peer's turn.
     ///
-    /// Let the timer start anew whenever [`progress`](Self::progress) changed, and run on through
-    /// everything else: a handshake, or a line that comes octet by octet, is one wait.
+    /// Restart the timer only when [`progress`](Self::progress) changes. A handshake, or a line that arrives
+    /// byte by byte, is one wait, so a slow peer cannot extend it.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let wait = match &self.stage {
@@ -155,15 +156,15 @@ impl<E: Engine> Connection<E> {
         wait.or((!self.outgoing.is_empty()).then_some(SEND_WAIT))
     }
 
-    /// Changes with each event and whenever something more is to be sent for the caller: the wait
-    /// before is over then.
+    /// A counter that changes with each event and whenever the caller's machine writes. Each change ends the
+    /// current wait.
     #[must_use]
     pub const fn progress(&self) -> u64 {
         self.progress
     }
 
-    /// The time of [`wait`](Self::wait) is over. A machine inside TLS has to be told by the caller;
-    /// it may have last words.
+    /// The time of [`wait`](Self::wait) has elapsed. For a machine inside TLS, send its
+    /// [farewell](Machine::farewell) yourself.
     pub fn timed_out(&mut self) -> Error {
         let error = match &mut self.stage {
             Stage::Opening(engine, _) => {
@@ -180,12 +181,11 @@ impl<E: Engine> Connection<E> {
         self.fail(error.into())
     }
 
-    /// Goes on towards TLS.
+    /// Continues towards TLS.
     ///
     /// # Errors
-    /// Those of the protocol and of TLS, [`starttls::Error::Unverified`] if the policy requires a
-    /// verified peer, [`starttls::Error::OutOfOrder`] behind [`Event::Established`] or
-    /// [`Event::Plaintext`].
+    /// Those of the protocol and of TLS. [`starttls::Error::Unverified`] if the policy requires a verified
+    /// peer. [`starttls::Error::OutOfOrder`] after [`Event::Established`] or [`Event::Plaintext`].
     pub fn step(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
         match (&self.failed, &self.stage) {
             (Some(error), _) => Err(error.clone()),
@@ -195,13 +195,14 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Begins TLS on a connection made by `plaintext`, where the machine of the caller's says so: at
-    /// [`opening::Event::StartTls`](starttls::mail::opening::Event::StartTls) or
-    /// [`inbound::Event::StartTls`](starttls::mail::inbound::Event::StartTls). What is unread belongs to TLS: the
-    /// machine has made sure that it may. Go on with [`step`](Self::step) to [`Event::Established`].
+    /// Starts TLS on a connection made by `plaintext`, when the caller's machine asks for it.
+    ///
+    /// The machine asks with [`opening::Event::StartTls`](starttls::mail::opening::Event::StartTls) or
+    /// [`inbound::Event::StartTls`](starttls::mail::inbound::Event::StartTls). It has checked that the unread
+    /// bytes may belong to TLS. Continue with [`step`](Self::step) to [`Event::Established`].
     ///
     /// # Errors
-    /// [`starttls::Error::OutOfOrder`] on any other connection, and where TLS has begun.
+    /// [`starttls::Error::OutOfOrder`] on any other connection, and once TLS has started.
     pub fn start_tls(&mut self) -> Result<(), Error> {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Plain(Some((pledge, setup))) => {
@@ -217,12 +218,12 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Runs a machine inside TLS, in the plaintext that [`Event::Plaintext`] allowed, or on both sides of the
-    /// handshake on a connection made by `plaintext`: a job of a session, a receiver, or any other.
+    /// Runs a machine: inside TLS, in the plaintext that [`Event::Plaintext`] allows, or in both on a
+    /// connection made by `plaintext`.
     ///
     /// # Errors
-    /// Those of the machine and of TLS, [`starttls::Error::OutOfOrder`] during the handshake, and before
-    /// [`Event::Established`] on a connection with a plaintext machine of its own.
+    /// Those of the machine and of TLS. [`starttls::Error::OutOfOrder`] during the handshake, and before
+    /// [`Event::Established`] on a connection with its own plaintext machine.
     pub fn step_with<M: Machine>(&mut self, machine: &mut M) -> Result<Step<M::Event<'_>>, Error> {
         const { assert!(M::MAX_INPUT <= MAX_FRAME && M::MAX_OUTPUT <= MAX_OUTPUT) }
         if self.open_records()? == Opened::NoRoom {
@@ -241,7 +242,7 @@ impl<E: Engine> Connection<E> {
         self.wait = machine.wait();
         match turn? {
             Turn::Event(event) => {
-                self.progress += 1;
+                self.progress += u64::from(machine.begins_wait());
                 return Ok(Step::Event(event));
             }
             Turn::NoRoom => return Ok(Step::Write),
@@ -254,11 +255,11 @@ impl<E: Engine> Connection<E> {
         Ok(step)
     }
 
-    /// Says TLS's goodbye: behind what is to be sent then, the connection can be closed. It may still
-    /// be read.
+    /// Sends TLS's close_notify. The connection can be closed once [`to_send`](Self::to_send) is sent; until
+    /// then it can be read.
     ///
     /// # Errors
-    /// Those of TLS, [`starttls::Error::OutputTooSmall`] if something has to be sent first.
+    /// Those of TLS. [`starttls::Error::OutputTooSmall`] if the output has to be sent first.
     pub fn close(&mut self) -> Result<(), Error> {
         match &mut self.stage {
             Stage::Tunnel(records) => records.close(&mut self.incoming, &mut self.outgoing),
@@ -266,7 +267,7 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// What TLS agreed on, behind [`Event::Established`].
+    /// The agreed parameters of TLS. `None` before [`Event::Established`].
     #[must_use]
     pub fn tls(&self) -> Option<&CommonState> {
         match &self.stage {
@@ -275,7 +276,7 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Opens what was received, where there is anything but plaintext.
+    /// Decrypts the received records, once TLS has started.
     pub(crate) fn open_records(&mut self) -> Result<Opened, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -292,7 +293,7 @@ impl<E: Engine> Connection<E> {
     }
 }
 
-/// What to do when all that was received is consumed.
+/// The next step when all received bytes are consumed.
 pub(crate) fn idle<E: Engine, N>(
     stage: &Stage<E>,
     marks: Marks,

@@ -1,4 +1,4 @@
-//! Certificates checked by TLSA records instead of by authorities that everybody trusts (RFC 7672 §3).
+//! Verification by TLSA records instead of public certificate authorities (RFC 7672 §3).
 
 mod authority;
 mod common_name;
@@ -20,7 +20,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use authority::Authority;
 
-/// What a certificate is compared with.
+/// A TLSA record.
 #[derive(Debug)]
 struct Record {
     usage: Usage,
@@ -49,18 +49,31 @@ impl Record {
     }
 }
 
-/// Verifies a server by its TLSA records. Made for one connection, to
+/// Verifies a server by its TLSA records, for one connection with
 /// [`Requirement::Dane`](starttls::mx::Requirement::Dane).
 ///
-/// A server whose own certificate matches (`DANE-EE`) is the right one whatever its names and dates are.
-/// Where the certificate of an authority matches (`DANE-TA`), the chain from it has to be valid, by its own
-/// dates and limits, too, and the server's certificate has to have one of the names: as a DNS name among its alternative names or, if
-/// there is no DNS name, as a Common Name (RFC 7672 §3.2.3); the latter only where no authority in the
-/// chain is limited to certain names. The authority has to be in the chain that the server presents,
-/// unless the record is the whole of its certificate or key. Where nothing matches, the error is
-/// [`CertificateError::ApplicationVerificationFailure`].
+/// - `DANE-EE`: the server's own certificate matches a record. Its names and dates do not matter.
+/// - `DANE-TA`: a CA certificate of the chain matches a record. The chain has to be valid, including the CA's
+///   own dates and limits, and the server's certificate has to contain one of the names.
 ///
-/// SNI has to carry the base domain (RFC 7672 §8.1): connect with [`server_name`](Self::server_name).
+/// The name is a DNS name of the alternative names or, if there is none, a Common Name (RFC 7672 §3.2.3). A
+/// Common Name counts only if no CA in the chain has name constraints. The server has to send the matching CA
+/// certificate, unless the record contains the whole certificate or key.
+///
+/// If no record matches, the error is [`CertificateError::ApplicationVerificationFailure`]. SNI has to be the
+/// base domain (RFC 7672 §8.1): connect with [`server_name`](Self::server_name).
+///
+/// ```
+/// use std::sync::Arc;
+/// use rustls::crypto::CryptoProvider;
+/// use starttls::mx::{Names, dane::Associations};
+/// use starttls_rustls::dane::Verifier;
+///
+/// fn verifier(names: Names<'_>, records: Associations<'_>, provider: Arc<CryptoProvider>) {
+///     let verifier = Verifier::new(names, records, provider).expect("a DNS name");
+///     assert_eq!(verifier.verified_by(), None); // no handshake yet
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -81,10 +94,10 @@ impl defmt::Format for Verifier {
 }
 
 impl Verifier {
-    /// A verifier that goes by these records.
+    /// A verifier for these records. The first of `names` is the base domain.
     ///
     /// # Errors
-    /// The base domain is no name that can stand in a certificate.
+    /// The base domain is no valid DNS name of a certificate.
     pub fn new(
         names: Names<'_>,
         records: Associations<'_>,
@@ -94,7 +107,7 @@ impl Verifier {
             DnsName::try_from(name.as_str()).map(|name| ServerName::DnsName(name.to_owned()))
         });
         let base = all.next().unwrap_or(Err(InvalidDnsNameError))?;
-        // One that cannot be in a certificate is no reason to refuse the others.
+        // A further name that no certificate can contain matches nothing, so it is left out.
         let names = core::iter::once(base.clone()).chain(all.flatten()).collect();
         let records = records.iter().map(Record::new).collect();
         Ok(Self { provider, records, base, names, verified: AtomicU8::new(0) })
@@ -106,7 +119,7 @@ impl Verifier {
         &self.base
     }
 
-    /// By which kind of record the server was verified; `None` if it was not.
+    /// The usage of the record that verified the server. `None` if the server is not verified.
     #[must_use]
     pub fn verified_by(&self) -> Option<Usage> {
         match self.verified.load(Ordering::Relaxed) {
@@ -120,7 +133,7 @@ impl Verifier {
         self.records.iter().filter(move |record| record.usage == usage)
     }
 
-    /// The authorities that records vouch for, or why none of them is one.
+    /// The authorities that match a record, or the error if none of them is usable.
     fn authorities(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -154,7 +167,7 @@ impl Verifier {
         if authorities.is_empty() { Err(problem) } else { Ok(authorities) }
     }
 
-    /// Whether the chain from one of the authorities is valid, its dates are, and it has a name.
+    /// Checks the chain from a matching authority: its signatures, dates and limits, and the server's name.
     fn verify_chain(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -166,7 +179,7 @@ impl Verifier {
         let anchors = RootCertStore { roots: anchors.collect() };
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        // What is wrong, in the words of rustls.
+        // rustls checks first, because its errors explain more than webpki's. It cannot check `is_allowed`.
         verify_server_cert_signed_by_trust_anchor(
             &certificate,
             &anchors,
@@ -197,7 +210,8 @@ impl Verifier {
         for name in &self.names {
             verdict = verdict.or_else(|_: rustls::Error| verify_server_name(&certificate, name));
         }
-        // Whether the limits of an authority allow a Common Name is not checked with the chain.
+        // The chain's name constraints are not checked against Common Names, so a constrained CA could
+        // otherwise issue any.
         let is_limited = path.anchor().name_constraints.is_some()
             || path.intermediate_certificates().any(|one| common_name::is_constrained(&one.der()));
         if !is_limited && common_name::has_one(end_entity, &self.names) {

@@ -1,4 +1,4 @@
-//! One machine over the two buffers, with or without TLS between.
+//! Runs one machine over the two buffers, with or without TLS.
 
 use starttls::Machine;
 
@@ -7,23 +7,28 @@ use crate::{Error, MAX_OUTPUT};
 
 use crate::records::{Records, Side};
 
-/// What a connection wants next. Exhaustive: a loop that does these four things does everything.
+/// The next action of a connection's caller.
+///
+/// The enum is exhaustive: a loop that handles the four variants is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step<E> {
-    /// Receive more.
+    /// Receive more. The output can be sent meanwhile.
     Read,
-    /// Send what is to be sent; go on when it has left.
+    /// Send the output, then continue.
     Write,
-    /// Something to act on.
+    /// Act on the event.
     Event(E),
-    /// The peer ended the connection, where the protocol lets it: close.
+    /// The peer ended the connection where the protocol allows it.
+    ///
+    /// The output still has to be sent, for example a last reply or TLS's close_notify. Send
+    /// [`to_send`](crate::Connection::to_send), then close.
     End,
 }
 
 impl<E> Step<E> {
-    /// The event, or what is wanted in its stead: `let event = match step.event() { … }` keeps the
-    /// rest of a loop to the events.
+    /// The event, or else the step: `let event = match step.event() { … }` leaves a loop with only the
+    /// events.
     ///
     /// # Errors
     /// The step, if it is no event.
@@ -44,15 +49,15 @@ pub(crate) enum Turn<E> {
     Event(E),
 }
 
-/// Where a machine's octets go.
+/// The destination of a machine's output.
 pub(crate) enum Output<'o, S: Side> {
     Plain(&'o mut Outgoing),
-    /// Through these records; those that were received wait at their end.
+    /// Encrypted into these records; the slice holds the received ones.
     Sealed(&'o mut Outgoing, &'o mut Records<S>, &'o mut [u8]),
 }
 
 impl<S: Side> Output<'_, S> {
-    /// Lets `write` fill free space and sends what it says it wrote.
+    /// Calls `write` with free space, and sends as many bytes as it returns.
     pub(crate) fn write<T>(self, write: impl FnOnce(&mut [u8]) -> (usize, T)) -> Result<T, Error> {
         match self {
             Self::Plain(outgoing) => {
@@ -74,8 +79,8 @@ impl<S: Side> Output<'_, S> {
     }
 }
 
-/// Runs a machine until it needs more, or something to be sent, or has something to tell. What it
-/// writes on the way leaves together.
+/// Runs a machine until it needs input, its output has to be sent, or it has an event. The output on the way
+/// leaves together.
 pub(crate) fn drive<'i, M: Machine, S: Side>(
     machine: &mut M,
     plaintext: &'i [u8],
@@ -86,7 +91,7 @@ pub(crate) fn drive<'i, M: Machine, S: Side>(
         let mut written = 0;
         loop {
             let free = free.get_mut(written..).unwrap_or_default();
-            // And so there is room for an answer to an event.
+            // This also leaves room for the reply to an event.
             if free.len() < M::MAX_OUTPUT.max(MAX_OUTPUT) {
                 return (written, Ok(Turn::NoRoom));
             }

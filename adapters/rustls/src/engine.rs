@@ -3,12 +3,12 @@ use starttls::{Machine, Plaintext, Tls};
 
 use crate::records::Side;
 
-/// What comes before TLS: [`starttls::Client`] or [`starttls::Server`], of any protocol.
+/// The plaintext machine of a protocol: [`starttls::Client`] or [`starttls::Server`].
 pub trait Engine: Machine + sealed::Engine {}
 
 impl<E: sealed::Engine> Engine for E {}
 
-/// What an event of an engine means for the connection.
+/// What an engine's event means for the connection.
 #[derive(Debug)]
 pub enum Meaning {
     Nothing,
@@ -24,10 +24,10 @@ pub(crate) mod sealed {
     pub trait Engine: Machine + Sized {
         type Side: Side;
 
-        /// What TLS begins with.
+        /// What TLS starts with.
         type Setup;
 
-        /// What becomes [`Tls`] when the handshake succeeds.
+        /// Becomes [`Tls`] when the handshake succeeds.
         type Pledge;
 
         fn meaning(event: &Self::Event<'_>) -> Meaning;
@@ -36,7 +36,7 @@ pub(crate) mod sealed {
 
         fn into_plaintext(self, unread: &[u8]) -> Result<Plaintext, starttls::Error>;
 
-        /// The connection, and the size of its fragments where it is configured.
+        /// The TLS connection, and the configured fragment size.
         fn begin(setup: &Self::Setup) -> Result<Begun<Self::Side>, rustls::Error>;
 
         fn established(

@@ -1,8 +1,12 @@
 #![cfg_attr(feature = "smtp", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "smtp"), doc = "A machine with TLS inside, on rustls.")]
+#![cfg_attr(
+    not(feature = "smtp"),
+    doc = "A STARTTLS connection on rustls: the plaintext machine, TLS, and a machine inside it."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(rustdoc::all)]
 #![cfg_attr(
     not(test),
     deny(
@@ -25,6 +29,9 @@ pub mod dane;
 mod drive;
 mod engine;
 mod error;
+mod explain;
+#[cfg(feature = "smtp")]
+mod mail;
 mod plaintext;
 mod records;
 mod server;
@@ -38,31 +45,33 @@ pub use connection::{Connection, Event};
 pub use drive::Step;
 pub use engine::Engine;
 pub use error::Error;
+pub use explain::{Explanation, explain};
 pub use server::Server;
 pub use verify::Judging;
 
-/// The longest TLS record with its header, in octets (RFC 5246 §6.2.3).
+/// The longest TLS record with its header, in bytes (RFC 5246 §6.2.3).
 pub const MAX_RECORD: usize = 5 + (1 << 14) + 2048;
 
-/// The largest frame of a machine inside TLS, in octets.
+/// The limit of a frame inside TLS, in bytes.
 pub const MAX_FRAME: usize = 2048;
 
-/// The most that a machine inside TLS may write at once, in octets.
+/// The limit of a single write of a machine inside TLS, in bytes.
 pub const MAX_OUTPUT: usize = 6144;
 
-/// The least that a caller of [`Connection::write_with`] is given to fill, in octets.
+/// The minimum space that [`Connection::write_with`] offers, in bytes.
 pub const MIN_ROOM: usize = 2048;
 
-/// The receive buffer, in octets: an unfinished frame and a whole record behind it. A message of the
-/// TLS handshake, the peer's certificates above all, has to fit, too.
+/// The size of the receive buffer, in bytes: an unfinished frame, then a whole record.
+///
+/// Each message of the TLS handshake has to fit too, such as the peer's certificate chain.
 pub const RECEIVE: usize = MAX_RECORD + MAX_FRAME;
 
-/// The send buffer, in octets: a whole flight of the handshake is one write, and a record of TLS's
-/// own always fits behind what waits.
+/// The size of the send buffer, in bytes: a whole flight of the handshake, or waiting bytes and a record of
+/// TLS itself.
 pub const SEND: usize = MAX_RECORD + 4096;
 
-/// How long a whole handshake may take.
+/// The time limit of a whole handshake.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a peer may take to read what was sent to it, where the machine has no opinion.
+/// The time limit for a peer to read what is sent, if the machine sets none.
 pub const SEND_WAIT: Duration = Duration::from_secs(5 * 60);

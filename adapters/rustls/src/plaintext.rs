@@ -1,4 +1,4 @@
-//! Up to TLS: the plaintext machine, the boundary, the handshake.
+//! The way to TLS: the plaintext machine, the boundary, the handshake.
 
 use core::mem;
 
@@ -36,7 +36,7 @@ impl<E: Engine> Connection<E> {
         let next = match (E::meaning(&event), mem::replace(stage, Stage::Over)) {
             (Meaning::Upgrade, Stage::Opening(engine, setup)) => {
                 engine.into_upgrade(unread).map(|pledge| {
-                    // What is unread is TLS's, or it would have been an error.
+                    // `into_upgrade` has rejected injected plaintext, so the unread bytes belong to TLS.
                     marks.begin_tls();
                     (Stage::Beginning(pledge, setup), Event::Before(event))
                 })
@@ -48,8 +48,12 @@ impl<E: Engine> Connection<E> {
         };
         match next {
             Ok((next, event)) => {
+                let begins = match &next {
+                    Stage::Opening(engine, _) => engine.begins_wait(),
+                    _ => true,
+                };
                 *stage = next;
-                self.progress += 1;
+                self.progress += u64::from(begins);
                 Ok(Step::Event(event))
             }
             Err(error) => Err(failed(stage, &mut self.failed, error.into())),
@@ -70,14 +74,15 @@ impl<E: Engine> Connection<E> {
             return Err(starttls::Error::OutOfOrder.into());
         };
         let opened = records.open(&mut self.incoming, &mut self.outgoing);
+        // Session tickets are part of the handshake too, so the output must have room for them.
+        if opened == Opened::NoRoom {
+            return Ok(Step::Write);
+        }
         if !records.common().is_handshaking() {
             return self.established();
         }
         if let Some(error) = records.failed.clone() {
             return Err(self.fail(error));
-        }
-        if opened == Opened::NoRoom {
-            return Ok(Step::Write);
         }
         if self.ended {
             return Err(self.fail(starttls::Error::Closed.into()));
@@ -98,12 +103,13 @@ impl<E: Engine> Connection<E> {
         };
         match E::established(pledge, &setup, records.common()) {
             Ok(tls) => {
+                records.established = true;
                 self.stage = Stage::Tunnel(records);
                 self.progress += 1;
                 Ok(Step::Event(Event::Established(tls)))
             }
             Err(error) => {
-                // A courtesy.
+                // The alert is optional: the connection has failed already.
                 let _ = records.close(&mut self.incoming, &mut self.outgoing);
                 Err(self.fail(error.into()))
             }

@@ -1,5 +1,5 @@
-//! TLS's records: what comes in is opened where it lies, what goes out is sealed into the free
-//! space behind what is to be sent.
+//! TLS records. Received ones are decrypted in place; new ones are encrypted into the free space after the
+//! output.
 
 use alloc::boxed::Box;
 use core::ops::DerefMut;
@@ -12,7 +12,7 @@ use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus};
 use crate::buffer::{Incoming, Outgoing};
 use crate::{Error, MAX_RECORD};
 
-/// Which of rustls's connections it is.
+/// The side of a TLS connection.
 pub trait Side {
     #[doc(hidden)]
     type Data;
@@ -60,28 +60,31 @@ impl Side for ServerSide {
     }
 }
 
-/// At most what a record adds to its contents, in octets: header, nonce, content type, tag.
+/// The maximum growth of a record over its contents, in bytes: header, nonce, content type and tag.
 const OVERHEAD: usize = 32;
 
-/// At most what goes in front of them, in octets: a key update.
+/// The maximum size of a key update before the records, in bytes.
 const KEY_UPDATE: usize = 64;
 
-/// The smallest fragments that rustls can be configured to make, in octets.
+/// The space kept free after the caller's bytes, in bytes, for one or two alerts of TLS itself. So records
+/// can be decrypted whatever output waits.
+pub(crate) const ANSWER: usize = 128;
+
+/// The smallest fragment size that rustls accepts, in bytes.
 const MIN_FRAGMENT: usize = 27;
 
-/// Header of a record.
+/// The size of a record's header, in bytes.
 const HEADER: usize = 5;
 
-/// At most what `plaintext` octets become in fragments of `fragment` octets, and a key update in
-/// front of them.
+/// The maximum size of `plaintext` bytes in fragments of `fragment` bytes, after a key update.
 const fn sealed(plaintext: usize, fragment: usize) -> usize {
     plaintext + (plaintext / fragment + 1) * OVERHEAD + KEY_UPDATE
 }
 
-/// How many octets can be sealed from one part of `free` octets into the other.
+/// How many plaintext bytes fit into `free` bytes together with their encryption.
 const fn half(free: usize, fragment: usize) -> usize {
-    let octets = free.saturating_sub(OVERHEAD + KEY_UPDATE);
-    // Without overflow where a `usize` has 32 bits: a fragment has at most 2^14 octets.
+    let octets = free.saturating_sub(OVERHEAD + KEY_UPDATE + ANSWER);
+    // No overflow with a 32-bit `usize`: a fragment has at most 2^14 bytes.
     octets * fragment / (2 * fragment + OVERHEAD)
 }
 
@@ -90,24 +93,26 @@ const _: () = assert!({
     room >= crate::MAX_OUTPUT && room + sealed(room, MIN_FRAGMENT) <= crate::SEND
 });
 
-/// What opening records came to.
+/// The result of decrypting records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// All that were there are open.
+    /// All received records are decrypted.
     All,
-    /// What is to be sent has to leave first: TLS may have to answer.
+    /// The output has to be sent first, because TLS may have to answer.
     NoRoom,
 }
 
-/// A TLS connection under way.
+/// A TLS connection.
 pub(crate) struct Records<S: Side> {
     connection: Box<S::Connection>,
     fragment: usize,
-    /// Something was received since the last look.
+    /// Whether bytes were received since the last call.
     fresh: bool,
-    /// The peer said that nothing more will come.
+    /// Whether the handshake is complete and its last bytes are queued.
+    pub(crate) established: bool,
+    /// Whether the peer has sent close_notify.
     pub(crate) peer_closed: bool,
-    /// We said so.
+    /// Whether this side has sent close_notify.
     pub(crate) closed: bool,
     pub(crate) failed: Option<Error>,
 }
@@ -119,6 +124,7 @@ impl<S: Side> Records<S> {
             connection: Box::new(connection),
             fragment: fragment.clamp(MIN_FRAGMENT, 1 << 14),
             fresh: true,
+            established: false,
             peer_closed: false,
             closed: false,
             failed: None,
@@ -133,12 +139,13 @@ impl<S: Side> Records<S> {
         self.fresh = true;
     }
 
-    /// Whether something has to be sent before what was received can be opened.
+    /// Whether output has to be sent before the received records can be decrypted.
     pub(crate) fn needs_room(&self, outgoing: &Outgoing) -> bool {
-        self.fresh && self.failed.is_none() && outgoing.room() < MAX_RECORD
+        let answer = if self.established { ANSWER } else { MAX_RECORD };
+        self.fresh && self.failed.is_none() && outgoing.room() < answer
     }
 
-    /// Whether octets can still be sent.
+    /// Whether bytes can still be sent.
     pub(crate) fn may_write(&self) -> Result<(), Error> {
         match &self.failed {
             Some(error) => Err(error.clone()),
@@ -147,13 +154,13 @@ impl<S: Side> Records<S> {
         }
     }
 
-    /// Opens every whole record, and queues what TLS has to say for itself.
+    /// Decrypts every whole record, and queues TLS's own answers.
     ///
-    /// A failure is remembered and its alert queued. What was opened before it still counts, so
-    /// that the outcome does not depend on how the octets were cut.
+    /// A failure is stored and its alert queued. Data that was decrypted before it still counts, so that the
+    /// result does not depend on how the network cut the bytes.
     pub(crate) fn open(&mut self, incoming: &mut Incoming, outgoing: &mut Outgoing) -> Opened {
         while self.fresh && self.failed.is_none() {
-            // rustls loses a record of its own that does not fit.
+            // rustls loses a record of its own that does not fit, so nothing is processed without room.
             if self.needs_room(outgoing) {
                 return Opened::NoRoom;
             }
@@ -175,7 +182,7 @@ impl<S: Side> Records<S> {
                 outgoing.filled_more(written);
             }
             ConnectionState::TransmitTlsData(data) => data.done(),
-            // Its contents stay with rustls until they are asked for.
+            // rustls keeps the contents until `next_record`.
             ConnectionState::ReadTraffic(_) => has_opened = true,
             ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_) => {
                 self.fresh = false;
@@ -189,7 +196,7 @@ impl<S: Side> Records<S> {
         if has_opened { self.take_contents(incoming) } else { Ok(()) }
     }
 
-    /// Moves what was in a record into the place of the record.
+    /// Moves the contents of a record into its place.
     fn take_contents(&mut self, incoming: &mut Incoming) -> Result<(), Error> {
         let UnbufferedStatus { state, .. } = S::process(&mut self.connection, &mut []);
         let ConnectionState::ReadTraffic(mut contents) = state? else {
@@ -213,20 +220,20 @@ impl<S: Side> Records<S> {
         }
     }
 
-    /// How many octets can be sealed when the free space behind `outgoing` has to hold them, too.
+    /// How many plaintext bytes can be encrypted if they too need the free space after `outgoing`.
     pub(crate) fn room(&self, outgoing: &Outgoing) -> usize {
         half(outgoing.room(), self.fragment)
     }
 
-    /// How many octets from elsewhere can be sealed.
+    /// How many plaintext bytes from another buffer can be encrypted.
     pub(crate) fn room_for_sealed(&self, outgoing: &Outgoing) -> usize {
-        let room = outgoing.room().saturating_sub(OVERHEAD + KEY_UPDATE);
+        let room = outgoing.room().saturating_sub(OVERHEAD + KEY_UPDATE + ANSWER);
         room * self.fragment / (self.fragment + OVERHEAD)
     }
 
-    /// Seals `plaintext` into the front of `free`. Every record of `records` is open.
+    /// Encrypts `plaintext` to the start of `free`. All of `records` are decrypted already.
     ///
-    /// After a failure there is nobody to say it to, and it is dropped.
+    /// After a failure no peer can read it, so it is dropped.
     pub(crate) fn seal(
         &mut self,
         records: &mut [u8],
@@ -240,10 +247,10 @@ impl<S: Side> Records<S> {
         self.write(records, free, |traffic, free| traffic.encrypt(plaintext, free))
     }
 
-    /// Says that nothing more will be sent.
+    /// Sends close_notify.
     ///
     /// # Errors
-    /// [`starttls::Error::OutputTooSmall`] if what is to be sent has to leave first.
+    /// [`starttls::Error::OutputTooSmall`] if the output has to be sent first.
     pub(crate) fn close(
         &mut self,
         incoming: &mut Incoming,
@@ -252,8 +259,8 @@ impl<S: Side> Records<S> {
         if self.closed || self.failed.is_some() {
             return Ok(());
         }
-        if self.open(incoming, outgoing) == Opened::NoRoom {
-            return Err(starttls::Error::OutputTooSmall { needed: MAX_RECORD }.into());
+        if self.open(incoming, outgoing) == Opened::NoRoom || outgoing.room() < ANSWER {
+            return Err(starttls::Error::OutputTooSmall { needed: ANSWER }.into());
         }
         self.closed = true;
         let written = self.write(incoming.sealed_mut(), outgoing.free_mut(), |traffic, free| {

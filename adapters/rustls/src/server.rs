@@ -2,9 +2,9 @@ use alloc::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
 use rustls::{CommonState, ServerConfig};
-use starttls::server::{Event, Grammar};
+use starttls::server::{Event, Grammar, Upgrade};
 use starttls::wire::Line;
-use starttls::{Plaintext, Tls};
+use starttls::{Plaintext, Tls, Verification};
 
 use crate::engine::Meaning;
 use crate::engine::sealed::{self, Begun};
@@ -15,30 +15,36 @@ use crate::{Connection, Error};
 pub type Server<G> = Connection<starttls::Server<G>>;
 
 impl<G: Grammar> Server<G> {
-    /// A connection that begins in plaintext, with `server`.
+    /// A connection that starts in plaintext, with the machine `server`.
     #[must_use]
     pub fn new(server: starttls::Server<G>, tls: Arc<ServerConfig>) -> Self {
         Self::opening(server, tls)
     }
 
-    /// A connection whose plaintext is a machine's of the caller's, by [`step_with`](Connection::step_with): a
-    /// [`mail::Inbound`](starttls::mail::Inbound), which lives on inside TLS. There
-    /// [`start_tls`](Connection::start_tls) begins the handshake.
+    /// A connection whose plaintext and tunnel are both driven by a machine of the caller, with
+    /// [`step_with`](Connection::step_with).
+    ///
+    /// Start the handshake with [`start_tls`](Connection::start_tls) when the machine asks for it. For a
+    /// [`mail::Inbound`](starttls::mail::Inbound), `step_inbound` does both.
     #[must_use]
     pub fn plaintext(tls: Arc<ServerConfig>) -> Self {
-        Self::plain(Pledge { alpn: None, tls: Tls::implicit_server() }, tls)
+        Self::plain(Pledge::Implicit(None), tls)
     }
 
-    /// A connection that begins with TLS, on a port of its own (RFC 8314 §3).
+    /// A connection on a port where TLS comes first (RFC 8314 §3).
+    ///
+    /// If the protocol [demands](starttls::Protocol::demands_alpn) ALPN, a client without its id is rejected.
+    /// The configuration has to contain the id.
     #[must_use]
     pub fn implicit(tls: Arc<ServerConfig>) -> Self {
-        Self::shaking(Pledge { alpn: None, tls: Tls::implicit_server() }, tls)
+        let alpn = G::PROTOCOL.alpn.filter(|_| G::PROTOCOL.demands_alpn());
+        Self::shaking(Pledge::Implicit(alpn), tls)
     }
 
-    /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
+    /// Accepts the upgrade, after [`Event::UpgradeRequested`].
     ///
     /// # Errors
-    /// [`starttls::Error::OutOfOrder`] if nobody asked.
+    /// [`starttls::Error::OutOfOrder`] if the client has not requested it.
     pub fn accept(&mut self) -> Result<(), Error> {
         Ok(self.engine()?.accept()?)
     }
@@ -46,21 +52,21 @@ impl<G: Grammar> Server<G> {
     /// Refuses the upgrade for now, after [`Event::UpgradeRequested`].
     ///
     /// # Errors
-    /// [`starttls::Error::OutOfOrder`] if nobody asked.
+    /// [`starttls::Error::OutOfOrder`] if the client has not requested it.
     pub fn refuse(&mut self) -> Result<(), Error> {
         Ok(self.engine()?.refuse()?)
     }
 
-    /// Answers an [`Event::Command`] with lines of the application's own.
+    /// Replies to an [`Event::Command`] with lines of the application.
     ///
     /// # Errors
-    /// [`starttls::Error::OutOfOrder`] if no command is unanswered or there is no line,
-    /// [`starttls::Error::OutputTooSmall`] if something has to be sent first.
+    /// [`starttls::Error::OutOfOrder`] if no command is unanswered or `lines` is empty.
+    /// [`starttls::Error::OutputTooSmall`] if the output has to be sent first.
     pub fn answer(&mut self, lines: &[Line<'_>]) -> Result<(), Error> {
         self.with_engine(|server, free| server.answer(lines, free))
     }
 
-    /// Says that the application does not know an [`Event::Command`] either.
+    /// Replies to an [`Event::Command`] that the application does not know either.
     ///
     /// # Errors
     /// [`starttls::Error::OutOfOrder`] if no command is unanswered.
@@ -69,11 +75,12 @@ impl<G: Grammar> Server<G> {
     }
 }
 
-/// What becomes [`Tls`], and the ALPN id that it takes.
+/// Becomes [`Tls`] when the handshake succeeds.
 #[derive(Debug)]
-pub struct Pledge {
-    alpn: Option<&'static [u8]>,
-    tls: Tls,
+pub enum Pledge {
+    /// TLS comes first, with this demanded ALPN id.
+    Implicit(Option<&'static [u8]>),
+    Upgrade(Upgrade<'static>),
 }
 
 impl<G: Grammar> sealed::Engine for starttls::Server<G> {
@@ -89,10 +96,9 @@ impl<G: Grammar> sealed::Engine for starttls::Server<G> {
         }
     }
 
-    /// The early octets stay where they are: the connection opens them next.
+    /// The early bytes stay in the buffer: the connection decrypts them next.
     fn into_upgrade(self, unread: &[u8]) -> Result<Pledge, starttls::Error> {
-        let upgrade = self.into_upgrade(unread)?;
-        Ok(Pledge { alpn: upgrade.alpn(), tls: upgrade.established() })
+        Ok(Pledge::Upgrade(self.into_upgrade(unread)?.without_early()))
     }
 
     fn into_plaintext(self, _: &[u8]) -> Result<Plaintext, starttls::Error> {
@@ -109,9 +115,22 @@ impl<G: Grammar> sealed::Engine for starttls::Server<G> {
         _: &Arc<ServerConfig>,
         tls: &CommonState,
     ) -> Result<Tls, starttls::Error> {
-        match pledge.alpn {
-            Some(alpn) if tls.alpn_protocol() != Some(alpn) => Err(starttls::Error::Foreign),
-            _ => Ok(pledge.tls),
+        let alpn = match &pledge {
+            Pledge::Implicit(alpn) => *alpn,
+            Pledge::Upgrade(upgrade) => upgrade.alpn(),
+        };
+        if alpn.is_some() && tls.alpn_protocol() != alpn {
+            return Err(starttls::Error::Foreign);
         }
+        // If the server requires a client certificate, rustls fails a handshake without one that its verifier
+        // accepts. So a certificate here is a verified one. for one, or has none.
+        let client = match tls.peer_certificates() {
+            Some([_, ..]) => Verification::Verified,
+            _ => Verification::Unverified,
+        };
+        Ok(match pledge {
+            Pledge::Implicit(_) => Tls::implicit_server_of(client),
+            Pledge::Upgrade(upgrade) => upgrade.established_with(client),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller reads and writes inside TLS without a machine.
+//! Reading and writing inside TLS without a machine.
 
 use crate::Error;
 use crate::MIN_ROOM;
@@ -9,10 +9,13 @@ use crate::engine::Engine;
 use crate::records::Opened;
 
 impl<E: Engine> Connection<E> {
-    /// What was received inside TLS, for a caller that wants nothing but the tunnel; it is consumed.
+    /// Returns and consumes the bytes received inside TLS.
+    ///
+    /// Reading never waits for writing: at [`Step::Read`], receive even if [`to_send`](Self::to_send) cannot
+    /// be sent.
     ///
     /// # Errors
-    /// Those of TLS, [`Error::Truncated`] if the end came without TLS's goodbye,
+    /// Those of TLS. [`Error::Truncated`] if the connection ended without close_notify.
     /// [`starttls::Error::OutOfOrder`] before [`Event::Established`](crate::Event::Established).
     pub fn read(&mut self) -> Result<Step<&[u8]>, Error> {
         Ok(match self.readable()? {
@@ -26,8 +29,8 @@ impl<E: Engine> Connection<E> {
         })
     }
 
-    /// Like [`read`](Self::read), for a caller with a buffer of its own: moves as much into it as fits,
-    /// and says how many octets. The rest comes with the next call.
+    /// Like [`read`](Self::read), but copies into `buffer` and returns the number of bytes. The next call
+    /// returns the rest.
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
@@ -58,14 +61,17 @@ impl<E: Engine> Connection<E> {
         }
         let step = idle(&self.stage, marks, &self.outgoing, self.ended)?;
         match (step, &self.stage) {
+            // If reading waited for writing, two peers that both send would wait for each other forever.
+            (Step::Write, _) if marks.room() > 0 => Ok(Step::Read),
             (Step::End, Stage::Tunnel(records)) if !records.peer_closed => Err(Error::Truncated),
             (step, _) => Ok(step),
         }
     }
 
-    /// How many octets [`write_with`](Self::write_with) lets be written now: 0 when something has to
-    /// be sent first, or else at least [`MIN_ROOM`], as there always is at an event of a machine
-    /// inside.
+    /// How many bytes [`write_with`](Self::write_with) accepts now.
+    ///
+    /// It is 0 if output has to be sent first, and otherwise at least [`MIN_ROOM`]. At an event of a machine
+    /// inside TLS it is never 0.
     #[must_use]
     pub fn room(&self) -> usize {
         let room = match &self.stage {
@@ -77,12 +83,12 @@ impl<E: Engine> Connection<E> {
         if room < MIN_ROOM { 0 } else { room }
     }
 
-    /// Sends octets that are no machine's, as many as there is room for, and says how many. When it
-    /// is 0, something has to be sent first.
+    /// Sends bytes without a machine, as many as there is room for, and returns how many. 0 means that output
+    /// has to be sent first.
     ///
     /// # Errors
-    /// Those of TLS, [`starttls::Error::OutOfOrder`] before [`Event::Established`](crate::Event::Established) and behind
-    /// [`close`](Self::close).
+    /// Those of TLS. [`starttls::Error::OutOfOrder`] before [`Event::Established`](crate::Event::Established)
+    /// and after [`close`](Self::close).
     pub fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
         let blocked = self.open_records()? == Opened::NoRoom;
         let Self { incoming, outgoing, stage, .. } = self;
@@ -106,13 +112,14 @@ impl<E: Engine> Connection<E> {
         Ok(taken)
     }
 
-    /// Sends what `write` puts into the [`room`](Self::room) it is given, of which it says how many
-    /// octets: a piece of a message
-    /// ([`Exchange::body`](https://docs.rs/starttls)), a receiver's answer. Returns that number.
+    /// Sends the bytes that `write` puts into the given buffer, and returns their number.
+    ///
+    /// Use it for a piece of a message (`Exchange::body` of the core) or a receiver's reply.
+    /// The buffer has [`room`](Self::room) bytes.
     ///
     /// # Errors
-    /// Those of `write`, which is told that its output is too small where something has to be sent
-    /// first, and those of [`write`](Self::write).
+    /// Those of `write`, whose buffer may be too small if output has to be sent first, and those of
+    /// [`write`](Self::write).
     pub fn write_with(
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Result<usize, starttls::Error>,

@@ -1,4 +1,4 @@
-//! A verifier that lets the handshake end, so that the caller's policy can judge.
+//! A verifier that lets the handshake complete, so that the policy can judge afterwards.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -10,8 +10,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use starttls::Verification;
 
-/// Remembers what the real verifier said of the certificate. The proof that the server owns it is
-/// demanded as ever.
+/// Wraps a verifier: stores its verdict about the certificate, and accepts the certificate in any case.
+///
+/// The signatures of the handshake are checked as usual, so the peer still has to prove that it owns the
+/// certificate.
 #[derive(Debug)]
 pub struct Judging {
     verifier: Arc<dyn ServerCertVerifier>,
@@ -19,13 +21,14 @@ pub struct Judging {
 }
 
 impl Judging {
-    /// For one handshake.
+    /// A verifier for one handshake.
     #[must_use]
     pub fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
         Self { verifier, verdict: OnceBox::new() }
     }
 
-    /// Why the certificate does not verify. A verifier that was never asked has not said yes.
+    /// Why the certificate does not verify. [`Error::NoCertificatesPresented`] if the verifier was never
+    /// asked.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         match self.verdict.get() {
@@ -34,7 +37,7 @@ impl Judging {
         }
     }
 
-    /// Whether the verifier was asked and said yes.
+    /// `Verified` only if the verifier was asked and accepted the certificate.
     pub(crate) fn verdict(&self) -> Verification {
         if self.problem().is_none() { Verification::Verified } else { Verification::Unverified }
     }
@@ -63,6 +66,7 @@ impl ServerCertVerifier for Judging {
             ocsp_response,
             now,
         );
+        // Only the first verdict counts. A later call cannot improve it.
         let _ = self.verdict.set(Box::new(verdict.map(drop)));
         Ok(ServerCertVerified::assertion())
     }

@@ -1,4 +1,4 @@
-//! Chains against TLSA records: every usage, selector and matching type.
+//! Certificate chains against TLSA records: every usage, selector and matching type.
 #![cfg(feature = "dane")]
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn authority(name: &str) -> CertificateParams {
     params
 }
 
-/// Root, intermediate and leaf; the leaf is for these names and holds until that year.
+/// Root, intermediate and leaf. The leaf has these names and is valid until that year.
 fn chain(names: &[&str], until: i32) -> Chain {
     let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
     let mut leaf = CertificateParams::new(names).expect("names");
@@ -144,7 +144,7 @@ fn all() -> impl Iterator<Item = (u8, u8)> {
     (0..=1).flat_map(|selector| (0..=2).map(move |matching| (selector, matching)))
 }
 
-/// RFC 7672 §3.1.1: neither names nor dates.
+/// RFC 7672 §3.1.1: neither names nor dates matter.
 #[test]
 fn end_entity() {
     let wrong = chain(&["other.example"], 2020);
@@ -157,7 +157,7 @@ fn end_entity() {
         }
         let Chain { root, intermediate, leaf } = &right;
         assert_eq!(verdict(&records, &[leaf, intermediate, root]), NO_MATCH);
-        // The authority of the chain is not the server.
+        // A CA of the chain is not the server.
         for authority in [intermediate, root] {
             let records = Records::of(3, selector, matching, authority);
             assert_eq!(verdict(&records, &[leaf, intermediate, root]), NO_MATCH);
@@ -165,7 +165,7 @@ fn end_entity() {
     }
 }
 
-/// RFC 7672 §3.1.2: the chain, its dates and a name.
+/// RFC 7672 §3.1.2: the chain, its dates and a name are checked.
 #[test]
 fn trust_anchor() {
     let right = chain(&["mx.example.net"], 2030);
@@ -178,21 +178,21 @@ fn trust_anchor() {
         assert_eq!(verdict(&by_root, &whole), Ok(Usage::TrustAnchor));
         assert_eq!(verdict(&by_intermediate, &whole), Ok(Usage::TrustAnchor));
         assert_eq!(verdict(&by_intermediate, &[leaf, intermediate]), Ok(Usage::TrustAnchor));
-        // Not even if the whole certificate is in the record: nobody issued it but its issuer.
+        // A leaf is no CA, even if the record contains the whole certificate.
         assert!(verdict(&by_leaf, &whole).is_err());
 
-        // An authority that is not presented is known only where its certificate or its key is in the
-        // record.
+        // A CA that the server does not send is known only if the record contains its whole certificate or
+        // key.
         let expected = if matching == 0 { Ok(Usage::TrustAnchor) } else { NO_MATCH };
         assert_eq!(verdict(&by_root, &[leaf, intermediate]), expected);
 
         let other = chain(&["mx.example.net"], 2030);
         let strange = [&other.leaf, &other.intermediate, &other.root];
-        // Of the same name, but with another key.
+        // The same name with another key.
         let forged = Err(Error::InvalidCertificate(CertificateError::BadSignature));
         let expected = if matching == 0 { forged.clone() } else { NO_MATCH };
         assert_eq!(verdict(&by_root, &strange), expected);
-        // The authority is there, but did not issue the leaf.
+        // The CA is in the chain, but did not issue the leaf.
         assert_eq!(verdict(&by_root, &[&other.leaf, &other.intermediate, root]), forged);
     }
 }
@@ -216,12 +216,12 @@ fn names_of_a_trust_anchor() {
     }
 }
 
-/// A leaf of these Common Names and alternative names.
+/// A leaf with these Common Names and alternative names.
 fn commonly_named(common: &[DnValue], names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
     let mut leaf = CertificateParams::new(names).expect("names");
     leaf.distinguished_name = DistinguishedName::new();
-    // The second is of the same type, which the library would not have twice.
+    // rcgen refuses a second entry of the same type, so the second uses the type's numbers.
     let types = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
     for (kind, name) in types.into_iter().zip(common) {
         leaf.distinguished_name.push(kind, name.clone());
@@ -230,7 +230,7 @@ fn commonly_named(common: &[DnValue], names: &[&str]) -> CertificateParams {
     leaf
 }
 
-/// RFC 7672 §3.2.3: only if there is no DNS name, with the same wildcards.
+/// RFC 7672 §3.2.3: a Common Name counts only if there is no DNS name; wildcards work as in DNS names.
 #[test]
 fn common_names_of_a_trust_anchor() {
     use DnValue::{BmpString, Ia5String, PrintableString, TeletexString, Utf8String};
@@ -254,9 +254,9 @@ fn common_names_of_a_trust_anchor() {
         (&[utf8("*")], &[], false),
         (&[utf8("a.mx.example.net")], &[], false),
         (&[utf8("mx.example.net\0.example.com")], &[], false),
-        // None at all, but for the organization.
+        // No Common Name, only the organization.
         (&[], &[], false),
-        // An address is no DNS name.
+        // An IP address is no DNS name.
         (right, &["192.0.2.1"], true),
         (right, &["other.example"], false),
         (right, &["192.0.2.1", "mx*.example.net"], false),
@@ -271,7 +271,7 @@ fn common_names_of_a_trust_anchor() {
     }
 }
 
-/// RFC 5280 §4.2.1.10: who may only issue certificates for certain names does not get around it.
+/// RFC 5280 §4.2.1.10: a CA with name constraints cannot bypass them by a Common Name.
 #[test]
 fn common_names_of_a_limited_authority() {
     let limited = |name| {
@@ -314,7 +314,7 @@ fn dates_of_a_trust_anchor() {
     );
 }
 
-/// RFC 7672 §4: the old key or the next one; RFC 7671 §9: not by the weaker digest alone.
+/// RFC 7672 §4: the old key or the next one. RFC 7671 §9: the weaker digest alone does not suffice.
 #[test]
 fn several_records() {
     let (old, new) = (chain(&["mx.example.net"], 2030), chain(&["mx.example.net"], 2030));
@@ -325,13 +325,13 @@ fn several_records() {
     let weak = Records(vec![(3, 1, 1, old.leaf.data(1, 1)), (3, 1, 2, new.leaf.data(1, 2))]);
     assert_eq!(verdict(&weak, &[&old.leaf, &old.intermediate]), NO_MATCH);
     assert_eq!(verdict(&weak, &[&new.leaf, &new.intermediate]), Ok(Usage::EndEntity));
-    // The server is known by its authority where its own certificate is not.
+    // The CA's record verifies the server although the record of its own certificate does not match.
     let mixed = Records(vec![(3, 1, 1, old.leaf.data(1, 1)), (2, 0, 1, new.root.data(0, 1))]);
     let presented = [&new.leaf, &new.intermediate, &new.root];
     assert_eq!(verdict(&mixed, &presented), Ok(Usage::TrustAnchor));
 }
 
-/// RFC 7672 §3.1.2: what the authority's own certificate says of dates and of the chain's length.
+/// RFC 7672 §3.1.2: the dates and the path length of the CA's own certificate.
 #[test]
 fn limits_of_a_trust_anchor() {
     type Row = (CertificateParams, Result<Usage, CertificateError>);
@@ -348,7 +348,10 @@ fn limits_of_a_trust_anchor() {
     };
     let mut no_authority = authority("root");
     no_authority.is_ca = IsCa::ExplicitNoCa;
-    let rows: [Row; 7] = [
+    // A version 3 certificate without the CA flag is no CA's.
+    let mut silent = authority("root");
+    silent.is_ca = IsCa::NoCa;
+    let rows: [Row; 8] = [
         (authority("root"), Ok(Usage::TrustAnchor)),
         (limited(1), Ok(Usage::TrustAnchor)),
         (limited(0), Err(CertificateError::UnknownIssuer)),
@@ -356,6 +359,7 @@ fn limits_of_a_trust_anchor() {
         (dated(2020, 2026), Err(CertificateError::Expired)),
         (dated(2027, 2030), Err(CertificateError::NotValidYet)),
         (no_authority, Err(CertificateError::InvalidPurpose)),
+        (silent, Err(CertificateError::InvalidPurpose)),
     ];
     for (root, expected) in rows {
         let leaf = CertificateParams::new(["mx.example.net".into()]).expect("a name");
@@ -364,17 +368,17 @@ fn limits_of_a_trust_anchor() {
         for (selector, matching) in all() {
             let records = Records::of(2, selector, matching, root);
             assert_eq!(verdict(&records, &[leaf, intermediate, root]), expected);
-            // In another order, which says nothing of who stands between whom.
+            // In another order. The order does not tell which certificate issued which.
             assert_eq!(verdict(&records, &[leaf, root, intermediate]), expected);
         }
         assert_eq!(verdict(&Records::of(2, 0, 0, root), &[leaf, intermediate]), expected);
-        // The one between is an authority by itself.
+        // The intermediate is a trust anchor itself.
         let records = Records::of(2, 1, 1, intermediate);
         assert_eq!(verdict(&records, &[leaf, intermediate]), Ok(Usage::TrustAnchor));
     }
 }
 
-/// No host is known by a name that no certificate can be for.
+/// A host whose name cannot be in a certificate is never verified.
 #[test]
 fn names_of_hosts_are_names_of_certificates() {
     let octets = ['a', '1', '-', '_', '.'];

@@ -1,4 +1,4 @@
-//! A mail of any size takes the same memory.
+//! A mail of any size needs the same memory.
 
 #[path = "machine/common.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
@@ -18,18 +18,18 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
         PEAK.fetch_max(now, Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -37,14 +37,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What a connection may hold besides its two buffers: rustls' own state, and the one record that
-/// it seals or opens.
+/// The memory of a connection beyond its two buffers: the state of rustls, and one record in encryption or
+/// decryption.
 const RUSTLS: usize = 64 * 1024;
 
-/// Sends a mail of `size` octets; the most memory it took beyond what was there before.
+/// Sends a mail of `size` bytes and returns the peak of the additional memory.
 fn peak(size: usize) -> usize {
     let message = b"0123456789abcdef0123456789abcd\r\n".repeat(size / 32);
-    // Kept from the count: the wires, and what the ends were given and keep.
+    // Allocated before the count: the wires, and the inputs of both ends.
     let (mut to_server, mut to_client) = (Vec::with_capacity(SEND), Vec::with_capacity(SEND));
     let before = NOW.load(Relaxed) + message.len();
     PEAK.store(before, Relaxed);
@@ -74,10 +74,10 @@ fn peak(size: usize) -> usize {
 
 #[test]
 fn memory_is_bounded() {
-    // Whatever is made once.
+    // The first mail allocates what is made once.
     peak(1000);
     let (small, large) = (peak(512 << 10), peak(5 << 20));
-    println!("both ends at most: {small} octets for 512 KiB, {large} octets for 5 MiB");
+    println!("both ends at most: {small} bytes for 512 KiB, {large} bytes for 5 MiB");
     assert!(large <= small + 1024, "{small} {large}");
     assert!(large <= 2 * (RECEIVE + SEND + RUSTLS), "{large}");
 }

@@ -7,10 +7,22 @@ use starttls::mail::message::{Composer, Progress};
 
 use crate::Error;
 
-/// How many octets of an attachment are read at a time.
+/// How many bytes of an attachment are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// A composed message, for [`Mailer::send`](crate::Mailer::send) or any other reader.
+/// A composed message that reads its attachments, for [`Mailer::send`](crate::Mailer::send) or any other
+/// reader.
+///
+/// ```no_run
+/// use starttls::mail::Message;
+/// use starttls_std::Composed;
+/// # use std::error::Error;
+/// fn read(message: &Message<'_>) -> Result<(), Box<dyn Error>> {
+///     let files: Vec<Box<dyn std::io::Read>> = vec![Box::new(std::fs::File::open("report.pdf")?)];
+///     std::io::copy(&mut Composed::new(message, files)?, &mut std::io::stdout())?;
+///     Ok(())
+/// }
+/// ```
 pub struct Composed<'a> {
     composer: Composer<'a>,
     attachments: Vec<Box<dyn Read + 'a>>,
@@ -19,11 +31,13 @@ pub struct Composed<'a> {
 }
 
 impl<'a> Composed<'a> {
-    /// `attachments` are the files of [`Message::attachments`], in its order; each is read to its
-    /// end when its turn comes.
+    /// Composes a message.
+    ///
+    /// `attachments` are the contents of [`Message::attachments`], in the same order. Each is read to its end
+    /// when the message reaches it.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are more or fewer.
+    /// [`Error::Argument`] if the number of readers differs from the number of attachments.
     pub fn new(
         message: &'a Message<'a>,
         attachments: Vec<Box<dyn Read + 'a>>,
@@ -34,7 +48,7 @@ impl<'a> Composed<'a> {
         Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
     }
 
-    /// Reads the next piece of an attachment; `false` at its end.
+    /// Reads the next piece of an attachment. `false` at its end.
     fn fill(&mut self, index: usize) -> io::Result<bool> {
         self.start = 0;
         self.piece.resize(PIECE, 0);
@@ -89,7 +103,7 @@ mod tests {
     use starttls::mail::Address;
     use starttls::mail::message::Attachment;
 
-    /// Gives an octet, is interrupted, and so on.
+    /// Alternates between one byte and an interruption.
     struct Slow<'a>(&'a [u8], bool);
 
     impl Read for Slow<'_> {
@@ -112,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn attachments_come_from_readers() {
+    fn attachments_are_read_from_their_readers() {
         let files = [Attachment::new("a/b", "c").expect("valid"); 2];
         let from = Address::new("a@b.example").expect("valid");
         let message = Message::new(from.into(), &[]).with_text("text").with_attachments(&files);

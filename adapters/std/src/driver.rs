@@ -5,39 +5,61 @@ use starttls_common::{self as common, Error, Observer, Timeouts, ready};
 
 use crate::{Blocking, Socket};
 
-/// Drives machines over a blocking stream: reads when they need more, writes what they say.
+/// Drives machines over a blocking stream.
 ///
-/// It reads ahead only into the buffer that the machine looks at, and hands that buffer to the next
-/// machine, so that nothing is lost between two machines in plaintext and nothing can slip across
-/// the upgrade unseen.
+/// It reads only into the buffer that the machine reads from, and the next machine continues with that
+/// buffer. So no plaintext is lost between two machines, and none crosses the upgrade unseen.
+///
+/// ```no_run
+/// use std::net::TcpStream;
+/// use std::time::Duration;
+///
+/// use starttls::{Policy, smtp};
+/// use starttls_std::{ClientTls, Driver, Error, Silent, Timeouts, Upgraded, upgrade_or_plaintext};
+///
+/// /// Upgrades within ten seconds, or continues in plaintext.
+/// fn upgrade(stream: TcpStream, tls: &ClientTls) -> Result<(), Error> {
+///     let timeouts = Timeouts::new().with_total(Duration::from_secs(10));
+///     let driver = Driver::new(stream, timeouts, Silent);
+///     let name = smtp::Domain::new("client.example.org").expect("a constant");
+///     let client = smtp::Client::new(name, Policy::Opportunistic);
+///     match upgrade_or_plaintext(driver, client, tls, "mail.example.org")? {
+///         Upgraded::Tls(driver, _tls) => drop(driver.into_stream()),
+///         Upgraded::Plaintext(driver, _plaintext) => drop(driver.into_stream()),
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Driver<'o, S>(pub(crate) common::Driver<'o, S, Blocking>);
 
 impl<'o, S: Socket> Driver<'o, S> {
-    /// A driver for a fresh connection; the total time starts now.
+    /// A driver for a new connection. The total time starts now.
     pub fn new(stream: S, timeouts: Timeouts, observer: impl Observer + Send + 'o) -> Self {
         Self(common::Driver::new(stream, timeouts, observer))
     }
 
-    /// Received and not yet consumed.
+    /// The bytes that were received and not yet consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.0.unread()
     }
 
-    /// What watches, to tell it more.
+    /// The observer.
     pub fn observer(&mut self) -> &mut (dyn Observer + Send + 'o) {
         self.0.observer()
     }
 
-    /// Ends the driver; anything unread is lost.
+    /// The stream. Unread bytes are lost.
     pub fn into_stream(self) -> S {
         self.0.into_stream()
     }
 
-    /// Runs a machine until `on_event` breaks; `None` if the peer ended the connection where the
-    /// protocol lets it. What `on_event` puts into the vector is said next. When it breaks, what was
-    /// said leaves with the next call of `run` or [`send`](Self::send), or by [`flush`](Self::flush).
+    /// Runs a machine until `on_event` breaks.
+    ///
+    /// `None` means that the peer ended the connection where the protocol allows it. The bytes that
+    /// `on_event` appends to the vector are sent next. After a break they leave with the next call of `run`
+    /// or [`send`](Self::send), or with [`flush`](Self::flush).
     ///
     /// # Errors
     /// Those of the machine, of the stream and of `on_event`.
@@ -49,7 +71,7 @@ impl<'o, S: Socket> Driver<'o, S> {
         ready(self.0.run(machine, on_event))
     }
 
-    /// Sends octets that no machine asked for.
+    /// Sends bytes without a machine.
     ///
     /// # Errors
     /// Those of the stream.
@@ -57,7 +79,7 @@ impl<'o, S: Socket> Driver<'o, S> {
         ready(self.0.send(octets))
     }
 
-    /// Sends what was said.
+    /// Sends the pending output.
     ///
     /// # Errors
     /// Those of the stream.
@@ -65,10 +87,10 @@ impl<'o, S: Socket> Driver<'o, S> {
         ready(self.0.flush())
     }
 
-    /// Says goodbye below the protocol: TLS's close_notify, TCP's FIN.
+    /// Closes the connection: TLS's close_notify and TCP's FIN.
     ///
     /// # Errors
-    /// Those of the stream; a peer that is gone already is none.
+    /// Those of the stream. A peer that is already gone is no error.
     pub fn close(self) -> Result<(), Error> {
         ready(self.0.close())
     }

@@ -1,6 +1,7 @@
 #![cfg_attr(feature = "native-roots", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "native-roots"), doc = "STARTTLS on blocking sockets, with rustls.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(rustdoc::all)]
 
 mod compose;
 mod driver;
@@ -26,9 +27,10 @@ pub use split::{ReadHalf, WriteHalf, split};
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
     Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
-    Observer, Receipt, Recipient, Settings, Silent, Timeouts, rustls,
+    Observer, PeerCertificate, Receipt, Recipient, Secret, Settings, Silent, Timeouts,
+    broken_handshake, explain, rustls,
 };
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,
-    handshake, upgrade, upgrade_or_plaintext, upgrade_with,
+    connect_implicit, handshake, upgrade, upgrade_or_plaintext, upgrade_with,
 };

@@ -5,27 +5,39 @@ use starttls::mail::Envelope;
 use starttls::mail::session::Extensions;
 use starttls::smtp::{Dialect, Smtp};
 use starttls_common::{
-    self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer, Receipt,
-    Runtime, Settings, Silent, bad_credentials, ready,
+    self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer,
+    PeerCertificate, Receipt, Runtime, Settings, Silent, bad_credentials, ready,
 };
 
 use crate::Blocking;
 
-/// Sends mail to a server, with TLS by `T`.
+/// Sends mail to one server, with the TLS of `T`.
+///
+/// ```no_run
+/// use starttls::mail::{Address, Envelope};
+/// use starttls_std::{ClientTls, Mailer, Settings};
+///
+/// let tls = ClientTls::with_ca_pem(&std::fs::read("ca.pem")?)?;
+/// let mailer = Mailer::new(Settings::new("mail.example.org", tls).with_login(("me", "password")));
+/// let to = [Address::new("you@example.org")?];
+/// let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
+/// mailer.send(&envelope, &b"Subject: hello\r\n\r\nIt works.\r\n"[..])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Mailer<T = ClientTls>(common::Mailer<Blocking, T>);
 
-/// The stream that a TLS `T` makes of a connection.
+/// The encrypted stream of a TLS `T`.
 type Encrypted<T> = <T as Connect<Blocking, TcpStream>>::Stream;
 
 impl<T> Mailer<T> {
-    /// By these settings.
+    /// A mailer with these settings.
     #[must_use]
     pub const fn new(settings: Settings<T>) -> Self {
         Self(common::Mailer::new(settings))
     }
 
-    /// How mail gets to the server.
+    /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings<T> {
         self.0.settings()
@@ -37,20 +49,20 @@ where
     T: Connect<Blocking, TcpStream>,
     Blocking: Runtime<Encrypted<T>>,
 {
-    /// Sends one mail over a connection of its own.
+    /// Sends one mail over a new connection.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if no recipient gets it, and all that can go wrong on the way there;
-    /// [`Error::fate`] says whether it is safe to send it again.
+    /// [`Error::Rejected`] if no recipient is accepted, and every error of the connection. [`Error::fate`]
+    /// tells whether a retry is safe.
     pub fn send(&self, envelope: &Envelope<'_>, message: impl Read) -> Result<Receipt, Error> {
         self.send_as::<Smtp>(envelope, message, Silent)
     }
 
-    /// Like [`send`](Self::send), in a dialect ([`Smtp`] or [`Lmtp`](starttls::lmtp::Lmtp)) and
-    /// under observation.
+    /// Like [`send`](Self::send), with an observer and in a dialect ([`Smtp`] or
+    /// [`Lmtp`](starttls::lmtp::Lmtp)).
     ///
     /// # Errors
-    /// Those of [`send`](Self::send).
+    /// Those of [`send`](Self::send). Those of [`send`](Self::send).
     pub fn send_as<D: Dialect>(
         &self,
         envelope: &Envelope<'_>,
@@ -60,16 +72,29 @@ where
         ready(self.0.send_as::<D, _>(envelope, message, observer))
     }
 
-    /// Opens a connection for any number of mails: upgraded, and with the login accepted.
+    /// Like [`send_as`](Self::send_as), to all recipients in as many transactions as needed, see
+    /// [`Connection::send_to_all`].
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the network; [`Error::Rejected`] if the server does not
-    /// take the login.
+    /// Those of [`Connection::send_to_all`] and of [`connect`](Self::connect).
+    pub fn send_to_all_as<D: Dialect, M: Read>(
+        &self,
+        envelope: &Envelope<'_>,
+        message: impl FnMut() -> M,
+        observer: impl Observer + Send,
+    ) -> Result<Receipt, Error> {
+        ready(self.0.send_to_all_as::<D, _>(envelope, message, observer))
+    }
+
+    /// Opens a connection for any number of mails: with TLS, and logged in, as the settings demand.
+    ///
+    /// # Errors
+    /// Those of the protocol, of TLS and of the network. [`Error::Rejected`] if the server refuses the login.
     pub fn connect(&self) -> Result<Connection<'static, Smtp, Encrypted<T>>, Error> {
         self.connect_as::<Smtp>(Silent)
     }
 
-    /// Like [`connect`](Self::connect), in a dialect and under observation.
+    /// Like [`connect`](Self::connect), with an observer and in a dialect.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect).
@@ -81,11 +106,11 @@ where
     }
 }
 
-/// An open connection to a mail server, from [`Mailer::connect`], for one
-/// mail after the other. A mail takes two round trips where the server offers `PIPELINING`.
+/// An open connection to a mail server, for any number of mails, from [`Mailer::connect`].
 ///
-/// A mail that the server refuses leaves it open for the next one. Any other error closes it: [`Error::fate`] tells
-/// what became of the mail, and no later mail is sent. The connection owns what it needs and may stand in a pool.
+/// A mail takes two round trips if the server offers `PIPELINING`. After a mail that the server refuses, the
+/// connection stays open. Any other error closes it: [`Error::fate`] tells whether the mail was sent, and no
+/// later mail is. The connection borrows nothing but its observer, so a pool can hold it.
 #[derive(Debug)]
 pub struct Connection<'o, D = Smtp, E = crate::ClientStream>(
     common::Connection<'o, D, Blocking, TcpStream, E>,
@@ -95,71 +120,141 @@ impl<D: Dialect, E> Connection<'_, D, E>
 where
     Blocking: Runtime<E>,
 {
-    /// Whether another mail can be sent; a server may leave between two mails, which shows with the
-    /// next one only.
+    /// Whether another mail can be sent. If the server closes the connection between two mails, only the next
+    /// mail notices.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.0.is_open()
     }
 
-    /// What the server said it can do.
+    /// The extensions that the server offers.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.0.extensions()
     }
 
-    /// Sends one mail. The total of [`Timeouts`](crate::Timeouts) begins anew with each mail but the
+    /// Sends one mail. The total time of [`Timeouts`](crate::Timeouts) restarts with each mail after the
     /// first.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if no recipient gets it, and what stands between a mail and this server: its
-    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
-    /// way ends it. [`Error::fate`] says whether it is safe to send the mail again.
+    /// [`Error::Rejected`] if no recipient is accepted, and an error of the protocol if the mail is too large
+    /// or needs an extension that the server does not offer. After both, the connection stays open; any other
+    /// error ends it. [`Error::fate`] tells whether a retry is safe.
     pub fn send(&mut self, envelope: &Envelope<'_>, message: impl Read) -> Result<Receipt, Error> {
         ready(self.0.send(envelope, message))
     }
 
-    /// Says goodbye and closes the connection. An error takes no mail back.
+    /// Sends one mail to all its recipients, in as many transactions as needed.
+    ///
+    /// A server may limit the recipients of one transaction (RFC 5321 §4.5.3.1.10). `message` returns the
+    /// message for each transaction.
     ///
     /// # Errors
-    /// Those of the protocol and of the network; [`Closed`](starttls::Error::Closed) if it was not open
-    /// any more.
+    /// Those of [`send`](Self::send). If a later transaction fails, its recipients keep their earlier reply,
+    /// unless it is unknown whether they have the mail. Then [`Error::Unfinished`] has the replies for the
+    /// others.
+    pub fn send_to_all<M: Read>(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: impl FnMut() -> M,
+    ) -> Result<Receipt, Error> {
+        ready(self.0.send_to_all(envelope, message))
+    }
+
+    /// Sends `QUIT` and closes the connection. An error here does not affect mail that was sent.
+    ///
+    /// # Errors
+    /// Those of the protocol and of the network. [`Closed`](starttls::Error::Closed) if the connection was
+    /// not open.
     pub fn quit(self) -> Result<(), Error> {
         ready(self.0.quit())
     }
 }
 
-/// An application that judges and takes the mail that [`Inbox`] receives.
+/// Decides about the mail that an [`Inbox`] receives, and stores it.
+///
+/// ```
+/// use starttls_std::{Answer, Deliver, Mail};
+///
+/// struct Discard;
+///
+/// impl Deliver for Discard {
+///     fn deliver(&mut self, mail: &Mail) -> Answer {
+///         Answer::new(250, format!("2.0.0 {} bytes discarded", mail.size))
+///     }
+/// }
+/// ```
 pub trait Deliver: Send {
-    /// Whether this is the password of `user`; asked only over TLS, and only where
-    /// the settings offer it. By default no user has one.
+    /// Checks the password of `user`. By default no password is accepted.
+    ///
+    /// This is called only over TLS, and only if the settings offer a login. Compare with
+    /// [`Secret::matches`](crate::Secret::matches), whose time reveals nothing but the length.
     fn authenticate(&mut self, user: &str, password: &str) -> Answer {
         let _ = (user, password);
         bad_credentials()
     }
 
-    /// Whether a mail from `path` is welcome; empty for reports about failures.
+    /// Returns the user whom the client's certificate identifies. By default every certificate is refused.
+    ///
+    /// The server's verifier has accepted the certificate. The client wants to act as `authorization`, or as
+    /// the certificate's own user if that is empty (`EXTERNAL`, RFC 4422 Appendix A). This is called only if
+    /// the settings offer it.
+    ///
+    /// # Errors
+    /// The reply that refuses an unknown client, or one that may not act as `authorization`.
+    fn identify(
+        &mut self,
+        certificate: &PeerCertificate,
+        authorization: &str,
+    ) -> Result<String, Answer> {
+        let _ = (certificate, authorization);
+        Err(bad_credentials())
+    }
+
+    /// Decides whether mail from `path` is accepted. `path` is empty for delivery status notifications.
     fn sender(&mut self, path: &str) -> Answer {
         let _ = path;
         Answer::new(250, "2.1.0 Sender ok")
     }
 
-    /// Whether `path` is a recipient here.
+    /// Decides whether `path` is a recipient here.
     fn recipient(&mut self, path: &str) -> Answer {
         let _ = path;
         Answer::new(250, "2.1.5 Recipient ok")
     }
 
-    /// Takes a mail; 2yz promises that it is safe.
+    /// Keeps the next piece of a message, of about 32 KiB at most. By default it is appended to
+    /// `mail.message`.
+    ///
+    /// An application that writes the pieces to a file needs no memory for the message, whatever its size.
+    /// The message is complete when [`deliver`](Self::deliver) is called. If [`sender`](Self::sender) is
+    /// called before that, or the connection ends, discard it.
+    ///
+    /// # Errors
+    /// The reply to the message, whose rest is discarded: for example 452 4.3.1 if the disk is full.
+    fn keep(&mut self, mail: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
+        mail.message.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Accepts a mail. A 2yz reply promises that the mail is stored safely.
     fn deliver(&mut self, mail: &Mail) -> Answer;
 }
 
-/// Takes mail without waiting for it.
+/// Adapts a blocking application to the async trait. Its futures are ready at once.
 struct AtOnce<'d>(&'d mut dyn Deliver);
 
 impl common::Deliver for AtOnce<'_> {
     async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
         self.0.authenticate(user, password)
+    }
+
+    async fn identify(
+        &mut self,
+        certificate: &PeerCertificate,
+        authorization: &str,
+    ) -> Result<String, Answer> {
+        self.0.identify(certificate, authorization)
     }
 
     async fn sender(&mut self, path: &str) -> Answer {
@@ -170,26 +265,41 @@ impl common::Deliver for AtOnce<'_> {
         self.0.recipient(path)
     }
 
+    async fn keep(&mut self, mail: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
+        self.0.keep(mail, piece)
+    }
+
     async fn deliver(&mut self, mail: &Mail) -> Answer {
         self.0.deliver(mail)
     }
 }
 
-/// A server that takes mail, one connection at a time.
+/// A server that receives mail, one connection at a time.
+///
+/// ```no_run
+/// use starttls::smtp::Smtp;
+/// use starttls_std::{Deliver, Error, Inbox, Silent};
+///
+/// fn serve(inbox: &Inbox, deliver: &mut dyn Deliver) -> Result<(), Error> {
+///     let listener = std::net::TcpListener::bind("127.0.0.1:2525").expect("a free port");
+///     let (stream, _) = listener.accept().expect("a connection");
+///     inbox.receive::<Smtp>(stream, deliver, Silent)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Inbox(common::Inbox<Blocking>);
 
 impl Inbox {
-    /// By these settings.
+    /// A server with these settings.
     #[must_use]
     pub const fn new(settings: InboxSettings) -> Self {
         Self(common::Inbox::new(settings))
     }
 
-    /// Takes the mail of one accepted connection, to its end.
+    /// Receives the mail of one accepted connection until it ends.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the network; mail delivered before stays delivered.
+    /// Those of the protocol, of TLS and of the network. Mail delivered before the error stays delivered.
     pub fn receive<D: Dialect>(
         &self,
         stream: TcpStream,

@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, Read};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use rustls::{
 use starttls::{Error as Rule, Policy};
 use starttls_common::{
     Accept, Binding, ClientTls, Connect, Dial, Doing, Error, Link, ReadMessage, Runtime, Secured,
-    check_alpn, take_early,
+    check_alpn, hello, take_early,
 };
 
 use crate::socket::{Socket, is_timeout};
 
-/// How much is read and written at a time: one TLS record.
+/// How many bytes are read and written at once: one TLS record.
 const RECORD: usize = 16 * 1024;
 
-/// The kind of I/O of this crate: blocking streams.
+/// The I/O of this crate: blocking streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocking;
 
@@ -27,39 +27,42 @@ impl<S: Socket> Runtime<S> for Blocking {
     }
 
     async fn read(stream: &mut S, link: &mut Link<'_>, until: Instant) -> io::Result<bool> {
-        bound(stream, until)?;
         stream.acknowledge();
-        match in_time(stream.receive(link.room(RECORD)))? {
-            Some(Some(n)) => link.received(n),
-            Some(None) | None => return Ok(false),
-        }
-        Ok(true)
+        let received = within(stream, until, |stream| stream.receive(link.room(RECORD)))?.flatten();
+        received.into_iter().for_each(|n| link.received(n));
+        Ok(received.is_some())
     }
 
     async fn write(stream: &mut S, bytes: &[u8], until: Instant) -> io::Result<Option<usize>> {
-        bound(stream, until)?;
-        in_time(stream.write(&bytes[..bytes.len().min(RECORD)]))
+        let bytes = &bytes[..bytes.len().min(RECORD)];
+        Ok(within(stream, until, |stream| stream.send(bytes))?.flatten())
     }
 
     async fn flush(stream: &mut S, until: Instant) -> io::Result<bool> {
-        bound(stream, until)?;
-        Ok(in_time(stream.flush())?.is_some())
+        Ok(within(stream, until, S::push)?.unwrap_or(false))
     }
 
     async fn shutdown(stream: &mut S, until: Instant) -> io::Result<bool> {
-        bound(stream, until)?;
-        Ok(in_time(stream.finish())?.is_some())
+        Ok(within(stream, until, S::finish)?.is_some())
     }
 }
 
-/// Has the next call of the stream end then.
-fn bound<S: Socket>(stream: &mut S, until: Instant) -> io::Result<()> {
+/// The result of an operation with a deadline, or `None` if the time is up. It restores the timeouts of the
+/// stream, which belong to its caller.
+pub(crate) fn within<S: Socket, T>(
+    stream: &mut S,
+    until: Instant,
+    act: impl FnOnce(&mut S) -> io::Result<T>,
+) -> io::Result<Option<T>> {
+    let had = stream.timeouts()?;
     let left = until.saturating_duration_since(Instant::now());
-    stream.set_timeout(left.max(Duration::from_millis(1)))
-}
-
-/// What was done, unless it was for want of time that it was not.
-fn in_time<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    // A socket rejects a timeout of zero.
+    stream.set_timeouts([Some(left.max(Duration::from_millis(1))); 2])?;
+    stream.set_deadline(Some(until));
+    let done = act(stream);
+    stream.set_deadline(None);
+    // The result counts. Restoring the timeouts fails if the peer is gone and the socket with it.
+    let _ = stream.set_timeouts(had);
     match done {
         Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => Ok(None),
         done => done.map(Some),
@@ -82,6 +85,10 @@ impl Dial for Blocking {
 
     async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<TcpStream, Error> {
         connect_within((host, port), link)
+    }
+
+    fn local_address(stream: &TcpStream) -> Option<IpAddr> {
+        stream.local_addr().ok().map(|address| address.ip())
     }
 }
 
@@ -112,6 +119,10 @@ pub(crate) fn connect_within(
 impl<S: Socket> Connect<Blocking, S> for ClientTls {
     type Stream = StreamOwned<ClientConnection, S>;
 
+    fn is_certified(&self) -> bool {
+        ClientTls::is_certified(self)
+    }
+
     async fn connect(
         &self,
         mut stream: S,
@@ -121,11 +132,12 @@ impl<S: Socket> Connect<Blocking, S> for ClientTls {
         policy: Policy,
     ) -> Result<Secured<Self::Stream>, Error> {
         let opening = self.open(name, alpn, policy)?;
-        let mut tls = ClientConnection::new(opening.config_with_alpn(), opening.name.clone())?;
+        let mut tls = hello::<Blocking, S>(&mut stream, link, &opening).await?;
         shake_hands(&mut tls, &mut stream, link)?;
         let verification = opening.judge(&tls, link.observer())?;
         let binding = Binding::over(&tls, self)?;
-        Ok(Secured { stream: StreamOwned::new(tls, stream), verification, binding })
+        let alpn = tls.alpn_protocol().map(<[u8]>::to_vec);
+        Ok(Secured { stream: StreamOwned::new(tls, stream), verification, binding, alpn })
     }
 }
 
@@ -142,13 +154,13 @@ impl<S: Socket> Accept<Blocking, S> for Arc<ServerConfig> {
         let mut tls = ServerConnection::new(Arc::clone(self))?;
         take_early(&mut tls, &mut early)?;
         shake_hands(&mut tls, &mut stream, link)?;
-        link.observer().secured(&tls, None);
+        link.accepted(&tls);
         check_alpn(alpn, &tls)?;
         Ok(StreamOwned::new(tls, stream))
     }
 }
 
-/// A whole handshake, read by read, so that a peer that drips octets cannot make it last.
+/// A whole handshake, read by read, so that a peer that sends single bytes cannot extend it.
 fn shake_hands<D: SideData>(
     tls: &mut ConnectionCommon<D>,
     stream: &mut impl Socket,
@@ -160,20 +172,20 @@ fn shake_hands<D: SideData>(
         if Instant::now() >= end {
             return Err(Rule::TimedOut.into());
         }
-        bound(stream, end).map_err(Error::io(Doing::SettingUp))?;
         if tls.wants_write() {
-            in_time(tls.write_tls(stream)).map_err(&failed)?;
+            within(stream, end, |stream| tls.write_tls(stream)).map_err(&failed)?;
             continue;
         }
         stream.acknowledge();
-        match in_time(tls.read_tls(stream)).map_err(&failed)? {
+        match within(stream, end, |stream| tls.read_tls(stream)).map_err(&failed)? {
             Some(0) => return Err(failed(ErrorKind::UnexpectedEof.into())),
             Some(_) => {}
             None => continue,
         }
         if let Err(error) = tls.process_new_packets() {
-            // The alert that says why; it is only a courtesy.
-            let _ = tls.write_tls(stream);
+            // Sends the alert that explains the failure. The handshake has failed already, so its error is
+            // ignored.
+            let _ = within(stream, end, |stream| tls.write_tls(stream));
             return Err(error.into());
         }
     }

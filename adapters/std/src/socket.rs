@@ -1,35 +1,68 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::DerefMut;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ConnectionCommon, SideData, StreamOwned};
 
-/// A blocking stream whose waiting can be bounded.
+/// A blocking stream with timeouts.
 pub trait Socket: Read + Write {
-    /// Reads from the system once; `None` if what came is nothing for us yet, a part of a TLS record
-    /// for example. So that whoever waits can look at the clock, however slowly octets come.
+    /// Reads from the system once, so that the caller can check the time however slowly bytes arrive.
+    ///
+    /// `None` means that the bytes contain no data for the caller yet: for example a part of a TLS record.
     ///
     /// # Errors
     /// Those of the operating system and of TLS.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
 
-    /// Says that nothing more will be written; TLS tells the peer so.
+    /// Writes to the system at most once, so that the caller can check the time however slowly the peer
+    /// reads.
+    ///
+    /// `None` means that none of `octets` has left yet: only earlier TLS records have.
+    ///
+    /// # Errors
+    /// Those of the operating system and of TLS.
+    fn send(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
+        self.write(octets).map(Some)
+    }
+
+    /// Flushes with one write to the system. Returns whether everything has left.
+    ///
+    /// # Errors
+    /// Those of the operating system and of TLS.
+    fn push(&mut self) -> io::Result<bool> {
+        self.flush().map(|()| true)
+    }
+
+    /// Closes the sending side, with close_notify in TLS.
     ///
     /// # Errors
     /// Those of the operating system.
     fn finish(&mut self) -> io::Result<()>;
 
-    /// Tells the operating system to acknowledge at once what comes next, where it can. A server that
-    /// leaves Nagle's algorithm on keeps its reply until we have acknowledged what it said before,
-    /// TLS session tickets for example, and we would take 40 ms for that on Linux.
+    /// Asks the operating system to acknowledge the next bytes at once, if it can.
+    ///
+    /// A server that uses Nagle's algorithm delays its reply until its earlier bytes are acknowledged, for
+    /// example TLS session tickets. Linux would take 40 ms for that.
     fn acknowledge(&self) {}
 
-    /// Bounds each read and write from now on.
+    /// The timeouts of each read and each write. After every call of this crate the stream has its caller's
+    /// again.
     ///
     /// # Errors
     /// Those of the operating system.
-    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()>;
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]>;
+
+    /// Sets the timeouts of each read and each write.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn set_timeouts(&mut self, timeouts: [Option<Duration>; 2]) -> io::Result<()>;
+
+    /// Sets a deadline, for a TLS that reads and writes several times in one call.
+    fn set_deadline(&mut self, until: Option<Instant>) {
+        let _ = until;
+    }
 }
 
 impl Socket for TcpStream {
@@ -42,14 +75,19 @@ impl Socket for TcpStream {
     }
 
     fn acknowledge(&self) {
-        // The system forgets it now and then, and a failure costs time only.
+        // Linux resets this option from time to time, so it is set before each read. A failure only costs
+        // time.
         #[cfg(target_os = "linux")]
         let _ = std::os::linux::net::TcpStreamExt::set_quickack(self, true);
     }
 
-    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout))?;
-        self.set_write_timeout(Some(timeout))
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        Ok([self.read_timeout()?, self.write_timeout()?])
+    }
+
+    fn set_timeouts(&mut self, [read, write]: [Option<Duration>; 2]) -> io::Result<()> {
+        self.set_read_timeout(read)?;
+        self.set_write_timeout(write)
     }
 }
 
@@ -74,6 +112,25 @@ where
         plaintext(&mut self.conn)
     }
 
+    fn send(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
+        if self.conn.wants_write() {
+            self.conn.write_tls(&mut self.sock)?;
+            return Ok(None);
+        }
+        let taken = self.conn.writer().write(octets)?;
+        // rustls has accepted the bytes in any case. The next call reports an error of this write.
+        let _ = self.conn.write_tls(&mut self.sock);
+        Ok(Some(taken))
+    }
+
+    fn push(&mut self) -> io::Result<bool> {
+        if self.conn.wants_write() {
+            self.conn.write_tls(&mut self.sock)?;
+            return Ok(false);
+        }
+        self.sock.push()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         self.conn.send_close_notify();
         self.flush()?;
@@ -84,8 +141,16 @@ where
         self.sock.acknowledge();
     }
 
-    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.sock.set_timeout(timeout)
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        self.sock.timeouts()
+    }
+
+    fn set_timeouts(&mut self, timeouts: [Option<Duration>; 2]) -> io::Result<()> {
+        self.sock.set_timeouts(timeouts)
+    }
+
+    fn set_deadline(&mut self, until: Option<Instant>) {
+        self.sock.set_deadline(until);
     }
 }
 

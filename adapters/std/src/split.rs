@@ -2,20 +2,55 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustls::{ConnectionCommon, SideData, StreamOwned};
 
 use crate::socket::Socket as _;
 
-/// How much is read from the network at a time: a TLS record and its frame.
+/// How many bytes are read from the network at once: a TLS record with its header.
 const RECORD: usize = 16 * 1024 + 512;
+
+/// How long a reader waits for the network to accept an answer of TLS.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 struct Shared<C> {
     connection: Mutex<C>,
-    /// Whoever writes holds it from the encryption on, so that records leave in their order; nobody
-    /// waits for the network with the connection in hand, so that reading never waits for writing.
-    socket: Mutex<TcpStream>,
+    /// A writer holds this lock from the encryption on, so that records leave in order. No thread waits for
+    /// the network while it holds the connection's lock, so reading never waits for writing.
+    sender: Mutex<Sender>,
+}
+
+/// The bytes to the network, in order.
+#[derive(Debug)]
+struct Sender {
+    socket: TcpStream,
+    /// Encrypted bytes that the network has not accepted yet.
+    unsent: Vec<u8>,
+}
+
+impl Sender {
+    /// Sends the pending bytes, as long as the network accepts some in time.
+    fn send(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => drop(self.unsent.drain(..n)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the network accepts at once. The rest leaves with the next write.
+    fn offer(&mut self) -> io::Result<()> {
+        self.socket.set_write_timeout(Some(AT_ONCE))?;
+        let sent = self.send();
+        self.socket.set_write_timeout(None)?;
+        sent
+    }
 }
 
 /// The receiving half of a TLS stream, from [`split`].
@@ -33,8 +68,9 @@ pub struct WriteHalf<C> {
     shared: Arc<Shared<C>>,
 }
 
-/// Splits a TLS stream, so that two threads can receive and send at the same time, with each
-/// direction ending on its own. Neither half has a timeout.
+/// Splits a TLS stream, so that two threads can receive and send at the same time.
+///
+/// Each direction ends separately. Neither half has a timeout.
 ///
 /// # Errors
 /// Those of the operating system.
@@ -47,7 +83,8 @@ where
     sock.set_read_timeout(None)?;
     sock.set_write_timeout(None)?;
     let socket = sock.try_clone()?;
-    let shared = Arc::new(Shared { connection: Mutex::new(conn), socket: Mutex::new(sock) });
+    let sender = Mutex::new(Sender { socket: sock, unsent: Vec::new() });
+    let shared = Arc::new(Shared { connection: Mutex::new(conn), sender });
     let read = ReadHalf { shared: Arc::clone(&shared), socket, records: Vec::new(), unread: 0 };
     Ok((read, WriteHalf { shared }))
 }
@@ -57,8 +94,8 @@ where
     C: DerefMut<Target = ConnectionCommon<D>>,
     D: SideData,
 {
-    /// 0 once the peer said that it sends no more; a peer that just went away is an
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof), for who knows what it still wanted to say.
+    /// Returns 0 after close_notify. An end without it is an [`UnexpectedEof`](ErrorKind::UnexpectedEof),
+    /// because an attacker may have truncated the stream.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match lock(&self.shared.connection).reader().read(buffer) {
@@ -83,9 +120,9 @@ where
             self.unread = self.records.len() - rest.len();
             let answer = connection.wants_write();
             drop(connection);
-            // An answer, to new keys for example, or an alert. Who is writing now takes it along.
-            if answer && let Ok(mut socket) = self.shared.socket.try_lock() {
-                let _ = self.shared.encrypted().and_then(|records| socket.write_all(&records));
+            // TLS has an answer, for example an alert. If a writer holds the lock, it sends the answer too.
+            if answer && let Ok(mut sender) = self.shared.sender.try_lock() {
+                let _ = self.shared.encrypt(&mut sender).and_then(|()| sender.offer());
             }
             outcome?;
         }
@@ -98,9 +135,10 @@ where
     D: SideData,
 {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let mut socket = lock(&self.shared.socket);
+        let mut sender = lock(&self.shared.sender);
         let taken = lock(&self.shared.connection).writer().write(octets)?;
-        socket.write_all(&self.shared.encrypted()?)?;
+        self.shared.encrypt(&mut sender)?;
+        sender.send()?;
         Ok(taken)
     }
 
@@ -114,16 +152,18 @@ where
     C: DerefMut<Target = ConnectionCommon<D>>,
     D: SideData,
 {
-    /// Says that nothing more comes, in TLS and in TCP; the other half goes on. By TLS 1.2 the peer
-    /// drops what it still wanted to say (RFC 5246 §7.2.1).
+    /// Closes the sending side, in TLS and in TCP. The other half continues.
+    ///
+    /// A TLS 1.2 peer then discards what it still had to send (RFC 5246 §7.2.1).
     ///
     /// # Errors
     /// Those of the operating system.
     pub fn finish(self) -> io::Result<()> {
-        let mut socket = lock(&self.shared.socket);
+        let mut sender = lock(&self.shared.sender);
         lock(&self.shared.connection).send_close_notify();
-        socket.write_all(&self.shared.encrypted()?)?;
-        socket.shutdown(Shutdown::Write)
+        self.shared.encrypt(&mut sender)?;
+        sender.send()?;
+        sender.socket.shutdown(Shutdown::Write)
     }
 }
 
@@ -132,18 +172,17 @@ where
     C: DerefMut<Target = ConnectionCommon<D>>,
     D: SideData,
 {
-    /// What the connection has to send.
-    fn encrypted(&self) -> io::Result<Vec<u8>> {
+    /// Moves the connection's pending output to the sender.
+    fn encrypt(&self, sender: &mut Sender) -> io::Result<()> {
         let mut connection = lock(&self.connection);
-        let mut records = Vec::new();
         while connection.wants_write() {
-            connection.write_tls(&mut records)?;
+            connection.write_tls(&mut sender.unsent)?;
         }
-        Ok(records)
+        Ok(())
     }
 }
 
-/// A thread that panicked with the lock in hand did so between two calls, not within one.
+/// Ignores poisoning: no panic happens while the state is inconsistent, since the lock covers whole calls.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,18 +3,18 @@ use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use starttls::Policy;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::{self, Domain, Smtp};
 use starttls_common::{self as common, ClientTls, Settings, Silent, Timeouts, ready};
 
-use crate::{Driver, Socket};
+use crate::{Blocking, Driver, Socket};
 
-/// Answers each write with the next of its lines, and remembers the writes.
+/// Answers each write with its next line, and records the writes.
 #[derive(Clone, Default)]
 struct Script {
     acknowledged: Arc<AtomicBool>,
@@ -26,7 +26,7 @@ impl Read for Script {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(
             self.acknowledged.swap(false, Ordering::Relaxed),
-            "asked for at once before each read"
+            "acknowledgement requested before each read"
         );
         let answer = self.answers.lock().expect("a test").pop_front().unwrap_or_default();
         buffer[..answer.len()].copy_from_slice(answer.as_bytes());
@@ -54,7 +54,11 @@ impl Socket for Script {
         self.acknowledged.store(true, Ordering::Relaxed);
     }
 
-    fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        Ok([None; 2])
+    }
+
+    fn set_timeouts(&mut self, _: [Option<Duration>; 2]) -> io::Result<()> {
         Ok(())
     }
 
@@ -83,7 +87,7 @@ fn one_write_a_flight() {
         .with_no_client_auth();
     let settings = Settings::new("x", ClientTls::from_config(Arc::new(config)))
         .with_policy(Policy::Opportunistic);
-    let opening = settings.opening::<Smtp>().expect("settings");
+    let opening = settings.opening::<Smtp>("[127.0.0.1]").expect("settings");
     let driver = Driver::new(script.clone(), Timeouts::default(), Silent);
     let mut connection = ready(common::open(driver.0, opening, &settings)).expect("open");
     let to = [Address::new("a@b").expect("an address")];
@@ -118,6 +122,88 @@ fn a_group_of_commands_gets_its_answers_in_one_write() {
     });
     assert_eq!(quit.expect("left"), Some(()));
     let writes = script.writes.lock().expect("a test");
-    assert_eq!(writes.len(), 2, "the greeting, and the rest: {writes:?}");
+    assert_eq!(writes.len(), 2, "the greeting, then all replies: {writes:?}");
     assert!(writes[1].ends_with("250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n221 2.0.0 Goodbye\r\n"));
+}
+
+/// Accepts two bytes of every other write, and nothing of the others.
+#[derive(Default)]
+struct Slow {
+    taken: Vec<u8>,
+    writes: usize,
+}
+
+impl Read for Slow {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Write for Slow {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        if self.writes.is_multiple_of(2) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let octets = &octets[..octets.len().min(2)];
+        self.taken.extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for Slow {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.read(buffer).map(Some)
+    }
+
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        Ok([None; 2])
+    }
+
+    fn set_timeouts(&mut self, _: [Option<Duration>; 2]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A flush that fails half way continues where it stopped.
+#[test]
+fn sent_bytes_are_not_sent_again() {
+    const SAID: &[u8] = b"0123456789";
+    let timeouts = Timeouts::new().with_total(Duration::ZERO);
+    let mut driver = common::Driver::<Slow, Blocking>::new(Slow::default(), timeouts, Silent);
+    ready(driver.send(SAID)).expect_err("there is no time");
+    let (stream, mut link) = driver.into_parts();
+    assert!(!stream.taken.is_empty() && stream.taken.len() < SAID.len());
+    let mut driver = common::Driver::<Slow, Blocking>::over(stream, {
+        link.restart_total(Instant::now() + Duration::from_secs(60));
+        link
+    });
+    while ready(driver.flush()).is_err() {}
+    assert_eq!(driver.stream().taken, SAID);
+}
+
+/// The caller can check the time after each write, however slowly a record leaves.
+#[test]
+fn a_record_leaves_write_by_write() {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = "localhost".try_into().expect("a name");
+    let tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(tls, Slow::default());
+    assert!(!stream.push().expect("written"), "more is pending");
+    assert_eq!(stream.sock.writes, 1);
+    assert!(stream.push().is_err(), "blocked");
+    assert_eq!(stream.send(b"x").expect("written"), None, "earlier bytes have to leave first");
+    assert_eq!((stream.sock.writes, stream.sock.taken.len()), (3, 4));
 }

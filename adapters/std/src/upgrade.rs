@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
 use starttls::{
-    Client, Error as Rule, Plaintext, Policy, Server, Tls, Verification, client, server,
+    Client, Error as Rule, Plaintext, Policy, Protocol, Server, Tls, Verification, client, server,
 };
 use starttls_common::{
     self as common, ClientTls, Connect, Decide, Doing, Error, Link, Runtime, Secured, Silent,
@@ -19,41 +19,48 @@ pub type ClientStream = StreamOwned<ClientConnection, TcpStream>;
 /// A server's stream after the upgrade.
 pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
 
-/// Where a client's upgrade led, `E` being what is encrypted. Exhaustive: a caller has to do something about each.
+/// The result of a client's upgrade, with the encrypted stream `E`.
+///
+/// The enum is exhaustive: a caller has to handle each variant.
 #[derive(Debug)]
 pub enum Upgraded<'o, E = ClientStream> {
-    /// To TLS.
+    /// The connection uses TLS.
     Tls(Driver<'o, E>, Tls),
-    /// Nowhere, and the policy allows that.
+    /// The server has no TLS, and the policy allows plaintext.
     Plaintext(Driver<'o, TcpStream>, Plaintext),
 }
 
-/// Where a client led the server. Exhaustive: an application has to do something about each.
+/// Where an upgrade ended on a server.
+///
+/// The enum is exhaustive: an application has to handle each variant.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a connection")]
 pub enum Accepted<'o> {
-    /// To TLS.
+    /// The connection uses TLS.
     Tls(Driver<'o, ServerStream>, Tls),
-    /// On without TLS, which the policy allows; its command waits in the driver.
+    /// The connection continues without TLS, which the policy allows. The client's command is unread in the
+    /// driver.
     Plaintext(Driver<'o, TcpStream>, Plaintext),
-    /// Away: it said goodbye.
+    /// The client said goodbye.
     Quit,
 }
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
 ///
 /// # Errors
-/// [`Error::Io`] if the name has no address or none of them answers.
+/// [`Error::Io`] if the name has no address or no address answers.
 pub fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<TcpStream, Error> {
     connect_within(address, &mut Link::new(*timeouts, Instant::now(), Silent))
 }
 
-/// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
-/// is whom the certificate must be for: what the caller asked for, never what the server said.
+/// Upgrades a connected stream to TLS and returns it for the protocol's own client.
+///
+/// `name` is the name that the certificate has to contain: the one that the caller asked for, never one that
+/// the server sent.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
-/// plaintext and there is no TLS.
+/// Those of the protocol, of TLS and of the network. [`NotOffered`](starttls::Error::NotOffered) if there is
+/// no TLS, even if the machine's policy allows plaintext.
 pub fn upgrade<G: client::Grammar, T: Connect<Blocking, TcpStream>>(
     stream: TcpStream,
     client: Client<G>,
@@ -66,8 +73,9 @@ where
     upgrade_with(stream, client, tls, name, |_| ()).map(|(stream, ())| stream)
 }
 
-/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
-/// it from the machine at the last moment that there is one. It is not authenticated.
+/// Like [`upgrade`], for protocols that need data of the plaintext dialogue inside TLS.
+///
+/// `look` reads it from the machine at the last moment that it exists. The data is not authenticated.
 ///
 /// # Errors
 /// Those of [`upgrade`].
@@ -86,7 +94,7 @@ where
     ready(common::upgrade_with::<Blocking, TcpStream, G, T, V>(driver, client, tls, name, look))
 }
 
-/// Upgrades a connection to TLS as far as the machine's policy demands.
+/// Upgrades a connection to TLS, as far as the machine's policy demands it.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network.
@@ -107,12 +115,11 @@ where
     })
 }
 
-/// Starts TLS as a client on a connection where everything in plaintext is done, or on a port where
-/// TLS comes first.
+/// Starts TLS as a client, after the plaintext part or on a port where TLS comes first.
 ///
 /// # Errors
-/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy
-/// requires it; those of the network.
+/// [`Error::Tls`] if the handshake fails, or if the certificate does not verify and the policy requires it.
+/// Those of the network.
 pub fn handshake<'o>(
     driver: Driver<'o, TcpStream>,
     tls: &ClientTls,
@@ -125,12 +132,33 @@ pub fn handshake<'o>(
     Ok((Driver(stream), verification))
 }
 
-/// Upgrades an accepted stream to TLS and returns it, ready for the protocol's own server. `decide` is an
-/// [`&Arc<ServerConfig>`](rustls::ServerConfig) or an application's own.
+/// Starts TLS as a client on a port where TLS comes first (RFC 8314 §3).
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the network; [`starttls::Error::Closed`] if the client
-/// leaves or goes on without TLS.
+/// [`Error::Tls`] if the handshake fails, if the certificate does not verify and the policy requires it, or
+/// if the server did not choose an ALPN id that the protocol [demands](Protocol::demands_alpn). Those of the
+/// network.
+pub fn connect_implicit<'o, T: Connect<Blocking, TcpStream>>(
+    driver: Driver<'o, TcpStream>,
+    tls: &T,
+    name: &str,
+    protocol: Protocol,
+    policy: Policy,
+) -> Result<(Driver<'o, T::Stream>, Tls), Error>
+where
+    Blocking: Runtime<T::Stream>,
+{
+    let (driver, tls) = ready(common::connect_implicit(driver.0, tls, name, protocol, policy))?;
+    Ok((Driver(driver), tls))
+}
+
+/// Upgrades an accepted stream to TLS and returns it for the protocol's own server.
+///
+/// `decide` is an [`&Arc<ServerConfig>`](rustls::ServerConfig) or the application's [`Decide`].
+///
+/// # Errors
+/// Those of the protocol, of TLS and of the network. [`starttls::Error::Closed`] if the client leaves or
+/// continues without TLS.
 pub fn accept<G: server::Grammar>(
     stream: TcpStream,
     server: Server<G>,
@@ -144,8 +172,9 @@ pub fn accept<G: server::Grammar>(
     }
 }
 
-/// Follows a client to TLS as far as the machine's policy demands. A client that breaks the
-/// protocol is told so before this returns.
+/// Accepts a client's upgrade to TLS, as far as the machine's policy demands it.
+///
+/// A client that breaks the protocol gets a reply before this returns.
 ///
 /// # Errors
 /// Those of the protocol, of TLS and of the network.

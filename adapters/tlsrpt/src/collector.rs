@@ -6,23 +6,27 @@ use starttls::mx::{ResultType, sts};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::mail::a_labels;
 use super::{DateRange, FailureDetails, Policy, PolicyReport, Report, Sender, Summary};
 
-/// The most kinds of failures that are kept apart for a policy; further ones are counted only.
+/// The maximum number of failure kinds kept for a policy. Sessions with further kinds are only counted.
 pub(super) const MAX_KINDS: usize = 1000;
 
-/// The most policies that are kept apart for a domain; further ones are counted without their text.
+/// The maximum number of policies kept for a domain. Further ones are counted without their text.
 const MAX_POLICIES: usize = 50;
 
-/// The longest reason of a failure that is kept, in characters.
+/// The maximum number of counted domains. Sessions with further domains are not counted.
+const MAX_DOMAINS: usize = 100_000;
+
+/// The maximum length of a failure's reason, in characters.
 const MAX_REASON: usize = 500;
 
-/// The policy that a session went by.
+/// The policy that applied to a session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Applied(Policy);
 
 impl Applied {
-    /// There is none.
+    /// No policy.
     #[must_use]
     pub fn none(domain: impl Into<String>) -> Self {
         Self::of("no-policy-found", domain, Vec::new(), Vec::new())
@@ -59,27 +63,39 @@ impl Applied {
         })
     }
 
-    /// One of its kind.
+    /// A policy of the same type without its text.
     fn without_text(&self) -> Self {
         let Policy { policy_type, policy_domain, .. } = &self.0;
         Self::of(policy_type, policy_domain, Vec::new(), Vec::new())
     }
 }
 
-/// Between whom a session was.
+/// The two ends of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Session {
     /// The sender's address.
     pub sender: Option<IpAddr>,
-    /// The host's name, as its MX record has it.
+    /// The host's name from its MX record.
     pub mx: Option<String>,
-    /// What the host calls itself.
+    /// The name by which the host introduces itself.
     pub helo: Option<String>,
     /// The host's address.
     pub receiver: Option<IpAddr>,
 }
 
-/// What went wrong in a session.
+/// A failure of a session.
+///
+/// ```
+/// use starttls::mx::ResultType;
+/// use starttls_tlsrpt::{Applied, Collector, Failure, Session};
+///
+/// let mut collector = Collector::default();
+/// let mut session = Session::default();
+/// session.mx = Some("mx.example.org".to_owned());
+/// let failure = Failure::new(ResultType::StarttlsNotSupported).with_reason("no STARTTLS");
+/// collector.failed(&Applied::none("example.org"), &session, failure);
+/// assert!(!collector.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
     result: ResultType,
@@ -88,20 +104,20 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of a kind.
+    /// A failure with this result type.
     #[must_use]
     pub const fn new(result: ResultType) -> Self {
         Self { result, reason: None, more: None }
     }
 
-    /// What exactly, in a few words: of more than 500 characters the first.
+    /// Adds the reason in a few words. Only the first 500 characters are kept.
     #[must_use]
     pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into().chars().take(MAX_REASON).collect());
         self
     }
 
-    /// A URI where more can be read.
+    /// Adds a URI with more information.
     #[must_use]
     pub fn with_more(mut self, uri: impl Into<String>) -> Self {
         self.more = Some(uri.into());
@@ -115,20 +131,38 @@ struct Counts {
     failures: BTreeMap<(Failure, Session), u64>,
 }
 
-/// Counts sessions by domain and policy. It keeps no more than fifty policies of a domain, and a thousand
-/// kinds of failures for each.
+/// Counts sessions by domain and policy.
+///
+/// It keeps at most 100,000 domains, fifty policies of each domain, and a thousand kinds of failures of each
+/// policy.
+///
+/// ```
+/// use starttls_tlsrpt::{Applied, Collector, Sender};
+///
+/// let mut collector = Collector::default();
+/// collector.succeeded(&Applied::none("example.org"));
+/// let sender = Sender::new("Example", "tls@example.com");
+/// let reports = collector.reports(&sender, 1_700_006_400, 1_700_092_800);
+/// assert_eq!(reports.len(), 1);
+/// assert!(collector.is_empty());
+/// ```
 #[derive(Debug, Default)]
-pub struct Collector(BTreeMap<String, BTreeMap<Applied, Counts>>);
+pub struct Collector {
+    domains: BTreeMap<String, BTreeMap<Applied, Counts>>,
+    uncounted: u64,
+}
 
 impl Collector {
-    /// A session was as the policy wants it; without a policy, it had TLS.
+    /// Counts a session that met the policy. Without a policy, one that used TLS.
     pub fn succeeded(&mut self, policy: &Applied) {
-        self.counts(policy).summary.total_successful_session_count += 1;
+        if let Some(counts) = self.counts(policy) {
+            counts.summary.total_successful_session_count += 1;
+        }
     }
 
-    /// A session was not.
+    /// Counts a session that did not meet the policy.
     pub fn failed(&mut self, policy: &Applied, session: &Session, failure: Failure) {
-        let counts = self.counts(policy);
+        let Some(counts) = self.counts(policy) else { return };
         counts.summary.total_failure_session_count += 1;
         let kind = (failure, session.clone());
         if counts.failures.len() < MAX_KINDS || counts.failures.contains_key(&kind) {
@@ -136,27 +170,50 @@ impl Collector {
         }
     }
 
-    fn counts(&mut self, policy: &Applied) -> &mut Counts {
-        let policies = self.0.entry(policy.0.policy_domain.clone()).or_default();
+    fn counts(&mut self, policy: &Applied) -> Option<&mut Counts> {
+        let domain = &policy.0.policy_domain;
+        if self.domains.len() >= MAX_DOMAINS && !self.domains.contains_key(domain) {
+            self.uncounted += 1;
+            return None;
+        }
+        let policies = self.domains.entry(domain.clone()).or_default();
         let is_kept = policies.len() < MAX_POLICIES || policies.contains_key(policy);
-        policies.entry(if is_kept { policy.clone() } else { policy.without_text() }).or_default()
+        Some(
+            policies
+                .entry(if is_kept { policy.clone() } else { policy.without_text() })
+                .or_default(),
+        )
+    }
+
+    /// The number of sessions since the last reports that were not counted, because there are too many
+    /// domains.
+    #[must_use]
+    pub const fn uncounted(&self) -> u64 {
+        self.uncounted
     }
 
     /// Whether there is nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.domains.is_empty()
     }
 
-    /// A report for each domain about the time from `start` to `end`, in seconds of Unix time: a whole
-    /// day in UTC (RFC 8460 §4.1). What was counted is forgotten.
+    /// A report for each domain, and clears the counters.
+    ///
+    /// `start` and `end` are in seconds of Unix time and span a whole day in UTC (RFC 8460 §4.1).
     #[must_use]
     pub fn reports(&mut self, sender: &Sender, start: u64, end: u64) -> Vec<Report> {
-        let reports = std::mem::take(&mut self.0).into_iter().map(|(domain, policies)| Report {
+        let submitter = a_labels(sender.domain()).unwrap_or_else(|| sender.domain().to_owned());
+        let Self { domains, .. } = std::mem::take(self);
+        let reports = domains.into_iter().map(|(domain, policies)| Report {
             organization_name: sender.organization.clone(),
             date_range: DateRange { start_datetime: date(start), end_datetime: date(end) },
             contact_info: sender.contact.clone(),
-            report_id: format!("{start}.{domain}@{}", sender.domain()),
+            // In ASCII, as in the mail's Message-ID.
+            report_id: format!(
+                "{start}.{}@{submitter}",
+                a_labels(&domain).as_deref().unwrap_or(&domain)
+            ),
             policies: policies.into_iter().map(told).collect(),
         });
         reports.collect()
@@ -177,7 +234,7 @@ fn told((Applied(policy), counts): (Applied, Counts)) -> PolicyReport {
     PolicyReport { policy, summary: counts.summary, failure_details: details.collect() }
 }
 
-/// A socket for both families has IPv4 addresses in the form of IPv6.
+/// A dual-stack socket shows an IPv4 address as an IPv6 address.
 fn address(ip: IpAddr) -> String {
     ip.to_canonical().to_string()
 }
@@ -187,11 +244,29 @@ fn date(seconds: u64) -> String {
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
         .and_then(|date| date.format(&Rfc3339).ok())
-        // Beyond the year 9999.
+        // Fails after the year 9999.
         .unwrap_or_default()
 }
 
 /// Seconds of Unix time.
 pub(super) fn seconds(date: &str) -> Option<i64> {
     OffsetDateTime::parse(date, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_limited() {
+        let mut collector = Collector::default();
+        for n in 0..MAX_DOMAINS + 3 {
+            collector.succeeded(&Applied::none(format!("d{n}.example")));
+        }
+        collector.succeeded(&Applied::none("d0.example"));
+        assert_eq!(collector.uncounted(), 3);
+        let sender = Sender::new("us", "tls@example.org");
+        assert_eq!(collector.reports(&sender, 0, 1).len(), MAX_DOMAINS);
+        assert!(collector.is_empty() && collector.uncounted() == 0);
+    }
 }

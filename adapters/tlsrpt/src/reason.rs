@@ -1,7 +1,7 @@
 use rustls::{CertificateError, Error};
 use starttls::mx::ResultType;
 
-/// What a failed handshake is to the domain. `None` for connections that were lost.
+/// The failure of a TLS handshake, for a report. `None` if the connection was only lost.
 #[must_use]
 pub fn result_type(error: &Error) -> Option<ResultType> {
     Some(match error {
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_domain_is_told() {
+    fn errors_have_result_types() {
         let rows = [
             (CertificateError::Expired, ResultType::CertificateExpired),
             (CertificateError::NotValidForName, ResultType::CertificateHostMismatch),

@@ -4,12 +4,19 @@ use percent_encoding::percent_decode_str;
 use starttls::mail::Address;
 use url::Url;
 
-/// Where a domain wants its reports, by the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).
+/// The recipients of a domain's reports, from the TXT record at `_smtp._tls.` and the domain (RFC 8460 §3).
+///
+/// ```
+/// use starttls_tlsrpt::Recipients;
+///
+/// let recipients = Recipients::read(["v=TLSRPTv1; rua=mailto:tls@example.org"]).unwrap();
+/// assert_eq!(recipients.addresses().next().as_deref(), Some("tls@example.org"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients(Vec<Url>);
 
 impl Recipients {
-    /// Reads the TXT records, the strings of each put together; `None` where the domain wants no reports.
+    /// Parses the TXT records, each with its strings joined. `None` if the domain requests no reports.
     ///
     /// ```abnf
     /// tlsrpt-record = tlsrpt-version 1*(field-delim tlsrpt-field) [field-delim]
@@ -35,13 +42,12 @@ impl Recipients {
         recipients.filter(|recipients| recipients.0.iter().any(is_known))
     }
 
-    /// Addresses to which reports are mailed, without those that are none. In the record `!`, `,` and `;`
-    /// are encoded, here they are not.
+    /// The addresses to mail reports to, without invalid ones. `!`, `,` and `;` are decoded.
     pub fn addresses(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.0.iter().filter_map(address)
     }
 
-    /// Where reports are posted, as `application/tlsrpt+gzip` (RFC 8460 §5.4).
+    /// The URLs to post reports to, as `application/tlsrpt+gzip` (RFC 8460 §5.4).
     pub fn endpoints(&self) -> impl Iterator<Item = &Url> {
         self.0.iter().filter(|uri| uri.scheme() == "https")
     }
@@ -81,7 +87,7 @@ mod tests {
             (&["v=TLSRPTv1;rua=reports@example.com"], None),
             (&["v=TLSRPTv1;rua"], None),
             (&["V=TLSRPTv1;rua=mailto:a@b"], None),
-            // Nothing but an address, and one, is in a field of the mail.
+            // Exactly one address and nothing else may get into the mail's header field.
             (&["v=TLSRPTv1;rua=mailto:a@b%0D%0ABcc:%20c@d"], None),
             (&["v=TLSRPTv1;rua=mailto:a@b%2Cc@d"], None),
             (&["v=TLSRPTv1;rua=mailto:a@b%3E,mailto:c@d"], Some(&["c@d"])),

@@ -4,18 +4,18 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Who sends the reports.
+/// The sender of reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sender {
     /// The organization's name.
     pub organization: String,
-    /// The address of who answers for the reports. Its domain names the submitter.
+    /// The contact's mail address. Its domain names the submitter.
     pub contact: String,
 }
 
 impl Sender {
-    /// Who sends the reports: the name of the organization, and the address of who answers for them.
+    /// A sender, by the organization's name and the contact's mail address.
     #[must_use]
     pub fn new(organization: impl Into<String>, contact: impl Into<String>) -> Self {
         Self { organization: organization.into(), contact: contact.into() }
@@ -28,121 +28,142 @@ impl Sender {
     }
 }
 
-/// What a domain is told (RFC 8460 §4.4). The fields are those of its JSON.
+/// A report to a domain (RFC 8460 §4.4). The fields are those of the JSON.
+///
+/// Reports of other senders are read leniently: missing or null members are empty or 0. Only the date range,
+/// the list of policies, and the policy of each entry are required.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Report {
-    /// Who reports.
+    /// The name of the reporting organization.
+    #[serde(default, deserialize_with = "or_default")]
     pub organization_name: String,
-    /// What time it is about.
+    /// The time span of the report.
     pub date_range: DateRange,
-    /// Who answers for it.
+    /// The contact for questions.
+    #[serde(default, deserialize_with = "or_default")]
     pub contact_info: String,
-    /// Unique among the sender's reports.
+    /// The id, unique among the sender's reports.
+    #[serde(default, deserialize_with = "or_default")]
     pub report_id: String,
-    /// What was done by each policy.
+    /// The sessions under each policy.
     pub policies: Vec<PolicyReport>,
 }
 
-/// From when to when, in UTC (RFC 3339).
+/// A time span in UTC (RFC 3339).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct DateRange {
-    /// From when.
+    /// The start.
     pub start_datetime: String,
-    /// To when.
+    /// The end.
     pub end_datetime: String,
 }
 
-/// What was done by a policy.
+/// The sessions under one policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct PolicyReport {
     /// The policy.
     pub policy: Policy,
-    /// How many sessions there were.
+    /// The number of sessions.
+    #[serde(default, deserialize_with = "or_default")]
     pub summary: Summary,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The failures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub failure_details: Vec<FailureDetails>,
 }
 
-/// A policy that was gone by (RFC 8460 §4.5).
+/// A policy that applied (RFC 8460 §4.5).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Policy {
     /// `tlsa`, `sts` or `no-policy-found`.
+    #[serde(default, deserialize_with = "or_default")]
     pub policy_type: String,
-    /// Its TLSA records, or the lines of its MTA-STS policy.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The TLSA records, or the lines of the MTA-STS policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     pub policy_string: Vec<String>,
-    /// Whose it is.
+    /// The domain of the policy.
+    #[serde(default, deserialize_with = "or_default")]
     pub policy_domain: String,
-    /// The patterns of an MTA-STS policy: a list (RFC 8460 §4.4), though the standard's own example has
-    /// one string, which is read as well.
+    /// The MX patterns of an MTA-STS policy: a list (RFC 8460 §4.4). A single string, as in the standard's
+    /// own example, is read too.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     pub mx_host: Vec<String>,
 }
 
-/// How many sessions there were.
+/// The number of sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Summary {
-    /// As the policy wants it.
+    /// Sessions that met the policy.
+    #[serde(default, deserialize_with = "or_default")]
     pub total_successful_session_count: u64,
-    /// Otherwise.
+    /// Sessions that did not.
+    #[serde(default, deserialize_with = "or_default")]
     pub total_failure_session_count: u64,
 }
 
-/// What went wrong, alike in so many sessions.
+/// Sessions that failed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct FailureDetails {
     /// One of the [`ResultType`](starttls::mx::ResultType)s.
+    #[serde(default, deserialize_with = "or_default")]
     pub result_type: String,
     /// The sender's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending_mta_ip: Option<String>,
-    /// The host.
+    /// The host's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receiving_mx_hostname: Option<String>,
-    /// What the host calls itself.
+    /// The name by which the host introduces itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receiving_mx_helo: Option<String>,
     /// The host's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receiving_ip: Option<String>,
-    /// How many sessions.
+    /// The number of sessions.
+    #[serde(default, deserialize_with = "or_default")]
     pub failed_session_count: u64,
-    /// Where more can be read.
+    /// A URI with more information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub additional_information: Option<String>,
-    /// What exactly.
+    /// The reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason_code: Option<String>,
+}
+
+/// Reads null like a missing member: senders use both for an empty value.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Patterns {
+    enum Strings {
         One(String),
-        Many(Vec<String>),
+        Many(Vec<Option<String>>),
     }
-    Ok(match Patterns::deserialize(deserializer)? {
-        Patterns::One(pattern) => vec![pattern],
-        Patterns::Many(patterns) => patterns,
+    Ok(match Option::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Strings::One(string)) => vec![string],
+        Some(Strings::Many(strings)) => strings.into_iter().flatten().collect(),
     })
 }
 
 impl Report {
-    /// The domain that it is about.
+    /// The domain of the report.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.policies.first().map_or("", |policy| &policy.policy.policy_domain)
@@ -151,16 +172,16 @@ impl Report {
     /// The report in JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Strings, numbers and lists can always be written.
+        // Strings, numbers and lists always serialize.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// The report in JSON, in gzip (RFC 8460 §5.2).
+    /// The report in JSON, compressed by gzip (RFC 8460 §5.2).
     #[must_use]
     pub fn to_gzip(&self) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let written = encoder.write_all(self.to_json().as_bytes());
-        // Memory takes everything.
+        // Writing to memory always succeeds.
         written.and_then(|()| encoder.finish()).unwrap_or_default()
     }
 }

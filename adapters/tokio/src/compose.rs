@@ -10,10 +10,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Error;
 
-/// How many octets of an attachment are read at a time.
+/// How many bytes of an attachment are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// A composed message, for [`Mailer::send`](crate::Mailer::send) or any other reader.
+/// A composed message that reads its attachments, for [`Mailer::send`](crate::Mailer::send) or any other
+/// reader.
 pub struct Composed<'a> {
     composer: Composer<'a>,
     attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
@@ -22,11 +23,13 @@ pub struct Composed<'a> {
 }
 
 impl<'a> Composed<'a> {
-    /// `attachments` are the files of [`Message::attachments`], in its order; each is read to its
-    /// end when its turn comes.
+    /// Composes a message.
+    ///
+    /// `attachments` are the contents of [`Message::attachments`], in the same order. Each is read to its end
+    /// when the message reaches it.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are more or fewer.
+    /// [`Error::Argument`] if the number of readers differs from the number of attachments.
     pub fn new(
         message: &'a Message<'a>,
         attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
@@ -37,7 +40,7 @@ impl<'a> Composed<'a> {
         Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
     }
 
-    /// Writes what comes next, 0 at the end.
+    /// Writes the next bytes of the message. 0 is its end.
     fn poll_compose(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut piece = &self.piece[self.start..];
@@ -61,7 +64,7 @@ impl<'a> Composed<'a> {
         }
     }
 
-    /// Reads the next piece of an attachment; `false` at its end.
+    /// Reads the next piece of an attachment. `false` at its end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, index: usize) -> Poll<io::Result<bool>> {
         self.start = 0;
         self.piece.resize(PIECE, 0);

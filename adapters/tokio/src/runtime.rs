@@ -6,32 +6,32 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Instant;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use starttls::{Error as Rule, Policy};
 use starttls_common::{
     Accept, Binding, ClientTls, Connect, Error, Link, ReadMessage, Runtime, Secured, check_alpn,
-    take_early,
+    hello, take_early,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout_at;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-/// How much is read at a time: one TLS record.
+/// How many bytes are read at once: one TLS record.
 const READ: usize = 16 * 1024;
 
-/// The kind of I/O of this crate: streams and timers of tokio.
+/// The I/O of this crate: streams and timers of tokio.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Runtime<S> for Tokio {
-    /// The runtime's time, which a test may move.
+    /// The runtime's clock, which a test can pause.
     fn now() -> Instant {
         tokio::time::Instant::now().into_std()
     }
 
     async fn read(stream: &mut S, link: &mut Link<'_>, until: Instant) -> io::Result<bool> {
         let read = poll_fn(|cx| {
-            // Only while there is something: ten thousand that wait have no buffer.
+            // Created only when bytes are ready, so that ten thousand waiting connections hold no buffers.
             let mut room = [MaybeUninit::uninit(); READ];
             let mut room = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
@@ -66,22 +66,30 @@ impl<M: AsyncRead + Unpin> ReadMessage<M> for Tokio {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connect<Tokio, S> for ClientTls {
     type Stream = client::TlsStream<S>;
 
+    fn is_certified(&self) -> bool {
+        ClientTls::is_certified(self)
+    }
+
     async fn connect(
         &self,
-        stream: S,
+        mut stream: S,
         link: &mut Link<'_>,
         name: &str,
         alpn: Option<&[u8]>,
         policy: Policy,
     ) -> Result<Secured<Self::Stream>, Error> {
         let opening = self.open(name, alpn, policy)?;
-        let connector = TlsConnector::from(opening.config_with_alpn());
-        let connect = connector.connect(opening.name.clone(), stream);
+        let hello = hello::<Tokio, S>(&mut stream, link, &opening).await?;
+        let connector = TlsConnector::from(opening.placeholder());
+        // Continues the handshake that [`hello`] started.
+        let go_on = |tls: &mut ClientConnection| *tls = hello;
+        let connect = connector.connect_with(opening.name.clone(), stream, go_on);
         let stream = shake_hands(link, connect).await?;
         let tls = stream.get_ref().1;
         let verification = opening.judge(tls, link.observer())?;
         let binding = Binding::over(tls, self)?;
-        Ok(Secured { stream, verification, binding })
+        let alpn = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        Ok(Secured { stream, verification, binding, alpn })
     }
 }
 
@@ -99,19 +107,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accept<Tokio, S> for Arc<ServerConfig> {
         let take = |tls: &mut ServerConnection| taken = take_early(tls, &mut early);
         let mut accept = TlsAcceptor::from(Arc::clone(self)).accept_with(stream, take);
         if let Err(error) = taken {
-            // The alert that says why; it is only a courtesy.
+            // Sends the alert that explains the failure. The handshake has failed already, so its error is
+            // ignored.
             let alert = poll_fn(|cx| Poll::Ready(Pin::new(&mut accept).poll(cx).is_ready()));
             let _ = alert.await;
             return Err(error);
         }
         let stream = shake_hands(link, accept).await?;
-        link.observer().secured(stream.get_ref().1, None);
+        link.accepted(stream.get_ref().1);
         check_alpn(alpn, stream.get_ref().1)?;
         Ok(stream)
     }
 }
 
-/// Waits for a whole handshake, however slowly its octets come.
+/// Waits for a whole handshake, however slowly its bytes arrive.
 async fn shake_hands<T>(
     link: &mut Link<'_>,
     handshake: impl Future<Output = io::Result<T>>,
@@ -124,7 +133,7 @@ async fn shake_hands<T>(
     }
 }
 
-/// What came of it by then.
+/// The output of a future, or `None` if the time is up.
 async fn within<T>(
     until: Instant,
     act: impl Future<Output = io::Result<T>>,

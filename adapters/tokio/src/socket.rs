@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,10 +12,10 @@ use crate::{Error, Silent, Timeouts, Tokio};
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
 ///
-/// Cancel safe: dropped, it leaves no connection.
+/// This function is cancel safe: if it is dropped, no connection remains.
 ///
 /// # Errors
-/// [`Error::Io`] if the name has no address or none of them answers.
+/// [`Error::Io`] if the name has no address or no address answers.
 pub async fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result<Prompt, Error> {
     connect_within(address, &mut Link::new(*timeouts, now(), Silent)).await
 }
@@ -24,6 +25,10 @@ impl Dial for Tokio {
 
     async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Prompt, Error> {
         connect_within((host, port), link).await
+    }
+
+    fn local_address(stream: &Prompt) -> Option<IpAddr> {
+        stream.get_ref().local_addr().ok().map(|address| address.ip())
     }
 }
 
@@ -53,15 +58,15 @@ pub(crate) async fn connect_within(
     Err(Error::io(Doing::Connecting)(last))
 }
 
-/// A TCP connection that neither waits before it sends (`TCP_NODELAY`) nor, on Linux, before it
-/// acknowledges (`TCP_QUICKACK`). A server that leaves Nagle's algorithm on keeps its reply until we have
-/// acknowledged what it said before, TLS session tickets for example, and we would take 40 ms for
-/// that.
+/// A TCP connection that sends at once (`TCP_NODELAY`) and, on Linux, acknowledges at once (`TCP_QUICKACK`).
+///
+/// A server that uses Nagle's algorithm delays its reply until its earlier bytes are acknowledged, for
+/// example TLS session tickets. Linux would take 40 ms for that.
 #[derive(Debug)]
 pub struct Prompt(TcpStream);
 
 impl Prompt {
-    /// Sets `TCP_NODELAY`.
+    /// Wraps a connection and sets `TCP_NODELAY`.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -70,13 +75,13 @@ impl Prompt {
         Ok(Self(stream))
     }
 
-    /// The connection.
+    /// The TCP connection.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
         &self.0
     }
 
-    /// The connection, which takes its time to acknowledge again.
+    /// The TCP connection. Its acknowledgements may be delayed again.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.0
@@ -89,7 +94,8 @@ impl AsyncRead for Prompt {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // The system forgets it now and then, and a failure costs time only.
+        // Linux resets this option from time to time, so it is set before each read. A failure only costs
+        // time.
         #[cfg(target_os = "linux")]
         let _ = self.0.set_quickack(true);
         Pin::new(&mut self.0).poll_read(cx, buffer)

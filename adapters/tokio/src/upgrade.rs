@@ -10,15 +10,15 @@ use crate::{
     accept_or_plaintext,
 };
 
-/// Upgrades a connected stream to TLS and returns it, ready for the protocol's own client. `name`
-/// is whom the certificate must be for: what the caller asked for, never what the server said. The
-/// protocol's ALPN id is offered besides those of the connector.
+/// Upgrades a connected stream to TLS and returns it for the protocol's own client.
 ///
-/// Dropped before it is done, it closes the stream: half an upgrade is of no use.
+/// `name` is the name that the certificate has to contain: the one that the caller asked for, never one that
+/// the server sent. The protocol's ALPN id is offered in addition to those of the connector. If the future is
+/// dropped, the stream closes.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the network; also where the machine's policy would allow
-/// plaintext and there is no TLS.
+/// Those of the protocol, of TLS and of the network. [`NotOffered`](starttls::Error::NotOffered) if there is
+/// no TLS, even if the machine's policy allows plaintext.
 pub async fn upgrade<S, G>(
     stream: S,
     client: Client<G>,
@@ -32,10 +32,10 @@ where
     upgrade_with(stream, client, connector, name, |_| ()).await.map(|(stream, ())| stream)
 }
 
-/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
-/// it from the machine at the last moment that there is one. It is not authenticated.
+/// Like [`upgrade`], for protocols that need data of the plaintext dialogue inside TLS.
 ///
-/// Dropped before it is done, it closes the stream.
+/// `look` reads it from the machine at the last moment that it exists. The data is not authenticated. If the
+/// future is dropped, the stream closes.
 ///
 /// # Errors
 /// Those of [`upgrade`].
@@ -55,14 +55,14 @@ where
     common::upgrade_with(driver, client, &tls, name, look).await
 }
 
-/// Upgrades an accepted stream to TLS and returns it, ready for the protocol's own server. `decide` is
-/// a [`&Arc<ServerConfig>`](rustls::ServerConfig) or an application's own.
+/// Upgrades an accepted stream to TLS and returns it for the protocol's own server.
 ///
-/// Dropped before it is done, it closes the stream.
+/// `decide` is a [`&Arc<ServerConfig>`](rustls::ServerConfig) or the application's implementation of
+/// [`Decide`](crate::Decide). If the future is dropped, the stream closes.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the network; [`starttls::Error::Closed`] if the client
-/// leaves or goes on without TLS.
+/// Those of the protocol, of TLS and of the network. [`starttls::Error::Closed`] if the client leaves or
+/// continues without TLS.
 pub async fn accept<S, G>(
     stream: S,
     server: Server<G>,

@@ -1,4 +1,4 @@
-//! The diagram of a client, drawn from what the engine does with a grammar that says anything.
+//! The client's state diagram, drawn by running the engine with a scripted grammar.
 
 extern crate std;
 
@@ -10,7 +10,8 @@ use core::time::Duration;
 
 use super::state::{Phase, Reply, State};
 use super::{Client, Event, Grammar};
-use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
+use crate::diagram::{Diagram, Names, PAGE, guards, truths};
+use crate::generated::assert_section;
 use crate::wire::{Framing, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
@@ -23,10 +24,10 @@ const NAMES: Names<6> = [
     ["all asked", "more to ask"],
 ];
 
-/// The start of a frame, which ends behind it.
+/// The first byte of a frame that is not complete.
 const PART: u8 = b'.';
 
-/// Every octet is a frame.
+/// A framing in which every byte is a frame.
 #[derive(Default)]
 struct Octet;
 
@@ -38,7 +39,7 @@ impl Framing for Octet {
     }
 }
 
-/// Says what the test wants.
+/// A grammar that returns what the test sets.
 struct Script<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool> {
     reply: Result<Reply, Error>,
     offered: bool,
@@ -81,13 +82,14 @@ impl<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool> Grammar
     }
 }
 
-/// What can happen to a client.
+/// An input to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     More,
     Yes,
     No,
     NotNow,
+    Refused,
     Never,
     Closing,
     Step,
@@ -103,11 +105,12 @@ enum Happening {
 
 use Happening::*;
 
-const ALL: [Happening; 15] = [
+const ALL: [Happening; 16] = [
     More,
     Yes,
     No,
     NotNow,
+    Refused,
     Never,
     Closing,
     Step,
@@ -121,7 +124,7 @@ const ALL: [Happening; 15] = [
     PlaintextUnread,
 ];
 
-/// A state's name without what it carries, but for its phase.
+/// A state's name with its phase, but without other data.
 fn name(state: State) -> String {
     let shown = format!("{state:?}");
     match state {
@@ -130,7 +133,7 @@ fn name(state: State) -> String {
     }
 }
 
-/// Where a happening leads.
+/// The result of an input.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Way {
     cause: String,
@@ -138,7 +141,7 @@ struct Way {
     effect: String,
 }
 
-/// Lets it happen; `None` if it has no effect. The state is `None` if the client is given up.
+/// Applies an input. Returns `None` if it has no effect; the state is `None` if the client is consumed.
 fn happen<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool>(
     state: State,
     happening: Happening,
@@ -150,6 +153,7 @@ fn happen<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool>(
         Yes => Ok(Reply::Yes),
         No => Ok(Reply::No),
         NotNow => Ok(Reply::NotNow),
+        Refused => Ok(Reply::Refused),
         Never => Ok(Reply::Never),
         Closing => Ok(Reply::Closing),
         _ => Err(Error::Syntax),
@@ -171,7 +175,9 @@ fn happen<const FALLBACK: bool, const CHATTY: bool, const SILENT: bool>(
         Ok(Step::Event(event)) => Some(format!("{event:?} told").replace(['(', ')'], " ")),
     };
     let cause = match happening {
-        More | Yes | No | NotNow | Never | Closing | Broken => waits.then(|| step(b"x"))?,
+        More | Yes | No | NotNow | Refused | Never | Closing | Broken => {
+            waits.then(|| step(b"x"))?
+        }
         Unread => asks.then(|| step(&[PART]))?,
         Happening::Step => step(b""),
         EndOfInput => client.end_of_input().err().map(|_| String::new()),
@@ -207,7 +213,7 @@ fn given_up<T>(cause: &str, to: &str, outcome: Result<T, Error>) -> Option<(Way,
     Some((Way { cause: cause.into(), to: to.into(), effect }, None))
 }
 
-/// An error's name without what it carries.
+/// An error's name without its data.
 fn variant(error: Error) -> String {
     format!("{error:?}").split(' ').next().map(String::from).expect("a name")
 }
@@ -272,6 +278,6 @@ fn draw() -> String {
 }
 
 #[test]
-fn the_readme_shows_the_states() {
-    assert_in_readme("client states", &draw());
+fn the_page_shows_the_states() {
+    assert_section(PAGE, "client states", &draw());
 }

@@ -1,65 +1,71 @@
-//! Everything that changes the state of a client.
+//! All transitions of the client engine: [`State::after`] for a frame of a reply, [`State::unasked`] for an
+//! unasked frame.
 //!
-//! This file does not know which protocol is spoken.
+//! The grammar interprets frames and tells whether the upgrade is offered, so nothing here depends on a
+//! protocol. The engine in `mod.rs` decides when a transition happens.
 
 use crate::{Error, Policy, Reason};
 
-/// One question and its answer. Exhaustive: a grammar has something to say in each.
+/// One request and its reply.
+///
+/// The enum is exhaustive, because a grammar has to handle every phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
     /// The server speaks first.
     Greeting,
-    /// The client asks what the server can do.
+    /// The client asks for the server's capabilities.
     Capabilities,
-    /// The client introduces itself in the old way, to go on in plaintext.
+    /// The client introduces itself in an older way and continues in plaintext.
     Fallback,
     /// The client asks for the upgrade.
     Upgrade,
 }
 
-/// What a grammar makes of one frame.
+/// The meaning of one frame, as a grammar reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// The answer is not finished, or the frame is none of our business.
+    /// The reply is not complete, or the frame has no meaning here.
     More,
-    /// The phase's one success token. In [`Phase::Capabilities`] that there is no more to be learned,
-    /// also of a server that does not know the question, where the protocol has clients go on.
+    /// Success. In [`Phase::Capabilities`] it means that there is no more to learn. That includes a server
+    /// that does not know the request, if the protocol lets clients continue then.
     Yes,
     /// A well-formed refusal.
     No,
-    /// A well-formed refusal for the time being.
+    /// A well-formed temporary refusal.
     NotNow,
-    /// A well-formed answer behind which there is no upgrade any more.
+    /// A well-formed refusal of this client. It does not tell what the server offers to others.
+    Refused,
+    /// A well-formed reply after which the server has no upgrade.
     Never,
-    /// The server says that it closes the connection.
+    /// The server announces that it closes the connection.
     Closing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum State {
-    /// The peer's turn.
+    /// The server's turn.
     Await(Phase),
-    /// Our turn.
+    /// The client's turn.
     Ask(Phase),
-    /// Our turn, but the server began to say something that nobody asked for.
+    /// The client's turn, but an unasked frame has begun to arrive.
     Listen(Phase),
-    /// The go-ahead is read, or there is none; the caller is to be told.
+    /// The go-ahead is read, or the protocol has none. The event is due.
     GoAhead,
     /// The caller was told to start TLS.
     Ready,
-    /// There will be no upgrade; the caller is to be told.
+    /// The server has no upgrade. The event is due.
     NoUpgrade(Reason),
-    /// The caller was told to go on in plaintext.
+    /// The caller was told to continue in plaintext.
     Plaintext(Reason),
     Failed(Error),
 }
 
 impl State {
-    /// The server speaks first, or we do.
+    /// The first state of a connection.
     pub(crate) const fn start(first: Phase) -> Self {
         match first {
             Phase::Greeting => Self::Await(first),
@@ -67,7 +73,7 @@ impl State {
         }
     }
 
-    /// What follows when the request is written or the event is told.
+    /// The state after the request is written or the event is returned.
     #[inline(always)]
     pub(crate) const fn next(self, has_go_ahead: bool) -> Self {
         match self {
@@ -79,7 +85,7 @@ impl State {
         }
     }
 
-    /// Whether TLS may start, with so many octets unread.
+    /// Checks that TLS may start with `unread` bytes left over.
     pub(crate) const fn upgrade(self, unread: usize) -> Result<(), Error> {
         match self {
             Self::Ready if unread == 0 => Ok(()),
@@ -89,7 +95,7 @@ impl State {
         }
     }
 
-    /// Why the connection goes on in plaintext, if it may, with so many octets unread.
+    /// The reason for plaintext, if the connection may continue so with `unread` bytes left over.
     pub(crate) const fn plaintext(self, unread: usize) -> Result<Reason, Error> {
         match self {
             Self::Plaintext(reason) if unread == 0 => Ok(reason),
@@ -99,7 +105,7 @@ impl State {
         }
     }
 
-    /// What a frame leads to that nobody asked for.
+    /// The state after an unasked frame.
     pub(crate) const fn unasked(phase: Phase, reply: Reply) -> Self {
         match reply {
             Reply::More => Self::Ask(phase),
@@ -108,7 +114,7 @@ impl State {
         }
     }
 
-    /// What a frame of an answer leads to.
+    /// The state after a frame of a reply.
     pub(crate) const fn after(
         phase: Phase,
         reply: Reply,
@@ -122,20 +128,27 @@ impl State {
             (_, Reply::Never, Policy::Required) => Self::Failed(Error::NotOffered),
             (_, Reply::Never, _) => Self::NoUpgrade(Reason::NotOffered),
 
-            // Some greetings say it already.
+            // Some greetings list the upgrade already.
             (Phase::Greeting, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
             (Phase::Greeting, Reply::Yes, _) => Self::Ask(Phase::Capabilities),
-            (Phase::Greeting, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
+            (Phase::Greeting, Reply::No | Reply::NotNow | Reply::Refused, _) => {
+                Self::Failed(Error::Refused)
+            }
 
             (Phase::Capabilities, Reply::Yes, _) if offered => Self::Ask(Phase::Upgrade),
-            // A server that has trouble is no server without capabilities (RFC 5321 §3.2).
-            (Phase::Capabilities, Reply::NotNow, _) => Self::Failed(Error::Refused),
+            // A server in trouble, or one that refuses this client, still has capabilities (RFC 5321 §3.2).
+            // Plaintext here would be a downgrade.
+            (Phase::Capabilities, Reply::NotNow | Reply::Refused, _) => {
+                Self::Failed(Error::Refused)
+            }
             (Phase::Capabilities, _, Policy::Required) => Self::Failed(Error::NotOffered),
             (Phase::Capabilities, Reply::No, _) if has_fallback => Self::Ask(Phase::Fallback),
             (Phase::Capabilities, _, _) => Self::NoUpgrade(Reason::NotOffered),
 
             (Phase::Fallback, Reply::Yes, _) => Self::NoUpgrade(Reason::NotOffered),
-            (Phase::Fallback, Reply::No | Reply::NotNow, _) => Self::Failed(Error::Refused),
+            (Phase::Fallback, Reply::No | Reply::NotNow | Reply::Refused, _) => {
+                Self::Failed(Error::Refused)
+            }
 
             (Phase::Upgrade, Reply::Yes, _) => Self::GoAhead,
             (Phase::Upgrade, _, Policy::Required) => Self::Failed(Error::Refused),

@@ -1,35 +1,35 @@
-//! What is to be sent, and how long it and everything else may take.
+//! Output and deadlines.
 
 use core::time::Duration;
 
 use super::{Limits, Next, Storage, WRITE_WAIT};
 use crate::{Error, Machine};
 
-/// How long a peer is listened to after it was told why the connection ends.
+/// How long the driver reads after its farewell.
 const LINGER_WAIT: Duration = Duration::from_secs(2);
 
-/// For how many reads at most.
+/// How many reads it does then at most.
 const LINGER_READS: u8 = 64;
 
-/// How many bytes make a write worth its system call: one TLS record.
+/// The number of unsent bytes that is worth a system call: one TLS record.
 pub(super) const FULL: usize = 16 * 1024;
 
-/// All but what is received, from which events borrow.
+/// Everything but the received bytes. Events borrow those, so they are a separate field.
 pub(super) struct Flow<O> {
     pub(super) unsent: O,
     pub(super) limits: Limits,
     pub(super) deadline: Duration,
     pub(super) waiting: Waiting,
-    /// The peer will send no more.
+    /// Whether the peer will send no more.
     pub(super) ended: bool,
     pub(super) failed: Option<Error>,
-    /// How many bytes were dropped of which the machine has to know.
+    /// The number of unsent bytes that were dropped; the machine has to know.
     pub(super) dropped: usize,
-    /// How many more reads the peer is listened to, after its last words.
+    /// How many more reads follow the farewell.
     pub(super) lingering: u8,
 }
 
-/// What the deadline is for.
+/// The purpose of the deadline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiting {
     Nothing,
@@ -37,7 +37,7 @@ pub(super) enum Waiting {
     Sending,
 }
 
-/// Why a machine does not go on.
+/// Why a machine cannot continue.
 pub(super) enum Halt {
     Input,
     Output,
@@ -53,7 +53,7 @@ impl Limits {
 }
 
 impl<O> Flow<O> {
-    /// Nothing is waited for.
+    /// A flow that waits for nothing.
     pub(super) const fn new(unsent: O) -> Self {
         Self {
             unsent,
@@ -73,7 +73,7 @@ impl<O: Storage> Flow<O> {
         self.unsent.filled().is_empty()
     }
 
-    /// Whether something has to leave before the machine goes on.
+    /// Whether output has to be sent before the machine continues.
     pub(super) fn must_send(&self, needs_flush: bool) -> bool {
         match self.unsent.filled().len() {
             0 => false,
@@ -90,11 +90,11 @@ impl<O: Storage> Flow<O> {
     ) -> Next<'d, E> {
         let reasonable = machine.wait().unwrap_or(WRITE_WAIT);
         match halt {
-            Halt::Output if self.wait(Waiting::Sending, reasonable, now) => {
+            Halt::Output if self.may_wait(Waiting::Sending, reasonable, now) => {
                 return Next::Write(self.unsent.filled());
             }
             Halt::Output => {
-                // The peer does not read, so there is nothing to say to it.
+                // A peer that does not read gets no farewell.
                 self.dropped = self.unsent.filled().len();
                 self.unsent.drain(usize::MAX);
                 self.tell_dropped(machine);
@@ -104,13 +104,14 @@ impl<O: Storage> Flow<O> {
                 Ok(()) => return Next::Ended,
                 Err(error) => self.fail(error, machine),
             },
-            Halt::Input if self.wait(Waiting::Input, reasonable, now) => return Next::Read,
+            Halt::Input if self.may_wait(Waiting::Input, reasonable, now) => return Next::Read,
             Halt::Input => {
                 let error = machine.timed_out();
                 self.fail(error, machine);
             }
             Halt::Failed(error) => {
                 self.fail(error, machine);
+                // A caller's mistake does not end the connection.
                 if error.is_ours() && self.lingering == 0 {
                     self.failed = None;
                     return Next::Failed(error);
@@ -118,7 +119,7 @@ impl<O: Storage> Flow<O> {
             }
         }
         self.deadline = now.saturating_add(LINGER_WAIT);
-        self.part(now)
+        self.take_leave(now)
     }
 
     pub(super) fn tell_dropped(&mut self, machine: &mut impl Machine) {
@@ -128,8 +129,14 @@ impl<O: Storage> Flow<O> {
         }
     }
 
-    /// Whether there is still time to wait.
-    pub(super) fn wait(&mut self, waiting: Waiting, reasonable: Duration, now: Duration) -> bool {
+    /// Whether there is time left to wait. The deadline is set when a wait begins, and not again within it
+    /// (I17).
+    pub(super) fn may_wait(
+        &mut self,
+        waiting: Waiting,
+        reasonable: Duration,
+        now: Duration,
+    ) -> bool {
         if self.waiting != waiting {
             self.waiting = waiting;
             self.deadline = self.limits.deadline(reasonable, now);
@@ -144,8 +151,9 @@ impl<O: Storage> Flow<O> {
         self.failed = Some(error);
     }
 
-    /// What is left to do after an error.
-    pub(super) fn part<'d, E>(&'d mut self, now: Duration) -> Next<'d, E> {
+    /// Sends the farewell after an error, then reads until the peer has had time to read it.
+    pub(super) fn take_leave<'d, E>(&'d mut self, now: Duration) -> Next<'d, E> {
+        // The peer must not hold the connection by not reading the farewell, or by sending on (I17).
         if now >= self.deadline {
             self.lingering = 0;
         } else if !self.is_sent() {

@@ -1,7 +1,14 @@
-//! The bookkeeping around a machine: what is received and not consumed, what is to be sent, how long to wait.
+//! The bookkeeping around a machine: buffers, deadlines and the end of input.
 //!
-//! A [`Driver`] does no I/O and takes no time from the system. A loop does the three things that [`Next`]
-//! asks for, over whatever moves its bytes:
+//! ```text
+//!             ┌── Write: send, then driver.sent(n) ────────────────────┐
+//! driver.next ┼── Read: receive into room(), then driver.received(n) ──┼── driver.next
+//!             ├── Event: act on it ────────────────────────────────────┘
+//!             └── Ended, Failed: close the connection
+//! ```
+//!
+//! A [`Driver`] does no I/O and reads no clock. A loop does what [`Next`] asks for, with whatever moves its
+//! bytes:
 //!
 //! ```
 //! use core::time::Duration;
@@ -27,7 +34,7 @@
 //!                 driver.sent(n);
 //!             }
 //!             Next::Read => {
-//!                 // Until `driver.deadline()`; 0 is the end.
+//!                 // Wait until `driver.deadline()`; 0 means the end of input.
 //!                 let n = link.receive(driver.room());
 //!                 driver.received(n);
 //!             }
@@ -55,69 +62,97 @@ use crate::conceal::conceal;
 use crate::settings::settings;
 use crate::{Error, Machine, Step};
 
-/// How long the peer may take to read what is sent to it, where the machine has no opinion.
+/// The time limit for a peer to read what is sent, if the machine sets none.
 pub const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// How long a whole TLS handshake may take.
+/// The time limit for a whole TLS handshake.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
 
-/// What a loop does next. Exhaustive: a loop that does all of these does everything.
+/// What a loop does next.
+///
+/// The enum is exhaustive: a loop that handles every variant is complete.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Next<'d, E> {
-    /// Send these bytes or the front of them, and tell [`Driver::sent`]. When
-    /// [`Driver::unsent`] is empty, flush what lies between this loop and the network.
+    /// Send these bytes, or the first of them, and call [`Driver::sent`]. When [`Driver::unsent`] is empty,
+    /// flush all buffers between this loop and the network.
     Write(&'d [u8]),
-    /// Receive into [`Driver::room`], and tell [`Driver::received`]. If nothing came by
-    /// [`Driver::deadline`], call [`Driver::next`] again: it knows what that means.
+    /// Receive into [`Driver::room`] and call [`Driver::received`]. If nothing arrives by
+    /// [`Driver::deadline`], call [`Driver::next`] again: it handles the timeout.
     Read,
-    /// Act on it, then go on.
+    /// Act on the event, then call [`Driver::next`] again.
     Event {
-        /// What happened.
+        /// The machine's event.
         event: E,
-        /// The received bytes that it comes from; empty if it comes from none.
+        /// The received bytes of the event; empty if it has none.
         frame: &'d [u8],
     },
-    /// Nothing more will be sent: tell the peer so, by TLS's close_notify and TCP's FIN, and go on. A peer
-    /// whose mistake ended the connection is listened to for a moment: closed with bytes unread,
-    /// TCP would take back what it was told.
+    /// Nothing more will be sent. Send TLS's close_notify and TCP's FIN, then call [`Driver::next`] again.
+    ///
+    /// The driver still reads for a moment: a TCP socket closed with unread bytes is reset, and the peer
+    /// may lose the farewell.
     Shutdown,
-    /// The peer ended the connection where the protocol allows it.
+    /// The peer ended the connection where the protocol allows it. Everything was sent: [`Driver::unsent`]
+    /// is empty.
     Ended,
-    /// The connection is over. After the caller's own mistakes ([`Error::is_ours`]) it is not: mend them and
-    /// go on.
+    /// The connection failed. After a caller's mistake ([`Error::is_ours`]) it is intact: correct the
+    /// mistake and continue.
     Failed(Error),
 }
 
 settings! {
-    /// How long a connection may take, in the caller's clock.
+    /// Time limits of a connection, by the caller's clock.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use starttls::driver::Limits;
+    ///
+    /// let limits = Limits::default().with_wait(Some(Duration::from_secs(30)));
+    /// assert_eq!(limits.end(), None);
+    /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Limits {
-        /// The most that each wait for the peer takes, where the protocol's standard allows more.
+        /// The maximum length of each wait for the peer. It shortens the protocol's own waits and never
+        /// extends them.
         wait, with_wait: Option<Duration>,
-        /// When everything has to be over.
+        /// The time at which everything has to be done.
         end, with_end: Option<Duration>,
     }
 }
 
-/// Drives machines: holds both buffers and the deadline of each wait.
+/// Drives machines: it holds both buffers and the deadline of each wait.
 ///
-/// It belongs to a connection, and machines come and go: a client until the upgrade, the jobs of a session
-/// after it. What one machine leaves unread is the next one's, so that nothing is lost between two
-/// machines in plaintext, and nothing crosses the upgrade unseen:
-/// [`into_upgrade`](crate::Client::into_upgrade) takes [`unread`](Self::unread).
+/// One driver belongs to one connection and serves its machines one after the other: a client up to the
+/// upgrade, then the tasks of a session.
 ///
-/// Times are [`Duration`]s since any moment, the same for the whole connection.
+/// The next machine starts with the bytes that the last one left unread, so no plaintext is lost. No
+/// plaintext crosses the boundary either, because [`into_upgrade`](crate::Client::into_upgrade) takes
+/// [`unread`](Self::unread).
 ///
-/// - A wait begins when the machine begins to wait, and lasts until it consumes something. A peer that
-///   drips bytes gains nothing.
-/// - What several steps write leaves in one write, except where the peer has to have it first
+/// All times are [`Duration`]s since the same moment, which the caller chooses.
+///
+/// - A wait lasts until a whole command, or a whole reply with all its lines, has arrived. A peer gains no
+///   time by sending single bytes, or lines without meaning (I17).
+/// - The output of several steps leaves in one write, unless the peer has to receive it first
 ///   ([`Machine::needs_flush`]).
-/// - After an error the machine's [last words](Machine::farewell) are sent, and the peer is listened to for
-///   two seconds at most.
+/// - After an error the driver sends the machine's [farewell](Machine::farewell) and reads for at most two
+///   seconds more.
+///
+/// ```
+/// use core::time::Duration;
+/// use starttls::driver::{Driver, Next};
+/// use starttls::{Buffer, Policy};
+/// # #[cfg(feature = "smtp")] {
+/// let name = starttls::smtp::Domain::new("sensor.example.org").unwrap();
+/// let mut client = starttls::smtp::Client::new(name, Policy::Required);
+/// let mut driver = Driver::new(Buffer::<512>::new(), Buffer::<64>::new());
+/// assert_eq!(driver.next(&mut client, Duration::ZERO), Next::Read);
+/// assert_eq!(driver.deadline(), Duration::from_secs(5 * 60)); // for the greeting
+/// # }
+/// ```
 pub struct Driver<I, O = I> {
     received: I,
-    /// How many bytes at the front of `received` were consumed.
+    /// How many bytes at the front of `received` are consumed.
     consumed: usize,
     flow: Flow<O>,
 }
@@ -127,15 +162,15 @@ conceal!("Driver", Driver<I, O> [I: Storage, O: Storage], |driver| driver.unread
 impl<I: Storage, O: Storage> Driver<I, O> {
     /// A driver for a fresh connection.
     ///
-    /// `received` has to hold [`Machine::MAX_INPUT`] bytes of each machine, or this does not compile. `unsent`
-    /// has to hold what each step writes with the arguments at hand, for which [`Machine::MAX_OUTPUT`]
-    /// is always enough; [`Error::OutputTooSmall`] says how many bytes are needed.
+    /// `received` has to hold [`Machine::MAX_INPUT`] bytes of each machine; else the code does not compile.
+    /// `unsent` has to hold the output of each step with the actual arguments. [`Machine::MAX_OUTPUT`] is
+    /// always enough, and [`Error::OutputTooSmall`] tells how many bytes are needed.
     #[must_use]
     pub const fn new(received: I, unsent: O) -> Self {
         Self { received, consumed: 0, flow: Flow::new(unsent) }
     }
 
-    /// Forgets everything but the [`limits`](Self::limits), for another connection.
+    /// Resets everything but the [`limits`](Self::limits), for another connection.
     pub fn restart(&mut self) {
         self.discard_unread();
         self.flow.unsent.drain(usize::MAX);
@@ -143,18 +178,18 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         (self.flow.failed, self.flow.lingering, self.flow.dropped) = (None, 0, 0);
     }
 
-    /// How long the connection may take.
+    /// The time limits of the connection.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.flow.limits
     }
 
-    /// Sets how long the connection may take, from the next wait on.
+    /// Sets the time limits of the connection, from the next wait on.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.flow.limits = limits;
     }
 
-    /// Runs `machine` as far as it goes on its own.
+    /// Runs `machine` until it needs the caller.
     pub fn next<'d, M: Machine>(
         &'d mut self,
         machine: &mut M,
@@ -166,7 +201,7 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         if flow.failed.is_some() {
             received.drain(usize::MAX);
             flow.tell_dropped(machine);
-            return flow.part(now);
+            return flow.take_leave(now);
         }
         let received = &*received;
         let halt = loop {
@@ -178,14 +213,20 @@ impl<I: Storage, O: Storage> Driver<I, O> {
             let step = machine.step(&mut input, flow.unsent.room(M::MAX_OUTPUT));
             let taken = rest.len().saturating_sub(input.len());
             *consumed = consumed.saturating_add(taken);
-            if taken > 0 {
+            // Dropped bytes are no progress: a peer must not gain time with them (I17).
+            if taken > 0 && matches!(step, Ok(Step::Write(_))) {
                 flow.waiting = Waiting::Nothing;
             }
             match step {
                 Ok(Step::Write(n)) => flow.unsent.fill(n),
                 Ok(Step::Event(event)) => {
-                    flow.waiting = Waiting::Nothing;
+                    if machine.begins_wait() {
+                        flow.waiting = Waiting::Nothing;
+                    }
                     return Next::Event { event, frame: rest.get(..taken).unwrap_or_default() };
+                }
+                Ok(Step::Read) if input.len() >= I::CAPACITY => {
+                    break Halt::Failed(Error::FrameTooLong);
                 }
                 Ok(Step::Read) if flow.is_sent() => break Halt::Input,
                 Ok(Step::Read) => break Halt::Output,
@@ -196,14 +237,14 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         flow.halt(halt, machine, now)
     }
 
-    /// What is to be sent: the bytes of [`Next::Write`].
+    /// The bytes to send: those of [`Next::Write`].
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         self.flow.unsent.filled()
     }
 
-    /// The first `n` bytes of [`unsent`](Self::unsent) were sent. None of them: the peer takes nothing any
-    /// more, and the connection is [lost](Self::lost).
+    /// Reports that the first `n` bytes of [`unsent`](Self::unsent) were sent. If `n` is 0, the peer
+    /// accepts no more bytes and the connection is [lost](Self::lost).
     pub fn sent(&mut self, n: usize) {
         if n == 0 && !self.flow.is_sent() {
             return self.lost();
@@ -214,18 +255,18 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         }
     }
 
-    /// Where to receive.
+    /// The free part of the receive buffer.
     pub fn room(&mut self) -> &mut [u8] {
         self.room_for(1)
     }
 
-    /// Where to receive: at least `wanted` bytes, if `received` can grow.
+    /// The free part of the receive buffer: at least `wanted` bytes, if `received` can grow.
     pub fn room_for(&mut self, wanted: usize) -> &mut [u8] {
         self.discard_consumed();
         self.received.room(wanted)
     }
 
-    /// The first `n` bytes of [`room`](Self::room) were received; 0 is the end.
+    /// Reports that the first `n` bytes of [`room`](Self::room) were received; 0 means the end of input.
     pub fn received(&mut self, n: usize) {
         if n == 0 {
             self.flow.ended = true;
@@ -233,8 +274,9 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         self.received.fill(n);
     }
 
-    /// These bytes were received elsewhere: they are copied to [`room`](Self::room), as many as fit. Returns
-    /// how many; none at all is no end.
+    /// Copies bytes that were received elsewhere to [`room`](Self::room), as many as fit, and returns how
+    /// many. An empty slice is not the end of input.
+    #[must_use = "bytes that do not fit are not taken"]
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.discard_consumed();
         let mut copied = 0;
@@ -246,8 +288,8 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         copied
     }
 
-    /// The network failed: nothing is sent or received any more. What failed before counts. The machine learns
-    /// with the next [`next`](Self::next) what was never sent.
+    /// Reports that the network failed: nothing is sent or received any more. An earlier error stays. The
+    /// next call of [`next`](Self::next) tells the machine which bytes were never sent.
     pub fn lost(&mut self) {
         if self.flow.failed.is_none() {
             self.flow.dropped = self.flow.unsent.filled().len();
@@ -257,23 +299,23 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         self.flow.failed.get_or_insert(Error::Closed);
     }
 
-    /// Received and not consumed.
+    /// The bytes that were received and not yet consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.received.filled().get(self.consumed..).unwrap_or_default()
     }
 
-    /// Drops what is [`unread`](Self::unread): it was handed to TLS.
+    /// Drops the [`unread`](Self::unread) bytes, once TLS has them.
     pub fn discard_unread(&mut self) {
         self.consumed = 0;
         self.received.drain(usize::MAX);
     }
 
-    /// Appends to what is to be sent what `write` puts into the room it is given, of at least `most` bytes
-    /// if `unsent` can grow. Returns what `write` returns: how many bytes it wrote.
+    /// Appends the caller's own bytes to the output. `write` gets room for at least `most` bytes if
+    /// `unsent` can grow, and returns how many bytes it wrote.
     ///
     /// # Errors
-    /// Those of `write`.
+    /// Those that `write` returns.
     pub fn write_with<E>(
         &mut self,
         most: usize,
@@ -284,32 +326,32 @@ impl<I: Storage, O: Storage> Driver<I, O> {
         Ok(written)
     }
 
-    /// Whether so much is [`unsent`](Self::unsent) that it is worth a write.
+    /// Whether enough bytes are [`unsent`](Self::unsent) to be worth a write.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.unsent().len() >= FULL.min(O::CAPACITY / 2)
     }
 
-    /// Begins to send what is [`unsent`](Self::unsent) without a machine, and says by when.
+    /// Starts to send the [`unsent`](Self::unsent) bytes without a machine; returns the deadline.
     pub fn flush(&mut self, now: Duration) -> Duration {
-        self.flow.wait(Waiting::Sending, WRITE_WAIT, now);
+        self.flow.may_wait(Waiting::Sending, WRITE_WAIT, now);
         self.flow.deadline
     }
 
-    /// By when what the last [`next`](Self::next) asked for has to be done.
+    /// The deadline of what the last [`next`](Self::next) asked for.
     #[must_use]
     pub const fn deadline(&self) -> Duration {
         self.flow.deadline
     }
 
-    /// When a wait of the caller's own ends that begins now, within the [`limits`](Self::limits) of the
-    /// connection; for the TLS handshake it is at most [`HANDSHAKE_WAIT`].
+    /// The deadline of a wait of `wait` that starts now, within the [`limits`](Self::limits). For the TLS
+    /// handshake pass [`HANDSHAKE_WAIT`].
     #[must_use]
     pub fn deadline_of(&self, wait: Duration, now: Duration) -> Duration {
         self.flow.limits.deadline(wait, now)
     }
 
-    /// Why the connection failed, if it did. The last words may still be on their way.
+    /// The reason why the connection failed, if it did. A farewell may still be unsent.
     #[must_use]
     pub const fn failed(&self) -> Option<Error> {
         self.flow.failed

@@ -1,21 +1,21 @@
 use crate::Buffer;
 
-/// Where a [`Driver`](super::Driver) keeps bytes, in order: a [`Buffer`], or whatever grows.
+/// A byte queue of a [`Driver`](super::Driver): a [`Buffer`], or a type that grows.
 pub trait Storage {
-    /// The most that it holds, in bytes.
+    /// The capacity in bytes.
     const CAPACITY: usize;
 
-    /// The bytes that it holds.
+    /// The bytes in the queue.
     fn filled(&self) -> &[u8];
 
-    /// The room after [`filled`](Self::filled): at least `wanted` bytes if it can grow, or else all that is
-    /// free.
+    /// The free part after [`filled`](Self::filled): at least `wanted` bytes if the queue can grow, else
+    /// all free bytes.
     fn room(&mut self, wanted: usize) -> &mut [u8];
 
-    /// The first `n` bytes of [`room`](Self::room) now belong to what is filled.
+    /// Adds the first `n` bytes of [`room`](Self::room) to the filled part.
     fn fill(&mut self, n: usize);
 
-    /// Drops the first `n` bytes of [`filled`](Self::filled), or all of them if they are fewer.
+    /// Removes the first `n` bytes of [`filled`](Self::filled), or all of them if there are fewer.
     fn drain(&mut self, n: usize);
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 
-/// Answers each line with the same line; `!` ends the connection, `?` needs a flush, `*` is an event.
+/// Answers each line with the same line. `!` fails the connection, `?` needs a flush, `*` is an event, `#`
+/// is dropped.
 #[derive(Debug, Default)]
 struct Echo {
     line: Option<u8>,
@@ -27,6 +28,9 @@ impl Machine for Echo {
             self.line = None;
             self.needs_flush = line == b'?';
             return Ok(Step::Write(2));
+        }
+        while let [b'#', rest @ ..] = *input {
+            *input = rest;
         }
         let [line, b'\n', rest @ ..] = *input else { return Ok(Step::Read) };
         *input = rest;
@@ -58,7 +62,7 @@ impl Machine for Echo {
     }
 
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
-        // A caller's mistake is none of the peer's business.
+        // With no room there is no farewell: the mistake is the caller's, not the peer's.
         if output.len() < 2 {
             return Ok(0);
         }
@@ -85,9 +89,9 @@ fn next<'d>(driver: &'d mut Small, echo: &mut Echo) -> Next<'d, u8> {
 }
 
 #[test]
-fn what_several_steps_write_leaves_in_one_write() {
+fn several_steps_share_one_write() {
     let (mut driver, mut echo) = (driver(b"a\nb\nc\n"), Echo::default());
-    // As much as fits.
+    // The unsent buffer holds four bytes.
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"a\nb\n"));
     driver.sent(3);
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"\n"));
@@ -99,29 +103,37 @@ fn what_several_steps_write_leaves_in_one_write() {
 }
 
 #[test]
-fn what_has_to_arrive_first_is_sent_first() {
+fn output_that_needs_a_flush_precedes_the_event() {
     let (mut driver, mut echo) = (driver(b"?\n*\n"), Echo::default());
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"?\n"));
     driver.sent(2);
     assert_eq!(next(&mut driver, &mut echo), Next::Event { event: b'*', frame: b"*\n" });
-    // An event of a machine that needs no flush does not wait.
+    // Without a flush the event precedes the write.
     echo.needs_flush = false;
-    driver.receive(b"a\n*\n");
+    assert_eq!(driver.receive(b"a\n*\n"), b"a\n*\n".len());
     assert_eq!(next(&mut driver, &mut echo), Next::Event { event: b'*', frame: b"*\n" });
     assert_eq!(driver.unsent(), b"a\n");
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"a\n"));
 }
 
 #[test]
-fn a_peer_that_drips_gains_no_time() {
+fn single_bytes_do_not_extend_the_wait() {
     let (mut driver, mut echo) = (driver(b""), Echo::default());
     assert_eq!(driver.next(&mut echo, START), Next::Read);
     assert_eq!(driver.deadline(), START + 10 * SECOND);
-    driver.receive(b"a");
+    assert_eq!(driver.receive(b"a"), b"a".len());
     assert_eq!(driver.next(&mut echo, START + 9 * SECOND), Next::Read);
     assert_eq!(driver.deadline(), START + 10 * SECOND);
-    // A whole line begins a new wait.
-    driver.receive(b"\n");
+    // Dropped bytes do not extend it either.
+    assert_eq!(driver.receive(b"#"), b"#".len());
+    assert_eq!(driver.next(&mut echo, START + 9 * SECOND), Next::Read);
+    assert_eq!(driver.deadline(), START + 10 * SECOND);
+    driver.discard_unread();
+    assert_eq!(driver.receive(b"#a"), b"#a".len());
+    assert_eq!(driver.next(&mut echo, START + 9 * SECOND), Next::Read);
+    assert_eq!((driver.deadline(), driver.unread()), (START + 10 * SECOND, &b"a"[..]));
+    // A whole line starts a new wait.
+    assert_eq!(driver.receive(b"\n"), b"\n".len());
     assert_eq!(driver.next(&mut echo, START + 9 * SECOND), Next::Write(b"a\n"));
     assert_eq!(driver.deadline(), START + 19 * SECOND);
     driver.sent(1);
@@ -130,12 +142,43 @@ fn a_peer_that_drips_gains_no_time() {
     driver.sent(1);
     assert_eq!(driver.next(&mut echo, START + 18 * SECOND), Next::Read);
     assert_eq!(driver.deadline(), START + 28 * SECOND);
-    // It is told why.
+    // The peer gets a farewell.
     assert_eq!(driver.next(&mut echo, START + 28 * SECOND), Next::Write(b"!\n"));
 }
 
+#[cfg(feature = "smtp")]
 #[test]
-fn a_peer_that_does_not_read_is_told_nothing() {
+fn a_reply_has_one_wait_for_all_lines() {
+    use crate::Policy;
+    use crate::smtp::{self, Domain};
+    let mut driver = Driver::<Buffer<512>>::new(Buffer::new(), Buffer::new());
+    let mut client = smtp::Client::new(Domain::LOCALHOST, Policy::Opportunistic);
+    let wait = client.wait().expect("a wait for the greeting");
+    assert_eq!(driver.next(&mut client, START), Next::Read);
+    assert_eq!(driver.deadline(), START + wait);
+    assert_eq!(driver.receive(b"220-a\r\n"), b"220-a\r\n".len());
+    assert!(matches!(driver.next(&mut client, START + SECOND), Next::Event { .. }));
+    assert_eq!(driver.next(&mut client, START + SECOND), Next::Read);
+    assert_eq!(driver.deadline(), START + wait, "a line of the same reply");
+    assert_eq!(driver.receive(b"220 b\r\n"), b"220 b\r\n".len());
+    assert!(matches!(driver.next(&mut client, START + SECOND), Next::Event { .. }));
+    assert!(matches!(driver.next(&mut client, START + SECOND), Next::Write(_)));
+    driver.sent(usize::MAX);
+    assert_eq!(driver.next(&mut client, START + SECOND), Next::Read);
+    assert_eq!(driver.deadline(), START + SECOND + wait, "the next reply");
+}
+
+#[test]
+fn a_frame_larger_than_the_buffer_fails() {
+    let (mut driver, mut echo) = (driver(b"abcdefg"), Echo::default());
+    assert_eq!(next(&mut driver, &mut echo), Next::Read);
+    assert_eq!(driver.receive(b"h"), b"h".len());
+    assert_eq!(next(&mut driver, &mut echo), Next::Write(b"!\n"));
+    assert_eq!(driver.failed(), Some(Error::FrameTooLong));
+}
+
+#[test]
+fn a_peer_that_does_not_read_gets_no_farewell() {
     let (mut driver, mut echo) = (driver(b"a\n"), Echo::default());
     assert_eq!(driver.next(&mut echo, START), Next::Write(b"a\n"));
     let over = START + 10 * SECOND;
@@ -145,26 +188,26 @@ fn a_peer_that_does_not_read_is_told_nothing() {
 }
 
 #[test]
-fn limits_count() {
+fn limits_shorten_the_wait() {
     let (mut driver, mut echo) = (driver(b""), Echo::default());
     driver.set_limits(driver.limits().with_wait(Some(2 * SECOND)));
     assert_eq!(driver.next(&mut echo, START), Next::Read);
     assert_eq!(driver.deadline(), START + 2 * SECOND);
     driver.set_limits(driver.limits().with_end(Some(START + SECOND)));
     assert_eq!(driver.deadline_of(HANDSHAKE_WAIT, START), START + SECOND);
-    driver.receive(b"*\n");
+    assert_eq!(driver.receive(b"*\n"), b"*\n".len());
     assert!(matches!(driver.next(&mut echo, START), Next::Event { .. }));
     assert_eq!(driver.next(&mut echo, START), Next::Read);
     assert_eq!(driver.deadline(), START + SECOND);
-    driver.receive(b"*\n");
-    // What is there is still read, but nothing more is waited for.
+    assert_eq!(driver.receive(b"*\n"), b"*\n".len());
+    // The driver still handles received bytes, but waits for no more.
     let over = START + SECOND;
     assert!(matches!(driver.next(&mut echo, over), Next::Event { .. }));
     assert_eq!(driver.next(&mut echo, over), Next::Write(b"!\n"));
 }
 
 #[test]
-fn last_words_are_sent_and_the_peer_is_listened_to_for_a_moment() {
+fn a_farewell_is_sent_and_reading_continues_for_a_moment() {
     let (mut driver, mut echo) = (driver(b"a\n!\n"), Echo::default());
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"a\n!\n"));
     assert_eq!(driver.failed(), Some(Error::Syntax));
@@ -173,7 +216,7 @@ fn last_words_are_sent_and_the_peer_is_listened_to_for_a_moment() {
     assert_eq!(next(&mut driver, &mut echo), Next::Shutdown);
     let mut reads = 0;
     while next(&mut driver, &mut echo) == Next::Read {
-        driver.receive(b"more\n");
+        assert_eq!(driver.receive(b"more\n"), b"more\n".len());
         reads += 1;
     }
     assert_eq!(reads, 62);
@@ -182,7 +225,7 @@ fn last_words_are_sent_and_the_peer_is_listened_to_for_a_moment() {
 }
 
 #[test]
-fn a_moment_ends_with_the_peer_and_with_the_time() {
+fn lingering_ends_with_the_input_and_with_the_deadline() {
     for over in [false, true] {
         let (mut driver, mut echo) = (driver(b"!\n"), Echo::default());
         assert_eq!(next(&mut driver, &mut echo), Next::Write(b"!\n"));
@@ -200,11 +243,11 @@ fn a_moment_ends_with_the_peer_and_with_the_time() {
 }
 
 #[test]
-fn the_machine_knows_whether_the_peer_may_leave() {
+fn the_machine_decides_whether_the_input_may_end() {
     for quits in [false, true] {
         let (mut driver, mut echo) = (driver(b"a\n"), Echo { quits, ..Echo::default() });
         driver.received(0);
-        // What was said before the end is answered.
+        // Input before the end is still answered.
         assert_eq!(next(&mut driver, &mut echo), Next::Write(b"a\n"));
         driver.sent(2);
         if quits {
@@ -218,7 +261,7 @@ fn the_machine_knows_whether_the_peer_may_leave() {
 }
 
 #[test]
-fn what_failed_first_counts() {
+fn the_first_error_stays() {
     let (mut driver, mut echo) = (driver(b"!\n"), Echo::default());
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"!\n"));
     driver.sent(0);
@@ -230,23 +273,23 @@ fn what_failed_first_counts() {
 }
 
 #[test]
-fn a_caller_can_mend_its_mistakes() {
+fn a_caller_can_correct_its_mistakes() {
     let (mut driver, mut echo) =
         (Driver::new(Buffer::<8>::new(), Buffer::<1>::new()), Echo::default());
-    driver.receive(b"a\n");
+    assert_eq!(driver.receive(b"a\n"), b"a\n".len());
     let too_small = Error::OutputTooSmall { needed: 2 };
     assert_eq!(driver.next(&mut echo, START), Next::Failed(too_small));
     assert_eq!(driver.failed(), None);
 }
 
 #[test]
-fn what_the_caller_says_is_sent_with_the_rest() {
+fn the_callers_own_bytes_are_sent_with_the_rest() {
     let (mut driver, mut echo) = (driver(b"a\n"), Echo::default());
-    let said = driver.write_with(2, |room| {
+    let written = driver.write_with(2, |room| {
         room[..2].copy_from_slice(b"x\n");
         Ok::<_, Error>(2)
     });
-    assert_eq!(said, Ok(2));
+    assert_eq!(written, Ok(2));
     assert!(driver.is_full());
     assert_eq!(next(&mut driver, &mut echo), Next::Write(b"x\na\n"));
     driver.sent(4);
@@ -255,7 +298,7 @@ fn what_the_caller_says_is_sent_with_the_rest() {
 }
 
 #[test]
-fn no_more_is_received_than_fits() {
+fn receive_takes_only_what_fits() {
     let mut driver = driver(b"123456");
     assert_eq!(driver.receive(b"789"), 2);
     assert_eq!(driver.unread(), b"12345678");

@@ -3,15 +3,19 @@ use core::time::Duration;
 use super::reply::{Line, Reader};
 use super::{MAX_LINE, WAIT};
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{Lines, Writer, split_word};
+use crate::wire::{ReplyLines, Writer, split_word};
 use crate::{Error, Policy, Protocol};
 
-/// The FTP client's grammar up to the upgrade.
+/// The grammar of an FTP client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     reader: Reader,
     offered: bool,
+    /// `AUTH` is listed, with mechanisms other than TLS.
+    has_others: bool,
+    /// `PBSZ` or `PROT` is listed. They need TLS (RFC 4217 §6) or another mechanism.
+    protects: bool,
 }
 
 impl crate::Client<ClientGrammar> {
@@ -23,19 +27,26 @@ impl crate::Client<ClientGrammar> {
 }
 
 impl ClientGrammar {
-    /// Notes a feature: ` AUTH TLS`, `211-AUTH TLS` or ` AUTH TLS;TLS-C;SSL;`.
+    /// Reads a feature: ` AUTH TLS`, `211-AUTH TLS` or ` AUTH TLS;TLS-C;SSL;`.
+    ///
+    /// Some servers list ` AUTH` without a mechanism, and some list only what comes with TLS. The reply to
+    /// `AUTH TLS` decides.
     fn feature(&mut self, line: &[u8]) {
         let (name, list) = split_word(line.strip_prefix(b"211-").unwrap_or(line).trim_ascii());
         let mut mechanisms = list.split(|octet| matches!(octet, b' ' | b';' | b','));
-        self.offered |= name.eq_ignore_ascii_case(b"AUTH")
-            && mechanisms.any(|name| {
+        if name.eq_ignore_ascii_case(b"AUTH") {
+            let has_tls = mechanisms.any(|name| {
                 name.eq_ignore_ascii_case(b"TLS") || name.eq_ignore_ascii_case(b"TLS-C")
             });
+            self.offered |= has_tls || list.is_empty();
+            self.has_others |= !has_tls;
+        }
+        self.protects |= name.eq_ignore_ascii_case(b"PBSZ") || name.eq_ignore_ascii_case(b"PROT");
     }
 }
 
 impl Grammar for ClientGrammar {
-    type Framing = Lines<MAX_LINE>;
+    type Framing = ReplyLines<MAX_LINE>;
 
     const PROTOCOL: Protocol = Protocol::FTP;
     const MAX_OUTPUT: usize = b"AUTH TLS\r\n".len();
@@ -58,7 +69,7 @@ impl Grammar for ClientGrammar {
             (Phase::Greeting, 230) => Ok(Reply::Never),
             (_, 421) => Ok(Reply::Closing),
             (_, 400..=499) => Ok(Reply::NotNow),
-            // FEAT is younger than many servers: ask for TLS all the same.
+            // Old servers do not know FEAT. The client asks for TLS anyway.
             (Phase::Capabilities, 500..=599) => {
                 self.offered = true;
                 Ok(Reply::Yes)
@@ -69,7 +80,7 @@ impl Grammar for ClientGrammar {
     }
 
     fn offers_upgrade(&self) -> bool {
-        self.offered
+        self.offered || self.protects && !self.has_others
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {

@@ -1,13 +1,14 @@
-/// What TLS on an FTP data connection has to be, for the side that asks.
+/// How to set up TLS on an FTP data connection.
 ///
-/// Who opened the TCP connection plays no part: by `PORT` the server does, by `PASV` the client.
+/// It does not matter which side opened the TCP connection: the server does for `PORT`, the client for
+/// `PASV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct DataConnection {
-    /// Whether this side is the TLS client: the FTP client always is (RFC 4217 §7).
+    /// Whether this side is the TLS client. The FTP client always is (RFC 4217 §7).
     pub tls_client: bool,
-    /// Whether to resume the TLS session of the control connection, or to demand it: it shows that both
+    /// Whether to resume the control connection's TLS session, or to demand that. It proves that both
     /// connections have the same peer (RFC 4217 §10.2).
     pub resumes: bool,
 }

@@ -1,16 +1,16 @@
 use super::DataConnection;
 use crate::wire::split_word;
 
-/// What a server answers inside TLS to the commands of RFC 2228 and RFC 4217, and whether data
-/// connections have to have TLS.
+/// Answers a client's commands of RFC 2228 and RFC 4217 inside TLS, and knows whether data connections need
+/// TLS.
 ///
-/// It does not read or write: show it each command, and send its answer where it has one. `REIN` and
-/// `CCC`, which would end TLS on the connection, are refused.
+/// It does no I/O. Pass it each command, and send its reply if it returns one. It refuses `REIN` and `CCC`,
+/// which would end TLS on the connection.
 ///
 /// ```
 /// # use starttls::{Tls, ftp::Guard};
 /// let mut guard = Guard::new(&Tls::implicit_server());
-/// assert_eq!(guard.answer(b"PROT P"), Some("503 PBSZ comes first\r\n"));
+/// assert_eq!(guard.answer(b"PROT P"), Some("503 Send PBSZ first\r\n"));
 /// assert_eq!(guard.answer(b"PBSZ 0"), Some("200 PBSZ=0\r\n"));
 /// assert_eq!(guard.answer(b"PROT P"), Some("200 Data connections are private\r\n"));
 /// assert!(guard.is_private());
@@ -24,46 +24,47 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The answer to a transfer over a data connection that is not as the server demands
-    /// (RFC 4217 §10).
+    /// The reply to a transfer whose data connection has not the level that the server demands (RFC 4217
+    /// §10).
     pub const WRONG_LEVEL: &'static str = "521 Data connections must be private, send PROT P\r\n";
 
-    /// The answer to a transfer whose data connection came to no TLS (RFC 4217 §10).
+    /// The reply to a transfer whose TLS handshake failed (RFC 4217 §10).
     pub const TLS_FAILED: &'static str = "522 TLS on the data connection failed\r\n";
 
-    /// For the control connection whose TLS this is: data connections begin in clear.
+    /// A guard for the control connection of this TLS. Data connections start in clear.
     #[must_use]
     pub const fn new(_: &crate::Tls) -> Self {
         Self { buffer_size: false, private: false }
     }
 
-    /// Whether the client asked for data connections with TLS; this side is the server of TLS on each.
-    /// Otherwise answer a transfer with [`WRONG_LEVEL`](Self::WRONG_LEVEL), or let it go in clear.
+    /// Whether the client asked for data connections with TLS. This side is the TLS server on each.
+    ///
+    /// If not, answer a transfer with [`WRONG_LEVEL`](Self::WRONG_LEVEL), or allow it in clear.
     #[must_use]
     pub const fn is_private(&self) -> bool {
         self.private
     }
 
-    /// What TLS on each data connection has to be; `None` while the client wants it in clear.
+    /// How to set up TLS on each data connection; `None` while the client wants them in clear.
     #[must_use]
     pub const fn data_connection(&self) -> Option<DataConnection> {
         if self.private { Some(DataConnection::SERVER) } else { None }
     }
 
-    /// The reply to a command, without its CRLF, if it is one of those; `None` is for the application.
+    /// The reply to a command of those RFCs, with its CRLF. `None` leaves the command to the application.
     pub fn answer(&mut self, command: &[u8]) -> Option<&'static str> {
         let (verb, argument) = split_word(command);
         let is = |wanted: &[u8]| verb.eq_ignore_ascii_case(wanted);
         let level = argument.trim_ascii_end();
         Some(if is(b"PBSZ") {
             if level.is_empty() || level.len() > 10 || !level.iter().all(u8::is_ascii_digit) {
-                return Some("501 A number of octets, please\r\n");
+                return Some("501 Number of bytes required\r\n");
             }
             self.buffer_size = true;
             "200 PBSZ=0\r\n"
         } else if is(b"PROT") {
             match level {
-                _ if !self.buffer_size => "503 PBSZ comes first\r\n",
+                _ if !self.buffer_size => "503 Send PBSZ first\r\n",
                 b"P" | b"p" => {
                     self.private = true;
                     "200 Data connections are private\r\n"
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_of_rfc_2228() {
+    fn commands_of_rfc_2228_are_answered() {
         let mut guard = Guard::new(&crate::Tls::implicit_server());
         for (command, code, private) in [
             ("PROT P", "503", false),

@@ -1,5 +1,5 @@
-//! FTP (RFC 959) with AUTH TLS (RFC 4217, RFC 2228): the control connection up to TLS, and behind it
-//! what protects the data connections.
+//! FTP (RFC 959) with AUTH TLS (RFC 4217, RFC 2228): the control connection up to TLS, and then the
+//! protection of the data connections.
 //!
 //! ```text
 //! S: 220 FTP ready
@@ -19,21 +19,22 @@
 //! C: USER …                                  your own client
 //! ```
 //!
-//! **Client.** 234 starts TLS and nothing else does; 334, which other mechanisms of RFC 2228 have, is an
-//! error. A server that does not know FEAT is asked for TLS all the same. A greeting of 230, by which a
-//! user is logged in already, leaves no way to TLS. Whoever logs in does so inside; it never sends CCC
-//! or REIN, which would end TLS. [`Protection`] then asks for private data connections.
+//! **Client.** Only 234 starts TLS; 334, which belongs to other mechanisms of RFC 2228, is an error. The
+//! client asks for TLS even if the server does not know FEAT. A 230 greeting means that a user is already
+//! logged in, which rules out TLS. Your own client logs in inside TLS and never sends CCC or REIN, which
+//! would end TLS. [`Protection`] asks for private data connections.
 //!
-//! **Data connections.** [`DataConnection`] says what TLS has to be there: the FTP client is the TLS client
-//! on each, whoever opened it (RFC 4217 §7), to the same name as on the control connection. Servers tell by a resumed session that it is the same client
-//! (RFC 4217 §10.2), and many demand it: give both connections one TLS configuration with a session
-//! store, and let the control connection's tickets arrive before the first data connection.
+//! **Data connections.** [`DataConnection`] tells how to set up TLS there. The FTP client is the TLS client
+//! on each of them, whichever side opened it (RFC 4217 §7), with the same name as on the control
+//! connection. A resumed session proves to the server that it is the same client (RFC 4217 §10.2), and many
+//! servers demand that. So give both connections one TLS configuration with a session store, and let the
+//! control connection's tickets arrive before the first data connection.
 //!
-//! **Server.** It answers FEAT, AUTH, NOOP, SYST, HELP, OPTS and QUIT; USER, PASS and ACCT are refused before
-//! TLS, whatever the policy. Inside, [`Guard`] answers the commands of RFC 2228 and knows whether a
-//! transfer is protected.
+//! **Server.** It answers FEAT, AUTH, NOOP, SYST, HELP, OPTS and QUIT. It refuses USER, PASS and ACCT
+//! before TLS, whatever the policy. Inside TLS, [`Guard`] answers the commands of RFC 2228 and knows
+//! whether a transfer is protected.
 //!
-//! **Limits.** A line has at most [`MAX_LINE`] octets with its CRLF, a reply 128 lines.
+//! **Limits.** A line has at most [`MAX_LINE`] bytes with its CRLF, a reply at most 128 lines.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, ftp};
@@ -69,10 +70,10 @@ use server::ServerGrammar;
 
 use core::time::Duration;
 
-/// The longest line, in octets, with its CRLF.
+/// The longest line, with its CRLF, in bytes.
 pub const MAX_LINE: usize = 1024;
 
-/// How long waiting for an answer or a command is reasonable.
+/// How long to wait for a reply or a command.
 const WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// An FTP client on its way to TLS.
@@ -92,8 +93,8 @@ impl Roles for Ftp {
 
     const PROTOCOL: Protocol = Protocol::FTP;
     const PHRASES: Phrases = Phrases {
-        greeting: b"220 localhost is through to TLS\r\n",
-        unavailable: b"421 The server behind is not available, closing\r\n",
+        greeting: b"220 localhost is connected over TLS\r\n",
+        unavailable: b"421 The backend server is not available, closing\r\n",
         goodbye: b"QUIT\r\n",
         ..Phrases::NONE
     };
@@ -102,7 +103,10 @@ impl Roles for Ftp {
         Ok(Client::new(policy))
     }
 
-    fn server<'a>(_: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
-        Ok(Server::new(config))
+    fn server<'a>(names: &Introduction<'a>, config: Config) -> Result<Server, ArgumentError> {
+        Ok(match names.protects_data {
+            true => Server::new(config),
+            false => Server::without_data_protection(config),
+        })
     }
 }

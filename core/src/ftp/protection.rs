@@ -3,17 +3,17 @@ use core::time::Duration;
 use super::reply::{Line, Reader};
 use super::{DataConnection, MAX_LINE, WAIT};
 use crate::client::MAX_FRAMES;
-use crate::wire::{Framing, Lines, Writer};
+use crate::wire::{Framing, ReplyLines, Writer};
 use crate::{Error, Machine, Step, Tls, Untrusted};
 
-/// What happens while data connections are being protected.
+/// An event while data connections are being protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// The server said this.
+    /// The server sent this line.
     Received(Untrusted<'i>),
-    /// Every data connection from here on has TLS, with this side as its client.
+    /// Every data connection from now on has TLS, with this side as its client.
     Protected,
 }
 
@@ -30,34 +30,45 @@ enum State {
 const BUFFER_SIZE: &[u8] = b"PBSZ 0\r\n";
 const PRIVATE: &[u8] = b"PROT P\r\n";
 
-/// Asks for data connections with TLS, inside the control connection's own: `PBSZ 0` and `PROT P`
+/// Asks for data connections with TLS, by `PBSZ 0` and `PROT P` inside the control connection's TLS
 /// (RFC 4217 §9).
 ///
-/// Before or behind the login, as the server likes it. There is no way to ask for the other levels:
-/// data in clear beside a control connection with TLS is what RFC 4217 §15.1 warns of.
+/// Run it before or after the login, as the server requires. It asks for no other level, because RFC 4217
+/// §15.1 warns of clear data connections beside a protected control connection.
+///
+/// ```
+/// use starttls::ftp::Protection;
+/// use starttls::{Machine, Policy, Step, Tls, Verification};
+///
+/// let tls = Tls::implicit(Policy::Required, Verification::Verified)?;
+/// let mut protection = Protection::new(&tls);
+/// let mut output = [0; 8];
+/// assert_eq!(protection.step(&mut &b""[..], &mut output)?, Step::Write(8));
+/// assert_eq!(&output, b"PBSZ 0\r\n");
+/// # Ok::<(), starttls::Error>(())
+/// ```
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Protection {
     state: State,
-    framing: Lines<MAX_LINE>,
+    framing: ReplyLines<MAX_LINE>,
     reader: Reader,
     frames: u8,
 }
 
 impl Protection {
-    /// For the control connection whose TLS this is.
+    /// A machine for the control connection of this TLS.
     #[must_use]
     pub fn new(_: &Tls) -> Self {
         Self {
             state: State::Ask(BUFFER_SIZE),
-            framing: Lines::default(),
+            framing: ReplyLines::default(),
             reader: Reader::default(),
             frames: 0,
         }
     }
 
-    /// What TLS on each data connection has to be, behind [`Event::Protected`]; before that they have
-    /// none.
+    /// How to set up TLS on each data connection. `None` before [`Event::Protected`].
     #[must_use]
     pub const fn data_connection(&self) -> Option<DataConnection> {
         match self.state {
@@ -71,25 +82,20 @@ impl Protection {
         error
     }
 
-    fn receive<'i>(
-        &mut self,
-        asked: &'static [u8],
-        input: &mut &'i [u8],
-    ) -> Result<Step<Event<'i>>, Error> {
-        let Some(line) = self.framing.next(input)? else { return Ok(Step::Read) };
+    /// The state after a line of the reply.
+    fn judge(&mut self, asked: &'static [u8], line: &[u8]) -> Result<State, Error> {
         self.frames = self.frames.wrapping_add(1);
         match self.reader.read(line)? {
             Line::Last(200) => {
                 self.frames = 0;
-                self.state = if asked == PRIVATE { State::Done } else { State::Ask(PRIVATE) };
+                Ok(if asked == PRIVATE { State::Done } else { State::Ask(PRIVATE) })
             }
-            Line::Last(421) => return Err(Error::Closing),
-            Line::Last(400..=599) => return Err(Error::Refused),
-            Line::Last(_) => return Err(Error::UnexpectedReply),
-            _ if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
-            _ => {}
+            Line::Last(421) => Err(Error::Closing),
+            Line::Last(400..=599) => Err(Error::Refused),
+            Line::Last(_) => Err(Error::UnexpectedReply),
+            _ if self.frames >= MAX_FRAMES => Err(Error::ReplyTooLong),
+            _ => Ok(State::Await(asked)),
         }
-        Ok(Step::Event(Event::Received(Untrusted(line))))
     }
 }
 
@@ -104,6 +110,12 @@ impl Machine for Protection {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
+        if let State::Failed(error) = self.state {
+            return Err(error);
+        }
+        if !self.framing.skip(input).map_err(|error| self.fail(error))? {
+            return Ok(Step::Read);
+        }
         match self.state {
             State::Ask(_) if !input.is_empty() => Err(self.fail(Error::Unsolicited)),
             State::Ask(command) => {
@@ -113,7 +125,14 @@ impl Machine for Protection {
                 self.state = State::Await(command);
                 Ok(Step::Write(written))
             }
-            State::Await(asked) => self.receive(asked, input).map_err(|error| self.fail(error)),
+            State::Await(asked) => {
+                let line = self.framing.next(input).map_err(|error| self.fail(error))?;
+                let Some(line) = line else { return Ok(Step::Read) };
+                // The event precedes the error, since the line is what the error is about.
+                self.state = self.judge(asked, line).unwrap_or_else(State::Failed);
+                let text = Untrusted::new(line).with_cut(self.framing.is_cut());
+                Ok(Step::Event(Event::Received(text)))
+            }
             State::Done => {
                 self.state = State::Over;
                 Ok(Step::Event(Event::Protected))
@@ -138,7 +157,15 @@ impl Machine for Protection {
     }
 
     fn wait(&self) -> Option<Duration> {
-        matches!(self.state, State::Await(_)).then_some(WAIT)
+        (self.framing.is_cut() || matches!(self.state, State::Await(_))).then_some(WAIT)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.framing.is_cut()
+    }
+
+    fn begins_wait(&self) -> bool {
+        !matches!(self.state, State::Await(_))
     }
 }
 
@@ -173,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn both_have_to_be_granted() {
+    fn both_commands_have_to_succeed() {
         assert_eq!(
             play(&["200 PBSZ=0\r\n", "200-as\r\n you like\r\n200 it\r\n"]).as_deref(),
             Ok(&b"PBSZ 0\r\nPROT P\r\n"[..])
@@ -193,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_has_an_end() {
+    fn a_reply_has_a_limit() {
         let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
         let mut protection = Protection::new(&tls);
         let mut output = [0; 8];

@@ -1,25 +1,25 @@
 use crate::Error;
 use crate::wire::code;
 
-/// Where a reply stands that is being read (RFC 959 §4.2).
+/// The position within a reply (RFC 959 §4.2).
 ///
-/// Behind the first line, `123-text`, lines say anything until one begins with the same code and a
-/// blank; other codes among them are text.
+/// After the first line, `123-text`, lines are text until one begins with the same code and a blank. Other
+/// codes among them are text, too; an attacker could otherwise end the reply early.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Reader {
-    /// Of the reply that is not finished; 0 if none is.
+    /// The code of the unfinished reply; 0 if there is none.
     code: u16,
 }
 
-/// What a line is.
+/// The position of a line in its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// The first of several, of a reply of this code.
+    /// The first line of several, with the reply's code.
     First(u16),
-    /// One in between.
+    /// A line in between.
     Between(u16),
-    /// The last, or the only one.
+    /// The last line, or the only one.
     Last(u16),
 }
 

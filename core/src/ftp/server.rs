@@ -5,16 +5,24 @@ use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Lines, Writer, is_http, look_up, split_word};
 
-/// The FTP server's grammar up to the upgrade.
-#[derive(Debug, Default)]
+/// The grammar of an FTP server up to the upgrade.
+#[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ServerGrammar(());
+pub struct ServerGrammar {
+    protects_data: bool,
+}
 
 impl crate::Server<ServerGrammar> {
-    /// A server at the start of a fresh connection.
+    /// A server at the start of a fresh connection, which lists `PBSZ` and `PROT`.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self::with_grammar(ServerGrammar::default(), config)
+        Self::with_grammar(ServerGrammar { protects_data: true }, config)
+    }
+
+    /// A server whose data connections have no TLS: it does not list `PBSZ` and `PROT`.
+    #[must_use]
+    pub fn without_data_protection(config: Config) -> Self {
+        Self::with_grammar(ServerGrammar { protects_data: false }, config)
     }
 }
 
@@ -23,19 +31,19 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `FEAT` (RFC 2389).
+    /// The reply to `FEAT` (RFC 2389).
     Features,
-    /// To `NOOP`.
+    /// The reply to `NOOP`.
     Ok,
-    /// To `SYST`.
+    /// The reply to `SYST`.
     System,
-    /// To `HELP`.
+    /// The reply to `HELP`.
     Help,
-    /// To a mechanism of `AUTH` other than TLS.
+    /// The reply to an `AUTH` mechanism other than TLS.
     UnknownMechanism,
-    /// To `AUTH` without one, and to arguments where there are none.
+    /// The reply to `AUTH` without a mechanism, and to arguments of a command that takes none.
     BadArguments,
-    /// To what protects data connections, which comes inside TLS.
+    /// The reply to commands that protect data connections, which belong inside TLS.
     ProtectionLater,
 }
 
@@ -84,7 +92,8 @@ impl Grammar for ServerGrammar {
             return Command::Foreign;
         }
         match look_up(&VERBS, verb) {
-            // TLS-C is another name of TLS (RFC 4217 §2.1); TLS-P and SSL also mean PROT P.
+            // TLS-C is another name of TLS (RFC 4217 §2.1). TLS-P and SSL would imply PROT P, so they are
+            // refused.
             Some(Command::Upgrade) => match argument {
                 [] => Command::Fault(Reply::BadArguments),
                 _ if argument.eq_ignore_ascii_case(b"TLS") => Command::Upgrade,
@@ -97,12 +106,12 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        out.put(match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
             Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"220 FTP ready\r\n"[..],
                 Answer::GoAhead => b"234 Begin TLS now\r\n",
-                Answer::Unavailable => b"431 TLS cannot be had now\r\n",
+                Answer::Unavailable => b"431 TLS not available now\r\n",
                 Answer::TlsRequired | Answer::EncryptionRequired => b"530 Send AUTH TLS first\r\n",
                 Answer::BadSequence => b"503 Not now\r\n",
                 Answer::Unknown => b"500 Unknown command\r\n",
@@ -112,6 +121,9 @@ impl Grammar for ServerGrammar {
                 Answer::TooLong => b"500 Line too long, closing\r\n",
                 Answer::Malformed => b"500 Not a command, closing\r\n",
             },
+            Said::Grammar(Reply::Features) if offer && !self.protects_data => {
+                b"211-Features:\r\n AUTH TLS\r\n UTF8\r\n211 End\r\n"
+            }
             Said::Grammar(Reply::Features) if offer => {
                 b"211-Features:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n UTF8\r\n211 End\r\n"
             }

@@ -2,23 +2,27 @@ use core::time::Duration;
 
 use super::{ANSWER_WAIT, MAX_FRAME};
 use crate::client::{Grammar, Phase, Reply};
+use crate::conceal::conceal;
 use crate::wire::{Literals, Writer, has_word, look_up, split_word};
 use crate::{Error, Policy, Protocol};
 
-/// What a client's tags begin with: eight letters, which nobody who does not see the connection can
-/// guess. A tag that is known beforehand lets a reply be there before its command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// The start of a client's tags: eight letters, which an attacker who does not see the connection cannot
+/// guess.
+///
+/// With a known tag, an attacker could inject a reply ahead of its command.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tag(u32);
 
+conceal!("Tag", Tag);
+
 impl Tag {
-    /// Tags from a random number, another one for each connection.
+    /// Tags made of a random number. Use a fresh one for each connection.
     #[must_use]
     pub const fn new(random: u32) -> Self {
         Self(random)
     }
 
-    /// A letter for each four bits.
+    /// One letter for each four bits.
     fn letters(self) -> impl Iterator<Item = u8> {
         (0..8).map(move |place: u32| {
             let [.., low] = self.0.wrapping_shr(28_u32.wrapping_sub(place << 2)).to_be_bytes();
@@ -27,7 +31,7 @@ impl Tag {
     }
 }
 
-/// The IMAP client's grammar up to the upgrade.
+/// The grammar of an IMAP client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
@@ -36,7 +40,7 @@ pub struct ClientGrammar {
 }
 
 impl crate::Client<ClientGrammar> {
-    /// A client whose tags are hard to guess.
+    /// A client that uses `tag`, at the start of a fresh connection.
     #[must_use]
     pub fn new(tag: Tag, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar { tag, offered: false }, policy)
@@ -62,19 +66,19 @@ const WORDS: [(&[u8], Word); 6] = [
     (b"CAPABILITY", Word::Capability),
 ];
 
-/// The word in front, and what stands behind it.
+/// Splits a text into its first word and the rest.
 fn split(text: &[u8]) -> (Word, &[u8]) {
     let (word, rest) = split_word(text);
     (look_up(&WORDS, word).unwrap_or(Word::Other), rest)
 }
 
 impl ClientGrammar {
-    /// The digit behind the letters: each command has a tag of its own.
+    /// The digit after the letters, so that each command has its own tag.
     const fn digit(phase: Phase) -> u8 {
         if matches!(phase, Phase::Upgrade) { b'2' } else { b'1' }
     }
 
-    /// What stands behind our tag.
+    /// The text after the client's own tag; `None` for any other tag.
     fn tagged<'f>(&self, phase: Phase, frame: &'f [u8]) -> Option<&'f [u8]> {
         let (tag, rest) = frame.split_at_checked(8)?;
         let ours = tag.iter().copied().eq(self.tag.letters());
@@ -84,7 +88,7 @@ impl ClientGrammar {
         }
     }
 
-    /// Notes the capabilities in a response code, `[CAPABILITY …]` in front of the text.
+    /// Reads the capabilities in a response code, `[CAPABILITY …]` at the front of the text.
     fn read_code(&mut self, text: &[u8]) {
         if let [b'[', code @ ..] = text {
             let code = code.split(|octet| *octet == b']').next().unwrap_or_default();
@@ -132,7 +136,7 @@ impl Grammar for ClientGrammar {
 
     fn unasked(&mut self, frame: &[u8]) -> Result<Reply, Error> {
         match frame {
-            // In a phase in which it counts for nothing.
+            // Evaluated in a phase in which untagged responses have no effect.
             [b'*', b' ', ..] => self.reply(Phase::Upgrade, frame),
             _ => Err(Error::Unsolicited),
         }

@@ -2,32 +2,31 @@
 //!
 //! ```text
 //! S: * OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready
-//! C: KDPAHBEC1 CAPABILITY                  left out where the greeting lists STARTTLS
+//! C: KDPAHBEC1 CAPABILITY                  left out if the greeting lists STARTTLS
 //! S: * CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED
 //! S: KDPAHBEC1 OK done
 //! C: KDPAHBEC2 STARTTLS
 //! S: KDPAHBEC2 OK begin TLS now
 //!    ═══════════════ TLS ═══════════════
-//! C: your own client's first command; CAPABILITY, for what was said before is forgotten
+//! C: your own client's first command; CAPABILITY again, since earlier replies do not count
 //! ```
 //!
-//! **Client.** Only the tagged OK with the tag of the request starts TLS. Untagged responses come at
-//! any time and mean nothing, but for `BYE` and the capabilities that were asked for; literals are
-//! framed, and what they hold is never a response. `PREAUTH` leaves no way to TLS (RFC 9051 §7.1.4):
-//! under [`Policy::Required`] the connection fails.
+//! **Client.** Only the tagged OK with the request's tag starts TLS. Untagged responses are ignored at any
+//! time, except `BYE` and requested capabilities. Literals are framed, and their content is never a
+//! response. `PREAUTH` rules out TLS (RFC 9051 §7.1.4): under [`Policy::Required`] the connection fails.
 //!
-//! **Server.** It answers CAPABILITY, NOOP, ID, LOGOUT and STARTTLS. LOGIN and AUTHENTICATE are refused
-//! with NO before TLS, whatever the policy, and the server says so by LOGINDISABLED; it does not let a
-//! client send the literals of their arguments.
+//! **Server.** It answers CAPABILITY, NOOP, ID, LOGOUT and STARTTLS. Before TLS it refuses LOGIN and
+//! AUTHENTICATE with NO, whatever the policy, announces this by LOGINDISABLED, and does not let a client
+//! send the literals of their arguments.
 //!
-//! **Limits.** A response or command has at most [`MAX_FRAME`] octets with its literals, a tag at most
+//! **Limits.** A response or command has at most [`MAX_FRAME`] bytes with its literals, a tag at most
 //! [`MAX_TAG`].
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, client, imap};
 //!
 //! # fn main() -> Result<(), starttls::Error> {
-//! let tag = imap::Tag::new(0x1234_5678); // a random number, another one for each connection
+//! let tag = imap::Tag::new(0x1234_5678); // a fresh random number for each connection
 //! let mut client = imap::Client::new(tag, Policy::Required);
 //! let mut input = &b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"[..];
 //! let mut output = [0; 64];
@@ -50,14 +49,13 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest response or command, in octets, with its literals and the CRLF.
+/// The longest response or command, with its literals and the CRLF, in bytes.
 pub const MAX_FRAME: usize = 2048;
 
-/// The longest tag of a client, in octets.
+/// The longest tag of a client, in bytes.
 pub const MAX_TAG: usize = 64;
 
-/// How long waiting for an answer is reasonable; a server waits at least half an hour
-/// (RFC 9051 §5.4).
+/// How long to wait for a reply. A server waits at least half an hour (RFC 9051 §5.4).
 const ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// An IMAP client on its way to TLS.
@@ -77,8 +75,8 @@ impl Roles for Imap {
 
     const PROTOCOL: Protocol = Protocol::IMAP;
     const PHRASES: Phrases = Phrases {
-        greeting: b"* OK localhost is through to TLS\r\n",
-        unavailable: b"* BYE The server behind is not available\r\n",
+        greeting: b"* OK localhost is connected over TLS\r\n",
+        unavailable: b"* BYE The backend server is not available\r\n",
         goodbye: b"bye LOGOUT\r\n",
         ..Phrases::NONE
     };

@@ -3,14 +3,20 @@ use core::time::Duration;
 use super::{MAX_FRAME, MAX_TAG};
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
-use crate::wire::{Kept, Literals, Writer, is_http, split_word};
+use crate::wire::{Kept, Literals, Writer, is_http, look_up, split_word};
 
-/// The IMAP server's grammar up to the upgrade.
+/// The grammar of an IMAP server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
-    /// Of the command that is to be answered; `*` if it has none.
+    /// The tag of the command to answer; `*` if it has none.
     tag: Kept<MAX_TAG>,
+    /// The last command was a login, was malformed, or ended in a literal that waits for permission
+    /// (RFC 9051 §4.3).
+    ///
+    /// A client that does not wait then sends its password where a tag belongs, and a reply must not repeat
+    /// it.
+    unfinished: bool,
 }
 
 impl crate::Server<ServerGrammar> {
@@ -26,15 +32,15 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `CAPABILITY`.
+    /// The reply to `CAPABILITY`.
     Capabilities,
-    /// To `ID` (RFC 2971): nothing is told before TLS.
+    /// The reply to `ID` (RFC 2971): the server reveals nothing before TLS.
     Id,
-    /// To `NOOP`.
+    /// The reply to `NOOP`.
     Ok,
-    /// To arguments where there are none.
+    /// The reply to arguments of a command that takes none.
     NoArguments,
-    /// To a line without a tag.
+    /// The reply to a line without a tag, or with nothing but a word, which may be a password.
     NoTag,
 }
 
@@ -77,19 +83,22 @@ impl Grammar for ServerGrammar {
         if is_http(tag) {
             return Command::Foreign;
         }
-        if !is_tag(tag) {
+        let (verb, arguments) = split_word(rest);
+        let known = look_up(&VERBS, verb);
+        if !is_tag(tag) || verb.is_empty() || known.is_none() && self.unfinished {
+            self.unfinished = true;
             return Command::Fault(Reply::NoTag);
         }
+        self.unfinished = matches!(known, Some(Command::Credentials)) || line.ends_with(b"}");
         self.tag.set(tag);
-        let (verb, arguments) = split_word(rest);
         if verb.eq_ignore_ascii_case(b"ID") {
             return Command::Harmless(Reply::Id);
         }
         command_by_verb(&VERBS, verb, arguments, Reply::NoArguments)
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        match reply {
             Said::Engine(Answer::Greeting) => {
                 out.put(b"* OK [");
                 Self::put_capabilities(offer, out);
@@ -105,16 +114,16 @@ impl Grammar for ServerGrammar {
             _ => {}
         }
         let closing = matches!(
-            said,
+            reply,
             Said::Engine(
                 Answer::TooManyErrors | Answer::TooSlow | Answer::TooLong | Answer::Malformed
             )
         );
         out.put(if closing { b"*" } else { self.tag.as_bytes() });
-        out.put(match said {
+        out.put(match reply {
             Said::Engine(answer) => match answer {
                 Answer::GoAhead => b" OK Begin TLS now",
-                Answer::Unavailable => b" NO [UNAVAILABLE] TLS cannot be had now",
+                Answer::Unavailable => b" NO [UNAVAILABLE] TLS not available now",
                 Answer::TlsRequired | Answer::EncryptionRequired => {
                     b" NO [PRIVACYREQUIRED] Issue STARTTLS first"
                 }

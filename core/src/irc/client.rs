@@ -6,11 +6,11 @@ use crate::client::{Grammar, Phase, Reply};
 use crate::wire::Writer;
 use crate::{Error, Policy, Protocol};
 
-/// The IRC client's grammar up to the upgrade.
+/// The grammar of an IRC client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
-    /// The server had its say on what it can do.
+    /// The server has replied to `CAP LS`.
     asked: bool,
 }
 
@@ -23,8 +23,8 @@ impl crate::Client<ClientGrammar> {
 }
 
 impl ClientGrammar {
-    /// What answers `CAP LS`: lists, of which all but the last have a star in front, or that it is
-    /// unknown.
+    /// Interprets a reply to `CAP LS`: a list of capabilities, of which all but the last have a star before
+    /// them, or a reply that `CAP` is unknown.
     fn capabilities(&mut self, command: &[u8], mut parameters: &[u8]) -> Reply {
         let _nick = parameter(&mut parameters);
         let second = parameter(&mut parameters);
@@ -32,7 +32,7 @@ impl ClientGrammar {
             b"CAP" if second.eq_ignore_ascii_case(b"LS") && parameter(&mut parameters) != b"*" => {
                 Reply::Yes
             }
-            // Not known: ask for TLS all the same.
+            // The server does not know CAP. The client asks for TLS anyway.
             b"410" | b"451" => Reply::Yes,
             b"421" if second.eq_ignore_ascii_case(b"CAP") => Reply::Yes,
             _ => Reply::More,
@@ -43,7 +43,7 @@ impl ClientGrammar {
 }
 
 impl Grammar for ClientGrammar {
-    type Framing = Messages;
+    type Framing = Messages<true>;
 
     const PROTOCOL: Protocol = Protocol::IRC;
     const MAX_OUTPUT: usize = b"CAP LS 302\r\n".len();
@@ -78,7 +78,7 @@ impl Grammar for ClientGrammar {
         }
     }
 
-    /// It asks in any case.
+    /// True after `CAP LS`: the client asks for an unlisted upgrade, too.
     fn offers_upgrade(&self) -> bool {
         self.asked
     }

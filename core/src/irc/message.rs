@@ -1,46 +1,47 @@
 use crate::Error;
 use crate::wire::{Framing, Lines, split_word};
 
-/// The most octets of a message, with its CRLF and without its tags (RFC 1459 §2.3).
+/// The longest message with its CRLF, without tags, in bytes (RFC 1459 §2.3).
 const MAX_UNTAGGED: usize = 512;
 
-/// The most octets of tags, with the `@` in front and the blank behind them (IRCv3 message tags).
+/// The longest tags, with the `@` before and the blank after them, in bytes (IRCv3 message tags).
 const MAX_TAGS: usize = 8191;
 
-/// The longest message, in octets, with its tags and its CRLF.
+/// The longest message, with its tags and CRLF, in bytes.
 pub const MAX_MESSAGE: usize = MAX_TAGS + MAX_UNTAGGED;
 
-/// Lines that end with CRLF, and that are longer where they begin with tags.
+/// Lines that end with CRLF and may be longer if they begin with tags. If `CUT`, a line without tags that
+/// is too long is cut.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Messages(Lines<MAX_MESSAGE>);
+pub struct Messages<const CUT: bool>(Lines<MAX_MESSAGE, true, CUT>);
 
-impl Framing for Messages {
+impl<const CUT: bool> Framing for Messages<CUT> {
     const MAX_FRAME: usize = MAX_MESSAGE;
 
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
-        let tagged = matches!(input, [b'@', ..]);
-        // What stands behind the limit does not count.
-        let bound = if tagged { MAX_MESSAGE } else { MAX_UNTAGGED };
-        let mut front = input.get(..bound).unwrap_or(input);
-        let whole = front.len();
-        match self.0.next(&mut front)? {
-            Some(line) => {
-                let (tags, _) = untagged(line);
-                let rest = line.len().saturating_sub(tags);
-                if tags > MAX_TAGS || rest > MAX_UNTAGGED - 2 {
-                    return Err(Error::FrameTooLong);
-                }
-                *input = input.get(whole.saturating_sub(front.len())..).unwrap_or_default();
-                Ok(Some(line))
-            }
-            None if whole >= bound => Err(Error::FrameTooLong),
-            None => Ok(None),
+        if !self.skip(input)? {
+            return Ok(None);
         }
+        if !matches!(input, [b'@', ..]) {
+            return self.0.next_within(input, MAX_UNTAGGED, CUT);
+        }
+        let line = self.0.next_within(input, MAX_MESSAGE, false)?;
+        let (tags, _) = line.map_or((0, &b""[..]), untagged);
+        let rest = line.map_or(0, <[u8]>::len).saturating_sub(tags);
+        if tags > MAX_TAGS || rest > MAX_UNTAGGED - 2 { Err(Error::FrameTooLong) } else { Ok(line) }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.is_cut()
+    }
+
+    fn skip(&mut self, input: &mut &[u8]) -> Result<bool, Error> {
+        self.0.skip(input)
     }
 }
 
-/// How many octets of tags there are, and the message behind them.
+/// The length of a line's tags, and the message after them.
 fn untagged(line: &[u8]) -> (usize, &[u8]) {
     let [b'@', ..] = line else { return (0, line) };
     let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
@@ -48,14 +49,14 @@ fn untagged(line: &[u8]) -> (usize, &[u8]) {
     (line.len().saturating_sub(rest.len()), rest)
 }
 
-/// The command of a message, and its parameters.
+/// Splits a line into its command and the parameters.
 pub(super) fn parse(line: &[u8]) -> (&[u8], &[u8]) {
     let (_, message) = untagged(line);
     let (first, rest) = split_word(message);
     if first.first() == Some(&b':') { split_word(rest) } else { (first, rest) }
 }
 
-/// Takes a parameter off the front of the others: a word, or what stands behind a colon.
+/// Takes one parameter from the front: a word, or everything after a colon.
 pub(super) fn parameter<'l>(parameters: &mut &'l [u8]) -> &'l [u8] {
     if let [b':', last @ ..] = parameters {
         *parameters = b"";
@@ -90,7 +91,7 @@ mod tests {
     }
 
     fn length(line: &[u8], piece: usize) -> Result<Option<usize>, Error> {
-        let mut messages = Messages::default();
+        let mut messages = Messages::<false>::default();
         let mut end = 0;
         while end < line.len() {
             end = line.len().min(end + piece);

@@ -1,4 +1,4 @@
-//! IRC with STARTTLS (IRCv3 `tls` 3.1, deprecated) and `sts`, the policy that took its place, up to TLS.
+//! IRC with STARTTLS (IRCv3 `tls` 3.1, deprecated), up to TLS, and its successor, the policy `sts`.
 //!
 //! ```text
 //! C: CAP LS 302                              the client speaks first
@@ -9,18 +9,18 @@
 //! C: CAP LS 302                              your own client; end it with CAP END
 //! ```
 //!
-//! **Client.** 670 starts TLS and nothing else does; 691, 451 and 421 are refusals. What else a server
-//! says, NOTICE and PING above all, means nothing, at any time. It asks for TLS whether `tls` is listed or
-//! not. A server that does not know STARTTLS may be silent: the end of [`wait`](crate::Machine::wait)
-//! ends it. `CAP LS` makes the server wait with the registration for `CAP END`, inside TLS, too.
+//! **Client.** Only 670 starts TLS; 691, 451 and 421 are refusals. All other messages are ignored at any
+//! time, above all NOTICE and PING. The client asks for TLS whether or not `tls` is listed. A server that
+//! does not know STARTTLS may be silent; then the connection fails after [`wait`](crate::Machine::wait).
+//! `CAP LS` makes the server hold the registration until `CAP END`, also inside TLS.
 //!
-//! **`sts`.** A network that wants TLS says so by a policy: look for [`Sts`] in the lines that are
-//! reported, close, and connect to its port with TLS first.
+//! **`sts`.** A network that wants TLS announces a policy. Look for [`Sts`] in the reported lines, close
+//! the connection, and connect to the policy's port with implicit TLS.
 //!
-//! **Server.** It answers CAP, PING, QUIT and STARTTLS. PASS, AUTHENTICATE, OPER, WEBIRC, SERVER and PRIVMSG are refused before TLS,
-//! whatever the policy; NICK and USER begin the protocol's own work.
+//! **Server.** It answers CAP, PING, QUIT and STARTTLS. It refuses PASS, AUTHENTICATE, OPER, WEBIRC, SERVER
+//! and PRIVMSG before TLS, whatever the policy. NICK and USER start the protocol's own work.
 //!
-//! **Limits.** A message has at most 512 octets with its CRLF, and 8,191 more of tags in front of it
+//! **Limits.** A message has at most 512 bytes with its CRLF, and up to 8,191 bytes of tags before it
 //! ([`MAX_MESSAGE`]).
 //!
 //! ```
@@ -67,7 +67,7 @@ impl Roles for Irc {
 
     const PROTOCOL: Protocol = Protocol::IRC;
     const PHRASES: Phrases = Phrases {
-        unavailable: b"ERROR :The server behind is not available\r\n",
+        unavailable: b"ERROR :The backend server is not available\r\n",
         goodbye: b"QUIT\r\n",
         ..Phrases::NONE
     };

@@ -6,19 +6,26 @@ use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Kept, Writer, is_http, look_up};
 use crate::{ArgumentError, Protocol};
 
-/// The longest name of a server, in octets.
+/// The longest name of a server, in bytes.
 const MAX_NAME: usize = 63;
 
-/// How much of what a client said is said back.
+/// The longest text of a client that a reply repeats, in bytes.
 const MAX_ECHO: usize = 64;
 
-/// The name of a server: at most 63 octets of printable ASCII without blanks, and no colon in front.
+/// The name of a server: at most 63 bytes of printable ASCII, without blanks and without a leading colon.
+///
+/// ```
+/// use starttls::{ArgumentError, irc::Name};
+///
+/// assert!(Name::new("irc.example.org").is_ok());
+/// assert_eq!(Name::new("irc example"), Err(ArgumentError::Forbidden));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Name<'a>(&'a str);
 
 impl<'a> Name<'a> {
-    /// Checks a name; constants are checked at compile time.
+    /// Checks a name. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`],
@@ -41,12 +48,12 @@ impl<'a> Name<'a> {
     }
 }
 
-/// The IRC server's grammar up to the upgrade.
+/// The grammar of an IRC server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     name: Name<'a>,
-    /// What the answer repeats of the command.
+    /// The part of the command that the reply repeats.
     echo: Kept<MAX_ECHO>,
 }
 
@@ -63,17 +70,17 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `CAP LS` and `CAP LIST`.
+    /// The reply to `CAP LS` and `CAP LIST`.
     Capabilities,
-    /// To `CAP REQ`: nothing can be switched on before TLS.
-    NotAcknowledged,
-    /// To `PING`.
+    /// The reply to `CAP REQ`. Before TLS only `tls` is granted, which has no effect: `STARTTLS` starts TLS.
+    Requested,
+    /// The reply to `PING`.
     Pong,
-    /// To arguments where there are none.
+    /// The reply to arguments of a command that takes none.
     NoArguments,
 }
 
-const COMMANDS: [(&[u8], Command<Reply>); 14] = [
+const COMMANDS: [(&[u8], Command<Reply>); 17] = [
     (b"STARTTLS", Command::Upgrade),
     (b"PING", Command::Harmless(Reply::Pong)),
     (b"PONG", Command::Ignored),
@@ -82,9 +89,12 @@ const COMMANDS: [(&[u8], Command<Reply>); 14] = [
     (b"USER", Command::SkipUpgrade),
     (b"SERVICE", Command::SkipUpgrade),
     (b"PASS", Command::Credentials),
-    // A server's link, and messages to services, carry passwords, too.
+    // A server's link and messages to services carry passwords, too.
     (b"SERVER", Command::Credentials),
     (b"PRIVMSG", Command::Credentials),
+    (b"NOTICE", Command::Credentials),
+    (b"NICKSERV", Command::Credentials),
+    (b"NS", Command::Credentials),
     (b"AUTHENTICATE", Command::Credentials),
     (b"OPER", Command::Credentials),
     (b"WEBIRC", Command::Credentials),
@@ -99,7 +109,7 @@ impl ServerGrammar<'_> {
             Command::Harmless(Reply::Capabilities)
         } else if is(b"REQ") {
             self.echo.set(parameter(&mut parameters));
-            Command::Harmless(Reply::NotAcknowledged)
+            Command::Harmless(Reply::Requested)
         } else {
             Command::Ignored
         }
@@ -107,7 +117,7 @@ impl ServerGrammar<'_> {
 }
 
 impl Grammar for ServerGrammar<'_> {
-    type Framing = Messages;
+    type Framing = Messages<false>;
     type Reply = Reply;
 
     const PROTOCOL: Protocol = Protocol::IRC;
@@ -130,15 +140,12 @@ impl Grammar for ServerGrammar<'_> {
             }
             Some(command) => command,
             None if command.is_empty() => Command::Ignored,
-            None => {
-                self.echo.set(command);
-                Command::Unhandled
-            }
+            None => Command::Unhandled,
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        let closing = match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let closing = match reply {
             Said::Engine(Answer::Bye) => Some(&b"Goodbye"[..]),
             Said::Engine(Answer::TooManyErrors) => Some(&b"Too many errors"[..]),
             Said::Engine(Answer::TooSlow) => Some(&b"Idle for too long"[..]),
@@ -154,23 +161,22 @@ impl Grammar for ServerGrammar<'_> {
         let name = self.name.0.as_bytes();
         out.put(b":");
         out.put(name);
-        let text: &[u8] = match said {
+        let text: &[u8] = match reply {
             Said::Engine(Answer::GoAhead) => b" 670 * :Begin TLS now",
-            Said::Engine(Answer::Unavailable) => b" 691 * :TLS cannot be had now",
+            Said::Engine(Answer::Unavailable) => b" 691 * :TLS not available now",
             Said::Engine(Answer::TlsRequired | Answer::EncryptionRequired) => {
                 b" 451 * :Issue STARTTLS first"
             }
-            Said::Engine(Answer::Unknown) => {
-                out.put(b" 421 * ");
-                out.put(self.echo.as_bytes());
-                b" :Unknown command"
-            }
+            // The reply does not repeat the command, which may be a password.
+            Said::Engine(Answer::Unknown) => b" 421 * * :Unknown command",
             Said::Engine(_) => b" 451 * :Not now",
             Said::Grammar(Reply::Capabilities) if offer => b" CAP * LS :tls",
             Said::Grammar(Reply::Capabilities) => b" CAP * LS :",
-            Said::Grammar(Reply::NotAcknowledged) => {
-                out.put(b" CAP * NAK :");
-                self.echo.as_bytes()
+            Said::Grammar(Reply::Requested) => {
+                let capability = self.echo.as_bytes();
+                let granted = offer && capability.trim_ascii().eq_ignore_ascii_case(b"tls");
+                out.put(if granted { b" CAP * ACK :" } else { b" CAP * NAK :" });
+                capability
             }
             Said::Grammar(Reply::Pong) => {
                 out.put(b" PONG ");
@@ -188,6 +194,21 @@ impl Grammar for ServerGrammar<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ignored_messages_begin_no_wait() {
+        use crate::{Machine as _, Step};
+
+        let name = Name::new("irc.example.org").expect("valid");
+        let mut server = crate::Server::<ServerGrammar<'_>>::new(name, Config::default());
+        for (message, begins) in
+            [(&b"PONG x\r\n"[..], false), (b"\r\n", false), (b"PING x\r\n", true)]
+        {
+            let mut input = message;
+            assert!(matches!(server.step(&mut input, &mut []), Ok(Step::Event(_))));
+            assert_eq!(server.begins_wait(), begins);
+        }
+    }
 
     #[test]
     fn a_name_cannot_carry_a_message() {

@@ -4,25 +4,30 @@ use super::message::{parameter, parse};
 
 /// A network's policy of strict transport security (IRCv3 `sts`).
 ///
-/// In plaintext only [`port`](Self::port) counts: close, connect to it with TLS, and believe
-/// [`duration`](Self::duration) when it is said there. Never ask for the capability by `CAP REQ`.
+/// In plaintext only [`port`](Self::port) counts: close the connection, connect to that port with TLS, and
+/// trust the [`duration`](Self::duration) that the server announces there. Never request the capability by
+/// `CAP REQ`.
+///
+/// ```
+/// let policy = starttls::irc::Sts::find(b":irc.example.org CAP * LS :tls sts=port=6697");
+/// assert_eq!(policy.and_then(|policy| policy.port), Some(6697));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Sts {
-    /// Where to connect with TLS; counts in plaintext only.
+    /// The port for implicit TLS. It counts only in plaintext.
     pub port: Option<u16>,
-    /// For how long to connect with TLS and no other way; zero ends the policy. Counts in verified TLS
-    /// only.
+    /// How long to connect only with TLS; zero ends the policy. It counts only in verified TLS.
     pub duration: Option<Duration>,
-    /// Whether clients may ship it.
+    /// Whether clients may include the policy in their releases.
     pub preload: bool,
 }
 
 impl Sts {
-    /// Looks for a policy in a message: among the capabilities of `CAP LS` or `CAP NEW`.
+    /// Finds a policy among the capabilities of a `CAP LS` or `CAP NEW` message.
     ///
-    /// Unknown keys are ignored; a policy with a port or a duration that is no number is none.
+    /// Unknown keys are ignored. A policy whose port or duration is not a number does not count.
     #[must_use]
     pub fn find(message: &[u8]) -> Option<Self> {
         let (command, mut parameters) = parse(message);

@@ -4,25 +4,26 @@ use super::message::{
     EXTENDED_REQUEST, EXTENDED_RESPONSE, Envelope, Message, NOTICE_OF_DISCONNECTION, REQUEST_NAME,
     Response, START_TLS,
 };
+use super::result;
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{Packets, Writer};
-use crate::{Error, Policy, Protocol};
+use crate::{Error, Meaning, Policy, Protocol};
 
-/// The LDAP client's grammar up to the upgrade.
+/// The grammar of an LDAP client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar(());
 
 impl crate::Client<ClientGrammar> {
-    /// A client at the start of a fresh connection. It takes the messageID 1; yours goes on with any
-    /// other.
+    /// A client at the start of a fresh connection. It uses the messageID 1; your own client has to
+    /// continue with another one.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar::default(), policy)
     }
 }
 
-/// Up to the OID: an extended request with the messageID 1 and no requestValue.
+/// An extended request with the messageID 1 and no requestValue, up to its OID.
 const REQUEST: [u8; 9] = [0x30, 29, 0x02, 1, 1, EXTENDED_REQUEST, 24, REQUEST_NAME, 22];
 
 impl Grammar for ClientGrammar {
@@ -40,10 +41,12 @@ impl Grammar for ClientGrammar {
         let response = Response::parse(message.body).ok_or(Error::Syntax)?;
         match (message.id, response.name, response.value) {
             (0, Some(NOTICE_OF_DISCONNECTION), _) => Ok(Reply::Closing),
-            // ApacheDS sends a responseValue without octets in it.
-            (1, None | Some(START_TLS), None | Some([])) => {
-                Ok(if response.code == 0 { Reply::Yes } else { Reply::No })
-            }
+            // ApacheDS sends an empty responseValue.
+            (1, None | Some(START_TLS), None | Some([])) => match response.code {
+                0 if response.refers => Err(Error::UnexpectedReply),
+                0 => Ok(Reply::Yes),
+                _ => Ok(Reply::No),
+            },
             _ => Err(Error::UnexpectedReply),
         }
     }
@@ -59,5 +62,12 @@ impl Grammar for ClientGrammar {
 
     fn wait(&self, _: Phase) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn in_words<'i>(&self, frame: &'i [u8]) -> Option<Meaning<'i>> {
+        let message = Message::parse(frame).filter(|message| message.op == EXTENDED_RESPONSE)?;
+        let Response { code, diagnostic, .. } = Response::parse(message.body)?;
+        let number = u32::try_from(code).ok()?;
+        Some(Meaning::new(result::name(code)).with_number(number).with_text(diagnostic))
     }
 }

@@ -1,7 +1,7 @@
 use nom::Err;
 
 use super::MAX_MESSAGE;
-use super::ber::{ENUMERATED, Elements, INTEGER, OCTET_STRING, SEQUENCE, head, integer};
+use super::ber::{BOOLEAN, ENUMERATED, Elements, INTEGER, OCTET_STRING, SEQUENCE, head, integer};
 use crate::Error;
 use crate::wire::{Header, Octets};
 
@@ -20,7 +20,7 @@ const SIMPLE: u8 = 0x80;
 pub(super) const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 pub(super) const NOTICE_OF_DISCONNECTION: &[u8] = b"1.3.6.1.4.1.1466.20036";
 
-/// How long an `LDAPMessage` is: its outermost tag and length.
+/// The outermost tag and length of an `LDAPMessage`.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope(());
@@ -47,19 +47,38 @@ pub(super) struct Message<'m> {
     pub(super) id: i32,
     /// The tag of the operation.
     pub(super) op: u8,
-    /// What the operation holds.
+    /// The contents of the operation.
     pub(super) body: &'m [u8],
+    /// `Controls ::= SEQUENCE OF control Control`. Their contents are not checked.
+    controls: &'m [u8],
 }
 
 impl<'m> Message<'m> {
-    /// The controls mean nothing here and need only be some.
     pub(super) fn parse(frame: &'m [u8]) -> Option<Self> {
         let mut fields = Elements::new(Elements::new(frame).next(SEQUENCE)?);
         let id = integer(fields.next(INTEGER)?).filter(|id| *id >= 0)?;
         let (op, body) = fields.any()?;
-        fields.skip_list(CONTROLS, SEQUENCE)?;
+        let controls = fields.list(CONTROLS, SEQUENCE)?.unwrap_or_default();
         fields.end()?;
-        Some(Self { id, op, body })
+        Some(Self { id, op, body, controls })
+    }
+
+    /// Whether one of the controls is critical: `Control ::= SEQUENCE { controlType LDAPOID,
+    /// criticality BOOLEAN DEFAULT FALSE, controlValue OCTET STRING OPTIONAL }` (RFC 4511 §4.1.11).
+    pub(super) fn has_critical_control(&self) -> Option<bool> {
+        let (mut controls, mut critical) = (Elements::new(self.controls), false);
+        while controls.end().is_none() {
+            let mut control = Elements::new(controls.next(SEQUENCE)?);
+            let _type = control.next(OCTET_STRING)?;
+            critical |= match control.next(BOOLEAN) {
+                None | Some([0]) => false,
+                Some([_]) => true,
+                Some(_) => return None,
+            };
+            let _value = control.next(OCTET_STRING);
+            control.end()?;
+        }
+        Some(critical)
     }
 }
 
@@ -67,6 +86,10 @@ impl<'m> Message<'m> {
 /// responseName [10] LDAPOID OPTIONAL, responseValue [11] OCTET STRING OPTIONAL }` (RFC 4511 §4.12).
 pub(super) struct Response<'m> {
     pub(super) code: i32,
+    /// A text for people.
+    pub(super) diagnostic: &'m [u8],
+    /// Whether it has a referral. Only the result `referral` may have one (RFC 4511 §4.1.10).
+    pub(super) refers: bool,
     pub(super) name: Option<&'m [u8]>,
     pub(super) value: Option<&'m [u8]>,
 }
@@ -76,16 +99,16 @@ impl<'m> Response<'m> {
         let mut fields = Elements::new(body);
         let code = integer(fields.next(ENUMERATED)?)?;
         let _matched_dn = fields.next(OCTET_STRING)?;
-        let _diagnostic_message = fields.next(OCTET_STRING)?;
-        fields.skip_list(REFERRAL, OCTET_STRING)?;
+        let diagnostic = fields.next(OCTET_STRING)?;
+        let refers = fields.list(REFERRAL, OCTET_STRING)?.is_some();
         let (name, value) = (fields.next(RESPONSE_NAME), fields.next(RESPONSE_VALUE));
         fields.end()?;
-        Some(Self { code, name, value })
+        Some(Self { code, diagnostic, refers, name, value })
     }
 }
 
-/// `ExtendedRequest ::= [APPLICATION 23] SEQUENCE { requestName [0] LDAPOID,
-/// requestValue [1] OCTET STRING OPTIONAL }` (RFC 4511 §4.12): both of them.
+/// The name and value of an `ExtendedRequest ::= [APPLICATION 23] SEQUENCE { requestName [0] LDAPOID,
+/// requestValue [1] OCTET STRING OPTIONAL }` (RFC 4511 §4.12).
 pub(super) fn extended_request(body: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let mut fields = Elements::new(body);
     let request = (fields.next(REQUEST_NAME)?, fields.next(REQUEST_VALUE));
@@ -93,9 +116,8 @@ pub(super) fn extended_request(body: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some(request)
 }
 
-/// `BindRequest ::= [APPLICATION 0] SEQUENCE { version INTEGER (1 .. 127), name LDAPDN,
-/// authentication CHOICE { simple [0] OCTET STRING, sasl [3] … } }` (RFC 4511 §4.2): whether there is
-/// nothing in it that proves anything.
+/// Whether a `BindRequest ::= [APPLICATION 0] SEQUENCE { version INTEGER (1 .. 127), name LDAPDN,
+/// authentication CHOICE { simple [0] OCTET STRING, sasl [3] … } }` (RFC 4511 §4.2) has no credential.
 pub(super) fn is_anonymous(body: &[u8]) -> Option<bool> {
     let mut fields = Elements::new(body);
     let _version = integer(fields.next(INTEGER)?)?;

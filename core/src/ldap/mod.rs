@@ -7,19 +7,20 @@
 //! C: BindRequest …                           your own client
 //! ```
 //!
-//! **Client.** Only the extended response with the messageID of the request and the resultCode
-//! success(0) starts TLS; every other resultCode is a refusal, with whatever referral it has. A responseName has to be
-//! StartTLS's own, and there is no responseValue. A Notice of Disconnection ends the connection, any other
-//! message is an error: nothing else was asked for.
+//! **Client.** Only the extended response with the request's messageID and the resultCode success(0) starts
+//! TLS. Every other resultCode is a refusal, and its referral is ignored. A responseName has to be that of
+//! StartTLS, and there may be no responseValue. A Notice of Disconnection closes the connection. Any other
+//! message is an error, since the client asked for nothing else.
 //!
-//! **Server.** It answers StartTLS and no other extended operation. Every other request is answered with
-//! confidentialityRequired(13) in the response of its kind. Where the policy allows plaintext, a search, an
-//! anonymous bind, a deletion or a change of a name is the protocol's own work. A bind with any proof,
-//! and what may write or compare a password (modify, add, compare, Password Modify), is refused before
-//! TLS, whatever the policy, and not shown. What is no request is answered with a Notice of Disconnection.
+//! **Server.** It answers StartTLS and no other extended operation. It answers every other request with
+//! confidentialityRequired(13), in the response of its kind. If the policy allows plaintext, a search, an
+//! anonymous bind, a deletion or a renaming is the protocol's own work. A bind with any credential, and
+//! operations that may write or compare a password (modify, add, compare, Password Modify), are refused
+//! before TLS, whatever the policy, and are not shown. Anything that is not a request gets a Notice of
+//! Disconnection.
 //!
-//! **Limits.** A message has at most [`MAX_MESSAGE`] octets. Lengths are definite and take at most four octets more
-//! than their first, also where fewer would do; a messageID is at most 2³¹ − 1.
+//! **Limits.** A message has at most [`MAX_MESSAGE`] bytes. Lengths are definite. A long length has at most
+//! four bytes after its first one, even if fewer would do. A messageID is at most 2³¹ − 1.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, client, ldap};
@@ -39,6 +40,7 @@
 mod ber;
 mod client;
 mod message;
+mod result;
 mod server;
 
 use crate::server::Config;
@@ -46,7 +48,7 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest message, in octets, with its tag and length.
+/// The longest message, with its tag and length, in bytes.
 pub const MAX_MESSAGE: usize = 4096;
 
 /// An LDAP client on its way to TLS.
@@ -67,8 +69,8 @@ impl Roles for Ldap {
     const PROTOCOL: Protocol = Protocol::LDAP;
     const PHRASES: Phrases = Phrases {
         // Notice of Disconnection, unavailable(52).
-        unavailable: b"\x30\x47\x02\x01\x00\x78\x42\x0a\x01\x34\x04\x00\x04\x23The server behind \
-            is not available.\x8a\x161.3.6.1.4.1.1466.20036",
+        unavailable: b"\x30\x47\x02\x01\x00\x78\x42\x0a\x01\x34\x04\x00\x04\x23The backend server \
+            is not available\x8a\x161.3.6.1.4.1.1466.20036",
         // UnbindRequest.
         goodbye: b"\x30\x05\x02\x01\x02\x42\x00",
         ..Phrases::NONE

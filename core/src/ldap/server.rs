@@ -8,15 +8,15 @@ use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Packets, Writer};
 
-/// The LDAP server's grammar up to the upgrade.
+/// The grammar of an LDAP server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
-    /// The messageID of the request that is to be answered.
+    /// The messageID of the request to answer.
     id: i32,
     /// The tag of its response.
     response: u8,
-    /// Whether it is an extended operation that nobody here knows.
+    /// Whether it is an unknown extended operation.
     unsupported: bool,
 }
 
@@ -33,14 +33,17 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To StartTLS with a requestValue.
+    /// The reply to StartTLS with a requestValue.
     NoValue,
+    /// The reply to StartTLS with a critical control: the server knows none.
+    CriticalControl,
 }
 
 const UNBIND: u8 = 0x42;
 const ABANDON: u8 = 0x50;
 
-/// The other requests with the tags of their responses. What is written or compared may be a password.
+/// The other requests, with the tags of their responses. A value that is written or compared may be a
+/// password.
 const REQUESTS: [(u8, u8, Command<Reply>); 6] = [
     (0x63, 0x65, Command::SkipUpgrade), // search
     (0x66, 0x67, Command::Credentials), // modify
@@ -54,6 +57,7 @@ const REQUESTS: [(u8, u8, Command<Reply>); 6] = [
 const SUCCESS: u8 = 0;
 const OPERATIONS_ERROR: u8 = 1;
 const PROTOCOL_ERROR: u8 = 2;
+const UNAVAILABLE_CRITICAL_EXTENSION: u8 = 12;
 const CONFIDENTIALITY_REQUIRED: u8 = 13;
 const UNAVAILABLE: u8 = 52;
 
@@ -71,7 +75,7 @@ impl ServerGrammar {
 
     fn read(&mut self, frame: &[u8]) -> Option<Command<Reply>> {
         let message = Message::parse(frame)?;
-        // That of an unsolicited notification, which only servers send.
+        // The messageID 0 belongs to unsolicited notifications, which only servers send.
         if message.id == 0 {
             return None;
         }
@@ -79,7 +83,15 @@ impl ServerGrammar {
         let (response, command) = match message.op {
             BIND if is_anonymous(message.body)? => (BIND | 1, Command::SkipUpgrade),
             BIND => (BIND | 1, Command::Credentials),
-            EXTENDED_REQUEST => (EXTENDED_RESPONSE, Self::extended(message.body)?),
+            EXTENDED_REQUEST => {
+                let command = match Self::extended(message.body)? {
+                    Command::Upgrade if message.has_critical_control()? => {
+                        Command::Fault(Reply::CriticalControl)
+                    }
+                    command => command,
+                };
+                (EXTENDED_RESPONSE, command)
+            }
             UNBIND => (0, Command::Quit),
             ABANDON => (0, Command::Ignored),
             op => {
@@ -94,14 +106,14 @@ impl ServerGrammar {
         Some(command)
     }
 
-    /// A message whose lengths all take one octet.
+    /// Prints a message whose lengths all take one byte.
     fn put(id: i32, response: u8, code: u8, text: &[u8], name: &[u8], out: &mut Writer<'_>) {
         let length = |octets: &[u8]| {
             let [.., length] = octets.len().to_be_bytes();
             length
         };
         let octets = id.to_be_bytes();
-        // As few as there can be, the sign among them.
+        // The shortest encoding that keeps the sign bit.
         let mut id = &octets[..];
         while let [0, rest @ ..] = id
             && rest.first().is_some_and(|next| *next < 0x80)
@@ -121,7 +133,7 @@ impl ServerGrammar {
         }
     }
 
-    /// A Notice of Disconnection (RFC 4511 §4.4.1).
+    /// Prints a Notice of Disconnection (RFC 4511 §4.4.1).
     fn put_notice(code: u8, text: &[u8], out: &mut Writer<'_>) {
         Self::put(0, EXTENDED_RESPONSE, code, text, NOTICE_OF_DISCONNECTION, out);
     }
@@ -140,11 +152,11 @@ impl Grammar for ServerGrammar {
         self.read(frame).unwrap_or(Command::Malformed)
     }
 
-    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
-        let (code, text): (u8, &[u8]) = match said {
+    fn print(&self, reply: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        let (code, text): (u8, &[u8]) = match reply {
             Said::Engine(answer) => match answer {
                 Answer::GoAhead => (SUCCESS, b""),
-                Answer::Unavailable => (UNAVAILABLE, b"TLS cannot be had now"),
+                Answer::Unavailable => (UNAVAILABLE, b"TLS not available now"),
                 Answer::TlsRequired if self.unsupported => {
                     (PROTOCOL_ERROR, b"Not supported before TLS")
                 }
@@ -153,7 +165,7 @@ impl Grammar for ServerGrammar {
                 }
                 Answer::BadSequence => (OPERATIONS_ERROR, b"Not now"),
                 Answer::Unknown => (PROTOCOL_ERROR, b"Not known"),
-                // An unbind has no answer, and nobody greets.
+                // An unbind has no response, and LDAP has no greeting.
                 Answer::Bye | Answer::Greeting => return,
                 Answer::TooManyErrors => {
                     return Self::put_notice(UNAVAILABLE, b"Too many errors", out);
@@ -165,6 +177,9 @@ impl Grammar for ServerGrammar {
                 }
             },
             Said::Grammar(Reply::NoValue) => (PROTOCOL_ERROR, b"No value allowed"),
+            Said::Grammar(Reply::CriticalControl) => {
+                (UNAVAILABLE_CRITICAL_EXTENSION, b"No control is known")
+            }
         };
         Self::put(self.id, self.response, code, text, b"", out);
     }
@@ -178,7 +193,7 @@ mod tests {
         let mut output = [0; 80];
         let mut out = Writer::new(&mut output);
         ServerGrammar::put(id, EXTENDED_RESPONSE, SUCCESS, b"", b"", &mut out);
-        let written = out.finish().expect("80 octets are enough");
+        let written = out.finish().expect("80 bytes are enough");
         heapless::Vec::from_slice(&output[..written]).expect("as many")
     }
 

@@ -1,37 +1,51 @@
+mod literal;
+
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case};
-use nom::combinator::recognize;
+use nom::combinator::{recognize, verify};
 use nom::error::{Error as Expected, ErrorKind};
 use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded};
 use nom::{Err, IResult, Input as _, Parser};
 
-use super::limits::{MAX_LOCAL, MAX_PATH};
+use self::literal::address_literal;
+use super::limits::MAX_PATH;
 use crate::ArgumentError;
 use crate::smtp::MAX_DOMAIN;
 use crate::wire::Octets;
 
-/// A mailbox: `local-part@domain`, at most 254 octets.
+/// A mailbox, `local-part@domain`, of at most 254 bytes (RFC 5321 §4.5.3.1.3).
+///
+/// The local part may exceed the 64 bytes that every server accepts (§4.5.3.1.1), as those of bounce
+/// addresses and forwarders do.
+///
+/// ```
+/// use starttls::{ArgumentError, mail::Address};
+///
+/// assert_eq!(Address::new("me@example.org")?.as_str(), "me@example.org");
+/// assert_eq!(Address::new("me@example.org>\r\nDATA"), Err(ArgumentError::Forbidden));
+/// # Ok::<(), ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Address<'a>(&'a str);
 
 impl<'a> Address<'a> {
-    /// Checks an address against the grammar of RFC 5321 §4.1.2; constants are checked at compile
-    /// time.
+    /// Checks an address against the grammar of RFC 5321 §4.1.2. In a constant, the check happens at
+    /// compile time.
     ///
     /// # Errors
-    /// What is wrong with it; [`ArgumentError::NotAscii`] for one that needs
+    /// The reason why the address is invalid. [`ArgumentError::NotAscii`] if it needs
     /// [`international`](Self::international).
     pub const fn new(address: &'a str) -> Result<Self, ArgumentError> {
         if address.is_ascii() { Self::international(address) } else { Err(ArgumentError::NotAscii) }
     }
 
-    /// Checks an address that may have characters outside ASCII on either side of its `@`
-    /// (RFC 6531 §3.3). A mail with such an address needs a server that offers `SMTPUTF8`.
+    /// Checks an address that may have characters outside ASCII on both sides of its `@` (RFC 6531 §3.3). A
+    /// mail with such an address needs a server that offers `SMTPUTF8`.
     ///
     /// # Errors
-    /// What is wrong with it. The limits count octets of UTF-8.
+    /// The reason why the address is invalid. The limits count bytes of UTF-8.
     pub const fn international(address: &'a str) -> Result<Self, ArgumentError> {
         if address.is_empty() {
             return Err(ArgumentError::Empty);
@@ -46,31 +60,28 @@ impl<'a> Address<'a> {
         let Some(at) = local_part(address.as_bytes()) else {
             return Err(ArgumentError::Malformed);
         };
-        let local = address.len().saturating_sub(at.len());
         match host_of(at) {
-            Some([]) if local > MAX_LOCAL || address.len() > MAX_PATH - 2 => {
-                Err(ArgumentError::TooLong)
-            }
+            Some([]) if address.len() > MAX_PATH - 2 => Err(ArgumentError::TooLong),
             Some([]) => Ok(Self(address)),
             _ => Err(ArgumentError::Malformed),
         }
     }
 
-    /// The address without angle brackets.
+    /// The address, without angle brackets.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         self.0
     }
 
-    /// Whether it has characters outside ASCII.
+    /// Whether the address has characters outside ASCII.
     #[must_use]
     pub const fn is_international(&self) -> bool {
         !self.0.is_ascii()
     }
 }
 
-/// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, with the route dropped (RFC 5321 §4.1.1.3), the null
-/// path and the bare `<Postmaster>`.
+/// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, without its route (RFC 5321 §4.1.1.3), or the null path, or
+/// `<Postmaster>`.
 pub(super) fn path(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
     delimited(
         tag("<"),
@@ -85,13 +96,13 @@ pub(super) fn path(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
     .parse(input)
 }
 
-/// `A-d-l = At-domain *( "," At-domain )`, and its colon.
+/// `A-d-l = At-domain *( "," At-domain )`, and its colon. Servers ignore routes, so ASCII is enough.
 fn route(input: Octets<'_>) -> IResult<Octets<'_>, Octets<'_>> {
-    let hop = || preceded(tag("@"), scanned(domain));
+    let hop = || verify(preceded(tag("@"), scanned(domain)), |hop: &Octets<'_>| hop.0.is_ascii());
     recognize((hop(), many0_count(preceded(tag(","), hop())), tag(":"))).parse(input)
 }
 
-/// A scanner, which says what is left of its input, as a parser.
+/// Turns a scanner, which returns the rest of its input, into a parser.
 fn scanned<'i>(
     scan: impl Fn(&'i [u8]) -> Option<&'i [u8]>,
 ) -> impl Fn(Octets<'i>) -> IResult<Octets<'i>, Octets<'i>> {
@@ -126,7 +137,7 @@ const fn host_of(at: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `*( qtextSMTP / quoted-pairSMTP ) DQUOTE`, with the octets of `UTF8-non-ascii` as qtext.
+/// `*( qtextSMTP / quoted-pairSMTP ) DQUOTE`, with the bytes of `UTF8-non-ascii` as qtext.
 const fn quoted_string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
@@ -139,7 +150,7 @@ const fn quoted_string(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `Domain = sub-domain *("." sub-domain)`, with the underscores that people use.
+/// `Domain = sub-domain *("." sub-domain)`. Underscores are allowed, since existing names have them.
 const fn domain(input: &[u8]) -> Option<&[u8]> {
     match dotted(input, Word::Label) {
         Some(rest) if input.len().saturating_sub(rest.len()) <= MAX_DOMAIN => Some(rest),
@@ -147,7 +158,7 @@ const fn domain(input: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `Atom = 1*atext`, of ASCII alone.
+/// `Atom = 1*atext`, in ASCII only.
 pub(super) const fn is_atom(text: &[u8]) -> bool {
     let mut rest = text;
     while let [octet, tail @ ..] = rest {
@@ -159,18 +170,7 @@ pub(super) const fn is_atom(text: &[u8]) -> bool {
     !text.is_empty()
 }
 
-/// The rest of `address-literal = "[" … "]"`.
-const fn address_literal(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        rest = match rest {
-            [b']', tail @ ..] => return Some(tail),
-            [octet, tail @ ..] if Word::Label.has(*octet) || matches!(octet, b'.' | b':') => tail,
-            _ => return None,
-        };
-    }
-}
-
-/// What dots stand between.
+/// A kind of word between dots.
 #[derive(Clone, Copy)]
 enum Word {
     Atom,
@@ -178,7 +178,8 @@ enum Word {
 }
 
 impl Word {
-    /// Octets of `UTF8-non-ascii` belong to both (RFC 6531 §3.3); who takes ASCII only says so.
+    /// Bytes of `UTF8-non-ascii` belong to both kinds (RFC 6531 §3.3). Callers that need ASCII check it
+    /// themselves.
     const fn has(self, octet: u8) -> bool {
         octet.is_ascii_alphanumeric()
             || !octet.is_ascii()
@@ -192,17 +193,19 @@ impl Word {
     }
 }
 
-/// `word *("." word)`, of words of one octet or more.
+/// `word *("." word)`, with nonempty words. A label neither begins nor ends with a hyphen.
 const fn dotted(mut rest: &[u8], word: Word) -> Option<&[u8]> {
     loop {
-        let before = rest.len();
+        let (before, mut last) = (rest.len(), b'-');
+        let hyphen = matches!((word, rest), (Word::Label, [b'-', ..]));
         while let [octet, tail @ ..] = rest
             && word.has(*octet)
         {
-            rest = tail;
+            (rest, last) = (tail, *octet);
         }
         match rest {
-            _ if rest.len() == before => return None,
+            _ if rest.len() == before || hyphen => return None,
+            _ if matches!(word, Word::Label) && last == b'-' => return None,
             [b'.', tail @ ..] => rest = tail,
             _ => return Some(rest),
         }
@@ -222,6 +225,8 @@ mod tests {
             "postmaster@[192.0.2.1]",
             "x@[IPv6:2001:db8::1]",
             "a@under_score.example",
+            "a@_x-y_.example",
+            "-a-@b--c.example",
         ] {
             assert!(Address::new(good).is_ok(), "{good}");
         }
@@ -231,10 +236,20 @@ mod tests {
             ("@b", ArgumentError::Malformed),
             ("a@", ArgumentError::Malformed),
             ("a@b>", ArgumentError::Malformed),
+            ("a@-b", ArgumentError::Malformed),
+            ("a@[]", ArgumentError::Malformed),
+            ("a@b-", ArgumentError::Malformed),
+            ("a@-", ArgumentError::Malformed),
+            ("a@b-.c", ArgumentError::Malformed),
+            ("a@b.-c", ArgumentError::Malformed),
             ("a b@c", ArgumentError::Malformed),
             ("a..b@c", ArgumentError::Malformed),
             ("<a@b>", ArgumentError::Malformed),
             ("a@b\r\nRCPT TO:<c@d>", ArgumentError::Forbidden),
+            ("\"a\r\nRCPT TO:<c@d>\"@b", ArgumentError::Forbidden),
+            ("\"a\\\r\"@b", ArgumentError::Forbidden),
+            ("\"a\\\n\"@b", ArgumentError::Forbidden),
+            ("a@[b\r\nc]", ArgumentError::Forbidden),
             ("a@b\0", ArgumentError::Forbidden),
             ("ä@b", ArgumentError::NotAscii),
         ] {
@@ -244,7 +259,14 @@ mod tests {
 
     #[test]
     fn international_addresses() {
-        for good in ["a@b", "ä@ö.example", "\"ü ü\"@例え.jp", "用户@[192.0.2.1]"] {
+        // The low bytes of the last characters are CR, LF and NUL, but their bytes in UTF-8 are not.
+        for good in [
+            "a@b",
+            "ä@ö.example",
+            "\"ü ü\"@例え.jp",
+            "用户@[192.0.2.1]",
+            "\"\u{760d}\u{760a}\"@\u{7600}",
+        ] {
             let address = Address::international(good).expect("valid");
             assert_eq!(address.is_international(), Address::new(good).is_err(), "{good}");
         }
@@ -253,15 +275,10 @@ mod tests {
             ("ä", ArgumentError::Malformed),
             ("ä ä@b", ArgumentError::Malformed),
             ("ä@b\n", ArgumentError::Forbidden),
+            ("\"ä\r\n\"@b", ArgumentError::Forbidden),
         ] {
             assert_eq!(Address::international(bad), Err(error), "{bad:?}");
         }
-        let mut long = heapless::String::<80>::new();
-        while long.len() <= MAX_LOCAL {
-            long.push('é').expect("80 octets are enough");
-        }
-        long.push_str("@b").expect("80 octets are enough");
-        assert_eq!(Address::international(&long), Err(ArgumentError::TooLong));
     }
 
     #[test]
@@ -277,13 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn local_part_limit() {
-        let text = [b'a'; MAX_LOCAL + 3];
-        let mut text = text;
-        text[MAX_LOCAL + 1] = b'@';
-        let text = core::str::from_utf8(&text).expect("ASCII");
-        assert_eq!(Address::new(text), Err(ArgumentError::TooLong));
-        assert!(Address::new(&text[1..]).is_ok());
+    fn only_the_path_has_a_limit() {
+        let mut text = heapless::String::<255>::new();
+        while text.len() < MAX_PATH - 2 - "é@b".len() {
+            text.push('a').expect("room");
+        }
+        text.push_str("é@b").expect("room");
+        assert!(Address::international(&text).is_ok());
+        text.push('b').expect("room");
+        assert_eq!(Address::international(&text), Err(ArgumentError::TooLong));
     }
 
     #[test]
@@ -297,7 +316,16 @@ mod tests {
             let parsed = path(Octets(input)).map(|(rest, path)| (rest.0, path.0));
             assert_eq!(parsed, expected);
         }
-        for bad in [&b"a@b"[..], b"<a@b", b"<a>", b"<@one:>", b"< a@b>"] {
+        for bad in [
+            &b"a@b"[..],
+            b"<a@b",
+            b"<a>",
+            b"<@one:>",
+            b"< a@b>",
+            b"<@\xff\xfe:a@b>",
+            "<@\u{e4}:a@b>".as_bytes(),
+            b"<@one,@\xff:a@b>",
+        ] {
             assert!(path(Octets(bad)).is_err(), "{bad:?}");
         }
     }

@@ -3,11 +3,11 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 use crate::ArgumentError;
 use crate::wire::Writer;
 
-/// Writes octets in base64 (RFC 4648 §4) as they come.
+/// Encodes a stream of bytes in base64 (RFC 4648 §4).
 #[derive(Debug)]
 pub(super) struct Encoder<'w, 'o> {
     out: &'w mut Writer<'o>,
-    /// The octets so far, of which the last `waiting` bits are not written.
+    /// The last bytes, of which the last `waiting` bits are not yet written.
     bits: u32,
     waiting: u32,
 }
@@ -28,7 +28,7 @@ impl<'w, 'o> Encoder<'w, 'o> {
         }
     }
 
-    /// Writes what is left, padded: each `=` stands for two bits.
+    /// Writes the last bits, padded. Each `=` stands for two missing bits.
     pub(super) fn finish(mut self) {
         if self.waiting > 0 {
             self.put_character();
@@ -39,14 +39,14 @@ impl<'w, 'o> Encoder<'w, 'o> {
         }
     }
 
-    /// Writes the first six bits that wait, zeros behind them.
+    /// Writes the first six waiting bits, filled up with zeros.
     fn put_character(&mut self) {
         let [.., first] = (self.bits << 8).wrapping_shr(self.waiting).to_be_bytes();
         self.out.push(character(first));
     }
 }
 
-/// The four characters of the first `filled` octets.
+/// The four characters for the first `filled` bytes.
 pub(super) fn group([a, b, c]: [u8; 3], filled: usize) -> [u8; 4] {
     let mut bits = u32::from_be_bytes([a, b, c, 0]);
     let mut encoded = [b'='; 4];
@@ -58,10 +58,10 @@ pub(super) fn group([a, b, c]: [u8; 3], filled: usize) -> [u8; 4] {
     encoded
 }
 
-/// The character of the first six bits.
+/// The character for the first six bits.
 ///
-/// One by one: the library's encoder takes a time that tells nothing of the octets, and is small
-/// where only the first character of a group is used.
+/// The library's encoder takes constant time, so the bytes of a password do not leak through timing.
+/// Firmware stays small because only the first character of each group is used.
 fn character(octet: u8) -> u8 {
     let mut encoded = [0; 4];
     let _ = Base64::encode(&[octet], &mut encoded);
@@ -69,24 +69,24 @@ fn character(octet: u8) -> u8 {
     first
 }
 
-/// Groups of four characters, decoded in a time that does not tell what they are.
+/// Groups of four characters, decoded in constant time.
 struct Groups<'i>(&'i [u8]);
 
 impl Iterator for Groups<'_> {
-    /// How many octets, and the octets.
+    /// The number of bytes, and the bytes.
     type Item = Option<(usize, [u8; 3])>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut group, length, rest) = match self.0 {
             [] => return None,
-            // Padding stands for bits that are zero, as the letter A does.
+            // Padding stands for zero bits, as the letter A does.
             [a, b, b'=', b'='] => ([*a, *b, b'A', b'A'], 1, &[][..]),
             [a, b, c, b'='] => ([*a, *b, *c, b'A'], 2, &[][..]),
             [a, b, c, d, rest @ ..] => ([*a, *b, *c, *d], 3, rest),
             _ => ([b'='; 4], 0, &[][..]),
         };
         self.0 = rest;
-        // One call, with a length that the compiler knows: it leaves no way to a panic.
+        // The length is constant, so the compiler can prove that this call does not panic.
         let decoded = Base64Unpadded::decode_in_place(&mut group).is_ok();
         let [a, b, c, _] = group;
         let octets = [a, b, c];
@@ -95,15 +95,15 @@ impl Iterator for Groups<'_> {
     }
 }
 
-/// Whether text is base64, padded and with no bits left over.
+/// Whether a text is base64, padded and without leftover bits.
 pub(super) fn is_base64(text: &[u8]) -> bool {
     Groups(text).all(|group| group.is_some())
 }
 
-/// Decodes text into the front of `buffer`.
+/// Decodes a text into the front of `buffer`.
 ///
 /// # Errors
-/// [`ArgumentError::TooLong`] for the buffer, [`ArgumentError::Malformed`] for what is no base64.
+/// [`ArgumentError::TooLong`] if it does not fit, [`ArgumentError::Malformed`] if it is not base64.
 pub(super) fn decode<'b>(base64: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], ArgumentError> {
     let mut places = buffer.iter_mut();
     let mut written: usize = 0;

@@ -2,40 +2,60 @@ use super::session::{Extensions, Mechanism};
 use crate::ArgumentError;
 use crate::conceal::conceal;
 
-/// The longest user name or password, in octets (RFC 4616 §2).
+/// The longest user name or password, in bytes (RFC 4616 §2).
 pub(super) const MAX_SECRET: usize = 255;
 
-/// The longest token, in octets.
+/// The longest token, in bytes.
 #[cfg(feature = "xoauth2")]
 pub(super) const MAX_TOKEN: usize = 4096;
 
-/// Random octets that a client shows once, by `SCRAM-SHA-256`: fresh for each connection and from a
-/// generator that nobody can predict.
+/// Random bytes that a client sends in `SCRAM-SHA-256`. Use fresh ones for each connection, from a
+/// generator that an attacker cannot predict.
 #[cfg(feature = "scram")]
 pub type Nonce = [u8; 18];
 
-/// What ties an authentication to the TLS connection that it runs in (RFC 5056).
+/// A value that ties an authentication to its TLS connection (RFC 5056).
 #[cfg(feature = "scram")]
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum ChannelBinding<'a> {
-    /// `tls-exporter`, RFC 9266: 32 octets of keying material with the label
-    /// `EXPORTER-Channel-Binding` and no context. For TLS 1.3.
+    /// `tls-exporter` (RFC 9266), for TLS 1.3: 32 bytes of exported keying material, with the label
+    /// `EXPORTER-Channel-Binding` and an empty context.
     Exporter(&'a [u8; 32]),
-    /// `tls-server-end-point`, RFC 5929 §4: the hash of the server's certificate, at most 64 octets.
-    /// For any version.
+    /// `tls-server-end-point` (RFC 5929 §4), for any version: the hash of the server's certificate, at most
+    /// 64 bytes.
     ServerEndPoint(&'a [u8]),
 }
 
-/// Who a client is and what proves it. They are borrowed, never kept, never shown.
+/// The kind of a credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Password,
+    #[cfg(feature = "xoauth2")]
+    Token,
+    /// The certificate of the TLS handshake.
+    #[cfg(feature = "external")]
+    Certificate,
+}
+
+/// A client's identity and its proof. They are borrowed, and never shown in debug output.
+///
+/// ```
+/// use starttls::mail::Credentials;
+///
+/// let credentials = Credentials::new("sensor", "secret")?;
+/// assert_eq!(format!("{credentials:?}"), "Credentials(..)");
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     pub(super) user: &'a str,
     pub(super) secret: &'a str,
-    #[cfg(feature = "xoauth2")]
-    is_token: bool,
+    kind: Kind,
     #[cfg(feature = "scram")]
     pub(super) nonce: Option<&'a Nonce>,
+    #[cfg(feature = "scram")]
+    max_iterations: Option<u32>,
     #[cfg(feature = "scram")]
     pub(super) binding: Option<ChannelBinding<'a>>,
     only: Option<Mechanism>,
@@ -46,21 +66,22 @@ impl<'a> Credentials<'a> {
         Self {
             user,
             secret,
-            #[cfg(feature = "xoauth2")]
-            is_token: false,
+            kind: Kind::Password,
             #[cfg(feature = "scram")]
             nonce: None,
+            #[cfg(feature = "scram")]
+            max_iterations: None,
             #[cfg(feature = "scram")]
             binding: None,
             only: None,
         }
     }
 
-    /// A user name and a password: 1 to 255 octets of UTF-8 each, without NUL (RFC 4616 §2). If they
-    /// are not ASCII, prepare them first (RFC 4013).
+    /// A user name and a password: 1 to 255 bytes of UTF-8 each, without NUL (RFC 4616 §2). If they are not
+    /// ASCII, prepare them first (RFC 4013).
     ///
     /// # Errors
-    /// What is wrong with the one or the other.
+    /// The reason why one of them is invalid.
     pub const fn new(user: &'a str, password: &'a str) -> Result<Self, ArgumentError> {
         match (check(user, MAX_SECRET, false), check(password, MAX_SECRET, false)) {
             (Ok(()), Ok(())) => Ok(Self::of(user, password)),
@@ -68,23 +89,41 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    /// A user name and a bearer token of OAuth 2.0 (RFC 6750), for `XOAUTH2`: 1 to 255 octets without
-    /// controls, 1 to 4,096 octets of printable ASCII.
+    /// A user name and an OAuth 2.0 bearer token (RFC 6750), for `XOAUTH2`. The name has 1 to 255 bytes
+    /// without control characters, the token 1 to 4,096 bytes of printable ASCII.
     ///
     /// # Errors
-    /// What is wrong with the one or the other.
+    /// The reason why one of them is invalid.
     #[cfg(feature = "xoauth2")]
     pub const fn bearer(user: &'a str, token: &'a str) -> Result<Self, ArgumentError> {
         if !token.is_ascii() {
             return Err(ArgumentError::NotAscii);
         }
         match (check(user, MAX_SECRET, true), check(token, MAX_TOKEN, true)) {
-            (Ok(()), Ok(())) => Ok(Self { is_token: true, ..Self::of(user, token) }),
+            (Ok(()), Ok(())) => Ok(Self { kind: Kind::Token, ..Self::of(user, token) }),
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
 
-    /// Allows `SCRAM-SHA-256` (RFC 7677), which needs a fresh `nonce` and does not show the password.
+    /// The client's certificate from the TLS handshake, for `EXTERNAL` (RFC 4422 Appendix A). Use it only
+    /// if the client showed one.
+    ///
+    /// The server derives the client's identity from it. `authorization` is the identity that the client
+    /// wants to act as: up to 255 bytes of UTF-8 without NUL, or empty for the certificate's own.
+    ///
+    /// # Errors
+    /// The reason why `authorization` is invalid.
+    #[cfg(feature = "external")]
+    pub const fn external(authorization: &'a str) -> Result<Self, ArgumentError> {
+        match check(authorization, MAX_SECRET, false) {
+            Ok(()) | Err(ArgumentError::Empty) => {
+                Ok(Self { kind: Kind::Certificate, ..Self::of(authorization, "") })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Allows `SCRAM-SHA-256` (RFC 7677), which does not reveal the password. It needs a fresh `nonce`.
     #[cfg(feature = "scram")]
     #[must_use]
     pub const fn with_nonce(mut self, nonce: &'a Nonce) -> Self {
@@ -92,11 +131,43 @@ impl<'a> Credentials<'a> {
         self
     }
 
-    /// Allows `SCRAM-SHA-256-PLUS`, by which the server proves that it is the end of this very TLS
-    /// connection. A server that should offer it and does not is found out (RFC 5802 §6).
+    /// Sets the maximum number of hash iterations that a server may ask for in `SCRAM`.
+    ///
+    /// The default is 1,000,000, which takes a computer a second or two, and a small board minutes or
+    /// hours: `starttls-embedded` has a lower default. RFC 7677 §4 has servers ask for at least 4,096.
+    #[cfg(feature = "scram")]
+    #[must_use]
+    pub const fn with_max_iterations(mut self, most: u32) -> Self {
+        self.max_iterations = Some(most);
+        self
+    }
+
+    /// Sets the default of [`with_max_iterations`](Self::with_max_iterations), for an adapter that knows
+    /// the speed of its machines. Without the feature `scram` it has no effect.
+    #[must_use]
+    pub const fn or_max_iterations(self, most: u32) -> Self {
+        #[cfg(feature = "scram")]
+        if self.max_iterations.is_none() {
+            return Self { max_iterations: Some(most), ..self };
+        }
+        let _ = most;
+        self
+    }
+
+    /// The maximum number of hash iterations.
+    #[cfg(feature = "scram")]
+    pub(super) const fn most_iterations(&self) -> u32 {
+        match self.max_iterations {
+            Some(most) => most,
+            None => 1_000_000,
+        }
+    }
+
+    /// Allows `SCRAM-SHA-256-PLUS`, by which the server proves that it is the end of this TLS connection.
+    /// It also detects an attacker who removes the mechanism from the server's offer (RFC 5802 §6).
     ///
     /// # Errors
-    /// [`ArgumentError::Empty`] and [`ArgumentError::TooLong`] for a hash of 0 or more than 64 octets.
+    /// [`ArgumentError::Empty`] or [`ArgumentError::TooLong`] for a hash of 0 or more than 64 bytes.
     #[cfg(feature = "scram")]
     pub const fn with_binding(
         mut self,
@@ -113,7 +184,7 @@ impl<'a> Credentials<'a> {
         Ok(self)
     }
 
-    /// Shows them by this mechanism and no other; without, the strongest is chosen that the server
+    /// Restricts the login to this mechanism. By default the strongest one is chosen that the server
     /// offers.
     #[must_use]
     pub const fn by(mut self, mechanism: Mechanism) -> Self {
@@ -121,7 +192,7 @@ impl<'a> Credentials<'a> {
         self
     }
 
-    /// The mechanism by which such a server is shown them, if there is one.
+    /// The mechanism for a server with these extensions, if one fits.
     #[must_use]
     pub fn mechanism(&self, offered: Extensions) -> Option<Mechanism> {
         let mut mechanisms = Mechanism::ALL.iter().copied();
@@ -132,10 +203,9 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    /// Whether they have what the mechanism needs.
+    /// Whether the credentials have what the mechanism needs.
     fn suits(&self, mechanism: Mechanism) -> bool {
-        #[cfg(feature = "xoauth2")]
-        if self.is_token != (mechanism == Mechanism::XOAuth2) {
+        if self.kind != mechanism.shows() {
             return false;
         }
         #[cfg(feature = "scram")]
@@ -148,14 +218,27 @@ impl<'a> Credentials<'a> {
         true
     }
 
-    /// Whether the mechanism was the caller's choice, not the server's offer.
+    /// Whether the caller chose the mechanism, independently of the server's offer.
     #[cfg(feature = "scram")]
     pub(super) const fn is_forced(&self) -> bool {
         self.only.is_some()
     }
 }
 
-/// 1 to `max` octets without NUL, or without any control.
+impl Mechanism {
+    /// The kind of credential that the mechanism needs.
+    const fn shows(self) -> Kind {
+        match self {
+            #[cfg(feature = "xoauth2")]
+            Self::XOAuth2 => Kind::Token,
+            #[cfg(feature = "external")]
+            Self::External => Kind::Certificate,
+            _ => Kind::Password,
+        }
+    }
+}
+
+/// Checks for 1 to `max` bytes without NUL, or without any control character.
 const fn check(text: &str, max: usize, no_controls: bool) -> Result<(), ArgumentError> {
     if text.is_empty() {
         return Err(ArgumentError::Empty);
@@ -184,10 +267,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_shown_and_never_malformed() {
+    fn credentials_are_checked_and_not_shown() {
         let mut shown = heapless::String::<64>::new();
         let credentials = Credentials::new("tim", "secret").expect("valid");
-        write!(shown, "{credentials:?}").expect("64 octets are enough");
+        write!(shown, "{credentials:?}").expect("64 bytes are enough");
         assert_eq!(shown, "Credentials(..)");
         assert_eq!(Credentials::new("", "x").err(), Some(ArgumentError::Empty));
         assert_eq!(Credentials::new("a", "x\0y").err(), Some(ArgumentError::Forbidden));
@@ -212,6 +295,16 @@ mod tests {
         let long = core::str::from_utf8(&long).expect("ASCII");
         assert_eq!(Credentials::bearer("a", long).err(), Some(ArgumentError::TooLong));
         assert!(Credentials::bearer("ä", &long[1..]).is_ok());
+    }
+
+    #[cfg(feature = "external")]
+    #[test]
+    fn certificates() {
+        let long = [b'a'; MAX_SECRET + 1];
+        let long = core::str::from_utf8(&long).expect("ASCII");
+        assert!(Credentials::external("").is_ok() && Credentials::external(&long[1..]).is_ok());
+        assert_eq!(Credentials::external(long).err(), Some(ArgumentError::TooLong));
+        assert_eq!(Credentials::external("a\0b").err(), Some(ArgumentError::Forbidden));
     }
 
     #[cfg(feature = "scram")]

@@ -1,4 +1,4 @@
-//! What a sender asks of reports on the delivery of its mail (RFC 3461).
+//! Delivery status notifications (RFC 3461): what a sender asks of reports about its mail.
 
 #[cfg(feature = "extensions")]
 mod request;
@@ -8,22 +8,23 @@ pub use request::{Recipient, Request};
 
 use super::address::is_atom;
 use crate::ArgumentError;
+use crate::wire::same;
 
-/// What of the message a report of failure brings back: `RET` (RFC 3461 §4.3).
+/// How much of the message a failure report returns: `RET` (RFC 3461 §4.3).
 ///
-/// Exhaustive: the standard has these two.
+/// The enum is exhaustive: the standard has these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Return {
-    /// All of it.
+    /// The whole message.
     Full,
-    /// Its header.
+    /// The header.
     Headers,
 }
 
-/// Which reports a sender wants for a recipient: `NOTIFY` (RFC 3461 §4.1).
+/// The reports that a sender wants for a recipient: `NOTIFY` (RFC 3461 §4.1).
 ///
-/// A set of three, of which none is [`NEVER`](Self::NEVER). Where nothing is said a failure is
+/// It is a set of three; the empty set is [`NEVER`](Self::NEVER). Without a `NOTIFY`, failures are
 /// reported.
 ///
 /// ```
@@ -41,13 +42,13 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// No report at all.
+    /// No report.
     pub const NEVER: Self = Self { success: false, failure: false, delay: false };
-    /// When it was delivered.
+    /// A report on successful delivery.
     pub const SUCCESS: Self = Self { success: true, ..Self::NEVER };
-    /// When it cannot be delivered.
+    /// A report on failed delivery.
     pub const FAILURE: Self = Self { failure: true, ..Self::NEVER };
-    /// When it takes unusually long.
+    /// A report on delayed delivery.
     pub const DELAY: Self = Self { delay: true, ..Self::NEVER };
 
     /// The reports of both.
@@ -60,19 +61,19 @@ impl Notify {
         }
     }
 
-    /// Whether delivery is reported.
+    /// Whether successful delivery is reported.
     #[must_use]
     pub const fn success(self) -> bool {
         self.success
     }
 
-    /// Whether failure is reported.
+    /// Whether failed delivery is reported.
     #[must_use]
     pub const fn failure(self) -> bool {
         self.failure
     }
 
-    /// Whether delay is reported.
+    /// Whether delayed delivery is reported.
     #[must_use]
     pub const fn delay(self) -> bool {
         self.delay
@@ -85,18 +86,25 @@ impl Notify {
     }
 }
 
-/// Text in the encoding that parameters of commands have (RFC 3461 §4).
+/// A text in the encoding of command parameters (RFC 3461 §4).
 ///
 /// > `xtext = *( xchar / hexchar )`, `hexchar = "+" 2( upper case hexadecimal digit )`
 ///
-/// What it encodes is printable ASCII; in an international mail it may also have characters outside
-/// ASCII, as they are (RFC 6533 §3).
+/// It encodes printable ASCII. In an international mail it may also have unencoded characters outside ASCII
+/// (RFC 6533 §3).
+///
+/// ```
+/// use starttls::mail::dsn::Xtext;
+///
+/// assert!(Xtext::new("a+2Bb@example.org")?.octets().eq(*b"a+b@example.org"));
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Xtext<'a>(&'a str);
 
 impl<'a> Xtext<'a> {
-    /// Checks encoded text; constants are checked at compile time.
+    /// Checks an encoded text. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::NotAscii`], [`ArgumentError::Malformed`].
@@ -104,7 +112,7 @@ impl<'a> Xtext<'a> {
         if encoded.is_ascii() { Self::international(encoded) } else { Err(ArgumentError::NotAscii) }
     }
 
-    /// Checks encoded text that may have characters outside ASCII.
+    /// Checks an encoded text that may have characters outside ASCII.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::Malformed`].
@@ -127,13 +135,13 @@ impl<'a> Xtext<'a> {
         Ok(Self(encoded))
     }
 
-    /// The text as it is encoded, which is how it is passed on.
+    /// The encoded text, as it is passed on.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         self.0
     }
 
-    /// The octets that it encodes.
+    /// The bytes that it encodes.
     pub fn octets(&self) -> impl Iterator<Item = u8> + use<'a> {
         let mut rest = self.0.as_bytes();
         core::iter::from_fn(move || {
@@ -164,6 +172,14 @@ const fn digit(octet: u8) -> Option<u8> {
 }
 
 /// The address that the first sender used for a recipient: `ORCPT` (RFC 3461 §4.2).
+///
+/// ```
+/// use starttls::mail::dsn::{OriginalRecipient, Xtext};
+///
+/// let original = OriginalRecipient::new("rfc822", Xtext::new("you@example.org")?)?;
+/// assert_eq!(original.address_type(), "rfc822");
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OriginalRecipient<'a> {
@@ -172,11 +188,15 @@ pub struct OriginalRecipient<'a> {
 }
 
 impl<'a> OriginalRecipient<'a> {
-    /// An address of this kind, `rfc822` for those of mail.
+    /// An address of this type; mail addresses have the type `rfc822`.
     ///
     /// # Errors
-    /// [`ArgumentError::Malformed`] if the kind is no atom.
+    /// [`ArgumentError::Malformed`] if the type is not an atom. [`ArgumentError::NotAscii`] if the address
+    /// is not ASCII and the type is not `utf-8` (RFC 6533 §3).
     pub const fn new(address_type: &'a str, address: Xtext<'a>) -> Result<Self, ArgumentError> {
+        if !address.as_str().is_ascii() && !same(address_type.as_bytes(), b"utf-8") {
+            return Err(ArgumentError::NotAscii);
+        }
         if is_atom(address_type.as_bytes()) {
             Ok(Self { address_type, address })
         } else {
@@ -184,13 +204,13 @@ impl<'a> OriginalRecipient<'a> {
         }
     }
 
-    /// The kind of address, in any case.
+    /// The type of the address, in any case.
     #[must_use]
     pub const fn address_type(&self) -> &'a str {
         self.address_type
     }
 
-    /// The address; it need not be of the form of its kind.
+    /// The address. It is not checked against its type.
     #[must_use]
     pub const fn address(&self) -> Xtext<'a> {
         self.address
@@ -202,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_is_none_of_them() {
+    fn never_is_the_empty_set() {
         let both = Notify::SUCCESS.and(Notify::DELAY);
         assert!(Notify::NEVER.is_never() && !both.is_never());
         assert_eq!(Notify::NEVER.and(both), both);
@@ -235,10 +255,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_a_kind() {
+    fn an_address_has_a_type() {
         let address = Xtext::new("a+2Bb@c").expect("valid");
         let original = OriginalRecipient::new("rfc822", address).expect("valid");
         assert_eq!((original.address_type(), original.address()), ("rfc822", address));
+        let address = Xtext::international("\u{fc}").expect("valid");
+        assert!(OriginalRecipient::new("UTF-8", address).is_ok());
+        let refused = OriginalRecipient::new("rfc822", address);
+        assert_eq!(refused, Err(ArgumentError::NotAscii));
+        let address = Xtext::new("a+2Bb@c").expect("valid");
         for bad in ["", "a b", "a.b", "a;b", "ü"] {
             let refused = OriginalRecipient::new(bad, address);
             assert_eq!(refused, Err(ArgumentError::Malformed), "{bad:?}");

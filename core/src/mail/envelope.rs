@@ -7,22 +7,32 @@ use super::session::{EIGHT_BIT_MIME, Extensions, SMTP_UTF8};
 use crate::wire::Writer;
 use crate::{ArgumentError, Error};
 
-/// Whom a mail is from and for, and what the server has to know of it beforehand. The names in the
-/// message itself play no part.
+/// The sender and the recipients of a mail, and what it requires of the server. The names in the message do
+/// not matter here.
+///
+/// ```
+/// use starttls::mail::{Address, Envelope};
+///
+/// let to = [Address::new("you@example.org")?];
+/// let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?.with_size(2000);
+/// assert_eq!(envelope.to().len(), 1);
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope<'a> {
     from: Option<Address<'a>>,
     to: &'a [Address<'a>],
     size: Option<usize>,
-    /// The bits of the extensions that such a mail needs.
+    /// The bits of the extensions that the mail needs.
     needs: u16,
     #[cfg(feature = "extensions")]
     dsn: Request<'a>,
 }
 
 impl<'a> Envelope<'a> {
-    /// `from` is where failures are reported; `None` is the null path of such reports.
+    /// An envelope. Failures are reported to `from`; `None` is the null path, which those reports
+    /// themselves have.
     ///
     /// A mail with an [international](Address::international) address needs a server that offers
     /// `SMTPUTF8`.
@@ -59,23 +69,35 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The message has about so many octets, CRLFs counted and stuffed dots not: a server that says
-    /// how much it takes (RFC 1870) can refuse it before it is sent.
+    /// The same mail for other recipients.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn with_recipients<'b>(&self, to: &'b [Address<'b>]) -> Result<Envelope<'b>, ArgumentError>
+    where
+        'a: 'b,
+    {
+        let others = Envelope::new(self.from, to)?;
+        Ok(Envelope { to, needs: self.needs | others.needs, ..*self })
+    }
+
+    /// Sets the approximate size of the message in bytes, including CRLFs and without added dots. A server
+    /// that announces its limit (RFC 1870) can refuse the mail before it is sent.
     #[must_use]
     pub const fn with_size(mut self, octets: usize) -> Self {
         self.size = Some(octets);
         self
     }
 
-    /// The message has octets above 127, which a server has to offer to take (RFC 6152).
+    /// Declares bytes above 127 in the message. The server has to offer `8BITMIME` (RFC 6152).
     #[must_use]
     pub const fn with_eight_bit(mut self) -> Self {
         self.needs |= EIGHT_BIT_MIME;
         self
     }
 
-    /// The message has characters outside ASCII in its header (RFC 6532), which a server has to offer
-    /// to take (RFC 6531).
+    /// Declares characters outside ASCII in the header (RFC 6532). The server has to offer `SMTPUTF8`
+    /// (RFC 6531).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn with_utf8(mut self) -> Self {
@@ -83,11 +105,11 @@ impl<'a> Envelope<'a> {
         self
     }
 
-    /// Each server on the way has to pass the mail on over TLS to a server that is verified, or not
-    /// at all (RFC 8689). It goes over TLS to a verified server only.
+    /// Requires TLS to a verified server on every hop (RFC 8689). No server may pass the mail on without
+    /// it.
     ///
-    /// A report, whose sender is the null path, goes to any server, and says so to those that know of it
-    /// (RFC 8689 §5).
+    /// A delivery report, whose sender is the null path, goes to any server. It carries the requirement
+    /// only to servers that know it (RFC 8689 §5).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn with_required_tls(mut self) -> Self {
@@ -95,22 +117,23 @@ impl<'a> Envelope<'a> {
         self
     }
 
-    /// Asks for reports on the delivery (RFC 3461).
+    /// Asks for delivery reports (RFC 3461). If an original recipient is not ASCII, the server also has to
+    /// offer `SMTPUTF8` (RFC 6533 §3).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn with_dsn(mut self, request: Request<'a>) -> Self {
-        self.needs |= DSN;
+        self.needs |= DSN | if request.is_international() { SMTP_UTF8 } else { 0 };
         self.dsn = request;
         self
     }
 
-    /// Where failures are reported.
+    /// The address to which failures are reported.
     #[must_use]
     pub const fn from(&self) -> Option<Address<'a>> {
         self.from
     }
 
-    /// The recipients; results refer to them by index.
+    /// The recipients. Results refer to them by index.
     #[must_use]
     pub const fn to(&self) -> &'a [Address<'a>] {
         self.to
@@ -121,7 +144,7 @@ impl<'a> Envelope<'a> {
         usize::from(index) < self.to.len()
     }
 
-    /// Whether only a verified server may be told of it
+    /// Whether only a verified server may get the envelope
     /// ([`with_required_tls`](Self::with_required_tls)).
     #[cfg(feature = "extensions")]
     #[must_use]
@@ -129,7 +152,7 @@ impl<'a> Envelope<'a> {
         self.needs & REQUIRE_TLS != 0 && self.from.is_some()
     }
 
-    /// What a server has to offer.
+    /// The bits of the extensions that the server has to offer.
     #[cfg(feature = "extensions")]
     const fn needs(&self) -> u16 {
         if self.from.is_some() { self.needs } else { self.needs & !REQUIRE_TLS }
@@ -140,10 +163,10 @@ impl<'a> Envelope<'a> {
         self.needs
     }
 
-    /// Whether the server takes such a mail at all.
+    /// Checks that the server can take such a mail.
     pub(super) const fn check(&self, offered: Extensions) -> Result<(), Error> {
-        if !offered.has(self.needs()) {
-            return Err(Error::Unsupported);
+        if let Err(missing) = offered.check(self.needs()) {
+            return Err(missing);
         }
         match (self.size, offered.max_size()) {
             (Some(size), Some(limit)) if size > limit => Err(Error::MessageTooLarge),
@@ -151,7 +174,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The parameters of MAIL, each with a blank in front, as far as the server offers them.
+    /// Prints the parameters of MAIL that the server offers, each with a blank before it.
     pub(super) fn put_parameters(&self, offered: Extensions, out: &mut Writer<'_>) {
         if let Some(size) = self.size
             && offered.size()
@@ -175,7 +198,7 @@ impl<'a> Envelope<'a> {
         self.dsn.put_parameters(out);
     }
 
-    /// The parameters of RCPT for the recipient of this index.
+    /// Prints the parameters of RCPT for the recipient of this index.
     #[cfg(feature = "extensions")]
     pub(super) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
         self.dsn.put_recipient_parameters(index, out);

@@ -1,9 +1,18 @@
-//! Mail over SMTP or LMTP, after the upgrade or knowingly without one.
+//! Mail over SMTP or LMTP: sending and receiving after the upgrade, or in plaintext by an explicit choice.
 //!
-//! A connection that sends mail is an [`Opening`], from the greeting to the login, and then an [`Outbound`],
-//! for its mails and the goodbye. A connection that takes mail is an [`Inbound`]. They are made of the
-//! engines of [`smtp`](crate::smtp) and [`lmtp`](crate::lmtp), of [`Session`] and of [`Receiver`],
-//! which can also be driven one by one. [`Message`] composes the text of a mail.
+//! ```text
+//! to send:     Opening ── Outbound::send, again … ── Outbound::quit
+//!              greeting, STARTTLS, TLS, hello, login   mails   goodbye
+//! to receive:  Inbound
+//!              greeting, STARTTLS, TLS, mails, goodbye
+//! ```
+//!
+//! - An [`Opening`] brings a connection from the greeting to the login. An [`Outbound`] then sends its
+//!   mails and the goodbye.
+//! - An [`Inbound`] receives mail on a whole connection.
+//! - Both consist of the engines of [`smtp`](crate::smtp) and [`lmtp`](crate::lmtp), a [`Session`] and a
+//!   [`Receiver`], which can also be driven on their own.
+//! - [`Message`] composes the text of a mail.
 
 mod address;
 mod base64;

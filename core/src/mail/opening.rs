@@ -1,4 +1,13 @@
-//! A connection that sends mail, up to its first mail.
+//! The first task of a connection that sends mail, up to the login.
+//!
+//! The order of calls:
+//!
+//! 1. Build an [`Opening`] with [`new`](Opening::new) or [`implicit`](Opening::implicit). Call
+//!    [`with_login`](Opening::with_login) if the client will log in.
+//! 2. Drive it until [`Event::StartTls`]. Run the TLS handshake as its client, and call
+//!    [`encrypted`](Opening::encrypted) with the credentials.
+//! 3. Drive it until [`Event::Ready`].
+//! 4. Call [`into_outbound`](Opening::into_outbound).
 
 use core::marker::PhantomData;
 use core::mem;
@@ -13,22 +22,21 @@ use crate::conceal::conceal;
 use crate::smtp::{ClientGrammar, Dialect, Domain, Smtp};
 use crate::{Client, Error, Machine, Policy, Reason, Step, Tls, Untrusted, Verification};
 
-/// What happens while a connection is opened.
+/// An event while a connection is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// The server said this on the way to TLS; it may be shown, it means nothing.
+    /// The server sent this on the way to TLS. Show or log it; it has no meaning for the caller.
     Received(Untrusted<'i>),
-    /// Everything in plaintext is sent and read: make the TLS handshake as its client, and call
-    /// [`Opening::encrypted`].
+    /// The plaintext phase is over. Run the TLS handshake as its client, and call [`Opening::encrypted`].
     StartTls,
-    /// The connection goes on without TLS, which the policy allows. Close it, or go on.
+    /// The connection continues without TLS, which the policy allows. Continue, or close it.
     Plaintext(Reason),
-    /// The server answered a hello or a login. A [`Rejected`](session::Event::Rejected) ends the connection:
-    /// the next step fails with [`Error::Refused`].
+    /// The server replied to a hello or a login. After a [`Rejected`](session::Event::Rejected) the next
+    /// step fails with [`Error::Refused`].
     Session(session::Event<'i>),
-    /// The connection is open: call [`Opening::into_outbound`].
+    /// The connection is open. Call [`Opening::into_outbound`].
     Ready,
 }
 
@@ -39,6 +47,20 @@ pub enum Event<'i> {
 /// ```
 ///
 /// Drive it with a [`Driver`](crate::Driver) until [`Event::Ready`].
+///
+/// ```
+/// use starttls::driver::{Driver, Next};
+/// use starttls::mail::opening::{Event, Opening};
+/// use starttls::{Buffer, Policy, smtp};
+/// # use core::time::Duration;
+///
+/// let domain = smtp::Domain::new("sensor.example.org").unwrap();
+/// let mut opening = Opening::<smtp::Smtp>::implicit(domain, Policy::Required);
+/// let mut driver = Driver::new(Buffer::<512>::new(), Buffer::<512>::new());
+/// let next = driver.next(&mut opening, Duration::ZERO);
+/// assert!(matches!(next, Next::Event { event: Event::StartTls, .. }));
+/// assert!(opening.awaits_tls()); // then call `encrypted`
+/// ```
 pub struct Opening<'a, D: Dialect = Smtp, G: Grammar = ClientGrammar<'a, D>> {
     stage: Stage<D, G>,
     domain: Domain<'a>,
@@ -46,16 +68,16 @@ pub struct Opening<'a, D: Dialect = Smtp, G: Grammar = ClientGrammar<'a, D>> {
     needs_login: bool,
     credentials: Option<&'a Credentials<'a>>,
     failed: Option<Error>,
-    /// The server still listens to a goodbye.
+    /// Whether the server still accepts `QUIT`, for example after a failed login.
     says_goodbye: bool,
     dialect: PhantomData<D>,
 }
 
 enum Stage<D, G: Grammar> {
     Plaintext(Client<G>),
-    /// TLS comes first; the caller is to be told.
+    /// TLS is implicit. The event is due.
     Implicit,
-    /// The handshake is the caller's.
+    /// The caller runs the handshake.
     Handshake(Option<client::Upgrade>),
     Hello(Session<AnyChannel, D>),
     Login(Session<AnyChannel, D>),
@@ -64,14 +86,13 @@ enum Stage<D, G: Grammar> {
 }
 
 impl<'a, D: Dialect> Opening<'a, D> {
-    /// A connection that begins in plaintext; the client introduces itself as `domain`.
+    /// A connection that begins in plaintext. The client introduces itself as `domain`.
     #[must_use]
     pub fn new(domain: Domain<'a>, policy: Policy) -> Self {
         Self::with_client(Client::<ClientGrammar<'_, D>>::new(domain, policy), domain)
     }
 
-    /// A connection that begins with TLS, on a port of its own (RFC 8314 §3): the first event is
-    /// [`Event::StartTls`].
+    /// A connection with implicit TLS (RFC 8314 §3). The first event is [`Event::StartTls`].
     #[must_use]
     pub const fn implicit(domain: Domain<'a>, policy: Policy) -> Self {
         Self::at(Stage::Implicit, domain, policy)
@@ -79,7 +100,7 @@ impl<'a, D: Dialect> Opening<'a, D> {
 }
 
 impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
-    /// A connection that begins in plaintext with `client`, an engine of the dialect's grammar or of one around
+    /// A connection that begins in plaintext with `client`, whose grammar is that of the protocol or wraps
     /// it.
     #[must_use]
     pub fn with_client(client: Client<G>, domain: Domain<'a>) -> Self {
@@ -100,23 +121,30 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
         }
     }
 
-    /// The client will log in: without TLS nothing goes on, whatever the policy says.
+    /// Announces that the client will log in. Without TLS the connection then fails, whatever the policy.
     #[must_use]
     pub const fn with_login(mut self) -> Self {
         self.needs_login = true;
         self
     }
 
-    /// TLS is up, after [`Event::StartTls`]. If the handshake fails, drop this and close the connection: there
-    /// is no way back to plaintext.
+    /// Whether the caller has to run the TLS handshake: from [`Event::StartTls`] to
+    /// [`encrypted`](Self::encrypted).
+    #[must_use]
+    pub const fn awaits_tls(&self) -> bool {
+        matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Reports a successful handshake, after [`Event::StartTls`]. If the handshake fails, drop this value
+    /// and close the connection: there is no way back to plaintext.
     ///
-    /// `credentials` are shown after the hello, by the strongest mechanism that the server offers. A server that
-    /// is not verified does not see them, whatever the policy says.
+    /// The client logs in with `credentials` after the hello, by the strongest mechanism that the server
+    /// offers. It never sends them to a server that is not verified, whatever the policy.
     ///
     /// # Errors
-    /// [`Error::Unverified`] if the policy requires a verified server and this one is not (RFC 3207
-    /// §4.1); [`Error::OutOfOrder`] before the event, or without the credentials that
-    /// [`with_login`](Self::with_login) promised.
+    /// [`Error::Unverified`] if the policy is [`Policy::Required`] and the server is not verified (RFC 3207
+    /// §4.1); [`Error::OutOfOrder`] before the event, or without credentials after
+    /// [`with_login`](Self::with_login).
     pub fn encrypted(
         &mut self,
         verification: Verification,
@@ -137,8 +165,7 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
         Ok(())
     }
 
-    /// The open connection, after [`Event::Ready`]. Lone CR or LF in its messages are treated as `line_ends`
-    /// says.
+    /// The open connection, after [`Event::Ready`]. `line_ends` decides on a bare CR or LF in its messages.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] before the event.
@@ -160,7 +187,7 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
         error
     }
 
-    /// In plaintext.
+    /// A step of the plaintext phase.
     fn upgrade<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -177,7 +204,7 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
                 self.stage = Stage::Handshake(Some(client.into_upgrade(input)?));
                 Event::StartTls
             }
-            // A password without TLS would be anyone's.
+            // Without TLS an attacker could read the password, so the connection fails (I5).
             (client::Event::Plaintext(Reason::Refused), _) if self.needs_login => {
                 return Err(Error::Refused);
             }
@@ -187,15 +214,15 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
                 self.stage = Stage::Hello(Session::new(AnyChannel::Plaintext(plaintext)));
                 Event::Plaintext(reason)
             }
-            (client::Event::Received(said), stage) => {
+            (client::Event::Received(text), stage) => {
                 self.stage = stage;
-                Event::Received(said)
+                Event::Received(text)
             }
             _ => return Err(Error::OutOfOrder),
         }))
     }
 
-    /// The job of the session that is under way.
+    /// The session's current task.
     #[inline(never)]
     fn exchange(&mut self) -> Result<Exchange<'_, 'a, AnyChannel, D>, Error> {
         match (&mut self.stage, self.credentials) {
@@ -205,7 +232,7 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
         }
     }
 
-    /// Hello and login.
+    /// A step of the hello or the login.
     fn introduce<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -215,8 +242,10 @@ impl<'a, D: Dialect, G: Grammar> Opening<'a, D, G> {
         let mut exchange = match self.exchange() {
             Ok(exchange) => exchange,
             Err(error) => {
-                // It offers no mechanism, or is not verified: not a word of the login was said.
-                self.says_goodbye = logs_in;
+                // The server has no mechanism, or is not verified. No credential was sent, so a goodbye is
+                // possible.
+                self.says_goodbye =
+                    logs_in && (error.is_unsupported() || error == Error::Unverified);
                 self.failed = Some(error);
                 return Err(error);
             }
@@ -295,6 +324,24 @@ impl<D: Dialect, G: Grammar> Machine for Opening<'_, D, G> {
         matches!(self.stage, Stage::Login(_)) && !self.says_goodbye
     }
 
+    fn is_cut(&self) -> bool {
+        match &self.stage {
+            Stage::Plaintext(client) => client.is_cut(),
+            Stage::Hello(session) | Stage::Login(session) | Stage::Ready(session) => {
+                session.is_cut()
+            }
+            _ => false,
+        }
+    }
+
+    fn begins_wait(&self) -> bool {
+        match &self.stage {
+            Stage::Plaintext(client) => client.begins_wait(),
+            Stage::Hello(session) | Stage::Login(session) => session.begins_wait(),
+            _ => true,
+        }
+    }
+
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
         if self.says_goodbye { session::goodbye(output) } else { Ok(0) }
     }
@@ -302,7 +349,7 @@ impl<D: Dialect, G: Grammar> Machine for Opening<'_, D, G> {
 
 conceal!("Opening", Opening<'_, D, G> [D: Dialect, G: Grammar]);
 
-/// The larger one.
+/// The larger number; `Ord::max` is not `const`.
 pub(super) const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }

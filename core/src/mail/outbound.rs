@@ -1,26 +1,34 @@
-//! A connection that sends mail, once it is open.
+//! The tasks of an open connection that sends mail.
+//!
+//! The order of calls, for each mail:
+//!
+//! 1. Call [`Outbound::send`] with the envelope, and [`Job::with_message`] with the message.
+//! 2. Drive the task until an event [is last](Event::is_last).
+//! 3. Call [`Outbound::outcome`]. If the task failed instead, call [`Outbound::fate`].
+//!
+//! At the end call [`Outbound::quit`], drive that task and close the connection.
 
 use core::fmt;
 use core::time::Duration;
 
-use super::Envelope;
 use super::session::{Command, Event, Exchange, Extensions, Fate, Session};
 use super::source::{Source, Unreadable};
+use super::{Envelope, Stuffer};
 use crate::boundary::AnyChannel;
 use crate::conceal::conceal;
 use crate::smtp::{Dialect, Reply, Smtp, Status};
 use crate::{Error, Machine, Step};
 
-/// An open connection that sends mail, from an [`Opening`](super::Opening): for one mail after the other, and
-/// the goodbye. It owns what it needs.
+/// An open connection that sends mail, made by an [`Opening`](super::Opening). It sends one mail after the
+/// other, and the goodbye.
 ///
-/// A mail that the server refuses leaves it open for the next one. Anything else that goes wrong ends it, and
-/// [`fate`](Self::fate) says whether it is safe to send the mail again.
+/// After a refused mail the connection stays open for the next one. Any other failure ends it, and
+/// [`fate`](Self::fate) tells whether it is safe to send the mail again.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Outbound<D = Smtp> {
     session: Session<AnyChannel, D>,
-    /// A mail was begun, and what became of it is not known.
+    /// A task has started and not ended.
     busy: bool,
     receipt: Receipt,
     refusal: Option<Refusal>,
@@ -28,13 +36,15 @@ pub struct Outbound<D = Smtp> {
     refused: Option<Refusal>,
 }
 
-/// How many recipients the server accepted and refused. Exhaustive: there is no third answer.
+/// The numbers of accepted and refused recipients.
+///
+/// The struct is exhaustive: there is no third outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Receipt {
-    /// The recipients that get the mail.
+    /// The number of recipients that get the mail.
     pub accepted: u16,
-    /// The recipients that do not.
+    /// The number of recipients that do not.
     pub refused: u16,
 }
 
@@ -46,21 +56,21 @@ impl Receipt {
     }
 }
 
-/// What the server refused.
+/// A refusal by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The command, or the message.
+    /// The refused command, or the message.
     pub command: Command,
-    /// The code of the reply, 400 to 599; below 500 a later attempt may succeed.
+    /// The code of the reply, 400 to 599. Below 500 a later attempt may succeed.
     pub code: u16,
-    /// The enhanced status code of the reply, where there is one (RFC 3463).
+    /// The enhanced status code of the reply, if it has one (RFC 3463).
     pub status: Option<Status>,
 }
 
 impl Refusal {
-    /// The refusal that an event tells of, if it does.
+    /// The refusal in an event, if it has one.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match *event {
@@ -89,26 +99,26 @@ impl<D: Dialect> Outbound<D> {
         Self { session, busy: false, receipt, refusal: None, refused: None }
     }
 
-    /// Whether another mail can be sent. A server may leave between two mails, which shows with the next one
-    /// only.
+    /// Whether another mail can be sent. If the server closes the connection between two mails, only the
+    /// next one shows it.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         !self.busy
     }
 
-    /// What the server said it can do.
+    /// The extensions that the server offers.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.session.extensions()
     }
 
-    /// What became of the mail that was sent last, whatever happened to the connection since.
+    /// The fate of the last mail, whatever happened to the connection since.
     #[must_use]
     pub const fn fate(&self) -> Fate {
         self.session.fate()
     }
 
-    /// What the server said of the mail that was sent last, once its [last event](Event::is_last) is told.
+    /// The server's decision on the last mail, once its [last event](Event::is_last) has arrived.
     ///
     /// # Errors
     /// The refusal, if no recipient gets the mail.
@@ -116,12 +126,12 @@ impl<D: Dialect> Outbound<D> {
         self.refusal.map_or(Ok(self.receipt), Err)
     }
 
-    /// Sends one mail. Drive what this returns up to its [last event](Event::is_last); at [`Event::Body`] pass
-    /// the message on.
+    /// Starts to send a mail. Drive the returned task to its [last event](Event::is_last). On
+    /// [`Event::Body`] pass the message.
     ///
-    /// # Errors
-    /// [`Error::MessageTooLarge`], [`Error::Unsupported`] or [`Error::Unverified`] if the mail cannot go to this
-    /// server; nothing is sent then, and the connection stays open. [`Error::Closed`] if it is not.
+    /// [`Error::MessageTooLarge`], [`Error::Unverified`] or an error that [is
+    /// unsupported](Error::is_unsupported) if this server cannot take the mail. Then nothing is sent, and
+    /// the connection stays open. [`Error::Closed`] if the connection is not open.
     pub fn send<'m>(&mut self, envelope: &'m Envelope<'m>) -> Result<Job<'_, 'm, D>, Error> {
         if self.busy {
             return Err(Error::Closed);
@@ -132,7 +142,7 @@ impl<D: Dialect> Outbound<D> {
         self.resume(Some(envelope))
     }
 
-    /// Says goodbye. Drive what this returns up to its last event, and close the connection.
+    /// Starts the goodbye. Drive the returned task to its last event, then close the connection.
     ///
     /// # Errors
     /// [`Error::Closed`] if the connection is not open.
@@ -145,11 +155,11 @@ impl<D: Dialect> Outbound<D> {
         self.resume(None)
     }
 
-    /// The job that is under way, for a loop that keeps the connection and not the job: the mail of the
-    /// same `envelope`, or without one the goodbye.
+    /// The current task, for a loop that stores the connection but not the task. Pass the same `envelope`,
+    /// or `None` for the goodbye.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if none is under way.
+    /// [`Error::OutOfOrder`] if there is no current task.
     pub const fn resume<'m>(
         &mut self,
         envelope: Option<&'m Envelope<'m>>,
@@ -181,7 +191,7 @@ impl<D: Dialect> Outbound<D> {
     }
 }
 
-/// A mail that is being sent, or the goodbye. Its events are those of a [`Session`].
+/// A task: one mail, or the goodbye. Its events are those of a [`Session`].
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Job<'o, 'm, D = Smtp> {
@@ -190,7 +200,7 @@ pub struct Job<'o, 'm, D = Smtp> {
 }
 
 impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
-    /// Fills `output` from the front of `message`, after [`Event::Body`]; says how many bytes to send.
+    /// Fills `output` from the front of `message`, after [`Event::Body`]. Returns how many bytes to send.
     ///
     /// # Errors
     /// Those of [`Exchange::body`].
@@ -198,7 +208,7 @@ impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
         self.exchange()?.body(message, output)
     }
 
-    /// Ends the message; what became of it comes with the next steps.
+    /// Ends the message. The next steps report the server's decision.
     ///
     /// # Errors
     /// Those of [`Exchange::finish`].
@@ -206,17 +216,11 @@ impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
         self.exchange()?.finish()
     }
 
-    /// The same with the message, which is passed on at [`Event::Body`].
+    /// This task with its message, which it sends on [`Event::Body`].
+    ///
+    /// A loop that stores neither may build both anew for each turn, with the rest of the source.
     pub fn with_message<'s>(self, source: &'s mut dyn Source) -> WithMessage<'o, 'm, 's, D> {
-        WithMessage {
-            job: self,
-            source,
-            is_body: false,
-            is_unreadable: false,
-            piece: [0; PIECE],
-            start: 0,
-            end: 0,
-        }
+        WithMessage { job: self, source, is_unreadable: false }
     }
 
     #[inline(never)]
@@ -259,6 +263,14 @@ impl<D: Dialect> Machine for Job<'_, '_, D> {
         self.outbound.session.wait()
     }
 
+    fn is_cut(&self) -> bool {
+        self.outbound.session.is_cut()
+    }
+
+    fn begins_wait(&self) -> bool {
+        self.outbound.session.begins_wait()
+    }
+
     fn never_sent(&mut self, n: usize) {
         if let Ok(mut exchange) = self.exchange() {
             exchange.never_sent(n);
@@ -266,47 +278,47 @@ impl<D: Dialect> Machine for Job<'_, '_, D> {
     }
 }
 
-/// How many bytes of a message are read at a time.
+/// The number of bytes that are read from a source at a time.
 const PIECE: usize = 128;
 
-/// A mail with its message: a [`Job`] that needs nothing of its driver but octets.
+/// A task that sends a mail with its message. Its driver only moves bytes.
 pub struct WithMessage<'o, 'm, 's, D = Smtp> {
     job: Job<'o, 'm, D>,
     source: &'s mut dyn Source,
-    /// The server waits for the message.
-    is_body: bool,
     is_unreadable: bool,
-    piece: [u8; PIECE],
-    /// What is unsent of the piece.
-    start: usize,
-    end: usize,
 }
 
 impl<D: Dialect> WithMessage<'_, '_, '_, D> {
-    /// Whether the message could not be read, which is why the machine failed. No server takes half of it.
+    /// Whether the machine failed because the message could not be read. The server then discards the mail.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {
         self.is_unreadable
     }
 
-    /// The next bytes of the message; without any it is ended.
+    /// The fate of the mail so far. It becomes [`Fate::Unknown`] before the end of the message is sent.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        self.job.outbound.fate()
+    }
+
+    /// Writes the next bytes of the message, or ends it after the last one.
     fn body(&mut self, output: &mut [u8]) -> Result<usize, Error> {
-        if self.start == self.end {
-            let read = self.source.read(&mut self.piece).map_err(|Unreadable| {
-                self.is_unreadable = true;
-                Error::OutOfOrder
-            })?;
-            (self.start, self.end) = (0, read.min(PIECE));
-            if read == 0 {
-                self.job.finish()?;
-                self.is_body = false;
-                return Ok(0);
-            }
+        let mut piece = [0; PIECE];
+        // Reads only as much as fits into the output, so that no byte has to be kept for the next step.
+        let room = Stuffer::input_for(output.len());
+        let room = piece.get_mut(..room.min(PIECE)).unwrap_or_default();
+        if room.is_empty() {
+            return Err(Error::OutputTooSmall { needed: Self::MAX_OUTPUT });
         }
-        let mut rest = self.piece.get(self.start..self.end).unwrap_or_default();
-        let written = self.job.body(&mut rest, output)?;
-        self.start = self.end.saturating_sub(rest.len());
-        Ok(written)
+        let read = self.source.read(room).map_err(|Unreadable| {
+            self.is_unreadable = true;
+            Error::OutOfOrder
+        })?;
+        if read == 0 {
+            return self.job.finish().map(|()| 0);
+        }
+        let mut read = room.get(..read).unwrap_or_default();
+        self.job.body(&mut read, output)
     }
 }
 
@@ -321,12 +333,10 @@ impl<D: Dialect> Machine for WithMessage<'_, '_, '_, D> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        if self.is_body {
+        if self.job.outbound.session.awaits_body() {
             return self.body(output).map(Step::Write);
         }
-        let step = self.job.step(input, output)?;
-        self.is_body = matches!(step, Step::Event(Event::Body(_)));
-        Ok(step)
+        self.job.step(input, output)
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
@@ -341,6 +351,14 @@ impl<D: Dialect> Machine for WithMessage<'_, '_, '_, D> {
         self.job.wait()
     }
 
+    fn is_cut(&self) -> bool {
+        self.job.is_cut()
+    }
+
+    fn begins_wait(&self) -> bool {
+        self.job.begins_wait()
+    }
+
     fn never_sent(&mut self, n: usize) {
         self.job.never_sent(n);
     }
@@ -348,7 +366,7 @@ impl<D: Dialect> Machine for WithMessage<'_, '_, '_, D> {
 
 conceal!("WithMessage", WithMessage<'_, '_, '_, D> [D]);
 
-/// Whether a reply is 2yz.
+/// Whether the code is 2yz.
 const fn is_yes(reply: Reply<'_>) -> bool {
     matches!(reply.code(), 200..=299)
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of a message come from.
+//! The source of a message's bytes.
 
 use core::fmt;
 
@@ -6,10 +6,10 @@ use super::Message;
 use super::message::{Composer, Progress};
 use crate::conceal::conceal;
 
-/// How many octets of a file are read at a time.
+/// The number of bytes that are read from a file at a time.
 const PIECE: usize = 64;
 
-/// What a [`Source`] says that cannot go on: the mail is given up, and no server takes half of it.
+/// The error of a [`Source`] that cannot continue. The mail is given up, and the server discards it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unreadable;
@@ -22,15 +22,15 @@ impl fmt::Display for Unreadable {
 
 impl core::error::Error for Unreadable {}
 
-/// The octets of a message, in pieces of any size.
+/// The bytes of a message, in pieces of any size.
 ///
-/// Octets that are there already are one (`&[u8]`), header, CRLFs and all, without dots in front of
-/// dots. A [`Message`] becomes one by [`Composed`].
+/// A byte slice (`&[u8]`) is a source of a complete message with header and CRLFs, without dot-stuffing.
+/// [`Composed`] turns a [`Message`] into a source.
 pub trait Source {
-    /// Puts the next octets into `buffer`, which is never empty, and says how many; 0 is the end.
+    /// Writes the next bytes to `buffer`, which is never empty, and returns how many; 0 means the end.
     ///
     /// # Errors
-    /// [`Unreadable`]; nothing more is asked for then.
+    /// [`Unreadable`]. The source is not read again then.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Unreadable>;
 }
 
@@ -52,14 +52,15 @@ impl Source for &[u8] {
     }
 }
 
-/// The files that go with a [`Message`]: a function of the place of a file among
-/// [`Message::attachments`] and of a buffer, into which it puts the file's next octets. It says how
-/// many; 0 is the end of the file.
+/// The files of a [`Message`].
+///
+/// A function is one: it takes the index of a file in [`Message::attachments`] and a buffer for the file's
+/// next bytes. It returns how many it wrote; 0 means the end of the file.
 pub trait Files {
-    /// Puts the next octets of the file into `buffer`, which is never empty.
+    /// Writes the next bytes of the file to `buffer`, which is never empty.
     ///
     /// # Errors
-    /// [`Unreadable`]; nothing more is asked for then.
+    /// [`Unreadable`]. The files are not read again then.
     fn read(&mut self, index: usize, buffer: &mut [u8]) -> Result<usize, Unreadable>;
 }
 
@@ -69,7 +70,7 @@ impl<F: FnMut(usize, &mut [u8]) -> Result<usize, Unreadable>> Files for F {
     }
 }
 
-/// No files: a message that has some cannot be read.
+/// No files. A message that has some cannot be read.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoFiles;
@@ -80,11 +81,23 @@ impl Files for NoFiles {
     }
 }
 
-/// A [`Message`] as it is printed, with the files that go with it.
+/// A [`Message`] in its wire form, with its files.
+///
+/// ```
+/// use starttls::mail::message::Mailbox;
+/// use starttls::mail::source::{Composed, Source};
+/// use starttls::mail::{Address, Message};
+///
+/// let to = [Mailbox::new(Address::new("you@example.org")?)];
+/// let message = Message::new(to[0], &to).with_text("All is well.\n");
+/// let mut buffer = [0; 256];
+/// assert!(Composed::new(&message).read(&mut buffer).is_ok_and(|n| n > 0));
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 pub struct Composed<'a, F = NoFiles> {
     composer: Composer<'a>,
     files: F,
-    /// The file that is being printed.
+    /// The index of the current file.
     index: Option<usize>,
     piece: [u8; PIECE],
     start: usize,
@@ -146,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// One file.
+    /// A single file.
     fn one<'f>(
         mut file: &'f [u8],
     ) -> impl FnMut(usize, &mut [u8]) -> Result<usize, Unreadable> + 'f {
@@ -184,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_cannot_be_read() {
+    fn a_missing_file_is_an_error() {
         let you = Address::new("you@example.org").expect("an address");
         let to = [Mailbox::new(you)];
         let files = [Attachment::new("a/b", "a").expect("a file"); 2];

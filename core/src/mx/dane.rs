@@ -1,71 +1,76 @@
-//! DANE for SMTP, RFC 7672: what a domain says of its servers' certificates by signed TLSA records.
+//! DANE for SMTP (RFC 7672): signed TLSA records about the certificates of a domain's servers.
 
-/// What a record's certificate is in the server's chain. Exhaustive: the others are not used for mail
-/// (RFC 7672 §3.1.3).
+/// The place of a record's certificate in the server's chain.
+///
+/// The enum is exhaustive: mail uses no others (RFC 7672 §3.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Usage {
-    /// `DANE-TA(2)`: an authority that issued it. The chain and a name are checked.
+    /// `DANE-TA(2)`: a CA in the chain. The chain and a name are checked.
     TrustAnchor,
-    /// `DANE-EE(3)`: the server's own. Neither its names nor its dates matter.
+    /// `DANE-EE(3)`: the server's own certificate. Its names and dates are ignored.
     EndEntity,
 }
 
-/// What of a certificate a record is about. Exhaustive: RFC 6698 §2.1.2 knows no other.
+/// The part of a certificate that a record covers.
+///
+/// The enum is exhaustive: RFC 6698 §2.1.2 defines no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Selector {
-    /// `Cert(0)`: all of it.
+    /// `Cert(0)`: the whole certificate.
     Certificate,
-    /// `SPKI(1)`: its public key, as SubjectPublicKeyInfo.
+    /// `SPKI(1)`: the public key, as SubjectPublicKeyInfo.
     PublicKey,
 }
 
-/// How a record's data is compared. Exhaustive: RFC 6698 §2.1.3 knows no other.
+/// The comparison with a record's data.
+///
+/// The enum is exhaustive: RFC 6698 §2.1.3 defines no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Matching {
     /// `Full(0)`: the data itself, in DER.
     Full,
-    /// `SHA2-256(1)`: its hash, of 32 octets.
+    /// `SHA2-256(1)`: its hash of 32 bytes.
     Sha256,
-    /// `SHA2-512(2)`: its hash, of 64 octets.
+    /// `SHA2-512(2)`: its hash of 64 bytes.
     Sha512,
 }
 
-/// A TLSA record as it comes from the DNS (RFC 6698 §2.1), in the numbers of its wire format.
+/// A TLSA record from the DNS (RFC 6698 §2.1), with the numbers of its wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(clippy::exhaustive_structs, reason = "the wire format has these fields and no others")]
 pub struct Tlsa<'i> {
-    /// Certificate usage.
+    /// The certificate usage.
     pub usage: u8,
-    /// Selector.
+    /// The selector.
     pub selector: u8,
-    /// Matching type.
+    /// The matching type.
     pub matching: u8,
-    /// Certificate association data.
+    /// The certificate association data.
     pub data: &'i [u8],
 }
 
-/// A record that mail may be sent by.
+/// A usable record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Association<'i> {
-    /// Whose certificate it is.
+    /// The place of its certificate in the server's chain.
     pub usage: Usage,
-    /// What of the certificate counts.
+    /// The part of the certificate that counts.
     pub selector: Selector,
-    /// How the data is compared.
+    /// The comparison with the data.
     pub matching: Matching,
-    /// What it is compared with.
+    /// The data.
     pub data: &'i [u8],
 }
 
 impl<'i> Tlsa<'i> {
-    /// What the record says, if it is usable: of a kind that is used for mail, and of the right form
-    /// (RFC 6698 §4.1, RFC 7672 §3.1).
+    /// The record as an association, if it is usable: of a kind that mail uses, and well-formed (RFC 6698
+    /// §4.1, RFC 7672 §3.1).
     #[must_use]
     pub fn usable(&self) -> Option<Association<'i>> {
         let usage = match self.usage {
@@ -88,7 +93,7 @@ impl<'i> Tlsa<'i> {
     }
 }
 
-/// Whether it is one SEQUENCE in DER and nothing else, as certificates and public keys are.
+/// Whether the data is exactly one DER SEQUENCE, as certificates and public keys are.
 fn is_sequence(data: &[u8]) -> bool {
     let (length, content) = match data {
         [0x30, length @ 0..=0x7f, content @ ..] => (usize::from(*length), content),
@@ -101,20 +106,20 @@ fn is_sequence(data: &[u8]) -> bool {
     length == content.len() && length != 0
 }
 
-/// The records of a server, at least one of them usable.
+/// The records of a server, of which at least one is usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Associations<'i>(&'i [Tlsa<'i>]);
 
 impl<'i> Associations<'i> {
-    /// `None` if no record is usable.
+    /// The records; `None` if none is usable.
     #[must_use]
     pub fn new(records: &'i [Tlsa<'i>]) -> Option<Self> {
         records.iter().any(|record| record.usable().is_some()).then_some(Self(records))
     }
 
-    /// The records to go by: a certificate that matches one of them is the server's. Of those that
-    /// differ in the strength of their hash alone, only the strongest (RFC 7671 §9).
+    /// The records that count: a certificate that matches one of them is the server's. Of records that
+    /// differ only in their hash, only the strongest count (RFC 7671 §9).
     pub fn iter(&self) -> impl Iterator<Item = Association<'i>> + use<'i> {
         let records = self.0;
         let usable = || records.iter().filter_map(Tlsa::usable);
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_these_are_usable() {
+    fn only_records_for_mail_are_usable() {
         for usage in 0..=255 {
             for selector in 0..=255 {
                 for matching in 0..=3 {
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_has_the_form_of_its_kind() {
+    fn the_data_has_to_fit_its_kind() {
         let rows: [(u8, &[u8], bool); 14] = [
             (1, &[0; 31], false),
             (1, &[0; 32], true),

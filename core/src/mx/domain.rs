@@ -2,12 +2,20 @@ use core::fmt;
 
 use crate::ArgumentError;
 
-/// The longest domain name, in octets, without a dot at its end (RFC 1035 §2.3.4).
+/// The longest domain name, without a final dot, in bytes (RFC 1035 §2.3.4).
 pub const MAX_DOMAIN: usize = 253;
 
-/// A domain name in ASCII, internationalized ones as A-labels: lower case, no dot at its end.
+/// A domain name in ASCII: lower case, without a final dot, internationalized labels as A-labels. It owns
+/// its text.
 ///
-/// It keeps a copy, so that what follows does not depend on where it came from.
+/// ```
+/// use starttls::ArgumentError;
+/// use starttls::mx::Domain;
+///
+/// assert_eq!(Domain::new("Example.ORG.")?.as_str(), "example.org");
+/// assert_eq!(Domain::new("192.0.2.1"), Err(ArgumentError::Malformed));
+/// # Ok::<(), ArgumentError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Domain {
     octets: [u8; MAX_DOMAIN],
@@ -15,14 +23,15 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// The root, which stands for no mail at all in an MX record (RFC 7505 §3).
+    /// The root, which means in an MX record that the domain accepts no mail (RFC 7505 §3).
     pub(super) const ROOT: Self = Self { octets: [0; MAX_DOMAIN], length: 0 };
 
-    /// Checks a domain name: labels of 1 to 63 letters, digits, hyphens and underscores, no hyphen at
-    /// either end of one.
+    /// Checks a domain name. Its labels have 1 to 63 letters, digits, hyphens and underscores, and no
+    /// hyphen at either end.
     ///
     /// # Errors
-    /// What is wrong with it; [`ArgumentError::Malformed`] also for addresses, which have no policy.
+    /// The reason why the name is invalid. [`ArgumentError::Malformed`] also for IP addresses, which have
+    /// no policy.
     pub fn new(name: &str) -> Result<Self, ArgumentError> {
         let name = name.strip_suffix('.').unwrap_or(name);
         if name.is_empty() {

@@ -1,16 +1,19 @@
-/// The field by which a sender says that he can do without TLS (RFC 8689 §3).
+/// The field by which a sender allows delivery without TLS (RFC 8689 §3).
 const NAME: &[u8] = b"TLS-Required";
 
-/// Whether the head of a message says that it may go without TLS, for
+/// Whether a message's header allows delivery without TLS, for
 /// [`Options::tls_optional`](super::Options::tls_optional).
 ///
 /// ```abnf
 /// requiretls-field = "TLS-Required:" [FWS] "No" CRLF
 /// ```
 ///
-/// Lines may end in LF alone. The head ends at an empty line, or at one that is no field: what is behind
-/// it counts as little as a field with another value, and a field that is there twice (RFC 8689 §3), as
-/// without them nothing is taken from what protects the mail.
+/// Lines may end with LF alone. The header ends at an empty line, or at a line that is no field; later
+/// lines do not count.
+///
+/// Any doubt makes the result false, which keeps the mail's protection. Such doubts are another value of
+/// the field, a second such field (RFC 8689 §3), and a bare CR in the header, which other programs may read
+/// differently.
 ///
 /// ```
 /// use starttls::mx::tls_optional;
@@ -20,34 +23,42 @@ const NAME: &[u8] = b"TLS-Required";
 /// ```
 #[must_use]
 pub fn tls_optional(message: &[u8]) -> bool {
-    let mut said = None;
+    let mut allowed = None;
     let mut rest = message;
-    while let Some((name, value, behind)) = field(rest) {
+    while !rest.is_empty() {
+        let (line, after) = unfolded(rest);
+        if line.windows(2).any(|pair| matches!(pair, [b'\r', next] if *next != b'\n')) {
+            return false;
+        }
+        let Some((name, value)) = field(line) else { break };
         if name.eq_ignore_ascii_case(NAME) {
-            if said.is_some() {
+            if allowed.is_some() {
                 return false;
             }
-            said = Some(value.trim_ascii().eq_ignore_ascii_case(b"No"));
+            allowed = Some(value.trim_ascii().eq_ignore_ascii_case(b"No"));
         }
-        rest = behind;
+        rest = after;
     }
-    said == Some(true)
+    allowed == Some(true)
 }
 
-/// The name and the value of the first field, and what is behind it (RFC 5322 §2.2, blanks in front of the
-/// colon as in §4.5).
-fn field(head: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+/// Splits off the first line with its continuation lines (RFC 5322 §2.2.3).
+fn unfolded(head: &[u8]) -> (&[u8], &[u8]) {
     let is_end = |octets: &[u8]| matches!(octets, [b'\n', next] if !matches!(next, b' ' | b'\t'));
     let line_end = head.windows(2).position(is_end).unwrap_or(head.len());
-    let (field, behind) = head.split_at_checked(line_end).unwrap_or((head, &[]));
+    let (line, after) = head.split_at_checked(line_end).unwrap_or((head, &[]));
+    (line, after.strip_prefix(b"\n").unwrap_or_default())
+}
+
+/// The name and the value of a field (RFC 5322 §2.2; blanks before the colon are allowed by §4.5).
+fn field(field: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = field.iter().position(|octet| *octet == b':')?;
     let (name, value) = field.split_at_checked(colon)?;
-    let (value, behind) =
-        (value.strip_prefix(b":")?, behind.strip_prefix(b"\n").unwrap_or_default());
+    let value = value.strip_prefix(b":")?;
     let name_end = name.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(colon);
     let (name, blanks) = name.split_at_checked(name_end)?;
     let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
-    (is_name && blanks.trim_ascii().is_empty()).then_some((name, value, behind))
+    (is_name && blanks.trim_ascii().is_empty()).then_some((name, value))
 }
 
 #[cfg(test)]
@@ -55,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_that_may_go_without() {
-        let rows: [(&str, bool); 34] = [
+    fn headers_that_make_tls_optional() {
+        let rows: [(&str, bool); 38] = [
             ("TLS-Required: No\r\n\r\n", true),
             ("TLS-Required:No\r\n", true),
             ("TLS-Required: No", true),
@@ -88,6 +99,10 @@ mod tests {
             ("TLS-Required: N\r\n o\r\n", false),
             ("TLS-Required: \"No\"\r\n", false),
             ("TLS-Required: No\rX: y\r\n", false),
+            ("Subject: a\r\r\nTLS-Required: No\r\n", false),
+            ("TLS-Required: No\r\nSubject: a\r\r\n\r\n", false),
+            ("TLS-Required: No\r\n\r \r\nTLS-Required: Yes\r\n", false),
+            ("TLS-Required: No\r\n\r\na\rb\r\n", true),
             ("TLS-Required: No\0\r\n", false),
             ("X-TLS-Required: No\r\n", false),
             ("TLS Required: No\r\n", false),

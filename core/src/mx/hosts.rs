@@ -4,7 +4,7 @@ use super::{Domain, Mx};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Candidate {
     pub(super) name: Domain,
-    /// Its preference, and as the how many-th it came.
+    /// The preference, then the order of arrival.
     rank: (u16, u16),
     /// Whether the MTA-STS policy lists it.
     pub(super) listed: bool,
@@ -16,7 +16,7 @@ impl Candidate {
     }
 }
 
-/// The hosts that are yet to be tried, the best of those that there are.
+/// The best `N` of the hosts that are still to be tried.
 #[derive(Debug)]
 pub(super) struct Hosts<const N: usize> {
     places: [Option<Candidate>; N],
@@ -29,31 +29,31 @@ impl<const N: usize> Hosts<N> {
         Self { places: [None; N], arrived: 0 }
     }
 
-    /// Adds a host; if there is no more room, in place of one that is worse.
+    /// Adds a host. Without free space it replaces a worse one.
     pub(super) fn add(&mut self, name: Domain, preference: u16) {
         let rank = (preference, self.arrived);
         self.arrived = self.arrived.saturating_add(1);
-        // An empty place is worse than any host.
+        // An empty place counts as worse than any host.
         let worst = self.places.iter_mut().max_by_key(|place| rank_of(place));
         if let Some(place) = worst.filter(|place| rank_of(place) > (false, rank)) {
             *place = Some(Candidate { name, rank, listed: false });
         }
     }
 
-    /// Takes out the best one, of equals the first.
+    /// Removes the best host; of equals the first.
     pub(super) fn next(&mut self) -> Option<Candidate> {
         let there = self.places.iter_mut().filter(|place| place.is_some());
         there.min_by_key(|place| rank_of(place))?.take()
     }
 
-    /// Notes of each whether a policy lists it.
+    /// Records for each host whether a policy lists it.
     pub(super) fn note(&mut self, lists: impl Fn(&Domain) -> bool) {
         for host in self.places.iter_mut().flatten() {
             host.listed = lists(&host.name);
         }
     }
 
-    /// Adds the hosts of MX records. Those without a proper name, addresses above all, are no hosts.
+    /// Adds the hosts of MX records. Invalid names, above all IP addresses, are skipped.
     pub(super) fn add_all(&mut self, records: &[Mx<'_>]) {
         for record in records {
             if let Ok(name) = Domain::new(record.name) {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_are_kept_and_come_in_order() {
+    fn the_best_hosts_are_kept_in_order() {
         type Rows<'r> = [(&'r [(u16, &'r str)], &'r [&'r str]); 5];
         let rows: Rows<'_> = [
             (&[], &[]),

@@ -1,39 +1,46 @@
 use crate::settings::settings;
 use core::fmt;
 
-/// Whether to go by TLSA records.
+/// The use of TLSA records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Dane {
     /// They are not looked up.
     Off,
-    /// Where there are any, also of a host that insecure MX records name: nothing vouches for the host
-    /// then, but nobody can listen to it (RFC 7672 §2.2.1).
+    /// They are used if there are any, even for a host from insecure MX records. Then nothing confirms that
+    /// the host is the domain's, but a passive attacker cannot read the mail (RFC 7672 §2.2.1).
     #[default]
     Opportunistic,
-    /// Where there are any, of hosts that secure MX records name.
+    /// They are used if there are any, but only for hosts from secure MX records.
     SecureHosts,
-    /// No mail is sent without (RFC 7672 §6).
+    /// No mail is sent without them (RFC 7672 §6).
     Mandatory,
 }
 
 settings! {
-    /// What a sender goes by; by default all that there is.
+    /// The options of a sender. By default all mechanisms are used.
+    ///
+    /// ```
+    /// use starttls::mx::{Dane, Options};
+    ///
+    /// let options = Options::default().with_dane(Dane::Mandatory);
+    /// assert_eq!(options.port(), 25);
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Options {
-        /// The TCP port of the hosts: 25.
+        /// The TCP port of the hosts, by default 25.
         port, with_port: u16,
-        /// Whether to go by DANE.
+        /// The use of DANE.
         dane, with_dane: Dane,
-        /// Whether to go by MTA-STS.
+        /// Whether to use MTA-STS.
         sts, with_sts: bool,
-        /// Whether the mail carries `REQUIRETLS`: it goes only to a host that something vouches for, over
+        /// Whether the mail has `REQUIRETLS`. Then it goes only to a confirmed host of the domain, over
         /// verified TLS (RFC 8689 §4.2.1).
         require_tls, with_require_tls: bool,
-        /// Whether the mail has the field `TLS-Required: No`, see [`tls_optional`](super::tls_optional()): it
-        /// is more important that it arrives than that nobody reads it (RFC 8689 §4.2.2). Counts only
-        /// without [`require_tls`](Self::require_tls).
+        /// Whether the mail has the field `TLS-Required: No`, see [`tls_optional`](super::tls_optional()):
+        /// delivery is more important than confidentiality (RFC 8689 §4.2.2). It has no effect with
+        /// [`require_tls`](Self::require_tls).
         tls_optional, with_tls_optional: bool,
     }
 }
@@ -44,38 +51,38 @@ impl Default for Options {
     }
 }
 
-/// Why there is no host to send mail to.
+/// The reason why a domain has no host for mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Undeliverable {
-    /// The hosts could not be looked up; it has to be tried later (RFC 7672 §2.1.2).
+    /// The lookup of the hosts failed. Retry later (RFC 7672 §2.1.2).
     LookupFailed,
-    /// DANE is mandatory, and the MX records are not secure; it has to be tried later (RFC 7672 §2.2.1).
+    /// DANE is mandatory, and the MX records are insecure. Retry later (RFC 7672 §2.2.1).
     Insecure,
     /// The domain does not exist.
     NoDomain,
-    /// The domain takes no mail (RFC 7505).
+    /// The domain accepts no mail (RFC 7505).
     NullMx,
     /// None of the MX records names a host.
     NoHosts,
 }
 
 impl Undeliverable {
-    /// Whether it may be otherwise later; if not, the mail goes back to its sender.
+    /// Whether a retry may succeed. If not, return the mail to its sender.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
         matches!(self, Self::LookupFailed | Self::Insecure)
     }
 
-    /// In words.
+    /// The reason in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::LookupFailed => "its hosts could not be looked up",
-            Self::Insecure => "DANE is demanded, and its MX records are not signed",
+            Self::Insecure => "DANE is required, and its MX records are not signed",
             Self::NoDomain => "it does not exist",
-            Self::NullMx => "it says that it takes no mail",
+            Self::NullMx => "it accepts no mail (null MX)",
             Self::NoHosts => "none of its MX records names a host",
         }
     }

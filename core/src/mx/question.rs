@@ -4,29 +4,33 @@ use super::Domain;
 use super::dane::Tlsa;
 use super::sts::{HOST_LABEL, Id, POLICY_PATH, RECORD_LABEL};
 
-/// What a resolution wants to know. Displayed as a person would ask it.
+/// A question of a resolution to its caller. Its `Display` form is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Question<'s> {
-    /// The MX records of a domain, to be answered with [`Answer::Mx`].
+    /// The MX records of a domain. Answer with [`Answer::Mx`].
     Mx(&'s Domain),
-    /// The MTA-STS policy that was kept for a domain: [`Answer::Cached`].
+    /// The stored MTA-STS policy of a domain. Answer with [`Answer::Cached`].
     Cached(&'s Domain),
-    /// The TXT records at `_mta-sts.` and the domain: [`Answer::Txt`].
+    /// The TXT records at `_mta-sts.` and the domain. Answer with [`Answer::Txt`].
     Txt(&'s Domain),
-    /// The policy at `https://mta-sts.` and the domain, and [`POLICY_PATH`]: [`Answer::Policy`].
+    /// The policy at `https://mta-sts.` and the domain, and [`POLICY_PATH`]. Answer with
+    /// [`Answer::Policy`].
     ///
-    /// The certificate has to be valid for that host, the status to be 200, and the media type should be
-    /// `text/plain`; no redirect is followed, no HTTP cache is used, a minute and 64 KiB are enough, and
-    /// what failed is not tried again within five minutes (RFC 8461 §3.2, §3.3).
+    /// Follow RFC 8461 §3.2 and §3.3:
+    ///
+    /// - The certificate has to be valid for that host, and the status has to be 200. The media type should
+    ///   be `text/plain`.
+    /// - Follow no redirect and use no HTTP cache. A minute and 64 KiB are enough.
+    /// - Retry a failed fetch only after five minutes.
     Policy(&'s Domain),
-    /// The addresses of a host, of IPv4 and IPv6: [`Answer::Address`].
+    /// The IPv4 and IPv6 addresses of a host. Answer with [`Answer::Address`].
     Address(&'s Domain),
-    /// The TLSA records at `_port._tcp.` and the base domain: [`Answer::Tlsa`]. What that name is an alias
-    /// of is followed, and the base domain stays what it is (RFC 7672 §2.2.3).
+    /// The TLSA records at `_port._tcp.` and the base domain. Answer with [`Answer::Tlsa`]. Follow aliases
+    /// of that name; the base domain stays the same (RFC 7672 §2.2.3).
     Tlsa {
-        /// The TCP port that the mail is to be sent to.
+        /// The TCP port for the mail.
         port: u16,
         /// The base domain (RFC 7672 §2.2.3).
         base: &'s Domain,
@@ -46,16 +50,16 @@ impl fmt::Display for Question<'_> {
     }
 }
 
-/// Whether an answer of the DNS was validated (RFC 4035 §4.3). Exhaustive: a bogus or indeterminate
-/// one is no answer, but [`Answer::Failed`].
+/// Whether a DNS answer was validated (RFC 4035 §4.3).
 ///
-/// Of a chain of aliases the least secure link counts.
+/// The enum is exhaustive: a bogus or indeterminate answer is [`Answer::Failed`]. In a chain of aliases the
+/// least secure link counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Security {
-    /// Signed, by a chain to a trust anchor. Also that there are no such records.
+    /// Signed, by a chain to a trust anchor. This includes the proof that there are no such records.
     Secure,
-    /// In a zone that is not signed.
+    /// From an unsigned zone.
     Insecure,
 }
 
@@ -64,92 +68,102 @@ pub enum Security {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(clippy::exhaustive_structs, reason = "the wire format has these fields and no others")]
 pub struct Mx<'i> {
-    /// The lower it is, the sooner it is tried.
+    /// The preference. Hosts with lower values are tried first.
     pub preference: u16,
-    /// The name of the host, in ASCII; a dot at its end does not matter.
+    /// The name of the host, in ASCII, with or without a final dot.
     pub name: &'i str,
 }
 
-/// A policy that was kept, see [`Step::Keep`](super::Step::Keep).
+/// A stored policy, see [`Step::Keep`](super::Step::Keep).
+///
+/// ```
+/// use starttls::mx::{Answer, Cached, sts::Id};
+///
+/// let text = b"version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 604800\n";
+/// let id = Id::new("20261121T120000").unwrap();
+/// let entry = Some(Cached::new(id, 1_795_262_400, text));
+/// let answer = Answer::Cached { now: 1_795_262_460, entry };
+/// # let _ = answer;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Cached<'i> {
-    /// The id of the TXT record by which it was fetched.
+    /// The id of the TXT record that announced it.
     pub id: Id,
-    /// When it was fetched, in seconds of Unix time.
+    /// The time of its fetch, in seconds of Unix time.
     pub fetched: u64,
-    /// The policy itself.
+    /// The policy's text.
     pub text: &'i [u8],
 }
 
 impl<'i> Cached<'i> {
-    /// A policy, by which record and when it was fetched, in seconds of Unix time.
+    /// A stored policy with its id and the time of its fetch, in seconds of Unix time.
     #[must_use]
     pub const fn new(id: Id, fetched: u64, text: &'i [u8]) -> Self {
         Self { id, fetched, text }
     }
 }
 
-/// What was found out. Times to live are in seconds.
+/// An answer to a [`Question`]. Times to live are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Answer<'i> {
-    /// There is no answer: an error, a timeout, or a bogus or indeterminate one (RFC 7672 §2.1.1). That
-    /// there are no such records is an answer.
+    /// The lookup failed: an error, a timeout, or a bogus or indeterminate answer (RFC 7672 §2.1.1). The
+    /// absence of records is no failure.
     Failed,
-    /// The domain does not exist; answers [`Question::Mx`].
+    /// The domain does not exist. It answers [`Question::Mx`].
     NoDomain,
-    /// To [`Question::Mx`], no records where there are none.
+    /// The answer to [`Question::Mx`].
     Mx {
-        /// Of the records or of their absence.
+        /// The security of the records, or of their absence.
         security: Security,
-        /// What the domain is an alias of.
+        /// The name that the domain is an alias of.
         alias: Option<&'i str>,
-        /// The records, in any order. Those of the same preference are tried in this one: shuffle them
-        /// (RFC 5321 §5.1).
+        /// The records, possibly none. Records of the same preference are tried in this order, so shuffle
+        /// them (RFC 5321 §5.1).
         records: &'i [Mx<'i>],
-        /// How long it holds.
+        /// The time to live.
         ttl: u32,
     },
-    /// To [`Question::Cached`].
+    /// The answer to [`Question::Cached`].
     Cached {
-        /// Seconds of Unix time.
+        /// The current Unix time, in seconds.
         now: u64,
-        /// What was kept, if anything was.
+        /// The stored policy, if there is one.
         entry: Option<Cached<'i>>,
     },
-    /// To [`Question::Txt`]: the records, the strings of each put together (RFC 8461 §3.1).
+    /// The answer to [`Question::Txt`].
     Txt {
-        /// None where there are none.
+        /// The records, possibly none. The strings of each are concatenated (RFC 8461 §3.1).
         records: &'i [&'i [u8]],
     },
-    /// To [`Question::Policy`]: the body of the answer.
+    /// The answer to [`Question::Policy`].
     Policy {
-        /// As it came.
+        /// The body of the HTTP response, unchanged.
         text: &'i [u8],
     },
-    /// To [`Question::Address`].
+    /// The answer to [`Question::Address`].
     Address {
-        /// Of the first answer: the host's own zone, if it is an alias.
+        /// The security of the first answer: for an alias, that of the host's own zone.
         first: Security,
-        /// Of all of it, the addresses included.
+        /// The security of the whole chain, addresses included.
         last: Security,
-        /// What the host is an alias of, in the end.
+        /// The name at the end of the host's chain of aliases.
         alias: Option<&'i str>,
-        /// Whether there are any addresses.
+        /// Whether the host has an address.
         found: bool,
-        /// How long it holds.
+        /// The time to live.
         ttl: u32,
     },
-    /// To [`Question::Tlsa`].
+    /// The answer to [`Question::Tlsa`].
     Tlsa {
-        /// Of the records or of their absence.
+        /// The security of the records, or of their absence.
         security: Security,
-        /// None where there are none.
+        /// The records, possibly none.
         records: &'i [Tlsa<'i>],
-        /// How long it holds.
+        /// The time to live.
         ttl: u32,
     },
 }

@@ -4,87 +4,91 @@ use super::Domain;
 use super::dane::Associations;
 use super::sts::Mode;
 
-/// A host of the domain and what it takes to send it mail.
+/// A host of the domain, and what sending mail to it requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Host<'s, 'i> {
-    /// Its name, as the MX record has it, or the domain itself where there is none. To be logged if
-    /// [`is_secure`](Self::is_secure) does not hold (RFC 7672 §2.2.1).
+    /// The name in the MX record, or the domain itself if it has no MX records. Log the name if
+    /// [`is_secure`](Self::is_secure) is false (RFC 7672 §2.2.1).
     pub name: &'s Domain,
-    /// The preference of its MX record.
+    /// The preference in the MX record.
     pub preference: u16,
-    /// What it takes.
+    /// The requirement.
     pub requirement: Requirement<'s, 'i>,
-    /// The mode of the domain's MTA-STS policy, whether it made the requirement or DANE did.
+    /// The mode of the domain's MTA-STS policy, even if the requirement comes from DANE.
     pub sts: Option<Mode>,
-    /// Whether the DNS vouches for it being a host of the domain.
+    /// Whether DNSSEC confirms that it is a host of the domain.
     pub is_secure: bool,
-    /// For how many seconds all of this holds.
+    /// How long all of this is valid, in seconds.
     pub ttl: u32,
 }
 
-/// What it takes to send mail to a host. Exhaustive: whoever sends has to know all of them.
+/// What sending mail to a host requires.
+///
+/// The enum is exhaustive, because a sender has to handle every requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Requirement<'s, 'i> {
-    /// Nothing: TLS if it can be had, plaintext otherwise. An active attacker can choose plaintext.
+    /// Nothing: TLS if the host has it, else plaintext. An active attacker can force plaintext.
     Opportunistic,
     /// Nothing, but the domain wants to know where [`Pkix`](Self::Pkix) would have failed (MTA-STS in
-    /// testing mode): deliver in any case, and report.
+    /// testing mode). Deliver in any case, and report.
     Testing {
-        /// Whether the policy lists the host; if not, that is a failure to report.
+        /// Whether the policy lists the host. If not, report a failure.
         listed: bool,
     },
-    /// TLS, with whatever certificate (RFC 7672 §2.2, records that are all unusable).
+    /// TLS with any certificate (RFC 7672 §2.2: none of the records is usable).
     Encrypted,
-    /// TLS, with a certificate for the [`Host::name`] by an authority that the sender trusts.
+    /// TLS with a certificate for the [`Host::name`], issued by a CA that the sender trusts.
     Pkix,
-    /// TLS, with a certificate that matches one of these records; the [`base`](Self::Dane::base) goes
-    /// into SNI (RFC 7672 §8.1).
+    /// TLS with a certificate that matches one of these records. Send the [`base`](Self::Dane::base) as SNI
+    /// (RFC 7672 §8.1).
     Dane {
-        /// Where the records were found: the first of the names.
+        /// The domain at which the records were found. It is the first of the names.
         base: &'s Domain,
-        /// The names, one of which the certificate has to have if the record is of an authority
+        /// The accepted names. If a record is of a CA, the certificate has to have one of them
         /// ([`Usage::TrustAnchor`](super::dane::Usage::TrustAnchor), RFC 7672 §3.2.2).
         names: Names<'s>,
         /// The records.
         records: Associations<'i>,
     },
-    /// No mail may go there, now.
+    /// Send no mail to the host now.
     Skip(Skip),
 }
 
-/// Why no mail may go to a host. The next host, or a later time, may do.
+/// The reason why a host gets no mail. The next host may work, or this one later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Skip {
-    /// Its addresses or TLSA records could not be looked up: the answer was bogus, or none came, or it is
-    /// an alias of what is no name of a host (RFC 7672 §2.1.2).
+    /// The lookup of its addresses or TLSA records failed: no answer or a bogus one, or an alias whose
+    /// target is no host name (RFC 7672 §2.1.2).
     LookupFailed,
-    /// It has no address.
+    /// The host has no address.
     NoAddress,
-    /// The domain's MTA-STS policy does not list it (RFC 8461 §4.1), and the DNS does not vouch for it
-    /// with both MX and TLSA records.
+    /// The domain's MTA-STS policy does not list it (RFC 8461 §4.1), and it has not both secure MX and TLSA
+    /// records.
     NotListed,
     /// DANE is mandatory, and it has no usable records (RFC 7672 §6).
     NoRecords,
-    /// The mail must not go by an unverified way, and nothing says that this is a host of the domain
-    /// (RFC 8689 §4.2.1).
+    /// The mail requires a verified path, and nothing confirms that this is a host of the domain (RFC 8689
+    /// §4.2.1).
     Unvouched,
 }
 
 impl Skip {
-    /// In words.
+    /// The reason in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::LookupFailed => "its addresses or TLSA records could not be looked up",
             Self::NoAddress => "it has no address",
             Self::NotListed => "the domain's MTA-STS policy does not list it",
-            Self::NoRecords => "DANE is demanded, and it has no usable TLSA records",
-            Self::Unvouched => "neither DNSSEC nor MTA-STS says that it is a host of the domain",
+            Self::NoRecords => "DANE is required, and it has no usable TLSA records",
+            Self::Unvouched => {
+                "neither DNSSEC nor MTA-STS confirms that it is a host of the domain"
+            }
         }
     }
 }
@@ -95,13 +99,13 @@ impl fmt::Display for Skip {
     }
 }
 
-/// Names of which a certificate has to have one.
+/// The names of which a certificate has to have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Names<'s>(pub(super) [Option<&'s Domain>; 3]);
 
 impl<'s> Names<'s> {
-    /// The names, the most important first, none of them twice.
+    /// The names in order of preference, without duplicates.
     pub fn iter(&self) -> impl Iterator<Item = &'s Domain> + use<'s> {
         let [first, second, third] = self.0;
         let second = second.filter(|name| Some(*name) != first);

@@ -5,30 +5,32 @@ use super::sts::{self, Id, Mode};
 use super::{Answer, Cached, Domain, Host, Mx, Names, Question, Requirement, Security, Skip};
 use crate::Error;
 
-/// How old, in seconds, a kept policy may get before it is fetched anew, even if the TXT record has not
-/// changed (RFC 8461 §3.3): a day.
+/// The age in seconds at which a stored policy is fetched again, even if the TXT record is unchanged
+/// (RFC 8461 §3.3): a day.
 pub const REFRESH: u64 = 86_400;
 
-/// What a resolution wants next. Exhaustive: a loop that does these things does everything.
+/// What a resolution needs next.
+///
+/// The enum is exhaustive: a loop that handles every variant is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step<'s, 'i> {
-    /// Find this out and come back with the answer.
+    /// Look this up and pass the answer to the next call.
     Ask(Question<'s>),
-    /// Keep the policy that was just read, for its domain, in place of any other.
+    /// Store the policy for its domain, in place of any other. Then call again without an answer.
     Keep {
         /// The domain.
         domain: &'s Domain,
-        /// By which it was announced.
+        /// The id of the TXT record that announced it.
         id: Id,
-        /// The policy; the time is that of its fetching.
+        /// The policy. Its age starts with the fetch.
         policy: sts::Policy<'i>,
     },
-    /// The next best host. Try it, and come back for another one, without an answer.
+    /// The next best host. Try it, then call again without an answer for another one.
     Host(Host<'s, 'i>),
-    /// There are no more hosts: the mail has to wait, if it is not delivered.
+    /// There are no more hosts. An undelivered mail has to wait.
     End,
-    /// There is no host to send mail to.
+    /// The domain has no host for mail.
     Undeliverable(Undeliverable),
 }
 
@@ -41,37 +43,37 @@ enum State {
     Fetch(Id),
     Host,
     Address,
-    /// The records of the host's alias, then of itself.
+    /// The records of the host's alias; those of the host itself are next.
     TlsaOfAlias,
     Tlsa,
     Undeliverable(Undeliverable),
 }
 
-/// What was found out of a host.
+/// The result of a host's lookups.
 enum Found<'i> {
     Skip(Skip),
     /// No records.
     Nothing,
-    /// Records, none of them usable.
+    /// Records, none of which is usable.
     Unusable,
     Records(Associations<'i>),
 }
 
-/// What is known of an MTA-STS policy.
+/// The state of an MTA-STS policy.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Sts {
     mode: Mode,
     id: Id,
-    /// In seconds.
+    /// The age in seconds.
     age: u64,
     left: u32,
 }
 
-/// Finds out what it takes to send mail to a domain (RFC 7672 §2, RFC 8461 §5.1).
+/// Finds out what security the delivery of mail to a domain requires (RFC 7672 §2, RFC 8461 §5.1).
 ///
-/// Call [`step`](Self::step) without an answer, then with the answer to what it asks. It does no I/O and
-/// keeps the best `HOSTS` of the domain's hosts, some 260 octets each.
+/// Call [`step`](Self::step) without an answer, then with the answer to each question. It does no I/O. It
+/// keeps the best `HOSTS` of the domain's hosts, about 260 bytes each.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Resolution<const HOSTS: usize = 8> {
@@ -79,23 +81,24 @@ pub struct Resolution<const HOSTS: usize = 8> {
     options: Options,
     state: State,
     hosts: Hosts<HOSTS>,
-    /// What the domain is an alias of.
+    /// The name that the domain is an alias of.
     expanded: Option<Domain>,
-    /// Of the MX records, or of their absence.
+    /// The security of the MX records, or of their absence.
     mx: Security,
     mx_ttl: u32,
-    /// There are MX records.
+    /// Whether there are MX records.
     has_mx: bool,
     sts: Option<Sts>,
     host: Option<Candidate>,
-    /// What the host is an alias of, securely.
+    /// The secure alias target of the host.
     alias: Option<Domain>,
     ttl: u32,
 }
 
 impl<const HOSTS: usize> Resolution<HOSTS> {
-    /// A resolution for a domain, that of the recipients or of a smart host (RFC 8461 §3.4). A smart host
-    /// whose MX records do not matter is one that has none: answer so, securely (RFC 7672 §2.2.2).
+    /// A resolution for the domain of the recipients or of a smart host (RFC 8461 §3.4).
+    ///
+    /// To ignore the MX records of a smart host, answer securely that it has none (RFC 7672 §2.2.2).
     #[must_use]
     pub const fn new(domain: Domain, options: Options) -> Self {
         Self {
@@ -114,11 +117,11 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         }
     }
 
-    /// Takes the answer to what it asked, if it asked, and says what it wants next. Without an answer it
-    /// asks again.
+    /// Takes the answer to the last question, if there was one, and returns what is needed next. Without an
+    /// answer it repeats the question.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if the answer is to another question; nothing changed.
+    /// [`Error::OutOfOrder`] if the answer does not fit the question. Nothing changed.
     pub fn step<'i>(&mut self, answer: Option<Answer<'i>>) -> Result<Step<'_, 'i>, Error> {
         let mut found = None;
         if let Some(answer) = answer {
@@ -173,7 +176,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         }))
     }
 
-    /// Whether the sender of this mail does not care.
+    /// Whether the sender asked for delivery even without TLS.
     const fn is_relaxed(&self) -> bool {
         self.options.tls_optional && !self.options.require_tls
     }
@@ -189,6 +192,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
 
     fn take_mx(&mut self, answer: Answer<'_>) -> Result<(), Error> {
         self.state = match answer {
+            // An attacker who blocks the lookup must not redirect the mail to the domain itself.
             Answer::Failed => State::Undeliverable(Undeliverable::LookupFailed),
             Answer::NoDomain => State::Undeliverable(Undeliverable::NoDomain),
             Answer::Mx { security: Security::Insecure, .. }
@@ -225,10 +229,8 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
     fn take_cached(&mut self, now: u64, entry: Option<Cached<'_>>) {
         self.state = State::Txt;
         let Some(Cached { id, fetched, text }) = entry else { return };
-        let age = now.saturating_sub(fetched);
         if let Ok(policy) = sts::Policy::read(text)
-            && let Some(left) = u64::from(policy.max_age()).checked_sub(age)
-            && left != 0
+            && let Some((age, left)) = policy.age_and_left(fetched, now)
         {
             self.apply(id, &policy, age, left);
         }
@@ -237,6 +239,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
     fn take_txt(&mut self, answer: Answer<'_>) -> Result<(), Error> {
         let announced = match answer {
             Answer::Txt { records } => sts::announced(records),
+            // A stored policy stays: an attacker who blocks the lookup must not remove it.
             Answer::Failed => None,
             _ => return Err(Error::OutOfOrder),
         };
@@ -248,23 +251,24 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         Ok(())
     }
 
-    /// What the host says now counts more than what was kept, unless it is no policy.
+    /// A fetched policy replaces the stored one, unless it is invalid.
     fn take_policy<'i>(&mut self, id: Id, text: &'i [u8]) -> Option<sts::Policy<'i>> {
         let policy = sts::Policy::read(text).ok()?;
-        self.apply(id, &policy, 0, u64::from(policy.max_age()));
+        self.apply(id, &policy, 0, policy.max_age());
         Some(policy)
     }
 
-    fn apply(&mut self, id: Id, policy: &sts::Policy<'_>, age: u64, left: u64) {
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
+    fn apply(&mut self, id: Id, policy: &sts::Policy<'_>, age: u64, left: u32) {
         self.sts = Some(Sts { mode: policy.mode(), id, age, left });
         self.hosts.note(|host| policy.lists(host));
     }
 
     fn take_address<'i>(&mut self, answer: Answer<'_>) -> Result<Option<Found<'i>>, Error> {
         Ok(Some(match answer {
+            // An attacker who blocks a lookup must not turn off DANE (RFC 7672 §2.1.2).
             Answer::Failed => Found::Skip(Skip::LookupFailed),
             Answer::Address { found: false, .. } => Found::Skip(Skip::NoAddress),
+            // An unsigned zone cannot have secure TLSA records (RFC 7672 §2.2.2).
             Answer::Address { first: Security::Insecure, ttl, .. } => {
                 self.ttl = self.ttl.min(ttl);
                 Found::Nothing
@@ -303,7 +307,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         }))
     }
 
-    /// Makes of what was found what the host requires.
+    /// Derives the host's requirement from the results.
     fn tell<'i>(&mut self, found: Found<'i>) -> Step<'_, 'i> {
         self.state = State::Host;
         let (name, preference, listed) = match &self.host {
@@ -313,7 +317,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
         let sts = self.sts.as_ref().filter(|sts| sts.mode != Mode::None);
         let mode = sts.map(|sts| sts.mode);
         let is_secure = self.mx == Security::Secure;
-        // Without MX records it is the domain itself, which the sender named.
+        // Without MX records the host is the domain itself, which the sender named.
         let is_named = is_secure || !self.has_mx;
         let is_vouched = is_named || (sts.is_some() && listed);
         let is_refused = mode == Some(Mode::Enforce) && !listed;
@@ -322,7 +326,7 @@ impl<const HOSTS: usize> Resolution<HOSTS> {
             Found::Skip(why) => Requirement::Skip(why),
             _ if self.is_relaxed() => Requirement::Opportunistic,
             Found::Records(_) if required && !is_vouched => Requirement::Skip(Skip::Unvouched),
-            // Who forges MX records has TLSA records for a host of his own.
+            // An attacker who forges MX records can have valid TLSA records for a host of its own.
             Found::Records(_) if is_refused && !is_secure => Requirement::Skip(Skip::NotListed),
             Found::Records(records) => {
                 let base = self.alias.as_ref().unwrap_or(name);

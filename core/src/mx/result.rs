@@ -3,37 +3,37 @@ use core::fmt;
 use super::Skip;
 use crate::Error;
 
-/// What went wrong, in the words of a report to the domain (RFC 8460 §4.3).
+/// A failure, by its name in reports to the domain (RFC 8460 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResultType {
     /// The host does not offer STARTTLS.
     StarttlsNotSupported,
-    /// The certificate is not for the host.
+    /// The certificate is not for the host's name.
     CertificateHostMismatch,
     /// The certificate has expired.
     CertificateExpired,
-    /// Nobody who is trusted issued the certificate.
+    /// No trusted CA issued the certificate.
     CertificateNotTrusted,
-    /// Anything else that is wrong with TLS.
+    /// Any other failure of TLS.
     ValidationFailure,
-    /// The TLSA records are there, and none of them is usable.
+    /// There are TLSA records, but none is usable.
     TlsaInvalid,
-    /// The DNS answered what does not validate.
+    /// The DNS answer does not validate.
     DnssecInvalid,
-    /// The sender demands DANE, and there are no TLSA records.
+    /// The sender requires DANE, and there are no TLSA records.
     DaneRequired,
-    /// The MTA-STS policy is announced and cannot be had.
+    /// The MTA-STS policy is announced, but the fetch failed.
     StsPolicyFetchError,
-    /// The MTA-STS policy is no policy.
+    /// The MTA-STS policy is invalid.
     StsPolicyInvalid,
-    /// The certificate of the policy's host does not verify.
+    /// The certificate of the policy's host is not valid.
     StsWebpkiInvalid,
 }
 
 impl ResultType {
-    /// All of them.
+    /// All failures.
     pub const ALL: [Self; 11] = [
         Self::StarttlsNotSupported,
         Self::CertificateHostMismatch,
@@ -48,7 +48,7 @@ impl ResultType {
         Self::StsWebpkiInvalid,
     ];
 
-    /// As reports spell it.
+    /// The name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,14 +66,14 @@ impl ResultType {
         }
     }
 
-    /// What a machine's failure on its way to TLS is to the domain. `None` for what is none of its
-    /// business: our caller's mistakes, and connections that were lost or closed (RFC 8460 §4.3.4).
+    /// The result type of a machine's failure on its way to TLS. `None` for failures that do not concern
+    /// the domain: the caller's mistakes, and connections that were lost or closed (RFC 8460 §4.3.4).
     #[must_use]
     pub const fn of(error: Error) -> Option<Self> {
         use crate::Kind;
         match (error, error.kind()) {
             (Error::Closing, _) => None,
-            (Error::Unsupported, _) => Some(Self::ValidationFailure),
+            (error, _) if error.is_unsupported() => Some(Self::ValidationFailure),
             (_, Kind::Caller | Kind::Lost) => None,
             (_, Kind::NotOffered) => Some(Self::StarttlsNotSupported),
             (_, Kind::Unverified) => Some(Self::CertificateNotTrusted),
@@ -81,8 +81,8 @@ impl ResultType {
         }
     }
 
-    /// What it is to the domain that a host was skipped. `None` where the host has no address or the mail
-    /// itself asked for more than the domain does.
+    /// The result type of a skipped host. `None` if the host has no address, or if the mail required more
+    /// than the domain.
     #[must_use]
     pub const fn of_skip(skip: Skip) -> Option<Self> {
         match skip {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_domain_is_told() {
+    fn errors_and_skips_map_to_result_types() {
         use ResultType::{CertificateNotTrusted, StarttlsNotSupported, ValidationFailure};
         let rows = [
             (Error::NotOffered, Some(StarttlsNotSupported)),
@@ -115,8 +115,8 @@ mod tests {
             (Error::Unsolicited, Some(ValidationFailure)),
             (Error::Syntax, Some(ValidationFailure)),
             (Error::Foreign, Some(ValidationFailure)),
-            // A server without REQUIRETLS, above all.
-            (Error::Unsupported, Some(ValidationFailure)),
+            // For example a server without REQUIRETLS.
+            (Error::NoRequireTls, Some(ValidationFailure)),
             (Error::Closing, None),
             (Error::Closed, None),
             (Error::TimedOut, None),

@@ -3,31 +3,31 @@ use core::time::Duration;
 use super::{Handshake, MAX_PACKET, NEEDED, SslRequest};
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{self, Kept, Packets, Writer};
-use crate::{Error, Policy, Protocol};
+use crate::{Error, Meaning, Policy, Protocol};
 
-/// The MySQL client's grammar up to the upgrade.
+/// The grammar of a MySQL client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
     request: SslRequest,
-    /// The server's packet behind its header and the version of the protocol.
+    /// The server's first packet, after its header and the protocol version.
     greeting: Kept<MAX_PACKET>,
 }
 
 impl crate::Client<ClientGrammar> {
-    /// A client at the start of a fresh connection, which introduces itself like this.
+    /// A client at the start of a fresh connection, which introduces itself by `request`.
     #[must_use]
     pub fn new(request: SslRequest, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar { request, greeting: Kept::default() }, policy)
     }
 
-    /// What the server said, once it has said it.
+    /// The server's handshake packet, once it has arrived.
     #[must_use]
     pub fn handshake(&self) -> Option<Handshake<'_>> {
         self.grammar().handshake()
     }
 
-    /// How the client introduces itself to this server, and has to again inside TLS: without the
+    /// How the client introduces itself to this server, and has to again inside TLS. It leaves out
     /// capabilities that the server does not have.
     #[must_use]
     pub fn request(&self) -> SslRequest {
@@ -49,7 +49,7 @@ impl ClientGrammar {
     }
 }
 
-/// A packet's header: the length of its payload, and its sequence number, which begins at 0.
+/// A packet's header: the length of its payload, and its sequence number, which starts at 0.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
@@ -83,7 +83,7 @@ impl Grammar for ClientGrammar {
                 self.handshake().ok_or(Error::Syntax)?;
                 Ok(if self.offers_upgrade() { Reply::Yes } else { Reply::Never })
             }
-            // An error, its number, and its text.
+            // An ERR packet: an error's number and its text.
             Some([0xff, _, _, ..]) => Ok(Reply::No),
             Some([_, _, ..]) => Err(Error::UnexpectedReply),
             _ => Err(Error::Syntax),
@@ -100,5 +100,16 @@ impl Grammar for ClientGrammar {
 
     fn wait(&self, _: Phase) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn in_words<'i>(&self, packet: &'i [u8]) -> Option<Meaning<'i>> {
+        let Some([0xff, low, high, rest @ ..]) = packet.get(4..) else { return None };
+        // An SQLSTATE precedes the text if the server knows that the client understands it.
+        let text = match rest {
+            [b'#', _, _, _, _, _, text @ ..] => text,
+            text => text,
+        };
+        let number = u16::from_le_bytes([*low, *high]);
+        Some(Meaning::new("error").with_number(number.into()).with_text(text))
     }
 }

@@ -1,21 +1,22 @@
 use super::capability;
 use crate::ArgumentError;
+use crate::conceal::conceal;
 use crate::settings::settings;
 use crate::wire::Writer;
 
-/// The longest [`Text`], in octets.
+/// The longest [`Text`], in bytes.
 const MAX_TEXT: usize = 64;
 
-/// A text in a greeting: at most 64 octets of printable ASCII.
+/// A text in a greeting: at most 64 bytes of printable ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
-    /// How the client is asked to prove its password, if nothing else is said.
+    /// The default authentication plugin.
     pub const NATIVE_PASSWORD: Text<'static> = Text("mysql_native_password");
 
-    /// Checks a text; constants are checked at compile time.
+    /// Checks a text. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`], [`ArgumentError::Forbidden`].
@@ -41,14 +42,17 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What the proof of a password is to depend on: 20 octets, another 20 for each connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// The challenge for the client's password proof: 20 bytes, fresh for each connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Scramble([u8; 20]);
 
+conceal!("Scramble", Scramble);
+
 impl Scramble {
-    /// A scramble from random octets. Each becomes one of ASCII, and neither zero, which would end it, nor
-    /// `$`, which stands between what servers keep of a password.
+    /// A scramble made of random bytes.
+    ///
+    /// It maps each byte to ASCII, except zero, which would end the scramble, and `$`, which separates the
+    /// parts of a stored password.
     #[must_use]
     pub const fn new(random: [u8; 20]) -> Self {
         let mut octets = random;
@@ -63,7 +67,7 @@ impl Scramble {
         Self(octets)
     }
 
-    /// The octets, for the server that checks the proof.
+    /// The bytes, for the server that checks the proof.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0
@@ -71,23 +75,33 @@ impl Scramble {
 }
 
 settings! {
-    /// How a server begins a connection.
+    /// The first packet of a server.
+    ///
+    /// ```
+    /// use starttls::mysql::{Greeting, Scramble, Text};
+    ///
+    /// let version = Text::new("8.0.36")?;
+    /// let random = [7; 20]; // fresh random bytes for each connection
+    /// let greeting = Greeting::new(version, 1, Scramble::new(random)).with_charset(33);
+    /// assert_eq!(greeting.version().as_str(), "8.0.36");
+    /// # Ok::<(), starttls::ArgumentError>(())
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Greeting<'a> {
-        /// The server's version, by which clients judge what it can do.
+        /// The server's version. Clients may derive the server's features from it.
         version, with_version: Text<'a>,
-        /// The connection's number.
+        /// The id of the connection.
         thread_id, with_thread_id: u32,
-        /// What the proof of a password is to depend on.
+        /// The challenge for the client's password proof.
         scramble, with_scramble: Scramble,
-        /// What the server behind this machine can do, see [`capability`]; what this greeting needs is added, and
-        /// CLIENT_SSL if TLS can be had.
+        /// The capabilities of your own server inside TLS, see [`capability`]. The machine adds those that
+        /// the greeting needs, and CLIENT_SSL if TLS is available.
         capabilities, with_capabilities: u32,
         /// The number of the server's collation.
         charset, with_charset: u8,
-        /// The server's status.
+        /// The server's status flags.
         status, with_status: u16,
-        /// How the client is asked to prove its password.
+        /// The authentication plugin.
         plugin, with_plugin: Text<'a>,
     }
 }
@@ -111,7 +125,7 @@ impl<'a> Greeting<'a> {
         }
     }
 
-    /// The longest packet, in octets.
+    /// The longest packet, in bytes.
     pub(super) const MAX: usize = 4 + 1 + MAX_TEXT + 1 + 31 + 13 + MAX_TEXT + 1;
 
     pub(super) fn print(&self, offer: bool, out: &mut Writer<'_>) {
@@ -124,7 +138,7 @@ impl<'a> Greeting<'a> {
             .to_le_bytes();
         let [t0, t1] = self.status.to_le_bytes();
         let texts = self.version.0.len().wrapping_add(self.plugin.0.len());
-        // Less than 256.
+        // The sum is below 256.
         let [length, ..] = texts.wrapping_add(1 + 1 + 31 + 13 + 1).to_le_bytes();
         out.put(&[length, 0, 0, 0, 10]);
         out.put(self.version.0.as_bytes());

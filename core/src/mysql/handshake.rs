@@ -1,37 +1,36 @@
 use super::capability;
 use crate::Untrusted;
 
-/// What a server said before TLS, in `HandshakeV10`: **anybody may have said it**.
+/// A server's `HandshakeV10` before TLS. **It is not authenticated: an attacker may have written it.**
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Handshake<'a> {
     /// The server's version, for people.
     pub version: Untrusted<'a>,
-    /// The connection's number, for `KILL`.
+    /// The id of the connection, for `KILL`.
     pub thread_id: u32,
     /// The server's capabilities, see [`capability`].
     pub capabilities: u32,
-    /// Those that MariaDB has besides.
+    /// MariaDB's additional capabilities.
     pub mariadb_capabilities: u32,
     /// The number of the server's collation.
     pub charset: u8,
-    /// The server's status.
+    /// The server's status flags.
     pub status: u16,
-    /// How the server would like to have the client authenticate.
+    /// The authentication plugin that the server proposes.
     pub plugin: Untrusted<'a>,
     scramble: [&'a [u8]; 2],
 }
 
 impl<'a> Handshake<'a> {
-    /// What the proof of a password is to depend on, as a rule 20 octets; without the octet of zero at
-    /// its end.
+    /// The challenge for the password proof, usually 20 bytes, without its final zero byte.
     pub fn scramble(&self) -> impl Iterator<Item = u8> + use<'a> {
         let [front, back] = self.scramble;
         front.iter().chain(back).copied()
     }
 
-    /// Reads a packet's payload behind the version of the protocol.
+    /// Parses a packet's payload after the protocol version.
     ///
     /// ```text
     /// string<NUL> version; int<4> thread id; string[8] scramble; int<1> 0; int<2> capabilities;
@@ -54,18 +53,18 @@ impl<'a> Handshake<'a> {
         }
         let mut plugin = &b""[..];
         if has(capability::PLUGIN_AUTH) {
-            // Old servers leave out the end of it.
+            // Old servers leave out its final zero byte.
             plugin = rest.split(|octet| *octet == 0).next()?;
         }
         let mariadb = if has(capability::LONG_PASSWORD) { [0; 4] } else { [m0, m1, m2, m3] };
         Some(Self {
-            version: Untrusted(version),
+            version: Untrusted::new(version),
             thread_id: u32::from_le_bytes(*thread_id),
             capabilities,
             mariadb_capabilities: u32::from_le_bytes(mariadb),
             charset,
             status: u16::from_le_bytes([s0, s1]),
-            plugin: Untrusted(plugin),
+            plugin: Untrusted::new(plugin),
             scramble: [front, back.strip_suffix(b"\0").unwrap_or(back)],
         })
     }

@@ -1,31 +1,30 @@
 //! MySQL and MariaDB (client/server protocol, version 10) with SSLRequest, up to TLS.
 //!
 //! ```text
-//! S: initial handshake packet                sequence number 0, CLIENT_SSL among its capabilities
-//! C: SSLRequest                              sequence number 1; nothing answers it
+//! S: initial handshake packet                sequence number 0, lists CLIENT_SSL
+//! C: SSLRequest                              sequence number 1, no reply
 //!    ═══════════════ TLS ═══════════════
 //! C: HandshakeResponse …                     sequence number 2: your own client
 //! ```
 //!
-//! **Client.** A server that does not offer CLIENT_SSL and CLIENT_PROTOCOL_41 is found out before anything is
-//! sent (CVE-2015-3152, CVE-2017-3305). An ERR packet in place of the greeting is a refusal, and its text is only
-//! reported. TLS starts behind the SSLRequest; an octet behind the greeting is an error, for the server
-//! never speaks again before the client.
+//! **Client.** It sends nothing to a server that does not list CLIENT_SSL and CLIENT_PROTOCOL_41
+//! (CVE-2015-3152, CVE-2017-3305). An ERR packet in place of the greeting is a refusal, and its text is
+//! only reported. TLS starts after the SSLRequest. A byte after the greeting is an error, because the
+//! server does not speak again before the client.
 //!
-//! What your own client needs inside TLS is offered by the machine before it is given up: what the server
-//! said ([`Client::handshake`](crate::Client::handshake)), the capabilities to repeat
-//! ([`Client::request`](crate::Client::request)) and the sequence number
-//! ([`SEQUENCE_IN_TLS`]). **Nobody vouches for what the server said**: choose the way to
-//! authenticate inside TLS, by who the server turned out to be, and let no plugin of its choice have the
-//! password in clear.
+//! Before you consume the machine, take what your own client needs inside TLS: the server's handshake
+//! ([`Client::handshake`](crate::Client::handshake)), the capabilities to repeat
+//! ([`Client::request`](crate::Client::request)) and the sequence number ([`SEQUENCE_IN_TLS`]). **The
+//! server's handshake is not authenticated**: choose the authentication method inside TLS, by the verified
+//! server, and never let a plugin of the server's choice have the password in clear.
 //!
-//! **Server.** The [`Greeting`] is the caller's. A HandshakeResponse in clear is refused with ERR 3159 where TLS
-//! is required, unread but for its first octets; where it is not, it is the protocol's own work.
-//! A client sends its ClientHello without waiting: what stands behind the SSLRequest goes to TLS. Inside,
-//! read the client's capabilities again: [`SslRequest::repeated`].
+//! **Server.** The caller provides the [`Greeting`]. If TLS is required, the machine refuses a clear
+//! HandshakeResponse with ERR 3159 and reads only its first bytes; else it is the protocol's own work. A
+//! client sends its ClientHello without waiting, so bytes after the SSLRequest go to TLS. Inside TLS, read
+//! the client's capabilities again: [`SslRequest::repeated`].
 //!
-//! **Limits.** The client reads packets of at most [`MAX_PACKET`] octets. The server decides by the first
-//! [`MAX_HEADER`] octets of a packet, and its payload may be said to have at most [`MAX_RESPONSE`].
+//! **Limits.** The client reads packets of at most [`MAX_PACKET`] bytes. The server decides by the first
+//! [`MAX_HEADER`] bytes of a packet, whose announced payload has at most [`MAX_RESPONSE`] bytes.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, mysql};
@@ -38,9 +37,9 @@
 //! assert!(matches!(client.step(&mut input, &mut output)?, Step::Event(_)));
 //! assert_eq!(client.step(&mut input, &mut output)?, Step::Write(36));
 //! assert_eq!(output[..4], [32, 0, 0, 1]);
-//! let said = client.handshake().expect("it has come");
-//! assert_eq!(said.plugin.as_untrusted_bytes(), b"caching_sha2_password");
-//! assert_eq!(said.scramble().count(), 20);
+//! let handshake = client.handshake().expect("it has arrived");
+//! assert_eq!(handshake.plugin.as_untrusted_bytes(), b"caching_sha2_password");
+//! assert_eq!(handshake.scramble().count(), 20);
 //! # Ok(())
 //! # }
 //! ```
@@ -60,24 +59,24 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest packet of a server before TLS, in octets, with its header.
+/// The longest packet of a server before TLS, with its header, in bytes.
 pub const MAX_PACKET: usize = 640;
 
-/// The octets by which a server decides: a packet's header and the fixed part of a response.
+/// The number of bytes by which a server decides: a packet's header and the fixed part of a response.
 pub const MAX_HEADER: usize = 36;
 
-/// The longest payload of a client before TLS, in octets.
+/// The longest payload of a client before TLS, in bytes.
 pub const MAX_RESPONSE: u32 = 1 << 17;
 
 /// The sequence number of the client's first packet inside TLS.
 pub const SEQUENCE_IN_TLS: u8 = 2;
 
-/// The sequence number of the client's first packet where the connection goes on in plaintext.
+/// The sequence number of the client's first packet in a connection that stays in plaintext.
 pub const SEQUENCE_IN_PLAINTEXT: u8 = 1;
 
-/// Capabilities of either side, as far as they matter here.
+/// The capabilities that matter here.
 pub mod capability {
-    /// `CLIENT_LONG_PASSWORD` of MySQL; a MariaDB server does not set it and has further ones.
+    /// `CLIENT_LONG_PASSWORD` of MySQL. A MariaDB server leaves it unset and has further capabilities.
     pub const LONG_PASSWORD: u32 = 1;
     /// `CLIENT_LONG_FLAG`.
     pub const LONG_FLAG: u32 = 1 << 2;
@@ -97,7 +96,7 @@ pub mod capability {
     pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
 }
 
-/// What both sides have to have for TLS.
+/// The capabilities that both sides need for TLS.
 const NEEDED: u32 = capability::SSL | capability::PROTOCOL_41;
 
 /// A MySQL client on its way to TLS.
@@ -117,8 +116,8 @@ impl Roles for Mysql {
 
     const PROTOCOL: Protocol = Protocol::MYSQL;
     const PHRASES: Phrases = Phrases {
-        // ERR packet, behind the client's first one inside TLS.
-        unavailable: b"\x2b\0\0\x03\xff\x51\x04#HY000There is no server behind this TLS",
+        // An ERR packet that answers the client's first packet inside TLS.
+        unavailable: b"\x2c\0\0\x03\xff\x51\x04#HY000The backend server is not available",
         ..Phrases::NONE
     };
 

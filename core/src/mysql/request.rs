@@ -2,8 +2,15 @@ use super::{NEEDED, SEQUENCE_IN_TLS, capability};
 use crate::Error;
 use crate::wire::Writer;
 
-/// How a client introduces itself: `SSLRequest`, and the start of `HandshakeResponse41`, which
-/// repeats it inside TLS.
+/// A client's introduction: the `SSLRequest`, which the start of the `HandshakeResponse41` inside TLS
+/// repeats.
+///
+/// ```
+/// use starttls::mysql::{SslRequest, capability};
+///
+/// let request = SslRequest::new(capability::CONNECT_WITH_DB, 1 << 24, 45);
+/// assert_ne!(request.capabilities() & capability::SSL, 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SslRequest {
@@ -13,7 +20,7 @@ pub struct SslRequest {
 }
 
 impl Default for SslRequest {
-    /// What every server since 4.1 knows, 16 MiB, and `utf8mb4_general_ci`.
+    /// Capabilities of every server since 4.1, 16 MiB, and `utf8mb4_general_ci`.
     fn default() -> Self {
         let capabilities = capability::LONG_PASSWORD
             | capability::LONG_FLAG
@@ -26,8 +33,8 @@ impl Default for SslRequest {
 }
 
 impl SslRequest {
-    /// The capabilities that your own client wants (see [`capability`]), the longest packet that it
-    /// takes, in octets, and the number of its collation. What TLS needs is added.
+    /// An introduction with the capabilities that your own client wants (see [`capability`]), its longest
+    /// packet in bytes, and the number of its collation. The capabilities that TLS needs are added.
     #[must_use]
     pub const fn new(capabilities: u32, max_packet: u32, charset: u8) -> Self {
         Self { capabilities: capabilities | NEEDED, max_packet, charset }
@@ -39,7 +46,7 @@ impl SslRequest {
         self.capabilities
     }
 
-    /// The longest packet that the client takes, in octets.
+    /// The longest packet that the client accepts, in bytes.
     #[must_use]
     pub const fn max_packet(&self) -> u32 {
         self.max_packet
@@ -51,19 +58,20 @@ impl SslRequest {
         self.charset
     }
 
-    /// Reads the first packet of a client inside TLS, or at least its first
-    /// [`MAX_HEADER`](super::MAX_HEADER) octets: the capabilities in it are the ones that count, for
-    /// anybody may have written those before TLS.
+    /// Parses the client's first packet inside TLS, or at least its first [`MAX_HEADER`](super::MAX_HEADER)
+    /// bytes.
+    ///
+    /// Only these capabilities count: an attacker may have written those before TLS.
     ///
     /// # Errors
-    /// [`Error::Syntax`] if it is no `HandshakeResponse41`, does not go on with the sequence number, or does
-    /// not say again that there is TLS.
+    /// [`Error::Syntax`] if the packet is not a `HandshakeResponse41`, has the wrong sequence number, or
+    /// does not repeat that the client uses TLS.
     pub const fn repeated(packet: &[u8]) -> Result<Self, Error> {
         match packet {
             [a, b, c, SEQUENCE_IN_TLS, c0, c1, c2, c3, m0, m1, m2, m3, charset, reserved @ ..] => {
                 let length = u32::from_le_bytes([*a, *b, *c, 0]);
                 let capabilities = u32::from_le_bytes([*c0, *c1, *c2, *c3]);
-                // The fixed part, a name that ends with an octet of zero, and how long the proof is.
+                // The fixed part, a user name with its zero byte, and the length of the proof.
                 if length < 34 || reserved.len() < 23 || capabilities & NEEDED != NEEDED {
                     return Err(Error::Syntax);
                 }
@@ -74,7 +82,7 @@ impl SslRequest {
         }
     }
 
-    /// What is left of it with a server of these capabilities.
+    /// The introduction reduced to the capabilities that the server has.
     pub(super) const fn with(self, server: u32) -> Self {
         Self::new(self.capabilities & server, self.max_packet, self.charset)
     }
@@ -92,7 +100,7 @@ impl SslRequest {
 mod tests {
     use super::*;
 
-    /// A packet inside TLS of which the octet at `place` is another one.
+    /// A packet inside TLS, with the byte at `place` replaced.
     fn packet(place: usize, octet: u8) -> [u8; 38] {
         let mut packet = [0; 38];
         packet[..13].copy_from_slice(b"\x22\0\0\x02\x85\xae\x7f\0\0\0\0\x01\x21");
@@ -101,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_is_said_inside() {
+    fn the_response_inside_tls_counts() {
         let whole = packet(0, 0x22);
         let expected = SslRequest { capabilities: 0x7f_ae85, max_packet: 1 << 24, charset: 0x21 };
         assert_eq!(SslRequest::repeated(&whole), Ok(expected));
@@ -110,12 +118,12 @@ mod tests {
             assert_eq!(SslRequest::repeated(&whole[..len]), Err(Error::Syntax), "{len}");
         }
         for (place, octet) in [
-            (0, 0x21), // too short for a name
-            (3, 0),    // the sequence number begins again
-            (3, 1),    // or does not go on
+            (0, 0x21), // too short for a user name
+            (3, 0),    // the sequence number starts over
+            (3, 1),    // or does not continue
             (3, 3),
-            (5, 0xa6), // no TLS any more
-            (5, 0xac), // another protocol
+            (5, 0xa6), // TLS is no longer announced
+            (5, 0xac), // not protocol 4.1
         ] {
             let bad = packet(place, octet);
             assert_eq!(SslRequest::repeated(&bad), Err(Error::Syntax), "{place}");

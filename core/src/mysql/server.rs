@@ -6,24 +6,24 @@ use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{self, Packets, Writer};
 use crate::{Error, Protocol};
 
-/// The MySQL server's grammar up to the upgrade.
+/// The grammar of a MySQL server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     greeting: Greeting<'a>,
-    /// The client's next octets are TLS.
+    /// Whether the client's next bytes are TLS.
     ssl_requested: bool,
 }
 
 impl<'a> crate::Server<ServerGrammar<'a>> {
-    /// A server at the start of a fresh connection, which begins it like this.
+    /// A server at the start of a fresh connection, which sends `greeting`.
     #[must_use]
     pub fn new(greeting: Greeting<'a>, config: Config) -> Self {
         Self::with_grammar(ServerGrammar { greeting, ssl_requested: false }, config)
     }
 }
 
-/// In the second octet of a client's capabilities.
+/// The flag's place in the second byte of a client's capabilities.
 const SSL: u8 = second(capability::SSL);
 const PROTOCOL_41: u8 = second(capability::PROTOCOL_41);
 
@@ -32,8 +32,8 @@ const fn second(capability: u32) -> u8 {
     second
 }
 
-/// The first octets of a client's packet: its length, the sequence number 1 and the fixed part of an
-/// `SSLRequest` or of a response. What follows, the name and the proof of the password, is not looked at.
+/// The first bytes of a client's packet: its length, the sequence number 1 and the fixed part of an
+/// `SSLRequest` or a response. The user name and the password proof after them are not read.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseHeader(());
@@ -55,14 +55,14 @@ impl wire::Header for ResponseHeader {
         };
         match (flags & PROTOCOL_41 != 0, flags & SSL != 0, length) {
             (true, true, 32) | (true, false, 34..) => Ok(Some(MAX_HEADER)),
-            // Of a client before 4.1: name and proof come sooner.
+            // A client before 4.1, whose user name and proof come earlier.
             (false, false, 6..) => Ok(Some(6)),
             _ => Err(Error::Syntax),
         }
     }
 }
 
-/// An ERR packet has a header, the octet 255, the error's number, and its SQLSTATE behind a `#`.
+/// An ERR packet: a header, the byte 255, the error's number, and its SQLSTATE after a `#`.
 const REQUIRED: &[u8] = b"\x42\0\0\x02\xff\x57\x0c#HY000\
     Connections have to be encrypted: use --ssl-mode=REQUIRED";
 const TOO_LONG: &[u8] = b"\x18\0\0\x02\xff\x81\x04#08S01Packet too long";
@@ -81,11 +81,11 @@ impl Grammar for ServerGrammar<'_> {
         if self.ssl_requested { Command::Upgrade } else { Command::SkipUpgrade }
     }
 
-    fn print(&self, said: Said<Infallible>, offer: bool, out: &mut Writer<'_>) {
-        let Said::Engine(answer) = said;
+    fn print(&self, reply: Said<Infallible>, offer: bool, out: &mut Writer<'_>) {
+        let Said::Engine(answer) = reply;
         out.put(match answer {
             Answer::Greeting => return self.greeting.print(offer, out),
-            // What it reads next is TLS.
+            // The client expects TLS next, so plaintext would break its handshake.
             _ if self.ssl_requested => b"",
             Answer::TlsRequired => REQUIRED,
             Answer::TooLong => TOO_LONG,
@@ -94,8 +94,8 @@ impl Grammar for ServerGrammar<'_> {
         });
     }
 
-    fn ends(&self, said: Said<Infallible>) -> bool {
-        said != Said::Engine(Answer::Greeting)
+    fn ends(&self, reply: Said<Infallible>) -> bool {
+        reply != Said::Engine(Answer::Greeting)
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_how_long_it_is() {
+    fn an_error_packet_has_its_length() {
         for error in [REQUIRED, TOO_LONG, MALFORMED] {
             let [length, 0, 0, 2, payload @ ..] = error else { panic!("no header") };
             assert_eq!(usize::from(*length), payload.len(), "{}", payload.escape_ascii());

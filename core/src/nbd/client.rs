@@ -3,9 +3,9 @@ use core::time::Duration;
 use super::{ACK, Flags, IHAVEOPT, MAX_TEXT, NBDMAGIC, REPLY, STARTTLS, begins, number, sum};
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{self, Packets, Writer};
-use crate::{Error, Policy, Protocol};
+use crate::{Error, Meaning, Policy, Protocol};
 
-/// The NBD client's grammar up to the upgrade.
+/// The grammar of an NBD client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
@@ -14,14 +14,14 @@ pub struct ClientGrammar {
 }
 
 impl crate::Client<ClientGrammar> {
-    /// A client at the start of a fresh connection, which would like to have these flags.
+    /// A client at the start of a fresh connection, which asks for these flags.
     #[must_use]
     pub fn new(flags: Flags, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar { flags, offered: Flags::default() }, policy)
     }
 
-    /// What the client says and goes by, inside TLS, too: what it would like to have and the server
-    /// offers.
+    /// The flags that the client sends and both sides follow, also inside TLS: those that it asks for and
+    /// the server offers.
     #[must_use]
     pub const fn flags(&self) -> Flags {
         self.grammar().flags()
@@ -34,13 +34,19 @@ impl ClientGrammar {
     }
 }
 
-/// The greeting, also of the old style, or a reply to an option: which it is, says its first octet.
+/// The greeting, also of the old style, or a reply to an option. The first byte tells which.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
 
-/// The greeting up to what tells its style, and the whole of it in the old one: size, flags, zeros.
+/// The bit that all error replies have.
+const ERROR: u32 = 1 << 31;
+
+/// The length of the greeting up to the magic that tells its style.
 const STYLE: usize = 16;
+
+/// The magic of the old style, and the length of its greeting: size, flags, zeros.
+const CLISERV: &[u8] = b"\x00\x00\x42\x02\x81\x86\x12\x53";
 const OLDSTYLE: usize = 152;
 
 impl wire::Header for Header {
@@ -52,14 +58,17 @@ impl wire::Header for Header {
             return Err(Error::Syntax);
         }
         let rest = input.get(STYLE..);
-        Ok(if is_reply {
-            rest.and_then(number).map(|data| sum(20, data))
-        } else {
-            // What is said of the style came with it.
-            rest.map(|_| {
-                if begins(input.get(8..).unwrap_or_default(), IHAVEOPT) { 18 } else { OLDSTYLE }
-            })
-        })
+        if is_reply {
+            return Ok(rest.and_then(number).map(|data| sum(20, data)));
+        }
+        let style = input.get(NBDMAGIC.len()..).unwrap_or_default();
+        let length = match () {
+            () if begins(style, IHAVEOPT) => 18,
+            () if begins(style, CLISERV) => OLDSTYLE,
+            () => return Err(Error::Syntax),
+        };
+        // The style is known only once its magic is complete.
+        Ok(rest.map(|_| length))
     }
 }
 
@@ -70,7 +79,6 @@ impl Grammar for ClientGrammar {
     const MAX_OUTPUT: usize = 20;
 
     fn reply(&mut self, phase: Phase, packet: &[u8]) -> Result<Reply, Error> {
-        const ERROR: u32 = 1 << 31;
         const ERR_SHUTDOWN: u32 = ERROR | 7;
         if phase == Phase::Greeting {
             return match (packet, packet.get(STYLE..)) {
@@ -106,5 +114,26 @@ impl Grammar for ClientGrammar {
 
     fn wait(&self, _: Phase) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn in_words<'i>(&self, packet: &'i [u8]) -> Option<Meaning<'i>> {
+        if !packet.starts_with(REPLY) {
+            return None;
+        }
+        let error = packet.get(12..).and_then(number).filter(|kind| kind & ERROR != 0)?;
+        let name = match error ^ ERROR {
+            1 => "NBD_REP_ERR_UNSUP",
+            2 => "NBD_REP_ERR_POLICY",
+            3 => "NBD_REP_ERR_INVALID",
+            4 => "NBD_REP_ERR_PLATFORM",
+            5 => "NBD_REP_ERR_TLS_REQD",
+            6 => "NBD_REP_ERR_UNKNOWN",
+            7 => "NBD_REP_ERR_SHUTDOWN",
+            8 => "NBD_REP_ERR_BLOCK_SIZE_REQD",
+            9 => "NBD_REP_ERR_TOO_BIG",
+            10 => "NBD_REP_ERR_EXT_HEADER_REQD",
+            _ => "an unknown error",
+        };
+        Some(Meaning::new(name).with_text(packet.get(20..).unwrap_or_default()))
     }
 }

@@ -5,13 +5,13 @@ use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Framing, Writer};
 use crate::{Error, Protocol};
 
-/// The NBD server's grammar up to the upgrade.
+/// The grammar of an NBD server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
     offered: Flags,
     flags: Option<Flags>,
-    /// The option that is to be answered.
+    /// The option to answer.
     option: u32,
 }
 
@@ -23,7 +23,7 @@ impl crate::Server<ServerGrammar> {
         Self::with_grammar(ServerGrammar { offered, flags: None, option: 0 }, config)
     }
 
-    /// What the client goes by, inside TLS, too, once it has said so.
+    /// The client's flags, once it has sent them. They hold inside TLS, too.
     #[must_use]
     pub const fn flags(&self) -> Option<Flags> {
         self.grammar().flags
@@ -35,13 +35,13 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To a STARTTLS with data.
+    /// The reply to a STARTTLS with data.
     Invalid,
-    /// To a STARTTLS of a client without fixed newstyle.
+    /// The reply to STARTTLS of a client without fixed newstyle.
     Policy,
 }
 
-/// First the client's flags, then its options, each with its data.
+/// The client's flags first, then its options with their data.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Haggling {
@@ -77,7 +77,7 @@ const ERR_INVALID: u32 = 1 << 31 | 3;
 const ERR_TLS_REQD: u32 = 1 << 31 | 5;
 
 impl ServerGrammar {
-    /// Whether the two can have TLS, and answers at all.
+    /// Whether both sides have fixed newstyle. Without it there are neither TLS nor replies.
     fn is_fixed(&self) -> bool {
         self.flags.is_some_and(|flags| flags.has(Flags::FIXED_NEWSTYLE))
     }
@@ -110,8 +110,8 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        let kind = match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let kind = match reply {
             Said::Engine(Answer::Greeting) => {
                 out.put(NBDMAGIC);
                 out.put(IHAVEOPT);
@@ -122,8 +122,8 @@ impl Grammar for ServerGrammar {
             Said::Engine(Answer::Bye) if self.is_fixed() => ACK,
             Said::Engine(Answer::Unavailable) | Said::Grammar(Reply::Policy) => ERR_POLICY,
             Said::Grammar(Reply::Invalid) => ERR_INVALID,
-            Said::Engine(Answer::TlsRequired) if !self.ends(said) => {
-                // Nobody is told to ask for what is not there.
+            Said::Engine(Answer::TlsRequired) if !self.ends(reply) => {
+                // An unavailable upgrade is not advertised.
                 if offer { ERR_TLS_REQD } else { ERR_POLICY }
             }
             Said::Engine(_) => return,
@@ -134,9 +134,9 @@ impl Grammar for ServerGrammar {
         out.put(&[0; 4]);
     }
 
-    fn ends(&self, said: Said<Reply>) -> bool {
-        // Without fixed newstyle there are no answers, and EXPORT_NAME never has one.
-        said == Said::Engine(Answer::TlsRequired)
+    fn ends(&self, reply: Said<Reply>) -> bool {
+        // Without fixed newstyle there are no replies, and EXPORT_NAME never has one.
+        reply == Said::Engine(Answer::TlsRequired)
             && (self.option == EXPORT_NAME || !self.is_fixed())
     }
 }
@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn a_reply_fits() {
         let grammar = ServerGrammar { offered: Flags(3), flags: Some(Flags(1)), option: 5 };
-        for said in [Said::Engine(Answer::Greeting), Said::Grammar(Reply::Invalid)] {
+        for reply in [Said::Engine(Answer::Greeting), Said::Grammar(Reply::Invalid)] {
             let mut output = [0; ServerGrammar::MAX_OUTPUT];
             let mut out = Writer::new(&mut output);
-            grammar.print(said, true, &mut out);
+            grammar.print(reply, true, &mut out);
             assert!(matches!(out.finish(), Ok(18 | 20)));
         }
     }

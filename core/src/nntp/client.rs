@@ -2,16 +2,18 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{Lines, Writer, code};
+use crate::wire::{ReplyLines, Writer, code};
 use crate::{Error, Policy, Protocol};
 
-/// The NNTP client's grammar up to the upgrade.
+/// The grammar of an NNTP client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
-    /// Within the list of capabilities.
+    /// The reply's next lines are capabilities.
     listing: bool,
-    /// The server had its say on what it can do.
+    /// The list has STARTTLS.
+    listed: bool,
+    /// The server has replied to CAPABILITIES.
     asked: bool,
 }
 
@@ -24,14 +26,15 @@ impl crate::Client<ClientGrammar> {
 }
 
 impl Grammar for ClientGrammar {
-    type Framing = Lines<MAX_LINE>;
+    type Framing = ReplyLines<MAX_LINE>;
 
     const PROTOCOL: Protocol = Protocol::NNTP;
     const MAX_OUTPUT: usize = b"CAPABILITIES\r\n".len();
 
     fn reply(&mut self, phase: Phase, line: &[u8]) -> Result<Reply, Error> {
         if self.listing {
-            // Whether it is in the list does not matter.
+            // Blanks may precede the CRLF (RFC 3977 §9.4.3).
+            self.listed |= line.trim_ascii_end().eq_ignore_ascii_case(b"STARTTLS");
             self.listing = line != b".";
             return Ok(if self.listing { Reply::More } else { Reply::Yes });
         }
@@ -47,17 +50,23 @@ impl Grammar for ClientGrammar {
                 Ok(Reply::More)
             }
             (_, 400) => Ok(Reply::Closing),
+            // Old servers do not know CAPABILITIES, and others first want a login (RFC 4643 §2.2) or
+            // encryption (RFC 4642 §2.2.2). The client asks for TLS anyway, and the reply to that decides.
+            (Phase::Capabilities, 480 | 483 | 500..=599) => Ok(Reply::Yes),
             (_, 401..=499) => Ok(Reply::NotNow),
-            // CAPABILITIES is younger than many servers: ask for TLS all the same.
-            (Phase::Capabilities, 500..=599) => Ok(Reply::Yes),
+            (Phase::Upgrade, 500) if !self.listed => Ok(Reply::Never),
             (_, 500..=599) => Ok(Reply::No),
             _ => Err(Error::UnexpectedReply),
         }
     }
 
-    /// It asks in any case.
+    /// True after CAPABILITIES: the client asks for an unlisted upgrade, too.
     fn offers_upgrade(&self) -> bool {
         self.asked
+    }
+
+    fn is_listed(&self) -> bool {
+        self.listed
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {

@@ -10,19 +10,19 @@
 //! C: STARTTLS
 //! S: 382 begin TLS now
 //!    ═══════════════ TLS ═══════════════
-//! C: your own client's first command; CAPABILITIES, for what was said before is forgotten
+//! C: your own client's first command; CAPABILITIES again, since earlier replies do not count
 //! ```
 //!
-//! **Client.** 382 starts TLS and nothing else does. It asks for the upgrade even where the server does
-//! not list it, or does not know CAPABILITIES: a list in plaintext is easily cut (RFC 8143 §2).
-//! `MODE READER` has no place before TLS, and the server does not list it inside (RFC 4642 §2.2.2).
+//! **Client.** Only 382 starts TLS. The client asks for the upgrade even if the server does not list it, or
+//! does not know CAPABILITIES: an attacker can easily cut a plaintext list (RFC 8143 §2). `MODE READER`
+//! does not belong before TLS, and the server does not list it inside (RFC 4642 §2.2.2).
 //!
-//! **Server.** It answers CAPABILITIES, MODE READER, HELP, QUIT and STARTTLS. Under
-//! [`Policy::Required`] all else is answered 483; 483 is never the answer to
-//! STARTTLS. AUTHINFO is refused before TLS, whatever the policy.
+//! **Server.** It answers CAPABILITIES, MODE READER, HELP, QUIT and STARTTLS. Under [`Policy::Required`] it
+//! answers everything else with 483, but never STARTTLS itself. It refuses AUTHINFO before TLS, whatever
+//! the policy.
 //!
-//! **Limits.** A line has at most [`MAX_LINE`] octets with its CRLF (RFC 3977 §3.1); a list of
-//! capabilities ends within 128 lines.
+//! **Limits.** A line has at most [`MAX_LINE`] bytes with its CRLF (RFC 3977 §3.1). A list of capabilities
+//! has at most 128 lines.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, nntp};
@@ -46,7 +46,7 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest line, in octets, with its CRLF.
+/// The longest line, with its CRLF, in bytes.
 pub const MAX_LINE: usize = 512;
 
 /// An NNTP client on its way to TLS.
@@ -66,8 +66,8 @@ impl Roles for Nntp {
 
     const PROTOCOL: Protocol = Protocol::NNTP;
     const PHRASES: Phrases = Phrases {
-        greeting: b"200 localhost is through to TLS\r\n",
-        unavailable: b"400 The server behind is not available, closing\r\n",
+        greeting: b"200 localhost is connected over TLS\r\n",
+        unavailable: b"400 The backend server is not available, closing\r\n",
         goodbye: b"QUIT\r\n",
         ..Phrases::NONE
     };

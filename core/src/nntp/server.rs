@@ -3,9 +3,9 @@ use core::time::Duration;
 use super::MAX_LINE;
 use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said};
-use crate::wire::{Lines, Writer, is_http_request, look_up, split_word};
+use crate::wire::{Lines, Writer, is_http_request, look_up};
 
-/// The NNTP server's grammar up to the upgrade.
+/// The grammar of an NNTP server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar(());
@@ -23,13 +23,13 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `CAPABILITIES`.
+    /// The reply to `CAPABILITIES`.
     Capabilities,
-    /// To `MODE READER`.
+    /// The reply to `MODE READER`.
     Reader,
-    /// To `HELP`.
+    /// The reply to `HELP`.
     Help,
-    /// To arguments where there are none, or others.
+    /// The reply to wrong arguments, or to arguments of a command that takes none.
     BadArguments,
 }
 
@@ -62,19 +62,28 @@ const VERBS: [(&[u8], Command<Reply>); 26] = [
     (b"SLAVE", Command::SkipUpgrade),
 ];
 
+/// Splits a command into its keyword and its arguments, without surrounding blanks. Spaces and tabs
+/// separate them and may precede the CRLF (RFC 3977 §3.1, §9.1).
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let line = line.trim_ascii_end();
+    let end = line.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(line.len());
+    let (keyword, arguments) = line.split_at_checked(end).unwrap_or_default();
+    (keyword, arguments.trim_ascii_start())
+}
+
 impl Grammar for ServerGrammar {
     type Framing = Lines<MAX_LINE>;
     type Reply = Reply;
 
     const PROTOCOL: Protocol = Protocol::NNTP;
     const MAX_OUTPUT: usize = 128;
-    /// At least three minutes (RFC 3977 §3.1).
+    /// The standard asks for at least three minutes (RFC 3977 §3.1).
     const WAIT: Duration = Duration::from_secs(5 * 60);
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
-        let (verb, argument) = split_word(line);
+        let (verb, argument) = split(line);
         match look_up(&VERBS, verb) {
-            // HEAD and POST are NNTP's, too.
+            // HEAD and POST are commands of NNTP, too.
             _ if is_http_request(verb, argument) => Command::Foreign,
             Some(Command::Harmless(Reply::Reader)) if !argument.eq_ignore_ascii_case(b"READER") => {
                 Command::Fault(Reply::BadArguments)
@@ -87,12 +96,12 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        out.put(match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
             Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"200 NNTP ready, posting allowed\r\n"[..],
                 Answer::GoAhead => b"382 Begin TLS now\r\n",
-                Answer::Unavailable => b"580 TLS cannot be had now\r\n",
+                Answer::Unavailable => b"580 TLS not available now\r\n",
                 Answer::TlsRequired => b"483 Issue STARTTLS first\r\n",
                 Answer::EncryptionRequired => b"483 Encryption required, issue STARTTLS first\r\n",
                 Answer::BadSequence => b"503 Not now\r\n",

@@ -2,10 +2,10 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{LfLines, Writer, word};
+use crate::wire::{LfReplyLines, Writer, word};
 use crate::{Error, Policy, Protocol};
 
-/// The NUT client's grammar up to the upgrade.
+/// The grammar of a NUT client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar(());
@@ -19,7 +19,7 @@ impl crate::Client<ClientGrammar> {
 }
 
 impl Grammar for ClientGrammar {
-    type Framing = LfLines<MAX_LINE>;
+    type Framing = LfReplyLines<MAX_LINE>;
 
     const PROTOCOL: Protocol = Protocol::NUT;
     const MAX_OUTPUT: usize = b"STARTTLS\n".len();

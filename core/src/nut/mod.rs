@@ -7,14 +7,14 @@
 //! C: USERNAME …                              your own client
 //! ```
 //!
-//! **Client.** `OK STARTTLS` starts TLS and nothing else does; `ERR` and its reason are a refusal. There
-//! is no greeting and no list of capabilities.
+//! **Client.** Only `OK STARTTLS` starts TLS; `ERR` with its reason is a refusal. The protocol has no
+//! greeting and no list of capabilities.
 //!
-//! **Server.** It answers VER, NETVER, HELP, LOGOUT and STARTTLS. USERNAME and PASSWORD are refused before TLS,
-//! whatever the policy; what does not need them (LIST, GET) goes on in plaintext where the policy lets
-//! it.
+//! **Server.** It answers VER, NETVER, HELP, LOGOUT and STARTTLS. It refuses USERNAME and PASSWORD before
+//! TLS, whatever the policy. Commands that need no login (LIST, GET) continue in plaintext if the policy
+//! allows it.
 //!
-//! **Limits.** Lines end with LF alone, and have at most [`MAX_LINE`] octets with it; a CR is an error.
+//! **Limits.** Lines end with LF alone and have at most [`MAX_LINE`] bytes with it. A CR is an error.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, nut};
@@ -36,7 +36,7 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest line, in octets, with its LF.
+/// The longest line, with its LF, in bytes.
 pub const MAX_LINE: usize = 512;
 
 /// A NUT client on its way to TLS.

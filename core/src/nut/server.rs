@@ -5,7 +5,7 @@ use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{LfLines, Line, Writer, is_http_request, split_word};
 
-/// The NUT server's grammar up to the upgrade.
+/// The grammar of a NUT server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar(());
@@ -23,13 +23,13 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `VER`.
+    /// The reply to `VER`.
     Version,
-    /// To `NETVER` and `PROTVER`.
+    /// The reply to `NETVER` and `PROTVER`.
     ProtocolVersion,
-    /// To `HELP`.
+    /// The reply to `HELP`.
     Help,
-    /// To arguments where there are none.
+    /// The reply to arguments of a command that takes none.
     NoArguments,
 }
 
@@ -66,15 +66,15 @@ impl Grammar for ServerGrammar {
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
         let (verb, argument) = split_word(line);
-        // GET is NUT's, too.
+        // GET is a command of NUT, too.
         if is_http_request(verb, argument) {
             return Command::Foreign;
         }
         command_by_verb(&VERBS, verb, argument, Reply::NoArguments)
     }
 
-    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
-        out.put(match said {
+    fn print(&self, reply: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
             Said::Engine(answer) => match answer {
                 Answer::GoAhead => &b"OK STARTTLS\n"[..],
                 Answer::Unavailable => b"ERR FEATURE-NOT-CONFIGURED\n",

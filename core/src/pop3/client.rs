@@ -2,14 +2,14 @@ use core::time::Duration;
 
 use super::MAX_LINE;
 use crate::client::{Grammar, Phase, Reply};
-use crate::wire::{Lines, Writer, word};
+use crate::wire::{ReplyLines, Writer, word};
 use crate::{Error, Policy, Protocol};
 
-/// The POP3 client's grammar up to the upgrade.
+/// The grammar of a POP3 client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
-    /// Within the list of capabilities.
+    /// The reply's next lines are capabilities.
     listing: bool,
     offered: bool,
 }
@@ -23,7 +23,7 @@ impl crate::Client<ClientGrammar> {
 }
 
 impl Grammar for ClientGrammar {
-    type Framing = Lines<MAX_LINE>;
+    type Framing = ReplyLines<MAX_LINE>;
 
     const PROTOCOL: Protocol = Protocol::POP3;
     const MAX_OUTPUT: usize = b"CAPA\r\n".len();
@@ -34,7 +34,7 @@ impl Grammar for ClientGrammar {
                 self.listing = false;
                 return Ok(Reply::Yes);
             }
-            // No capability begins with a dot, so that none is stuffed.
+            // No capability begins with a dot, so there is no dot-stuffing to undo.
             self.offered |= word(line).eq_ignore_ascii_case(b"STLS");
             return Ok(Reply::More);
         }

@@ -9,18 +9,17 @@
 //! C: STLS
 //! S: +OK begin TLS now
 //!    ═══════════════ TLS ═══════════════
-//! C: your own client's first command; CAPA, for what was said before is forgotten
+//! C: your own client's first command; CAPA again, since earlier replies do not count
 //! ```
 //!
-//! **Client.** `+OK` starts TLS where it is a word of its own. A server without `CAPA` has no `STLS`
-//! (RFC 2595 §4). The time stamp for `APOP` that a greeting may carry was said in plaintext and is gone:
-//! do not use it inside TLS.
+//! **Client.** `+OK`, as a word of its own, starts TLS. A server without `CAPA` has no `STLS` (RFC 2595
+//! §4). The greeting may carry a time stamp for `APOP`. It came in plaintext: do not use it inside TLS.
 //!
-//! **Server.** It answers CAPA, STLS and QUIT. USER, PASS, APOP and AUTH are refused before TLS,
-//! whatever the policy; mailboxes exist only behind them. Its greeting has no time stamp.
+//! **Server.** It answers CAPA, STLS and QUIT. It refuses USER, PASS, APOP and AUTH before TLS, whatever
+//! the policy; mailboxes need a login. Its greeting has no time stamp.
 //!
-//! **Limits.** A response line has at most [`MAX_LINE`] octets, a command [`MAX_COMMAND`] (RFC 2449
-//! §4), both with CRLF; a list of capabilities ends within 128 lines.
+//! **Limits.** A response line has at most [`MAX_LINE`] bytes, a command [`MAX_COMMAND`] (RFC 2449 §4),
+//! both with CRLF. A list of capabilities has at most 128 lines.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, pop3};
@@ -44,10 +43,10 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The longest response line, in octets, with its CRLF.
+/// The longest response line, with its CRLF, in bytes.
 pub const MAX_LINE: usize = 512;
 
-/// The longest command, in octets, with its CRLF.
+/// The longest command, with its CRLF, in bytes.
 pub const MAX_COMMAND: usize = 255;
 
 /// A POP3 client on its way to TLS.
@@ -67,8 +66,8 @@ impl Roles for Pop3 {
 
     const PROTOCOL: Protocol = Protocol::POP3;
     const PHRASES: Phrases = Phrases {
-        greeting: b"+OK localhost is through to TLS\r\n",
-        unavailable: b"-ERR [SYS/TEMP] The server behind is not available\r\n",
+        greeting: b"+OK localhost is connected over TLS\r\n",
+        unavailable: b"-ERR [SYS/TEMP] The backend server is not available\r\n",
         goodbye: b"QUIT\r\n",
         ..Phrases::NONE
     };

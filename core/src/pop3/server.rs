@@ -5,7 +5,7 @@ use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said, command_by_verb};
 use crate::wire::{Lines, Writer, split_word};
 
-/// The POP3 server's grammar up to the upgrade.
+/// The grammar of a POP3 server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar(());
@@ -23,9 +23,9 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `CAPA`.
+    /// The reply to `CAPA`.
     Capabilities,
-    /// To arguments where there are none.
+    /// The reply to arguments of a command that takes none.
     NoArguments,
 }
 
@@ -55,7 +55,7 @@ impl Grammar for ServerGrammar {
 
     const PROTOCOL: Protocol = Protocol::POP3;
     const MAX_OUTPUT: usize = 64;
-    /// At least ten minutes (RFC 1939 §3).
+    /// The standard asks for at least ten minutes (RFC 1939 §3).
     const WAIT: Duration = Duration::from_secs(10 * 60);
 
     fn command(&mut self, line: &[u8]) -> Command<Reply> {
@@ -63,12 +63,12 @@ impl Grammar for ServerGrammar {
         command_by_verb(&VERBS, verb, argument, Reply::NoArguments)
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        out.put(match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        out.put(match reply {
             Said::Engine(answer) => match answer {
                 Answer::Greeting => &b"+OK POP3 ready\r\n"[..],
                 Answer::GoAhead => b"+OK Begin TLS now\r\n",
-                Answer::Unavailable => b"-ERR [SYS/TEMP] TLS cannot be had now\r\n",
+                Answer::Unavailable => b"-ERR [SYS/TEMP] TLS not available now\r\n",
                 Answer::TlsRequired | Answer::EncryptionRequired => b"-ERR Issue STLS first\r\n",
                 Answer::BadSequence => b"-ERR Not now\r\n",
                 Answer::Unknown => b"-ERR Unknown command\r\n",

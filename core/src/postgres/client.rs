@@ -3,9 +3,9 @@ use core::time::Duration;
 use super::SSL_REQUEST;
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{Octet, Packets, Writer};
-use crate::{Error, Policy, Protocol};
+use crate::{Error, Meaning, Policy, Protocol};
 
-/// The PostgreSQL client's grammar up to the upgrade.
+/// The grammar of a PostgreSQL client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar(());
@@ -29,7 +29,7 @@ impl Grammar for ClientGrammar {
         match octet {
             b"S" => Ok(Reply::Yes),
             b"N" => Ok(Reply::No),
-            // An error message begins, and the server closes behind it.
+            // The first byte of an ErrorResponse, after which the server closes the connection.
             b"E" => Ok(Reply::Closing),
             _ => Err(Error::UnexpectedReply),
         }
@@ -45,5 +45,14 @@ impl Grammar for ClientGrammar {
 
     fn wait(&self, _: Phase) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn in_words<'i>(&self, octet: &'i [u8]) -> Option<Meaning<'i>> {
+        match octet {
+            b"N" => Some(Meaning::new("no TLS here (N)")),
+            // The text is not read, because an attacker may have written it (CVE-2024-10977).
+            b"E" => Some(Meaning::new("an error, not read before TLS (E)")),
+            _ => None,
+        }
     }
 }

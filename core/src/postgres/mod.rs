@@ -1,29 +1,29 @@
-//! PostgreSQL (protocol 3) with SSLRequest, or with TLS first (since PostgreSQL 17), up to TLS.
+//! PostgreSQL (protocol 3) with SSLRequest, or with implicit TLS (since PostgreSQL 17), up to TLS.
 //!
 //! ```text
 //! C: 00 00 00 08 04 d2 16 2f                 SSLRequest: the client speaks first
-//! S: S                                       one octet
+//! S: S                                       one byte
 //!    ═══════════════ TLS ═══════════════
 //! C: StartupMessage …                        your own client
 //! ```
 //!
-//! **Client.** `S` starts TLS and nothing else does; `N` is a refusal. `E` begins an ErrorMessage, of a
-//! server in trouble or of one before 7.0: the connection ends, and its text is not read, since anybody
-//! may have written it (CVE-2024-10977). An octet behind the `S` is an error (CVE-2021-23222).
-//! [`SslMode`] and [`SslNegotiation`] are libpq's parameters, and [`Opening`] what they mean here.
+//! **Client.** Only `S` starts TLS; `N` is a refusal. `E` starts an ErrorResponse, of a server in trouble
+//! or of one before 7.0. The connection fails, and its text is not read, since an attacker may have written
+//! it (CVE-2024-10977). A byte after the `S` is an error (CVE-2021-23222). [`SslMode`] and
+//! [`SslNegotiation`] are libpq's parameters, and [`Opening`] is their meaning here.
 //!
-//! **TLS first.** `sslnegotiation=direct` has no plaintext phase and no machine: begin TLS on the same port
-//! with ALPN [`Protocol::POSTGRES`](crate::Protocol::POSTGRES), and go on with
-//! [`Tls::implicit`](crate::Tls::implicit). The server's machine sees it by the first octet, 0x16; see
-//! [`Server::is_direct`](crate::Server::is_direct) for what it has to demand then.
+//! **Implicit TLS.** `sslnegotiation=direct` has no plaintext phase and no machine. Start TLS on the same
+//! port with the ALPN id of [`Protocol::POSTGRES`](crate::Protocol::POSTGRES), and continue with
+//! [`Tls::implicit`](crate::Tls::implicit). The server's machine recognises it by the first byte, 0x16.
+//! [`Server::is_direct`](crate::Server::is_direct) tells what it has to demand then.
 //!
-//! **Server.** It answers SSLRequest once, and GSSENCRequest once with `N`. A StartupMessage in clear is
-//! refused with an ErrorResponse and a CancelRequest without a word, for it has no answer; both go on in
-//! plaintext where the policy lets them, and are still unread then. Wrong lengths end the connection
-//! without a word, as those of PostgreSQL do.
+//! **Server.** It answers one SSLRequest, and one GSSENCRequest with `N`. If TLS is required, it refuses a
+//! clear StartupMessage with an ErrorResponse, and drops a CancelRequest without a reply, as that has none.
+//! If the policy allows plaintext, both continue, still unread. A wrong length closes the connection
+//! without a reply, as in PostgreSQL.
 //!
-//! **Limits.** The server decides by the first [`MAX_HEADER`] octets of a packet, and a packet may say that it
-//! has at most [`MAX_PACKET`]. The client reads one octet.
+//! **Limits.** The server decides by the first [`MAX_HEADER`] bytes of a packet, whose announced length is
+//! at most [`MAX_PACKET`]. The client reads one byte.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, postgres};
@@ -51,10 +51,10 @@ use crate::{ArgumentError, Introduction, Phrases, Policy, Protocol, Roles};
 use client::ClientGrammar;
 use server::ServerGrammar;
 
-/// The octets by which a server decides: a packet's length and what it is.
+/// The number of bytes by which a server decides: a packet's length and code.
 pub const MAX_HEADER: usize = 8;
 
-/// The longest packet before TLS, in octets: 10,000 behind its length, as in PostgreSQL.
+/// The longest packet before TLS, in bytes: 10,000 after its length field, as in PostgreSQL.
 pub const MAX_PACKET: u32 = 10_004;
 
 /// `Int32(8) Int32(80877103)`.
@@ -77,7 +77,7 @@ impl Roles for Postgres {
 
     const PROTOCOL: Protocol = Protocol::POSTGRES;
     const PHRASES: Phrases = Phrases {
-        unavailable: b"E\0\0\0\x3eSFATAL\0VFATAL\0C08006\0Mthe server behind is not available\0\0",
+        unavailable: b"E\0\0\0\x3fSFATAL\0VFATAL\0C08006\0Mthe backend server is not available\0\0",
         ..Phrases::NONE
     };
 

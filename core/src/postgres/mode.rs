@@ -1,4 +1,4 @@
-//! libpq's parameters of a connection (PostgreSQL documentation, 34.1.2 and 34.19).
+//! libpq's connection parameters (PostgreSQL documentation, 34.1.2 and 34.19).
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,14 +10,14 @@ use crate::Policy;
 /// | mode | libpq | here |
 /// |---|---|---|
 /// | `disable` | no TLS | [`Opening::Plaintext`] |
-/// | `allow` | plaintext first, TLS where the server insists | like `prefer`: asking first is no worse |
-/// | `prefer` | TLS, if the server can | [`Policy::Opportunistic`]; an active attacker can always choose plaintext. Where the handshake fails libpq tries again without TLS, and this crate does not |
-/// | `require` | TLS with **anybody**; the issuer is checked if there is a root certificate | [`Policy::Required`], which **does** ask for a verified peer. Who wants libpq's `require` has to say so: take [`Policy::Opportunistic`] and close on [`Event::Plaintext`](crate::client::Event::Plaintext) |
-/// | `verify-ca` | TLS, and the issuer of the certificate is checked, but not for whom it is | [`Policy::Required`], the name included |
-/// | `verify-full` | TLS, the issuer and the name are checked | [`Policy::Required`] |
+/// | `allow` | plaintext first, TLS if the server insists | like `prefer`: asking first is no worse |
+/// | `prefer` | TLS, if the server has it | [`Policy::Opportunistic`]; an active attacker can always force plaintext. After a failed handshake libpq retries without TLS; this crate does not |
+/// | `require` | TLS with **any** server; libpq checks the issuer only if there is a root certificate | [`Policy::Required`], which **does** demand a verified peer. For libpq's behaviour take [`Policy::Opportunistic`] and close on [`Event::Plaintext`](crate::client::Event::Plaintext) |
+/// | `verify-ca` | TLS; the certificate's issuer is checked, its name is not | [`Policy::Required`], which checks the name, too |
+/// | `verify-full` | TLS; issuer and name are checked | [`Policy::Required`] |
 ///
-/// What libpq checks says [`checks`](Self::checks); what is checked is the TLS layer's to do, and the
-/// caller's to tell by [`Verification`](crate::Verification).
+/// [`checks`](Self::checks) tells what libpq checks. The TLS layer has to do that, and the caller reports
+/// the result by [`Verification`](crate::Verification).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -37,7 +37,7 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    /// libpq's word for it.
+    /// libpq's word for the mode.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl SslMode {
         }
     }
 
-    /// What libpq checks of the server's certificate, without a root certificate for `require`.
+    /// What libpq checks of the server's certificate. For `require`: without a root certificate.
     #[must_use]
     pub const fn checks(self) -> Checks {
         match self {
@@ -70,7 +70,7 @@ impl fmt::Display for SslMode {
 impl FromStr for SslMode {
     type Err = ParameterError;
 
-    /// Case counts, as it does for libpq.
+    /// The words are case-sensitive, as in libpq.
     fn from_str(text: &str) -> Result<Self, ParameterError> {
         match text {
             "disable" => Ok(Self::Disable),
@@ -84,15 +84,17 @@ impl FromStr for SslMode {
     }
 }
 
-/// How far libpq goes to know who the server is. Exhaustive: a TLS layer has to do each.
+/// How far libpq identifies the server.
+///
+/// The enum is exhaustive, because a TLS layer has to implement each level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Checks {
-    /// It may be anybody.
+    /// The server may be anyone.
     Nothing,
-    /// Its certificate leads to a trusted one.
+    /// The server's certificate has a path to a trusted one.
     Issuer,
-    /// And it is for the name that the caller connects to.
+    /// In addition, the certificate is for the name that the caller connects to.
     IssuerAndName,
 }
 
@@ -101,15 +103,15 @@ pub enum Checks {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SslNegotiation {
-    /// `postgres`: by SSLRequest.
+    /// `postgres`: TLS after an SSLRequest.
     #[default]
     Postgres,
-    /// `direct`: TLS comes first, with ALPN.
+    /// `direct`: implicit TLS, with ALPN.
     Direct,
 }
 
 impl SslNegotiation {
-    /// libpq's word for it.
+    /// libpq's word for the negotiation.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -128,7 +130,7 @@ impl fmt::Display for SslNegotiation {
 impl FromStr for SslNegotiation {
     type Err = ParameterError;
 
-    /// Case counts, as it does for libpq.
+    /// The words are case-sensitive, as in libpq.
     fn from_str(text: &str) -> Result<Self, ParameterError> {
         match text {
             "postgres" => Ok(Self::Postgres),
@@ -138,25 +140,27 @@ impl FromStr for SslNegotiation {
     }
 }
 
-/// How a client's connection begins. Exhaustive: a client has to do each.
+/// How a client's connection begins.
+///
+/// The enum is exhaustive, because a client has to implement each way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Opening {
-    /// In plaintext, and stays there.
+    /// In plaintext, which it keeps.
     Plaintext,
     /// With [`Client`](super::Client) and this policy.
     Upgrade(Policy),
-    /// With TLS and the ALPN protocol id of [`Protocol::POSTGRES`](crate::Protocol::POSTGRES), then
-    /// [`Tls::implicit`](crate::Tls::implicit) and [`Policy::Required`].
+    /// With implicit TLS and the ALPN id of [`Protocol::POSTGRES`](crate::Protocol::POSTGRES). Continue
+    /// with [`Tls::implicit`](crate::Tls::implicit) and [`Policy::Required`].
     Direct,
 }
 
 impl Opening {
-    /// What the parameters ask for.
+    /// The opening that the parameters ask for.
     ///
     /// # Errors
-    /// [`ParameterError::WeakMode`]: TLS that comes first has no way back to plaintext, so that modes
-    /// with one make no sense.
+    /// [`ParameterError::WeakMode`] for `direct` with a mode that allows plaintext: implicit TLS has no way
+    /// back to it.
     pub const fn new(mode: SslMode, negotiation: SslNegotiation) -> Result<Self, ParameterError> {
         match (mode, negotiation) {
             (SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull, negotiation) => {
@@ -172,14 +176,14 @@ impl Opening {
     }
 }
 
-/// What is wrong with a parameter.
+/// Why a parameter is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ParameterError {
-    /// No `sslmode` of this name.
+    /// There is no `sslmode` of this name.
     Mode,
-    /// No `sslnegotiation` of this name.
+    /// There is no `sslnegotiation` of this name.
     Negotiation,
     /// `sslnegotiation=direct` with a mode weaker than `require`.
     WeakMode,
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mode_with_a_way_back_begins_with_tls() {
+    fn no_mode_that_allows_plaintext_begins_with_tls() {
         use SslNegotiation::{Direct, Postgres};
         let (weak, tls) = (Err(ParameterError::WeakMode), Ok(Opening::Direct));
         assert_eq!(MODES.map(|mode| Opening::new(mode, Direct)), [weak, weak, weak, tls, tls, tls]);

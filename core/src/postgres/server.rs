@@ -6,7 +6,7 @@ use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{self, Packets, Writer};
 use crate::{Error, Protocol};
 
-/// The PostgreSQL server's grammar up to the upgrade.
+/// The grammar of a PostgreSQL server up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar {
@@ -22,11 +22,11 @@ impl crate::Server<ServerGrammar> {
         Self::with_grammar(ServerGrammar::default(), config)
     }
 
-    /// Whether the client began with TLS, without an SSLRequest; known from
+    /// Whether the client began with TLS, without an SSLRequest. It is known from
     /// [`Event::UpgradeRequested`](crate::server::Event::UpgradeRequested) on.
     ///
-    /// Then its ClientHello has to name the ALPN protocol id of [`Protocol::POSTGRES`], and **the caller
-    /// has to fail the handshake if it does not**: see [`Upgrade::alpn`](crate::server::Upgrade::alpn).
+    /// Then the handshake has to agree on the ALPN id of [`Protocol::POSTGRES`], and **the caller has to
+    /// fail it otherwise**: see [`Upgrade::alpn`](crate::server::Upgrade::alpn).
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         matches!(self.grammar().last, Packet::Tls)
@@ -38,20 +38,20 @@ impl crate::Server<ServerGrammar> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To GSSENCRequest: `N`.
+    /// The reply to GSSENCRequest: `N`.
     NoGss,
-    /// To a version of the protocol other than 3, and to a second request for encryption.
+    /// The reply to another protocol version than 3, and to a second encryption request.
     UnsupportedProtocol,
 }
 
-/// What the start of a packet says it is.
+/// A packet's kind, by its first bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Packet {
-    /// There was none yet.
+    /// No packet yet.
     #[default]
     None,
-    /// It is no packet: TLS begins.
+    /// The first byte of TLS instead of a packet.
     Tls,
     SslRequest,
     GssEncRequest,
@@ -69,15 +69,15 @@ impl Packet {
             (SPECIAL, 5678) => Self::CancelRequest,
             (SPECIAL, 5679) => Self::SslRequest,
             (SPECIAL, 5680) => Self::GssEncRequest,
-            // Which minor version is spoken is settled behind it.
+            // The minor version is negotiated later.
             (3, _) => Self::StartupMessage,
             _ => Self::Unsupported,
         }
     }
 }
 
-/// The first octets of a packet: its length, itself included, and what it is. The octet with which
-/// TLS begins is only noticed.
+/// The first bytes of a packet: its length, which counts itself, and its code. The first byte of TLS is
+/// recognised but not consumed.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header(());
@@ -96,7 +96,7 @@ impl wire::Header for Header {
         }
         let allowed = match code.first_chunk().map(|code| Packet::of(*code)) {
             Some(Packet::SslRequest | Packet::GssEncRequest) => length == 8,
-            // A process, and its key of 4 to 256 octets.
+            // A process id, and a key of 4 to 256 bytes.
             Some(Packet::CancelRequest) => matches!(length, 16..=268),
             _ => length >= 8,
         };
@@ -104,8 +104,8 @@ impl wire::Header for Header {
     }
 }
 
-/// An ErrorResponse has a type, its length in four octets, and fields that end with an octet of zero:
-/// severity twice, SQLSTATE, message.
+/// An ErrorResponse: its type, its length in four bytes, and fields that end with a zero byte: severity
+/// twice, SQLSTATE, message.
 const REQUIRED: &[u8] = b"E\x00\x00\x00\x55SFATAL\0VFATAL\0C28000\0\
     Mconnections have to be encrypted: use sslmode=verify-full\0\0";
 const UNSUPPORTED: &[u8] = b"E\x00\x00\x00\x4cSFATAL\0VFATAL\0C0A000\0\
@@ -128,7 +128,7 @@ impl Grammar for ServerGrammar {
         let packet = header.last_chunk().map_or(Packet::Tls, |code| Packet::of(*code));
         match (packet, replace(&mut self.last, packet)) {
             (Packet::Tls, Packet::None) => Command::Upgrade,
-            // Not behind a packet.
+            // TLS may come first, but not after a packet.
             (Packet::Tls | Packet::None, _) => Command::Foreign,
             (Packet::SslRequest, _) if !replace(&mut self.ssl_asked, true) => Command::Upgrade,
             (Packet::GssEncRequest, _) if !replace(&mut self.gss_asked, true) => {
@@ -139,20 +139,20 @@ impl Grammar for ServerGrammar {
         }
     }
 
-    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
-        out.put(match (said, self.last) {
+    fn print(&self, reply: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        out.put(match (reply, self.last) {
             (Said::Engine(Answer::GoAhead), Packet::SslRequest) => b"S",
             (Said::Engine(Answer::Unavailable), Packet::SslRequest)
             | (Said::Grammar(Reply::NoGss), _) => b"N",
             (Said::Engine(Answer::TlsRequired), Packet::StartupMessage) => REQUIRED,
             (Said::Grammar(Reply::UnsupportedProtocol), _) => UNSUPPORTED,
-            // TLS speaks for itself, a CancelRequest has no answer, and nothing else is worth one.
+            // Direct TLS needs no go-ahead, and a CancelRequest has no reply.
             _ => b"",
         });
     }
 
-    fn ends(&self, said: Said<Reply>) -> bool {
-        match said {
+    fn ends(&self, reply: Said<Reply>) -> bool {
+        match reply {
             Said::Grammar(Reply::NoGss) => false,
             Said::Engine(Answer::Unavailable) => self.last != Packet::SslRequest,
             _ => true,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_how_long_it_is() {
+    fn an_error_response_has_its_length() {
         for error in [REQUIRED, UNSUPPORTED] {
             let [b'E', a, b, c, d, fields @ ..] = error else { panic!("no error") };
             let length = u32::from_be_bytes([*a, *b, *c, *d]);

@@ -7,19 +7,28 @@ use super::{
 };
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{Packets, Writer};
-use crate::{ArgumentError, Error, Policy, Protocol};
+use crate::{ArgumentError, Error, Meaning, Policy, Protocol};
 
-/// The longest [`Cookie`], in octets.
+/// The longest [`Cookie`], in bytes.
 const MAX_COOKIE: usize = 64;
 
-/// Who logs in, for a load balancer in between, sent in plaintext: at most 64 octets of printable ASCII.
+/// An identifier of the user for a load balancer, sent in plaintext: at most 64 bytes of printable ASCII.
+///
+/// ```
+/// use starttls::Policy;
+/// use starttls::rdp::{Client, Cookie, Protocols};
+///
+/// let cookie = Cookie::new("sensor").unwrap();
+/// let client = Client::with_cookie(Protocols::SSL, cookie, Policy::Required);
+/// # let _ = client;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cookie<'a>(&'a str);
 
 impl<'a> Cookie<'a> {
-    /// Checks the identifier, without the `Cookie: mstshash=` that goes in front of it; constants are
-    /// checked at compile time.
+    /// Checks the identifier, without the `Cookie: mstshash=` before it. In a constant, the check happens
+    /// at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`],
@@ -41,18 +50,18 @@ impl<'a> Cookie<'a> {
     }
 }
 
-/// What a server chose.
+/// The server's choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Chosen {
-    /// The security protocol, to be repeated inside TLS.
+    /// The security protocol, which your own client has to repeat inside TLS.
     pub security: Security,
-    /// What the server can do (MS-RDPBCGR §2.2.1.2.1).
+    /// The server's features (MS-RDPBCGR §2.2.1.2.1).
     pub flags: u8,
 }
 
-/// The RDP client's grammar up to the upgrade.
+/// The grammar of an RDP client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a> {
@@ -62,13 +71,13 @@ pub struct ClientGrammar<'a> {
 }
 
 impl crate::Client<ClientGrammar<'_>> {
-    /// What the server chose, as soon as it did.
+    /// The server's choice, once it has arrived.
     #[must_use]
     pub const fn chosen(&self) -> Option<Chosen> {
         self.grammar().chosen
     }
 
-    /// A client at the start of a fresh connection that can do any of `protocols`.
+    /// A client at the start of a fresh connection, which supports `protocols`.
     #[must_use]
     pub fn new(protocols: Protocols, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar { protocols, cookie: None, chosen: None }, policy)
@@ -76,7 +85,7 @@ impl crate::Client<ClientGrammar<'_>> {
 }
 
 impl<'a> crate::Client<ClientGrammar<'a>> {
-    /// Like [`new`](Self::new), and says in plaintext who will log in.
+    /// Like [`new`](Self::new), with a cookie that identifies the user in plaintext.
     #[must_use]
     pub fn with_cookie(protocols: Protocols, cookie: Cookie<'a>, policy: Policy) -> Self {
         let grammar = ClientGrammar { protocols, cookie: Some(cookie), chosen: None };
@@ -86,7 +95,7 @@ impl<'a> crate::Client<ClientGrammar<'a>> {
 
 const COOKIE: &[u8] = b"Cookie: mstshash=";
 
-/// The octets of what is negotiated, alone and around a cookie.
+/// The length of the negotiation request, alone and around a cookie.
 const NEGOTIATION: usize = 8;
 const MORE: usize = COOKIE.len() + 2 + NEGOTIATION;
 
@@ -108,7 +117,7 @@ impl Grammar for ClientGrammar<'_> {
                 self.chosen = Some(Chosen { security, flags: *flags });
                 Ok(Reply::Yes)
             }
-            // TLS is not allowed; there is no certificate (MS-RDPBCGR §2.2.1.2.2).
+            // TLS is not allowed, or the server has no certificate (MS-RDPBCGR §2.2.1.2.2).
             (CONNECTION_CONFIRM, [FAILURE, _, 8, 0, 2 | 3, 0, 0, 0]) => Err(Error::NotOffered),
             (CONNECTION_CONFIRM, [FAILURE, _, 8, 0, 1..=6, 0, 0, 0]) => Err(Error::Refused),
             (CONNECTION_CONFIRM, [RESPONSE | FAILURE, _, 8, 0, _, _, _, _]) => {
@@ -126,7 +135,7 @@ impl Grammar for ClientGrammar<'_> {
     fn request(&self, _: Phase, out: &mut Writer<'_>) {
         let cookie = self.cookie.map(|cookie| cookie.0.as_bytes());
         let length = cookie.map_or(NEGOTIATION, |cookie| cookie.len().saturating_add(MORE));
-        // At most 91.
+        // The length is at most 91.
         let length = u8::try_from(length).unwrap_or_default();
         Tpdu::put(CONNECTION_REQUEST, [0; 2], [0; 2], length, out);
         if let Some(cookie) = cookie {
@@ -139,6 +148,25 @@ impl Grammar for ClientGrammar<'_> {
 
     fn wait(&self, _: Phase) -> Duration {
         WAIT
+    }
+
+    fn in_words<'i>(&self, packet: &'i [u8]) -> Option<Meaning<'i>> {
+        let Tpdu { code: CONNECTION_CONFIRM, variable: [FAILURE, _, 8, 0, code, 0, 0, 0], .. } =
+            Tpdu::read(packet)?
+        else {
+            return None;
+        };
+        // MS-RDPBCGR §2.2.1.2.2.
+        let name = match code {
+            1 => "SSL_REQUIRED_BY_SERVER",
+            2 => "SSL_NOT_ALLOWED_BY_SERVER",
+            3 => "SSL_CERT_NOT_ON_SERVER",
+            4 => "INCONSISTENT_FLAGS",
+            5 => "HYBRID_REQUIRED_BY_SERVER",
+            6 => "SSL_WITH_USER_AUTH_REQUIRED_BY_SERVER",
+            _ => return None,
+        };
+        Some(Meaning::new(name).with_number(u32::from(*code)))
     }
 }
 
@@ -172,7 +200,8 @@ mod tests {
             Tpdu::read(&output[..length]).map(|tpdu| (tpdu.code, tpdu.variable.to_vec()))
         };
         let negotiation = b"\x01\0\x08\0\x0b\0\0\0";
-        let protocols = Protocols::SSL.with(Protocols::HYBRID).with(Protocols::HYBRID_EX);
+        // HYBRID_EX asks for CredSSP, too.
+        let protocols = Protocols::SSL.with(Protocols::HYBRID_EX);
         let plain = request(crate::rdp::Client::new(protocols, Policy::Required));
         assert_eq!(plain, Some((CONNECTION_REQUEST, negotiation.to_vec())));
         for name in ["a", "sensor", &"x".repeat(MAX_COOKIE)] {
@@ -184,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_chosen() {
+    fn the_choice_is_reported() {
         let confirm = b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\x02\x1f\x08\0\x02\0\0\0";
         let protocols = Protocols::SSL.with(Protocols::HYBRID);
         let mut client = crate::rdp::Client::new(protocols, Policy::Required);

@@ -1,26 +1,27 @@
 //! RDP (MS-RDPBCGR §2.2.1.1 and §2.2.1.2), up to TLS.
 //!
 //! ```text
-//! C: X.224 connection request, with the security protocols it can do     the client speaks first
-//! S: X.224 connection confirm, with the one chosen
+//! C: X.224 connection request, with its security protocols               the client speaks first
+//! S: X.224 connection confirm, with the chosen one
 //!    ═══════════════ TLS ═══════════════
 //!                                                        your own client, as the protocol says
 //! ```
 //!
-//! **Client.** A confirm that chooses one of the [`Protocols`] asked for starts TLS and nothing else does. A
-//! confirm that chooses none, or of a server that knows no negotiation, is followed by RDP's own
-//! security, which is no TLS: only a caller that does not require TLS goes on with it. The failures 2 and
-//! 3 (TLS is not allowed, there is no certificate) tell that there is none to be had, the others are refusals; both end the
-//! connection, whatever the policy.
+//! **Client.** Only a confirm that chooses one of the requested [`Protocols`] starts TLS. A server without
+//! negotiation, or one that chooses none of them, continues with RDP's own security. That is not TLS, so
+//! the connection fails under [`Policy::Required`]. The failures 2 and 3 (TLS is not allowed, there is no
+//! certificate) mean that the server has no TLS. The others are refusals. All of them end the connection,
+//! whatever the policy.
 //!
-//! **Server.** It chooses the first of its own list that the client can do. Who can do none is told which
-//! is required (failure 1 or 5), or, where the policy allows it, goes on without TLS, with its request still unread.
-//! A cookie or a routing token is only reported.
+//! **Server.** It chooses the first protocol of its own list that the client supports. If there is none, it
+//! tells the client which protocol it requires (failure 1 or 5). If the policy allows plaintext, the
+//! connection instead continues without TLS, with the request still unread. A cookie or a routing token is
+//! only reported.
 //!
-//! Behind the boundary both sides have to repeat what was negotiated (the protocol chosen, those asked
-//! for, the flags): ask [`Client::chosen`] or [`Server::negotiated`] before the machine is given up.
+//! Inside TLS both sides have to repeat the negotiation: the chosen protocol, the requested ones and the
+//! flags. Take [`Client::chosen`] or [`Server::negotiated`] before you consume the machine.
 //!
-//! **Limits.** A request has at most [`MAX_REQUEST`] octets, a confirm [`MAX_CONFIRM`].
+//! **Limits.** A request has at most [`MAX_REQUEST`] bytes, a confirm [`MAX_CONFIRM`].
 //!
 //! ```
 //! use starttls::rdp::{self, Protocols};
@@ -83,13 +84,13 @@ impl Roles for Rdp {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Security {
-    /// TLS and nothing else.
+    /// TLS alone.
     Ssl = 1,
     /// CredSSP inside TLS.
     Hybrid = 2,
     /// RDSTLS inside TLS.
     RdsTls = 4,
-    /// CredSSP inside TLS, then the result of the early authorization.
+    /// CredSSP inside TLS, then the early authorization result.
     HybridEx = 8,
 }
 
@@ -101,34 +102,41 @@ impl Security {
     }
 }
 
-/// One security protocol or more.
+/// A set of one or more security protocols.
+///
+/// ```
+/// use starttls::rdp::{Protocols, Security};
+///
+/// let protocols = Protocols::SSL.with(Protocols::RDSTLS);
+/// assert!(protocols.contains(Security::Ssl) && !protocols.contains(Security::Hybrid));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Protocols(u8);
 
 impl Protocols {
-    /// TLS and nothing else.
+    /// TLS alone.
     pub const SSL: Self = Self::only(Security::Ssl);
-    /// CredSSP; who can do it has to be able to do plain TLS, too.
+    /// CredSSP. A client that supports it has to support plain TLS, too.
     pub const HYBRID: Self = Self::only(Security::Hybrid);
     /// RDSTLS.
     pub const RDSTLS: Self = Self::only(Security::RdsTls);
-    /// CredSSP with the result of the early authorization; it asks for CredSSP, too.
-    pub const HYBRID_EX: Self = Self::only(Security::HybridEx);
+    /// CredSSP with the early authorization result. It asks for CredSSP, too.
+    pub const HYBRID_EX: Self = Self::only(Security::HybridEx).with(Self::HYBRID);
 
-    /// One of them.
+    /// The set of this one.
     #[must_use]
     pub const fn only(one: Security) -> Self {
         Self(one.bit())
     }
 
-    /// These and those.
+    /// The protocols of both sets.
     #[must_use]
     pub const fn with(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// Whether `one` is among them.
+    /// Whether the set has `one`.
     #[must_use]
     pub const fn contains(self, one: Security) -> bool {
         self.0 & one.bit() != 0
@@ -146,5 +154,5 @@ const CONNECTION_REQUEST: u8 = 0xe0;
 const CONNECTION_CONFIRM: u8 = 0xd0;
 const DISCONNECT_REQUEST: u8 = 0x80;
 
-/// No standard says it.
+/// The standard sets no time limit.
 const WAIT: Duration = Duration::from_secs(60);

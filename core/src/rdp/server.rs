@@ -11,44 +11,51 @@ use crate::settings::settings;
 use crate::wire::{Packets, Writer};
 
 settings! {
-    /// What a server can do.
+    /// The protocols and flags that a server offers.
+    ///
+    /// ```
+    /// use starttls::rdp::{Offer, Security};
+    ///
+    /// let offer = Offer::new(&[Security::Hybrid, Security::Ssl]);
+    /// assert_eq!(offer.flags(), 0);
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Offer<'a> {
-        /// The security protocols, the best first.
+        /// The security protocols, in order of preference.
         security, with_security: &'a [Security],
-        /// What your own server can do inside TLS (`RDP_NEG_RSP`, MS-RDPBCGR §2.2.1.2.1).
+        /// The features of your own server inside TLS (`RDP_NEG_RSP`, MS-RDPBCGR §2.2.1.2.1).
         flags, with_flags: u8,
     }
 }
 
 impl<'a> Offer<'a> {
-    /// These security protocols, the best first, without flags.
+    /// An offer of these security protocols, in order of preference, without flags.
     #[must_use]
     pub const fn new(security: &'a [Security]) -> Self {
         Self { security, flags: 0 }
     }
 }
 
-/// What was negotiated, to be repeated inside TLS.
+/// The result of the negotiation, which your own server has to repeat inside TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Negotiated {
-    /// What was chosen; `None` if the client can do nothing that the server has.
+    /// The chosen protocol; `None` if both sides share none.
     pub security: Option<Security>,
-    /// What the client asked for, bit by bit; 0 of a client without negotiation.
+    /// The requested protocols, as bits; 0 for a client without negotiation.
     pub requested: u32,
-    /// What the client wants (`RDP_NEG_REQ`, MS-RDPBCGR §2.2.1.1.1).
+    /// The client's flags (`RDP_NEG_REQ`, MS-RDPBCGR §2.2.1.1.1).
     pub flags: u8,
 }
 
-/// The RDP server's grammar up to the upgrade.
+/// The grammar of an RDP server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     offer: Offer<'a>,
     negotiated: Option<Negotiated>,
-    /// The client's reference.
+    /// The client's reference, which the confirm repeats.
     reference: [u8; 2],
 }
 
@@ -62,7 +69,7 @@ impl ServerGrammar<'_> {
         Some(Negotiated { security, requested, flags })
     }
 
-    /// Which security protocol a client is missing, as a failure code.
+    /// The failure code for the protocol that a client lacks.
     fn required(&self) -> u8 {
         let only_hybrid = self
             .offer
@@ -77,7 +84,7 @@ const SSL_REQUIRED: u8 = 1;
 const NO_CERTIFICATE: u8 = 3;
 const HYBRID_REQUIRED: u8 = 5;
 
-/// The flags and protocols of a request, behind a cookie or a routing token.
+/// Parses the flags and protocols of a request, after its cookie or routing token.
 ///
 /// ```text
 /// [ token CRLF ] [ RDP_NEG_REQ [ RDP_NEG_CORRELATION_INFO ] ]
@@ -107,7 +114,7 @@ fn request(variable: &[u8]) -> Option<(u8, u32)> {
 }
 
 impl crate::Server<ServerGrammar<'_>> {
-    /// What was negotiated, as soon as the client's request is read.
+    /// The result of the negotiation, once the client's request is read.
     #[must_use]
     pub const fn negotiated(&self) -> Option<Negotiated> {
         self.grammar().negotiated
@@ -127,7 +134,7 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// Nothing: the connection ends.
+    /// No reply: the connection ends.
     Nothing,
 }
 
@@ -149,9 +156,9 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+    fn print(&self, reply: Said<Reply>, _: bool, out: &mut Writer<'_>) {
         let chosen = self.negotiated.and_then(|negotiated| negotiated.security);
-        let negotiation = match (said, chosen) {
+        let negotiation = match (reply, chosen) {
             (Said::Engine(Answer::GoAhead), Some(security)) => {
                 [RESPONSE, self.offer.flags, 8, 0, security.bit(), 0, 0, 0]
             }
@@ -173,7 +180,7 @@ mod tests {
     use super::*;
     use crate::{Machine, Step};
 
-    /// What a server answers, and what it knows then.
+    /// The server's reply, and the result of the negotiation.
     fn answered(security: &[Security], packet: &[u8]) -> (Option<u8>, Option<Negotiated>) {
         let offer = Offer { security, flags: 0 };
         let mut server = crate::rdp::Server::new(offer, Config::default());
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn by_its_own_order() {
+    fn the_servers_order_decides() {
         use Security::{Hybrid, HybridEx, RdsTls, Ssl};
         let packet = |bits| [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 5, 8, 0, bits, 0, 0, 0];
         let failure = |code| (Some(code), None);

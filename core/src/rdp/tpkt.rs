@@ -1,20 +1,20 @@
 use crate::Error;
 use crate::wire::{Header, Writer};
 
-/// The longest connection request, in octets: what X.224's length indicator can count.
+/// The longest connection request, in bytes, as X.224's length indicator limits it.
 pub const MAX_REQUEST: usize = HEADER as usize + 255;
 
-/// The longest connection confirm, in octets.
+/// The longest connection confirm, in bytes.
 pub const MAX_CONFIRM: usize = FIXED as usize + 8;
 
-/// The octets of TPKT's header (RFC 1006 §6).
+/// The length of TPKT's header in bytes (RFC 1006 §6).
 const HEADER: u8 = 4;
 
-/// A TPDU without its variable part, with TPKT's header.
+/// The length of a TPDU without its variable part, with TPKT's header.
 const FIXED: u8 = HEADER + 7;
 
-/// A packet of at most `MAX` octets: version 3, an octet for nobody, the length of it all in two, then a
-/// TPDU of X.224, whose length indicator counts what is behind it.
+/// A packet of at most `MAX` bytes: version 3, a reserved byte, the packet's length in two bytes, then an
+/// X.224 TPDU, whose length indicator counts the bytes after it.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tpkt<const MAX: usize>(());
@@ -38,13 +38,13 @@ impl<const MAX: usize> Header for Tpkt<MAX> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tpdu<'i> {
     pub(super) code: u8,
-    /// The reference of who sent it.
+    /// The sender's reference.
     pub(super) source: [u8; 2],
     pub(super) variable: &'i [u8],
 }
 
 impl<'i> Tpdu<'i> {
-    /// Reads a whole packet.
+    /// Parses a whole packet.
     pub(super) fn read(packet: &'i [u8]) -> Option<Self> {
         let [_, _, _, _, indicator, tpdu @ ..] = packet else { return None };
         match tpdu {
@@ -55,7 +55,7 @@ impl<'i> Tpdu<'i> {
         }
     }
 
-    /// Prints the fixed part, of class 0, in front of `variable` octets.
+    /// Prints the fixed part, of class 0, before `variable` bytes.
     pub(super) fn put(
         code: u8,
         destination: [u8; 2],

@@ -1,4 +1,4 @@
-//! The diagram of a server, drawn from what the engine does with a grammar that reads anything.
+//! The server's state diagram, drawn by running the engine with a scripted grammar.
 
 extern crate std;
 
@@ -11,7 +11,8 @@ use core::time::Duration;
 
 use super::state::{Command, Said, State, Then};
 use super::{Config, Event, Grammar, Server};
-use crate::diagram::{Diagram, Names, assert_in_readme, guards, truths};
+use crate::diagram::{Diagram, Names, PAGE, guards, truths};
+use crate::generated::assert_section;
 use crate::wire::{Framing, Line, Writer};
 use crate::{Error, Machine, Policy, Protocol, Step};
 
@@ -22,7 +23,7 @@ const NAMES: Names<4> = [
     ["client may go on", "reply ends it"],
 ];
 
-/// Every octet is a frame, but for one that breaks a rule.
+/// A framing in which every byte is a frame, except one that breaks a rule.
 #[derive(Default)]
 struct Octet;
 
@@ -39,7 +40,7 @@ impl Framing for Octet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reply;
 
-/// Reads what the test wants, and ends the connection where it wants.
+/// A grammar that reads the command that the test sets, and ends the connection if the test says so.
 struct Script(Command<Reply>, bool);
 
 impl Grammar for Script {
@@ -68,7 +69,7 @@ impl Grammar for Script {
     }
 }
 
-/// What can happen to a server.
+/// An input to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happening {
     Command(Command<Reply>),
@@ -121,12 +122,12 @@ fn all() -> Vec<Happening> {
     all
 }
 
-/// A word without what stands behind it in brackets.
+/// The first word of `shown`, without what follows in brackets.
 fn word(shown: &str) -> String {
     shown.split(['(', ' ']).next().map(String::from).expect("a word")
 }
 
-/// A state's name: of a reply only what follows it counts.
+/// A state's name. For a reply, only the state after it counts.
 fn name(state: State<Reply>) -> String {
     match state {
         State::Say(_, then) => format!("SayThen{}", word(&format!("{then:?}"))),
@@ -134,7 +135,7 @@ fn name(state: State<Reply>) -> String {
     }
 }
 
-/// Where a happening leads.
+/// The result of an input.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Way {
     cause: String,
@@ -142,20 +143,21 @@ struct Way {
     effect: String,
 }
 
-/// Lets it happen; `None` if it has no effect. The state is `None` if the server is given up.
+/// Applies an input. Returns `None` if it has no effect; the state is `None` if the server is consumed.
 fn happen(
     state: State<Reply>,
     happening: Happening,
     [opportunistic, available, greeted, ends]: [bool; 4],
     max_errors: u8,
+    max_commands: u16,
 ) -> Option<(Way, Option<State<Reply>>)> {
     let policy = if opportunistic { Policy::Opportunistic } else { Policy::Required };
     let command = match happening {
         Happening::Command(command) => command,
         _ => Command::Foreign,
     };
-    let fresh =
-        Server::with_grammar(Script(command, ends), Config { policy, available, max_errors });
+    let config = Config { policy, available, max_errors, max_commands };
+    let fresh = Server::with_grammar(Script(command, ends), config);
     let mut server = Server { state, greeted, ..fresh };
     let waits = matches!(state, State::Await);
     let mut step = |mut input: &[u8]| match server.step(&mut input, &mut [0; 1]) {
@@ -235,17 +237,23 @@ fn draw() -> String {
         for happening in all() {
             let mut ways: BTreeMap<Way, BTreeSet<[bool; 4]>> = BTreeMap::new();
             for truth in truths() {
-                let Some((mut way, reached)) = happen(state, happening, truth, u8::MAX) else {
+                let Some((mut way, reached)) = happen(state, happening, truth, u8::MAX, 1) else {
                     continue;
                 };
                 found.extend(reached.filter(|reached| !found.contains(reached)));
                 let failed = matches!(state, State::Failed(_));
                 assert!(!failed || reached.is_none_or(|reached| reached == state));
-                let (strict, last) = happen(state, happening, truth, 0).expect("as before");
+                let (strict, last) = happen(state, happening, truth, 0, 1).expect("as before");
                 if strict != way {
                     way.effect += ", a mistake";
                     diagram.edge(&from, &strict.to, "one mistake too many", "", "TooManyErrors");
                     found.extend(last.filter(|reached| !found.contains(reached)));
+                }
+                if matches!(happening, Happening::Command(_)) {
+                    let (last, reached) =
+                        happen(state, happening, truth, 0, 0).expect("it is ended");
+                    diagram.edge(&from, &last.to, "one command too many", "", "TooManyErrors");
+                    found.extend(reached.filter(|reached| !found.contains(reached)));
                 }
                 ways.entry(way).or_default().insert(truth);
             }
@@ -271,6 +279,6 @@ fn draw() -> String {
 }
 
 #[test]
-fn the_readme_shows_the_states() {
-    assert_in_readme("server states", &draw());
+fn the_page_shows_the_states() {
+    assert_section(PAGE, "server states", &draw());
 }

@@ -1,170 +1,126 @@
-//! The server's engine: order, policy, limits and the boundary, once for all protocols.
+//! The server engine: order, policy, limits and the boundary, shared by all protocols.
+//!
+//! ```text
+//! greeting ── commands ── upgrade requested ── accept ── go-ahead ══ TLS
+//!                                           └─ refuse ── commands …
+//! ```
+//!
+//! The order of calls:
+//!
+//! 1. Build a [`Server`] with the `new` of a protocol's module.
+//! 2. Call [`step`](Machine::step). Answer [`Event::Command`] with [`Server::answer`] or
+//!    [`Server::unknown`], and [`Event::UpgradeRequested`] with [`Server::accept`] or [`Server::refuse`].
+//! 3. On [`Event::UpgradeReady`] call [`Server::into_upgrade`] with all unread bytes. It consumes the
+//!    machine.
+//! 4. Run the TLS handshake as its server, beginning with [`Upgrade::early`].
+//! 5. Call [`Upgrade::established`].
+//!
+//! Under [`Policy::Opportunistic`], step 2 may return [`Event::Plaintext`]. Then call
+//! [`Server::into_plaintext`] or close the connection.
 
+mod config;
 #[cfg(test)]
 mod diagram;
+mod grammar;
 mod state;
+mod upgrade;
 mod verbs;
 
 use core::time::Duration;
 
+pub use config::Config;
+pub use grammar::Grammar;
 pub use state::{Answer, Command, Said};
+pub use upgrade::Upgrade;
 pub use verbs::command_by_verb;
 
-use crate::conceal::conceal;
-use crate::settings::settings;
 use crate::wire::{Framing, Line, Writer};
-use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Tls, Untrusted};
+use crate::{Error, Machine, Plaintext, Policy, Protocol, Reason, Step, Untrusted};
 use state::{Facts, State};
 
-/// What the engine must know of a protocol in the server role; [`client`](crate::client#a-server) has a whole
-/// one as an example.
-pub trait Grammar {
-    /// How its octets are cut into frames.
-    type Framing: Framing;
-
-    /// The replies that the grammar has besides the engine's.
-    type Reply: Copy;
-
-    /// Names and numbers.
-    const PROTOCOL: Protocol;
-
-    /// The longest reply with arguments of the largest size, in octets.
-    const MAX_OUTPUT: usize;
-
-    /// Whether the server speaks first.
-    const GREETS: bool = true;
-
-    /// Whether a client has to introduce itself before anything else.
-    const HELLO_FIRST: bool = false;
-
-    /// What `frame` asks for.
-    fn command(&mut self, frame: &[u8]) -> Command<Self::Reply>;
-
-    /// Prints what is said; `offer` says whether the upgrade is to be listed. Where it prints nothing,
-    /// nothing is sent.
-    fn print(&self, said: Said<Self::Reply>, offer: bool, out: &mut Writer<'_>);
-
-    /// Whether the connection ends after `said`, where the client could otherwise go on.
-    fn ends(&self, said: Said<Self::Reply>) -> bool {
-        let _ = said;
-        false
-    }
-
-    /// Prints an application's own line; in most protocols its end is CRLF.
-    fn line(&self, line: Line<'_>, out: &mut Writer<'_>) {
-        out.put(line.as_str().as_bytes());
-        out.put(b"\r\n");
-    }
-
-    /// Whether the client began with TLS, so that nothing in plaintext said which protocol is meant.
-    fn is_direct(&self) -> bool {
-        false
-    }
-
-    /// How long waiting for a command is reasonable.
-    const WAIT: Duration;
-}
-
-/// What happens on the way to TLS.
+/// An event on the way to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// The client said this; it may be shown or logged, the engine answers it. Empty where it would
-    /// show credentials.
+    /// The client sent this command, and the engine replies to it.
+    ///
+    /// The text may be shown and logged. It is empty unless the command is known to carry no secret,
+    /// because a misspelt password command still holds the password.
     Received(Untrusted<'i>),
-    /// A command that only the application knows: call [`Server::answer`] or
-    /// [`Server::unknown`].
+    /// A command that only the application knows. Call [`Server::answer`] or [`Server::unknown`].
+    ///
+    /// The text is complete and may hold a password: do not show it.
     Command(Untrusted<'i>),
-    /// The client asks for the upgrade: call [`Server::accept`] or [`Server::refuse`].
+    /// The client asks for the upgrade. Call [`Server::accept`] or [`Server::refuse`].
     UpgradeRequested,
-    /// Everything in plaintext is sent: call [`Server::into_upgrade`] and start the TLS handshake
-    /// as its server.
+    /// All plaintext is sent. Call [`Server::into_upgrade`] and start the TLS handshake as its server.
     UpgradeReady,
-    /// The client goes on without TLS, which the policy allows: call
-    /// [`Server::into_plaintext`], with its command still unread, or close.
+    /// The client continues without TLS, which the policy allows. Call [`Server::into_plaintext`], which
+    /// leaves the command unread, or close the connection.
     Plaintext,
-    /// The client said goodbye and was answered, or was refused what ends the connection: close.
+    /// The client said goodbye, or was refused a step after which the protocol ends. Close the connection.
     Quit,
-}
-
-settings! {
-    /// How a [`Server`] behaves; the default demands TLS and has it.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Config {
-        /// Whether clients may do anything without TLS. A public mail exchanger must not require it
-        /// (RFC 3207 §4); a submission server should.
-        policy, with_policy: Policy,
-        /// Whether TLS can be had. If not, it is not offered, and who asks for it is told to come back.
-        available, with_available: bool,
-        /// How many mistakes a client may make before the connection is closed.
-        max_errors, with_max_errors: u8,
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { policy: Policy::Required, available: true, max_errors: 10 }
-    }
 }
 
 /// A server on its way from a plaintext connection to TLS.
 ///
-/// Drive it with [`step`](Machine::step); answer [`Event::UpgradeRequested`] and
-/// [`Event::Command`]; at [`Event::UpgradeReady`] give it up with
-/// [`into_upgrade`](Self::into_upgrade). Octets behind the client's request are never parsed.
+/// Call [`step`](Machine::step), answer [`Event::UpgradeRequested`] and [`Event::Command`], and consume the
+/// server with [`into_upgrade`](Self::into_upgrade) at [`Event::UpgradeReady`]. Bytes after the client's
+/// request are never parsed (I3).
+///
+/// [Here](crate::client#a-server) is a complete example.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Server<G: Grammar> {
     grammar: G,
     framing: G::Framing,
     state: State<G::Reply>,
+    /// Its `max_errors` and `max_commands` count down.
     config: Config,
-    errors: u8,
     greeted: bool,
-    /// It was stopped where no reply may be written, behind the go-ahead above all.
+    /// The server timed out where it may write no reply, for example after the go-ahead.
     silent: bool,
 }
 
 impl<G: Grammar> Server<G> {
-    /// A server at the start of a fresh connection.
+    /// A server for `grammar`, at the start of a fresh connection.
     pub fn with_grammar(grammar: G, config: Config) -> Self {
         Self {
             grammar,
             framing: G::Framing::default(),
             state: State::start(G::GREETS),
             config,
-            errors: 0,
             greeted: !G::HELLO_FIRST,
             silent: false,
         }
     }
 
-    /// The names and numbers of the protocol.
+    /// The protocol's names, ports and ALPN id.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         G::PROTOCOL
     }
 
-    /// What the grammar knows so far; it is gone with the machine.
+    /// The grammar with what it has learned so far. It is gone once the machine is consumed.
     #[must_use]
     pub const fn grammar(&self) -> &G {
         &self.grammar
     }
 
-    /// Lets the upgrade happen, after [`Event::UpgradeRequested`].
+    /// Accepts the upgrade, after [`Event::UpgradeRequested`].
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if nobody asked.
+    /// [`Error::OutOfOrder`] if no request is pending.
     pub fn accept(&mut self) -> Result<(), Error> {
         self.decide(true)
     }
 
-    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]; the client may try again, as
-    /// often as it may make mistakes.
+    /// Refuses the upgrade for now, after [`Event::UpgradeRequested`]. The refusal counts as a mistake of
+    /// the client, which bounds its retries.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if nobody asked.
+    /// [`Error::OutOfOrder`] if no request is pending.
     pub fn refuse(&mut self) -> Result<(), Error> {
         self.decide(false)
     }
@@ -183,12 +139,12 @@ impl<G: Grammar> Server<G> {
         }
     }
 
-    /// Answers a [`Event::Command`] with lines of the application's own; says how many octets of
-    /// `output` to send.
+    /// Answers an [`Event::Command`] with the application's own lines; returns how many bytes of `output`
+    /// to send.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no command is unanswered or there is no line, and
-    /// [`Error::OutputTooSmall`] if the lines do not fit: nothing is answered then.
+    /// [`Error::OutOfOrder`] if no command is pending or `lines` is empty; [`Error::OutputTooSmall`] if the
+    /// lines do not fit. The command stays pending.
     pub fn answer(&mut self, lines: &[Line<'_>], output: &mut [u8]) -> Result<usize, Error> {
         match self.state {
             State::Answering if !lines.is_empty() => {
@@ -205,11 +161,11 @@ impl<G: Grammar> Server<G> {
         }
     }
 
-    /// Says that the application does not know an [`Event::Command`] either, which counts as a
-    /// mistake.
+    /// Reports that the application does not know an [`Event::Command`] either. It counts as a mistake of
+    /// the client.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no command is unanswered.
+    /// [`Error::OutOfOrder`] if no command is pending.
     pub fn unknown(&mut self) -> Result<(), Error> {
         match self.state {
             State::Answering => {
@@ -222,22 +178,23 @@ impl<G: Grammar> Server<G> {
         }
     }
 
-    /// Gives up the plaintext machine. `unread` is everything received that it has not consumed.
+    /// Ends the plaintext phase. `unread` is everything received that the machine has not consumed.
     ///
-    /// Octets that begin a TLS record (0x16) are handed on: some clients send their ClientHello
+    /// Bytes that begin a TLS record (0x16) go to the handshake: some clients send their ClientHello
     /// without waiting (RFC 9051 §6.2.1).
     ///
     /// # Errors
-    /// [`Error::PlaintextAfterGoAhead`] if the unread octets are no TLS: somebody injected commands
-    /// (CVE-2011-0411 and its like). [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. The
-    /// connection must be closed.
+    /// [`Error::PlaintextAfterGoAhead`] if the unread bytes are not TLS: an attacker injected commands, as
+    /// in CVE-2011-0411 (I3). [`Error::OutOfOrder`] before [`Event::UpgradeReady`]. Close the connection in
+    /// both cases.
     pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade<'_>, Error> {
         let alpn = if self.grammar.is_direct() { G::PROTOCOL.alpn } else { None };
-        self.state.upgrade(unread).map(|()| Upgrade { early: unread, alpn })
+        self.state.upgrade()?;
+        Upgrade::new(unread, alpn)
     }
 
-    /// Goes on without TLS, after [`Event::Plaintext`]. The command that led here is still unread:
-    /// it belongs to the machine that follows.
+    /// Continues without TLS, after [`Event::Plaintext`]. The client's command is still unread and belongs
+    /// to the next machine.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] before the event.
@@ -251,18 +208,27 @@ impl<G: Grammar> Server<G> {
     }
 
     fn mistake(&mut self) {
-        self.errors = self.errors.saturating_add(1);
-        if self.errors > self.config.max_errors {
-            self.state = State::too_many_errors();
+        match self.config.max_errors.checked_sub(1) {
+            Some(left) => self.config.max_errors = left,
+            None => self.state = State::too_many_errors(),
         }
     }
 
     fn receive<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<Event<'i>>, Error> {
+        // The input moves only if this machine handles the command: the next one may have to read it.
         let mut rest = *input;
         let Some(frame) = self.framing.next(&mut rest)? else {
             return Ok(Step::Read);
         };
+        // A client must not hold the connection with commands that do nothing (I16).
+        let Some(left) = self.config.max_commands.checked_sub(1) else {
+            *input = rest;
+            self.state = State::too_many_errors();
+            return Ok(Step::Event(Event::Received(Untrusted::new(b""))));
+        };
+        self.config.max_commands = left;
         let command = self.grammar.command(frame);
+        // Where TLS is required a plain hello is refused, so it introduces no client.
         self.greeted |= matches!(command, Command::Hello(_))
             | (matches!(command, Command::PlainHello(_))
                 & (self.config.policy == Policy::Opportunistic));
@@ -276,20 +242,19 @@ impl<G: Grammar> Server<G> {
         if fault {
             self.mistake();
         }
-        let said = Untrusted(if matches!(command, Command::Credentials) { b"" } else { frame });
         Ok(Step::Event(match self.state {
             State::Failed(error) => return Err(error),
-            State::Unasked => {
-                self.state = State::Unasked.next();
+            State::PlaintextWanted => {
+                self.state = State::PlaintextWanted.next();
                 return Ok(Step::Event(Event::Plaintext));
             }
             State::Answering => {
                 *input = rest;
-                Event::Command(said)
+                Event::Command(Untrusted::new(frame))
             }
             _ => {
                 *input = rest;
-                Event::Received(said)
+                Event::Received(Untrusted::new(if command.is_public() { frame } else { b"" }))
             }
         }))
     }
@@ -306,11 +271,15 @@ impl<G: Grammar> Machine for Server<G> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        if let State::Say(said, then) = self.state {
+        if let State::Say(reply, then) = self.state {
             let mut out = Writer::new(output);
-            self.grammar.print(said, self.config.available, &mut out);
+            self.grammar.print(reply, self.config.available, &mut out);
             let written = out.finish()?;
-            self.state = State::said(then, self.grammar.ends(said));
+            // Before the go-ahead leaves, so that no byte after it is dropped (I3).
+            if matches!(reply, Said::Engine(Answer::GoAhead)) {
+                drop_blanks(input, G::MAX_BLANKS);
+            }
+            self.state = State::after_reply(then, self.grammar.ends(reply));
             if written != 0 {
                 return Ok(Step::Write(written));
             }
@@ -329,7 +298,7 @@ impl<G: Grammar> Machine for Server<G> {
                 self.state = State::Leaving.next();
                 Ok(Step::Event(Event::Quit))
             }
-            State::Unasked
+            State::PlaintextWanted
             | State::Deciding
             | State::Answering
             | State::Say(..)
@@ -352,6 +321,7 @@ impl<G: Grammar> Machine for Server<G> {
         match self.state {
             State::Failed(error) => error,
             _ => {
+                // On the caller's turn the go-ahead may have left, and then only TLS may follow.
                 self.silent = self.wait().is_none();
                 self.fail(Error::TimedOut)
             }
@@ -366,7 +336,11 @@ impl<G: Grammar> Machine for Server<G> {
         matches!(self.state, State::GoAhead | State::Leaving)
     }
 
-    /// Nothing after the go-ahead.
+    fn begins_wait(&self) -> bool {
+        !matches!(self.state, State::Await)
+    }
+
+    /// The farewell; empty after the go-ahead, where only TLS may follow.
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {
         let (State::Failed(error), false) = (self.state, self.silent) else {
             return Ok(0);
@@ -385,35 +359,10 @@ impl<G: Grammar> Machine for Server<G> {
     }
 }
 
-/// The plaintext machine is gone; the TLS handshake is under way, as its server.
-#[must_use = "early octets belong to the handshake"]
-#[derive(PartialEq, Eq)]
-pub struct Upgrade<'i> {
-    early: &'i [u8],
-    alpn: Option<&'static [u8]>,
-}
-
-conceal!("Upgrade", Upgrade<'_>);
-
-impl<'i> Upgrade<'i> {
-    /// What the client sent ahead of the go-ahead: feed it to TLS before anything from the network.
-    #[must_use]
-    pub const fn early(&self) -> &'i [u8] {
-        self.early
-    }
-
-    /// The ALPN id that the handshake has to end with: where nothing in plaintext said which protocol is
-    /// meant, nothing else keeps a client of another protocol from being led here. [`Error::Foreign`] is
-    /// what a handshake without it fails by.
-    #[must_use]
-    pub const fn alpn(&self) -> Option<&'static [u8]> {
-        self.alpn
-    }
-
-    /// The handshake succeeded. If it fails, drop this and close the connection: there is no way
-    /// back to plaintext.
-    #[must_use]
-    pub const fn established(self) -> Tls {
-        Tls::of_server(false)
+/// Drops up to `most` bytes of white space from the front of the input.
+fn drop_blanks(input: &mut &[u8], most: usize) {
+    for _ in 0..most {
+        let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = *input else { return };
+        *input = rest;
     }
 }

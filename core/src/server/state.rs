@@ -1,105 +1,131 @@
-//! Everything that changes the state of a server.
+//! All transitions of the server engine: [`State::after`] for a command, [`State::decided`] for the
+//! caller's decision.
 //!
-//! This file does not know which protocol is spoken.
+//! The grammar interprets frames, so nothing here depends on a protocol. The engine in `mod.rs` decides
+//! when a transition happens, and counts mistakes and commands.
 
 use crate::{Error, Policy};
 
-/// What a client's command means for the upgrade.
+/// The meaning of a client's command for the upgrade.
+///
+/// Events show the text of [`Hello`](Self::Hello), [`PlainHello`](Self::PlainHello),
+/// [`Harmless`](Self::Harmless), [`Plain`](Self::Plain), [`Upgrade`](Self::Upgrade) and
+/// [`Quit`](Self::Quit). Use these only for commands that hold no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Command<R> {
-    /// Introduces the client and is answered with `R`.
+    /// Introduces the client; the reply is `R`.
     Hello(R),
     /// Asks for the upgrade.
     Upgrade,
-    /// Answered with `R` in every state.
+    /// Gets the reply `R` in every state.
     Harmless(R),
-    /// Answered with `R`, but only where the policy allows plaintext.
+    /// Gets the reply `R`, but only if the policy allows plaintext.
     Plain(R),
     /// Like [`Plain`](Self::Plain), and introduces the client.
     PlainHello(R),
-    /// Would carry credentials; never in plaintext.
+    /// Carries credentials, which are never accepted in plaintext.
     Credentials,
-    /// Begins the protocol's own work without TLS.
+    /// Starts the protocol's own work without TLS.
     SkipUpgrade,
     /// Belongs to work that has not begun.
     Premature,
-    /// The grammar has no answer; the application may have one.
+    /// Unknown to the grammar; the application may know it.
     Unhandled,
-    /// Has no answer, and does nothing before TLS.
+    /// Gets no reply and has no effect before TLS.
     Ignored,
-    /// A mistake, answered with `R`.
+    /// A mistake; the reply is `R`.
     Fault(R),
     /// Ends the connection.
     Quit,
     /// A request of another protocol.
     Foreign,
-    /// Not of the protocol's form, though the frame is.
+    /// Malformed content in a well-formed frame.
     Malformed,
 }
 
-/// What a server says: the engine's words or the grammar's. Exhaustive: a grammar prints both.
+impl<R> Command<R> {
+    /// Whether the command is known to carry no secret.
+    pub(crate) const fn is_public(&self) -> bool {
+        matches!(
+            self,
+            Self::Hello(_)
+                | Self::PlainHello(_)
+                | Self::Harmless(_)
+                | Self::Plain(_)
+                | Self::Upgrade
+                | Self::Quit
+        )
+    }
+}
+
+/// A reply of the server: the engine's or the grammar's.
+///
+/// The enum is exhaustive, because a grammar prints both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Said<R> {
-    /// What every protocol's server has to say.
+    /// A reply that every protocol's server needs.
     Engine(Answer),
     /// The grammar's own reply.
     Grammar(R),
 }
 
-/// What the engine says on its own. Exhaustive: a grammar has a reply for each.
+/// A reply of the engine.
+///
+/// The enum is exhaustive, because a grammar prints each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Answer {
-    /// The server speaks first.
+    /// The greeting of a server that speaks first.
     Greeting,
-    /// TLS starts behind this.
+    /// The go-ahead: TLS starts after it.
     GoAhead,
-    /// TLS cannot be had now.
+    /// TLS is not available now.
     Unavailable,
     /// Only the upgrade is allowed now.
     TlsRequired,
     /// Credentials need TLS.
     EncryptionRequired,
-    /// Not now: something else has to come first.
+    /// Another command has to come first.
     BadSequence,
-    /// The command is not known.
+    /// The command is unknown.
     Unknown,
-    /// The client's last command was answered; the server closes.
+    /// The reply to the client's last command. The server closes the connection.
     Bye,
-    /// Too many mistakes; the server closes.
+    /// The client made too many mistakes. The server closes the connection.
     TooManyErrors,
-    /// The client was silent for too long; the server closes.
+    /// The client was silent for too long. The server closes the connection.
     TooSlow,
-    /// A frame was too long; the server closes.
+    /// A frame was too long. The server closes the connection.
     TooLong,
-    /// A frame was not of the protocol's form; the server closes.
+    /// A frame was malformed. The server closes the connection.
     Malformed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum State<R> {
     /// The client's turn.
     Await,
-    /// A reply is to be written, then the state is `Then`.
+    /// The reply is due; then the state follows from `Then`.
     Say(Said<R>, Then),
-    /// The client asks for the upgrade; the caller is to be told.
+    /// The client asks for the upgrade. The event is due.
     Asked,
     /// The caller decides on the upgrade.
     Deciding,
     /// The application answers a command.
     Answering,
-    /// The client goes on in plaintext; the caller is to be told.
-    Unasked,
-    /// The caller was told to go on in plaintext.
+    /// The client continues in plaintext. The event is due.
+    PlaintextWanted,
+    /// The caller was told to continue in plaintext.
     Plaintext,
-    /// The go-ahead is sent; the caller is to be told.
+    /// The go-ahead is sent. The event is due.
     GoAhead,
     /// The caller was told to start TLS.
     Ready,
-    /// The last word is sent; the caller is to be told.
+    /// The last reply is sent. The event is due.
     Leaving,
     /// The caller was told to close.
     Closed,
@@ -108,6 +134,7 @@ pub(crate) enum State<R> {
 
 /// What follows a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Then {
     Await,
     GoAhead,
@@ -115,20 +142,20 @@ pub(crate) enum Then {
     Fail(Error),
 }
 
-/// What a server knows besides its state.
+/// The conditions that decide on a command, besides its meaning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) policy: Policy,
-    /// TLS can be had.
+    /// Whether TLS is available.
     pub(crate) available: bool,
-    /// The client has introduced itself, or the protocol has no introduction.
+    /// Whether the client has introduced itself, or the protocol needs no introduction.
     pub(crate) greeted: bool,
 }
 
 impl<R> State<R> {
-    /// What follows when a reply is written, behind which the connection may end.
+    /// The state after a reply is written; `ends` tells whether the grammar ends the connection with it.
     #[inline(always)]
-    pub(crate) const fn said(then: Then, ends: bool) -> Self {
+    pub(crate) const fn after_reply(then: Then, ends: bool) -> Self {
         match then {
             Then::Await if ends => Self::Leaving,
             Then::Await => Self::Await,
@@ -138,31 +165,29 @@ impl<R> State<R> {
         }
     }
 
-    /// What follows when the event is told.
+    /// The state after the event is returned.
     #[inline(always)]
     pub(crate) fn next(self) -> Self {
         match self {
             Self::Asked => Self::Deciding,
             Self::Answering => Self::Await,
-            Self::Unasked => Self::Plaintext,
+            Self::PlaintextWanted => Self::Plaintext,
             Self::GoAhead => Self::Ready,
             Self::Leaving => Self::Closed,
             _ => self,
         }
     }
 
-    /// Whether TLS may start, with these octets unread: those that begin a TLS record are its own.
-    pub(crate) fn upgrade(self, unread: &[u8]) -> Result<(), Error> {
-        const HANDSHAKE: u8 = 0x16;
-        match (self, unread) {
-            (Self::Ready, [] | [HANDSHAKE, ..]) => Ok(()),
-            (Self::Ready, _) => Err(Error::PlaintextAfterGoAhead { unread: unread.len() }),
-            (Self::Failed(error), _) => Err(error),
+    /// Checks that TLS may start.
+    pub(crate) fn upgrade(self) -> Result<(), Error> {
+        match self {
+            Self::Ready => Ok(()),
+            Self::Failed(error) => Err(error),
             _ => Err(Error::OutOfOrder),
         }
     }
 
-    /// Whether the connection may go on in plaintext.
+    /// Checks that the connection may continue in plaintext.
     pub(crate) fn plaintext(self) -> Result<(), Error> {
         match self {
             Self::Plaintext => Ok(()),
@@ -177,12 +202,12 @@ impl<R> State<R> {
         Self::Say(Said::Engine(answer), then)
     }
 
-    /// The server speaks first, where the protocol has a greeting.
+    /// The first state of a connection.
     pub(crate) fn start(greets: bool) -> Self {
         if greets { Self::engine(Answer::Greeting, Then::Await) } else { Self::Await }
     }
 
-    /// What the caller's decision on the upgrade leads to.
+    /// The state after the caller's decision on the upgrade.
     pub(crate) fn decided(accepted: bool) -> Self {
         if accepted {
             Self::engine(Answer::GoAhead, Then::GoAhead)
@@ -191,17 +216,17 @@ impl<R> State<R> {
         }
     }
 
-    /// What a command leads to that the application does not know either.
+    /// The state after a command that the application does not know either.
     pub(crate) fn unknown() -> Self {
         Self::engine(Answer::Unknown, Then::Await)
     }
 
-    /// What one mistake too many leads to.
+    /// The state after one mistake too many.
     pub(crate) fn too_many_errors() -> Self {
         Self::engine(Answer::TooManyErrors, Then::Fail(Error::TooManyErrors))
     }
 
-    /// What a command leads to, and whether it was a mistake.
+    /// The state after a command, and whether the command was a mistake.
     pub(crate) fn after(command: Command<R>, facts: Facts) -> (Self, bool) {
         let fault = |answer: Answer| (Self::engine(answer, Then::Await), true);
         let required = matches!(facts.policy, Policy::Required);
@@ -223,10 +248,11 @@ impl<R> State<R> {
             Command::Plain(reply) | Command::PlainHello(reply) => {
                 (Self::Say(Said::Grammar(reply), Then::Await), false)
             }
+            // Whatever the policy: a passive attacker could read them (I5).
             Command::Credentials => fault(Answer::EncryptionRequired),
             Command::Premature => fault(Answer::BadSequence),
             Command::SkipUpgrade if !facts.greeted => fault(Answer::BadSequence),
-            Command::SkipUpgrade => (Self::Unasked, false),
+            Command::SkipUpgrade => (Self::PlaintextWanted, false),
             Command::Unhandled => (Self::Answering, false),
         }
     }

@@ -3,9 +3,11 @@
 use super::Command;
 use crate::wire::{is_http, look_up};
 
-/// What `table` says of a verb, in any case. A command that has no arguments ([`Command::Harmless`],
-/// [`Command::Upgrade`] and [`Command::Quit`]) and comes with one is answered by `fault`; a verb of HTTP
-/// that is not in the table is [`Command::Foreign`], any other [`Command::Unhandled`].
+/// Looks up a `verb`, in any case, in `table`.
+///
+/// An `argument` is a mistake, answered with `fault`, after a command that takes none:
+/// [`Command::Harmless`], [`Command::Upgrade`] and [`Command::Quit`]. A verb of HTTP outside the table is
+/// [`Command::Foreign`], any other unknown verb [`Command::Unhandled`].
 ///
 /// ```
 /// use starttls::server::{Command, command_by_verb};

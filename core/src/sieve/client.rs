@@ -5,7 +5,7 @@ use crate::client::{Grammar, Phase, Reply};
 use crate::wire::{Literals, Writer};
 use crate::{Error, Policy, Protocol};
 
-/// The ManageSieve client's grammar up to the upgrade.
+/// The grammar of a ManageSieve client up to the upgrade.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar {
@@ -20,12 +20,12 @@ impl crate::Client<ClientGrammar> {
     }
 }
 
-/// The name of a capability: a string, quoted or literal (RFC 5804 §1.7).
+/// The name of a capability: a quoted or literal string (RFC 5804 §1.7).
 fn name(line: &[u8]) -> Result<Option<&[u8]>, Error> {
     let (end, text) = match line {
-        [b'"', text @ ..] => (text.iter().position(|octet| *octet == b'"'), text),
+        [b'"', text @ ..] => (text.iter().position(|byte| *byte == b'"'), text),
         [b'{', rest @ ..] => {
-            // The framing has seen to it that there is as much as it says.
+            // The framing ensures that the literal is complete.
             let digits = rest.iter().take_while(|octet| octet.is_ascii_digit());
             let length = digits.fold(0_usize, |length, digit| {
                 length.wrapping_mul(10).wrapping_add(usize::from(digit & 0xf))

@@ -10,23 +10,22 @@
 //! C: STARTTLS
 //! S: OK "begin TLS now"
 //!    ═══════════════ TLS ═══════════════
-//! S: "IMPLEMENTATION" …                     the server speaks first
+//! S: "IMPLEMENTATION" …                      the server speaks first
 //! ```
 //!
-//! **The server speaks first inside TLS**, other than in any other protocol here: it says its
-//! capabilities once more, unasked, and the client waits for them
-//! ([`Protocol::server_first`](crate::Protocol::server_first)). A server's application sends them with
-//! [`Capabilities::print`].
+//! **The server speaks first inside TLS**, unlike in other protocols here: it sends its capabilities again,
+//! unasked, and the client waits for them ([`Protocol::server_first`](crate::Protocol::server_first)). A
+//! server's application sends them with [`Capabilities::print`].
 //!
-//! **Client.** The greeting has to end in OK. Names of capabilities may be quoted or literals; an OK inside
-//! a literal is no reply. Referrals in NO and BYE are not followed. Where the greeting does not list
-//! STARTTLS, CAPABILITY is asked once.
+//! **Client.** The greeting has to end with OK. Names of capabilities may be quoted or literal; an OK
+//! inside a literal is no reply. The client does not follow referrals in NO and BYE. If the greeting does
+//! not list STARTTLS, it asks once by CAPABILITY.
 //!
-//! **Server.** It answers CAPABILITY, NOOP, LOGOUT and STARTTLS; AUTHENTICATE is refused before TLS,
-//! whatever the policy, and no mechanism is listed.
+//! **Server.** It answers CAPABILITY, NOOP, LOGOUT and STARTTLS. Before TLS it refuses AUTHENTICATE,
+//! whatever the policy, and lists no mechanism.
 //!
-//! **Limits.** A line has at most [`MAX_FRAME`] octets with its literals; a list of capabilities ends
-//! within 128 lines.
+//! **Limits.** A line has at most [`MAX_FRAME`] bytes with its literals. A list of capabilities has at most
+//! 128 lines.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, sieve};
@@ -56,10 +55,10 @@ use server::ServerGrammar;
 
 use core::time::Duration;
 
-/// The longest line, in octets, with its literals and the CRLF.
+/// The longest line, with its literals and CRLF, in bytes.
 pub const MAX_FRAME: usize = 2048;
 
-/// How long waiting for an answer is reasonable.
+/// How long to wait for a reply.
 const ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// A ManageSieve client on its way to TLS.
@@ -79,7 +78,7 @@ impl Roles for Sieve {
 
     const PROTOCOL: Protocol = Protocol::SIEVE;
     const PHRASES: Phrases = Phrases {
-        unavailable: b"BYE \"The server behind is not available\"\r\n",
+        unavailable: b"BYE \"The backend server is not available\"\r\n",
         goodbye: b"LOGOUT\r\n",
         ..Phrases::NONE
     };

@@ -6,19 +6,19 @@ use crate::settings::settings;
 use crate::wire::{Kept, Literals, Writer, split_word};
 use crate::{ArgumentError, Error, Protocol};
 
-/// The longest [`Text`], in octets.
+/// The longest [`Text`], in bytes.
 const MAX_TEXT: usize = 255;
 
-/// The longest string that a client may give to NOOP, in octets, with its quotes.
+/// The longest string that NOOP accepts, with its quotes, in bytes.
 const MAX_NOOP: usize = 64;
 
-/// Text that goes between quotes: at most 255 octets of printable ASCII, no quote and no backslash.
+/// A text between quotes: at most 255 bytes of printable ASCII, without quotes and backslashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
-    /// Checks a text; constants are checked at compile time.
+    /// Checks a text. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`], [`ArgumentError::Forbidden`].
@@ -39,33 +39,44 @@ impl<'a> Text<'a> {
 }
 
 settings! {
-    /// What a ManageSieve server says of itself (RFC 5804 §1.7).
+    /// The capabilities of a ManageSieve server (RFC 5804 §1.7).
+    ///
+    /// ```
+    /// use starttls::sieve::{Capabilities, Text};
+    ///
+    /// let capabilities = Capabilities::new(Text::new("Example")?).with_sasl(Text::new("PLAIN")?);
+    /// let mut output = [0; Capabilities::MAX_OUTPUT];
+    /// let n = capabilities.print(&mut output).unwrap();
+    /// assert!(output.starts_with(b"\"IMPLEMENTATION\" \"Example\"\r\n\"SASL\" \"PLAIN\"\r\n"));
+    /// # let _ = n;
+    /// # Ok::<(), starttls::ArgumentError>(())
+    /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Capabilities<'a> {
         /// The name of the server.
         implementation, with_implementation: Text<'a>,
-        /// The extensions of Sieve that it has, with blanks in between.
+        /// The supported Sieve extensions, separated by blanks.
         sieve, with_sieve: Text<'a>,
-        /// The mechanisms by which clients may log in, with blanks in between; listed inside TLS only.
+        /// The SASL mechanisms, separated by blanks. The server lists them only inside TLS.
         sasl, with_sasl: Text<'a>,
     }
 }
 
 impl<'a> Capabilities<'a> {
-    /// A server of this name, without extensions or mechanisms.
+    /// A server of this name, without extensions and mechanisms.
     #[must_use]
     pub const fn new(implementation: Text<'a>) -> Self {
         Self { implementation, sieve: Text(""), sasl: Text("") }
     }
 
-    /// The most octets that they take.
+    /// The longest output of [`print`](Self::print), in bytes.
     pub const MAX_OUTPUT: usize = 3 * MAX_TEXT + 96;
 
-    /// Prints them as the server has to say them inside TLS, before the client says anything
-    /// (RFC 5804 §2.2); says how many octets of `output` to send.
+    /// Prints the capabilities. A server has to send them inside TLS, before the client sends anything
+    /// (RFC 5804 §2.2). Returns how many bytes of `output` to send.
     ///
     /// # Errors
-    /// [`Error::OutputTooSmall`].
+    /// [`Error::OutputTooSmall`] if they do not fit.
     pub fn print(&self, output: &mut [u8]) -> Result<usize, Error> {
         let mut out = Writer::new(output);
         self.put(self.sasl, false, &mut out);
@@ -90,12 +101,12 @@ impl<'a> Capabilities<'a> {
     }
 }
 
-/// The ManageSieve server's grammar up to the upgrade.
+/// The grammar of a ManageSieve server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
     capabilities: Capabilities<'a>,
-    /// The argument of NOOP, which its answer repeats.
+    /// The argument of NOOP, which the reply repeats.
     tag: Kept<MAX_NOOP>,
 }
 
@@ -112,11 +123,11 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `CAPABILITY`.
+    /// The reply to `CAPABILITY`.
     Capabilities,
-    /// To `NOOP`.
+    /// The reply to `NOOP`.
     Ok,
-    /// To arguments where there are none, or others.
+    /// The reply to wrong arguments, or to arguments of a command that takes none.
     BadArguments,
 }
 
@@ -137,7 +148,7 @@ const VERBS: [(&[u8], Command<Reply>); 14] = [
     (b"RENAMESCRIPT", Command::Premature),
 ];
 
-/// A string between quotes that can be said again as it is.
+/// Whether a text is a quoted string that the reply can repeat unchanged.
 fn is_quoted(text: &[u8]) -> bool {
     let plain = |octet: &u8| (b' '..0x7f).contains(octet) && *octet != b'"' && *octet != b'\\';
     matches!(text, [b'"', inside @ .., b'"'] if inside.iter().all(plain)) && text.len() <= MAX_NOOP
@@ -161,13 +172,13 @@ impl Grammar for ServerGrammar<'_> {
         command_by_verb(&VERBS, verb, argument, Reply::BadArguments)
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        let text: &[u8] = match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let text: &[u8] = match reply {
             Said::Grammar(Reply::Capabilities) => {
                 self.capabilities.put(Text(""), offer, out);
                 b"OK\r\n"
             }
-            // With a text, for there are clients that wait for a blank behind the OK.
+            // The OK has a text, because some clients wait for a blank after it.
             Said::Engine(Answer::Greeting) => {
                 self.capabilities.put(Text(""), offer, out);
                 b"OK \"ManageSieve ready\"\r\n"
@@ -181,7 +192,7 @@ impl Grammar for ServerGrammar<'_> {
             Said::Grammar(Reply::BadArguments) => &b"NO \"Bad arguments\"\r\n"[..],
             Said::Engine(answer) => match answer {
                 Answer::GoAhead | Answer::Greeting => b"OK \"Begin TLS now\"\r\n",
-                Answer::Unavailable => b"NO (TRYLATER) \"TLS cannot be had now\"\r\n",
+                Answer::Unavailable => b"NO (TRYLATER) \"TLS not available now\"\r\n",
                 Answer::TlsRequired | Answer::EncryptionRequired => {
                     b"NO (ENCRYPT-NEEDED) \"Issue STARTTLS first\"\r\n"
                 }

@@ -5,10 +5,10 @@ use super::limits::{COMMAND_WAIT, MAX_DOMAIN, MAX_LINE};
 use super::reply::{FIRST, Reply, bit};
 use super::{Dialect, Domain};
 use crate::client::{self, Grammar, Phase};
-use crate::wire::{Lines, Writer, word};
-use crate::{Error, Policy, Protocol};
+use crate::wire::{ReplyLines, Writer, word};
+use crate::{Error, Policy, Protocol, Untrusted};
 
-/// The SMTP or LMTP client's grammar up to the upgrade (RFC 3207 §4).
+/// The grammar of an SMTP or LMTP client up to the upgrade (RFC 3207 §4).
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a, D> {
@@ -34,8 +34,14 @@ impl<'a, D> ClientGrammar<'a, D> {
     }
 }
 
+/// Whether a reply code means that the server does not know the command. Older servers do not know `EHLO`
+/// (RFC 5321 §3.2 and §4.2.4).
+pub(crate) const fn is_unknown_command(code: u16) -> bool {
+    matches!(code, 500 | 502)
+}
+
 impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
-    type Framing = Lines<MAX_LINE>;
+    type Framing = ReplyLines<MAX_LINE>;
 
     const PROTOCOL: Protocol = D::PROTOCOL;
     const MAX_OUTPUT: usize = b"EHLO \r\n".len() + MAX_DOMAIN;
@@ -43,10 +49,12 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
 
     fn reply(&mut self, phase: Phase, line: &[u8]) -> Result<client::Reply, Error> {
         let first = self.code == FIRST;
-        let reply = Reply::follow(line, &mut self.code)?;
-        // The first line of the answer to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1).
+        let reply = Reply::parse(Untrusted::new(line))?;
+        reply.follow(&mut self.code)?;
+        // The first line of the reply to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1). A
+        // server named STARTTLS offers nothing by that.
         if phase == Phase::Capabilities && !first {
-            self.offered |= bit(&["STARTTLS"], word(reply.text().0)) != 0;
+            self.offered |= bit(&["STARTTLS"], word(reply.text().octets)) != 0;
         }
         if !reply.is_last() {
             return Ok(client::Reply::More);
@@ -56,6 +64,11 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
             | (Phase::Capabilities | Phase::Fallback, 250) => Ok(client::Reply::Yes),
             (_, 421) => Ok(client::Reply::Closing),
             (_, 400..=499) => Ok(client::Reply::NotNow),
+            // Only a server that does not know EHLO has no extensions. Any other refusal is of this client,
+            // and HELO would make no difference (RFC 5321 §3.2 and §4.1.1.1).
+            (Phase::Capabilities, code @ 500..) if !is_unknown_command(code) => {
+                Ok(client::Reply::Refused)
+            }
             (_, 500..) => Ok(client::Reply::No),
             _ => Err(Error::UnexpectedReply),
         }

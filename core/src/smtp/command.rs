@@ -1,4 +1,4 @@
-//! Commands as a server reads them.
+//! Commands, as a server reads them.
 
 use crate::wire::{is_http, look_up, split_word};
 
@@ -20,7 +20,7 @@ pub(crate) enum Verb {
     Rset,
     StartTls,
     Vrfy,
-    /// A request line of HTTP: a browser was misled to a mail port.
+    /// An HTTP method: a browser was misdirected to a mail port (ALPACA).
     Foreign,
     Unknown,
 }
@@ -43,16 +43,16 @@ const VERBS: [(&[u8], Verb); 15] = [
     (b"VRFY", Verb::Vrfy),
 ];
 
-/// Splits a line into its verb, in any case, and its argument without blanks around it
-/// (RFC 5321 §4.1.1: trailing white space should be tolerated).
+/// Splits a line into its verb, in any case, and its argument without surrounding blanks. RFC 5321 §4.1.1
+/// asks servers to tolerate trailing white space.
 pub(crate) fn split(line: &[u8]) -> (Verb, &[u8]) {
-    let (word, argument) = split_word(line);
+    let (word, argument) = split_word(line.trim_ascii_end());
     let verb = match look_up(&VERBS, word) {
         Some(verb) => verb,
         None if is_http(word) => Verb::Foreign,
         None => Verb::Unknown,
     };
-    (verb, argument.trim_ascii_end())
+    (verb, argument)
 }
 
 #[cfg(test)]
@@ -60,9 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verbs_have_no_case_and_arguments_no_margins() {
+    fn verbs_match_in_any_case_and_arguments_are_trimmed() {
         for (line, expected) in [
             (&b"starttls"[..], (Verb::StartTls, &b""[..])),
+            (b"STARTTLS\t", (Verb::StartTls, b"")),
+            (b"AUTH\tPLAIN x", (Verb::Unknown, b"x")),
             (b"STARTTLS ", (Verb::StartTls, b"")),
             (b"StartTLS now", (Verb::StartTls, b"now")),
             (b"EHLO  a ", (Verb::Ehlo, b"a")),

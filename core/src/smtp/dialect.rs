@@ -4,14 +4,14 @@ use super::{ClientGrammar, Domain, ServerGrammar};
 use crate::server::Config;
 use crate::{ArgumentError, Client, Introduction, Phrases, Policy, Protocol, Roles, Server};
 
-/// What tells SMTP and LMTP apart.
+/// The differences between SMTP and LMTP.
 pub trait Dialect: sealed::Sealed + Copy + Default + fmt::Debug + 'static {
-    /// Names and numbers.
+    /// The protocol's names, ports and ALPN id.
     const PROTOCOL: Protocol;
-    /// The command that introduces a client, with the blank in front of its name.
+    /// The command that introduces a client, with the blank before its name.
     #[doc(hidden)]
     const HELLO: &'static [u8];
-    /// Whether `HELO` exists, and one reply answers a mail for all its recipients.
+    /// Whether `HELO` exists and one reply answers a mail for all its recipients.
     #[doc(hidden)]
     const IS_SMTP: bool;
 }
@@ -44,10 +44,10 @@ mod sealed {
     impl Sealed for super::Lmtp {}
 }
 
-/// What both dialects say where no machine speaks.
+/// The phrases of both protocols.
 const PHRASES: Phrases = Phrases {
-    greeting: b"220 localhost is through to TLS\r\n",
-    unavailable: b"421 4.3.2 The server behind is not available, closing\r\n",
+    greeting: b"220 localhost is connected over TLS\r\n",
+    unavailable: b"421 4.3.2 The backend server is not available, closing\r\n",
     goodbye: b"QUIT\r\n",
     ..Phrases::NONE
 };

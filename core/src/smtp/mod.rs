@@ -1,9 +1,20 @@
 //! SMTP (RFC 5321) with STARTTLS (RFC 3207), in both roles.
 //!
-//! [`Client`] and [`Server`] bring a connection to TLS; the module `mail` sends and takes mail over
-//! it. LMTP (RFC 2033) is the same protocol with another greeting and a module of its own, `lmtp`.
+//! ```text
+//! S: 220 mx.example.org ESMTP
+//! C: EHLO client.example.org
+//! S: 250-mx.example.org
+//! S: 250 STARTTLS
+//! C: STARTTLS
+//! S: 220 Ready to start TLS
+//!    ═══════════════ TLS ═══════════════
+//! C: EHLO client.example.org                 the module `mail`
+//! ```
+//!
+//! [`Client`] and [`Server`] bring a connection to TLS. The module `mail` sends and receives mail over it.
+//! LMTP (RFC 2033) shares this grammar and has its own module, `lmtp`.
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod command;
 mod dialect;
 pub(crate) mod limits;
@@ -26,21 +37,30 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a, Smtp>>;
 /// An SMTP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a, Smtp>>;
 
-/// The name by which a host introduces itself: a domain, or an address literal such as
-/// `[192.0.2.1]`. At most [`MAX_DOMAIN`] octets of printable ASCII without blanks.
+/// The name by which a host introduces itself: a domain, or an address literal such as `[192.0.2.1]`.
+///
+/// It has at most [`MAX_DOMAIN`] bytes of printable ASCII without blanks, `<` and `>`.
+///
+/// ```
+/// use starttls::{ArgumentError, smtp::Domain};
+///
+/// const NAME: Result<Domain<'_>, ArgumentError> = Domain::new("client.example.org");
+/// assert!(NAME.is_ok());
+/// assert_eq!(Domain::new("a\r\nMAIL FROM:<>"), Err(ArgumentError::Forbidden));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Domain<'a>(&'a str);
 
 impl<'a> Domain<'a> {
-    /// What a client that does not know its name calls itself (RFC 5321 §4.1.4 asks for more).
+    /// The name of a client that does not know its own. RFC 5321 §4.1.4 asks for a better one.
     pub const LOCALHOST: Domain<'static> = Domain("[127.0.0.1]");
 
-    /// Checks a name; constants are checked at compile time.
+    /// Checks a name. In a constant, the check happens at compile time.
     ///
     /// # Errors
-    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`] (use the
-    /// A-label of an international name), [`ArgumentError::Forbidden`].
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::Forbidden`], or
+    /// [`ArgumentError::NotAscii`]: use the A-label of an international name.
     pub const fn new(name: &'a str) -> Result<Self, ArgumentError> {
         if name.is_empty() {
             return Err(ArgumentError::Empty);

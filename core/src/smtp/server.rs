@@ -8,7 +8,7 @@ use crate::Protocol;
 use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Lines, Writer};
 
-/// The SMTP or LMTP server's grammar up to the upgrade (RFC 3207 §4).
+/// The grammar of an SMTP or LMTP server up to the upgrade (RFC 3207 §4).
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a, D> {
@@ -30,24 +30,24 @@ impl<'a, D: Dialect> crate::Server<ServerGrammar<'a, D>> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `EHLO` and `LHLO`.
+    /// The reply to `EHLO` and `LHLO`.
     Hello,
-    /// To `HELO`.
+    /// The reply to `HELO`.
     Helo,
-    /// To what needs no other.
+    /// The reply to commands that need no other.
     Ok,
-    /// To `VRFY`.
+    /// The reply to `VRFY`.
     CannotVerify,
-    /// To `EHLO` without a name.
+    /// The reply to `EHLO` without a name.
     NameMissing,
-    /// To `STARTTLS` with a parameter.
+    /// The reply to `STARTTLS` with a parameter.
     NoParameters,
-    /// To the hello of the other dialect.
+    /// The reply to the hello command of the other protocol.
     Unknown,
 }
 
 impl Said<Reply> {
-    /// The whole reply, but for those that name the server.
+    /// The whole reply. Empty for those that name the server.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Engine(Answer::Unknown) | Self::Grammar(Reply::Unknown) => {
@@ -68,7 +68,7 @@ impl Said<Reply> {
             },
             Self::Grammar(Reply::Ok) => "250 2.0.0 Ok",
             Self::Grammar(Reply::CannotVerify) => "252 2.5.0 Cannot verify, send mail and see",
-            Self::Grammar(Reply::NameMissing) => "501 5.5.4 Tell your name",
+            Self::Grammar(Reply::NameMissing) => "501 5.5.4 Name required",
             Self::Grammar(Reply::NoParameters) => "501 5.5.4 No parameters allowed",
             Self::Grammar(Reply::Hello) | Self::Grammar(Reply::Helo) => "",
         }
@@ -116,9 +116,9 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
         let domain = self.domain.as_str().as_bytes();
-        match said {
+        match reply {
             Said::Engine(Answer::Greeting) => {
                 let name: &[u8] = if D::IS_SMTP { b" ESMTP" } else { b" LMTP" };
                 for part in [b"220 ", domain, name] {
@@ -138,7 +138,7 @@ impl<D: Dialect> Grammar for ServerGrammar<'_, D> {
                 }
                 out.put(b"250 ENHANCEDSTATUSCODES");
             }
-            _ => out.put(said.text().as_bytes()),
+            _ => out.put(reply.text().as_bytes()),
         }
         out.put(b"\r\n");
     }

@@ -10,8 +10,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Reads the code in front of a reply's text; it has to be of the reply's own class (RFC 2034
-    /// §4).
+    /// Reads the code at the front of a reply's text. It has to be of the reply's own class (RFC 2034 §4).
     pub(super) fn read(class: u16, text: &[u8]) -> Option<Self> {
         let [first @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text else { return None };
         let own = *first & 0xf;
@@ -24,20 +23,20 @@ impl Status {
         matches!(rest, [] | [b' ', ..]).then_some(Self { class: own, subject, detail })
     }
 
-    /// 2 for success, 4 for a failure that may pass, 5 for one that stays.
+    /// 2 for success, 4 for a temporary failure, 5 for a permanent one.
     #[must_use]
     pub const fn class(self) -> u8 {
         self.class
     }
 
-    /// What it is about: 1 the address, 2 the mailbox, 3 the mail system, 4 the network, 5 the
-    /// protocol, 6 the message, 7 security or policy; at most 999.
+    /// The subject, at most 999: 1 the address, 2 the mailbox, 3 the mail system, 4 the network, 5 the
+    /// protocol, 6 the message, 7 security or policy.
     #[must_use]
     pub const fn subject(self) -> u16 {
         self.subject
     }
 
-    /// What of it; at most 999.
+    /// The detail within the subject, at most 999.
     #[must_use]
     pub const fn detail(self) -> u16 {
         self.detail
@@ -50,7 +49,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// `1*3digit`, without zeros in front (RFC 3463 §2).
+/// Parses `1*3digit` without leading zeros (RFC 3463 §2).
 fn number(text: &[u8]) -> Option<(u16, &[u8])> {
     let digits = text.iter().take_while(|octet| octet.is_ascii_digit()).count();
     match text.split_at_checked(digits)? {
@@ -90,7 +89,7 @@ mod tests {
             let mut shown = heapless::String::<16>::new();
             let status = Status::read(2, text.as_bytes());
             if let Some(status) = status {
-                write!(shown, "{status}").expect("16 octets are enough");
+                write!(shown, "{status}").expect("16 bytes are enough");
             }
             assert_eq!(status.map(|_| shown.as_str()), expected, "{text:?}");
         }

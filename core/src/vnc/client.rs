@@ -4,9 +4,9 @@ use super::messages::Round;
 use super::{FromServer, Subtype, VENCRYPT, VENCRYPT_VERSION, VERSION, WAIT, lists};
 use crate::client::{Grammar, Phase, Reply};
 use crate::wire::Writer;
-use crate::{Error, Policy, Protocol};
+use crate::{Error, Meaning, Policy, Protocol};
 
-/// The VNC client's grammar up to the upgrade.
+/// The grammar of a VNC client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a> {
@@ -16,18 +16,18 @@ pub struct ClientGrammar<'a> {
 }
 
 impl ClientGrammar<'_> {
-    /// Chooses from a server's list, whatever its order.
+    /// Chooses the first of the client's own subtypes that the server's list has.
     fn choose(&mut self, list: &[u8]) -> Result<Reply, Error> {
         let (list, _) = list.as_chunks();
         let has = |subtype: u32| list.iter().any(|listed| u32::from_be_bytes(*listed) == subtype);
         self.chosen = self.subtypes.iter().copied().find(|subtype| has(subtype.number()));
-        // What is left is TLS with anybody, or none; the other security types are passed by.
+        // The other subtypes have anonymous TLS or none; the other security types have no TLS at all.
         if self.chosen.is_some() { Ok(Reply::Yes) } else { Err(Error::NotOffered) }
     }
 }
 
 impl crate::Client<ClientGrammar<'_>> {
-    /// What was chosen, as soon as it is: it says how your own client has to go on inside TLS.
+    /// The chosen subtype, once the client has chosen. It tells how your own client continues inside TLS.
     #[must_use]
     pub const fn subtype(&self) -> Option<Subtype> {
         self.grammar().chosen
@@ -35,7 +35,7 @@ impl crate::Client<ClientGrammar<'_>> {
 }
 
 impl<'a> crate::Client<ClientGrammar<'a>> {
-    /// A client at the start of a fresh connection that takes any of `subtypes`, the first one first.
+    /// A client at the start of a fresh connection, which accepts `subtypes`, in order of preference.
     #[must_use]
     pub fn new(subtypes: &'a [Subtype], policy: Policy) -> Self {
         let grammar = ClientGrammar { subtypes, round: Round::default(), chosen: None };
@@ -54,12 +54,12 @@ impl Grammar for ClientGrammar<'_> {
         self.round = round.next();
         match (round, message) {
             (Round::Version, _) if message.iter().eq(VERSION) => Ok(Reply::Yes),
-            // 3.3 and 3.7; any other is to be taken for 3.3 (RFC 6143 §7.1.1).
+            // Versions 3.3 and 3.7. Every other version counts as 3.3 (RFC 6143 §7.1.1).
             (Round::Version, _) => Ok(Reply::Never),
             (Round::SecurityType, [0, ..]) => Err(Error::Refused),
             (Round::SecurityType, [_, types @ ..]) if lists(types, VENCRYPT) => Ok(Reply::Yes),
             (Round::SecurityType, _) => Ok(Reply::Never),
-            // Its highest version, of which the first has other subtypes.
+            // The server's highest version. Version 0.1 has other subtypes.
             (Round::VeNCrypt, [0, 0 | 1]) => Err(Error::NotOffered),
             (Round::VeNCrypt, _) => Ok(Reply::Yes),
             (Round::Subtype, [0, _, list @ ..]) => self.choose(list),
@@ -88,5 +88,19 @@ impl Grammar for ClientGrammar<'_> {
 
     fn wait(&self, _: Phase) -> Duration {
         WAIT
+    }
+
+    fn in_words<'i>(&self, message: &'i [u8]) -> Option<Meaning<'i>> {
+        // The round has ended, so `self.round` is already the next one.
+        match (self.round, message) {
+            (Round::VeNCrypt, [0, _, _, _, _, reason @ ..]) => {
+                Some(Meaning::new("no security types").with_text(reason))
+            }
+            (Round::Answer, [1..=u8::MAX, ..]) => {
+                Some(Meaning::new("VeNCrypt's version is refused"))
+            }
+            (Round::Answer, [0]) => Some(Meaning::new("the security subtype is refused")),
+            _ => None,
+        }
     }
 }

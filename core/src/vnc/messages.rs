@@ -2,10 +2,10 @@ use super::VERSION;
 use crate::Error;
 use crate::wire::Framing;
 
-/// The longest message of a server, in octets.
+/// The longest message of a server, in bytes.
 pub const MAX_MESSAGE: usize = 256;
 
-/// Which message comes next. They are told apart by nothing else.
+/// The next message. Messages carry no type, so only their order tells them apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Round {
@@ -28,21 +28,20 @@ impl Round {
     }
 }
 
-/// What a server says, message by message. The status behind VeNCrypt's version and the subtypes that
-/// follow it are one.
+/// The messages of a server. VeNCrypt's status byte and the list of subtypes after it are one message.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FromServer(Round);
 
-/// What a client says, message by message.
+/// The messages of a client.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FromClient(Round);
 
-/// `RFB` and two numbers of three digits (RFC 6143 §7.1.1).
+/// Checks the version: `RFB` and two numbers of three digits (RFC 6143 §7.1.1).
 fn version(input: &[u8]) -> Result<Option<usize>, Error> {
     let fits =
-        |(said, form): (&u8, &u8)| said == form || (said.is_ascii_digit() && form.is_ascii_digit());
+        |(byte, form): (&u8, &u8)| byte == form || (byte.is_ascii_digit() && form.is_ascii_digit());
     if input.iter().zip(VERSION).all(fits) { Ok(Some(VERSION.len())) } else { Err(Error::Syntax) }
 }
 
@@ -67,7 +66,7 @@ impl Framing for FromServer {
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
         let length = match (self.0, *input) {
             (Round::Version, input) => version(input)?,
-            // No types, but a reason.
+            // No types: a reason follows.
             (Round::SecurityType, [0, a, b, c, d, ..]) => {
                 let reason = u32::from_be_bytes([*a, *b, *c, *d]);
                 Some(usize::try_from(reason).unwrap_or(MAX_MESSAGE).saturating_add(5))
@@ -104,7 +103,7 @@ impl Framing for FromClient {
 mod tests {
     use super::*;
 
-    /// The lengths of the messages, and what is left.
+    /// The lengths of the messages, and the number of bytes left over.
     fn lengths<F: Framing>(
         whole: &[u8],
         piece: usize,
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says() {
+    fn messages_of_a_server() {
         type Expected<'e> = Result<(&'e [usize], usize), Error>;
         let rows: [(&[u8], Expected<'_>); 12] = [
             (b"", Ok((&[], 0))),
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says() {
+    fn messages_of_a_client() {
         let whole = b"RFB 003.008\n\x13\x00\x02\x00\x00\x01\x04\x16\x03\x01";
         for piece in [whole.len(), 1, 2, 3] {
             let (lengths, left) = lengths::<FromClient>(whole, piece).expect("well-formed");

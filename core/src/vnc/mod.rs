@@ -4,27 +4,27 @@
 //! S: RFB 003.008\n               C: RFB 003.008\n
 //! S: n, n security types         C: 19                   VeNCrypt
 //! S: 0 2                         C: 0 2                  its version
-//! S: 0, n, n subtypes of u32     C: u32                  the chosen one
+//! S: 0, n, n subtypes of u32     C: u32                  the chosen subtype
 //! S: 1
 //!    ═══════════════ TLS ═══════════════
 //!                                                        your own client, as the subtype says
 //! ```
 //!
-//! **Client.** It chooses the first [`Subtype`] of its own list that the server has, and an octet of value
-//! 1 starts TLS. Those whose TLS is anonymous (257 to 259, 263, and the security type 18) are never
-//! chosen: TLS with anybody is none. A server of another version than 3.8, without VeNCrypt or without
-//! such a subtype does not offer TLS. Without VeNCrypt, the caller's own client may go on in plaintext, if
-//! the policy allows it; it finds the list of security types in the last frame that was reported. A list of
-//! no types and its reason is a refusal.
+//! **Client.** It chooses the first [`Subtype`] of its own list that the server has; then a byte of value 1
+//! starts TLS. It never chooses anonymous TLS (subtypes 257 to 259 and 263, and the security type 18),
+//! which an active attacker can intercept. A server of another version than 3.8, without VeNCrypt or
+//! without such a subtype offers no TLS. If the server has no VeNCrypt and the policy allows it, your own
+//! client may continue in plaintext; the last reported frame has the list of security types. An empty list
+//! with its reason is a refusal.
 //!
-//! **Server.** It lists VeNCrypt and, where the policy lets clients go on in plaintext, what the caller
-//! has for them. Every refusal ends the connection, and says why where the protocol has words for it.
+//! **Server.** It lists VeNCrypt and, if the policy allows plaintext, the caller's security types without
+//! TLS. Every refusal ends the connection, with a reason if the protocol has a message for it.
 //!
-//! Behind the boundary the [`Subtype`] says who proves what, and who speaks first; ask
-//! [`Client::subtype`] or [`Server::subtype`] before the machine is given up.
+//! Inside TLS the [`Subtype`] decides how the client authenticates and which side speaks first. Take
+//! [`Client::subtype`] or [`Server::subtype`] before you consume the machine.
 //!
-//! **Limits.** A server's message has at most [`MAX_MESSAGE`] octets: lists of 255 types and 63 subtypes,
-//! reasons of 251 octets.
+//! **Limits.** A server's message has at most [`MAX_MESSAGE`] bytes: lists of 255 types and 63 subtypes,
+//! reasons of 251 bytes.
 //!
 //! ```
 //! use starttls::vnc::{self, Subtype};
@@ -62,7 +62,7 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 /// A VNC server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
-/// Those of certificates, with a password first.
+/// The subtypes with certificates, those with a password first.
 const SUBTYPES: &[Subtype] =
     &[Subtype::X509Plain, Subtype::X509Sasl, Subtype::X509Vnc, Subtype::X509None];
 
@@ -77,8 +77,8 @@ impl Roles for Vnc {
 
     const PROTOCOL: Protocol = Protocol::VNC;
     const PHRASES: Phrases = Phrases {
-        // A result, as most subtypes have it.
-        unavailable: b"\0\0\0\x01\0\0\0\x22There is no server behind this TLS",
+        // A security result, as most subtypes have it.
+        unavailable: b"\0\0\0\x01\0\0\0\x23The backend server is not available",
         ..Phrases::NONE
     };
 
@@ -92,24 +92,24 @@ impl Roles for Vnc {
     }
 }
 
-/// What VeNCrypt does in TLS with a certificate.
+/// The authentication of a VeNCrypt subtype inside TLS with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[repr(u32)]
 pub enum Subtype {
-    /// Nobody logs in; the server speaks first, with the result.
+    /// No authentication. The server speaks first, with the result.
     X509None = 260,
-    /// A password by challenge and response; the server speaks first.
+    /// A password, by challenge and response. The server speaks first.
     X509Vnc = 261,
-    /// A name and a password; the client speaks first.
+    /// A name and a password. The client speaks first.
     X509Plain = 262,
-    /// SASL; the server speaks first, with its mechanisms.
+    /// SASL. The server speaks first, with its mechanisms.
     X509Sasl = 264,
 }
 
 impl Subtype {
-    /// Its number.
+    /// The number of the subtype.
     #[must_use]
     pub const fn number(self) -> u32 {
         self as u32
@@ -118,16 +118,16 @@ impl Subtype {
 
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
 
-/// The security type of VeNCrypt.
+/// VeNCrypt's security type.
 const VENCRYPT: u8 = 19;
 
-/// Of VeNCrypt.
+/// VeNCrypt's version.
 const VENCRYPT_VERSION: [u8; 2] = [0, 2];
 
-/// No standard says it.
+/// The standard sets no time limit.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Not `contains`, which brings a panic into firmware.
+/// Like `contains`, which would bring a panic into firmware.
 #[expect(clippy::manual_contains, reason = "see above")]
 fn lists(types: &[u8], one: u8) -> bool {
     types.iter().any(|kind| *kind == one)

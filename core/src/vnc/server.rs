@@ -6,22 +6,29 @@ use crate::settings::settings;
 use crate::wire::Writer;
 use crate::{ArgumentError, Policy, Protocol};
 
-/// How many subtypes are listed at most.
+/// The maximum number of listed subtypes.
 const MAX_SUBTYPES: usize = 4;
 
-/// How many security types without TLS are listed at most.
+/// The maximum number of listed security types without TLS.
 const MAX_TYPES: usize = 16;
 
-/// What a client is told that gets no further, with its length in front.
-const REASON: &[u8] = b"\0\0\0\x1ano security type in common";
+/// The reason for refused clients, with its length before it.
+const REASON: &[u8] = b"\0\0\0\x1aRFB 3.8 and TLS are needed";
 
-/// Security types without TLS: at most 16, without 0, 18 (anonymous TLS) and 19 (VeNCrypt itself).
+/// Security types without TLS: at most 16, except 0, 18 (anonymous TLS) and 19 (VeNCrypt itself).
+///
+/// ```
+/// use starttls::{ArgumentError, vnc::SecurityTypes};
+///
+/// assert!(SecurityTypes::new(&[2, 1]).is_ok());
+/// assert_eq!(SecurityTypes::new(&[18]), Err(ArgumentError::Forbidden));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SecurityTypes<'a>(&'a [u8]);
 
 impl<'a> SecurityTypes<'a> {
-    /// Checks a list; constants are checked at compile time.
+    /// Checks a list. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::TooLong`], [`ArgumentError::Forbidden`].
@@ -41,30 +48,38 @@ impl<'a> SecurityTypes<'a> {
 }
 
 settings! {
-    /// What a server lets clients choose from.
+    /// The subtypes and security types that a server offers.
+    ///
+    /// ```
+    /// use starttls::vnc::{Offer, SecurityTypes, Subtype};
+    ///
+    /// let plaintext = SecurityTypes::new(&[2]).unwrap();
+    /// let offer = Offer::new(&[Subtype::X509Plain]).with_plaintext(plaintext);
+    /// assert_eq!(offer.subtypes(), [Subtype::X509Plain]);
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Offer<'a> {
-        /// What comes with TLS, the best first; what is behind the fourth is not listed.
+        /// The subtypes with TLS, in order of preference. Only the first four are listed.
         subtypes, with_subtypes: &'a [Subtype],
-        /// What goes without, under [`Policy::Opportunistic`] alone.
+        /// The security types without TLS. They are listed only under [`Policy::Opportunistic`].
         plaintext, with_plaintext: SecurityTypes<'a>,
     }
 }
 
-/// The VNC server's grammar up to the upgrade.
+/// The grammar of a VNC server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a> {
-    /// None where TLS cannot be had.
+    /// Empty if TLS is not available.
     subtypes: &'a [Subtype],
-    /// None where TLS is required.
+    /// Empty if TLS is required.
     plaintext: &'a [u8],
     refusal: Refusal,
     chosen: Option<Subtype>,
 }
 
 impl<'a> Offer<'a> {
-    /// What comes with TLS, the best first, and nothing without.
+    /// An offer of these subtypes, in order of preference, and of no plaintext.
     #[must_use]
     pub const fn new(subtypes: &'a [Subtype]) -> Self {
         Self { subtypes, plaintext: SecurityTypes(&[]) }
@@ -78,7 +93,7 @@ impl ServerGrammar<'_> {
 }
 
 impl crate::Server<ServerGrammar<'_>> {
-    /// What the client chose, as soon as it did: it says how your own server has to go on inside TLS.
+    /// The client's choice, once it has arrived. It tells how your own server continues inside TLS.
     #[must_use]
     pub const fn subtype(&self) -> Option<Subtype> {
         self.grammar().chosen
@@ -103,11 +118,11 @@ impl<'a> crate::Server<ServerGrammar<'a>> {
     }
 }
 
-/// How a client is refused at this point.
+/// The form of a refusal at this point of the dialogue.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Refusal {
-    /// There is no way to say it.
+    /// The protocol has no message for it.
     Nothing,
     /// For version 3.3 (RFC 6143 appendix A.1.1).
     Word,
@@ -122,7 +137,7 @@ enum Refusal {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// The security types, or why there are none.
+    /// The security types, or the reason why there are none.
     SecurityTypes,
     /// The version of VeNCrypt.
     VeNCrypt,
@@ -132,7 +147,7 @@ pub enum Reply {
     Refusal,
 }
 
-/// A count and what is counted; there is never more than an octet can count.
+/// Prints a count, which always fits into a byte.
 fn put_count(count: usize, out: &mut Writer<'_>) {
     out.push(u8::try_from(count).unwrap_or_default());
 }
@@ -174,8 +189,8 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn print(&self, said: Said<Reply>, _: bool, out: &mut Writer<'_>) {
-        match (said, self.refusal) {
+    fn print(&self, reply: Said<Reply>, _: bool, out: &mut Writer<'_>) {
+        match (reply, self.refusal) {
             (Said::Engine(Answer::Greeting), _) => out.put(VERSION),
             (Said::Engine(Answer::GoAhead), _) => out.push(1),
             (Said::Grammar(Reply::SecurityTypes), _) if self.has_types() => {
@@ -208,8 +223,8 @@ impl Grammar for ServerGrammar<'_> {
         }
     }
 
-    fn ends(&self, said: Said<Reply>) -> bool {
-        match said {
+    fn ends(&self, reply: Said<Reply>) -> bool {
+        match reply {
             Said::Grammar(Reply::SecurityTypes) => !self.has_types(),
             Said::Engine(Answer::Greeting)
             | Said::Grammar(Reply::VeNCrypt)
@@ -225,7 +240,7 @@ mod tests {
     use crate::Machine;
 
     #[test]
-    fn the_reason_is_as_long_as_it_says() {
+    fn the_reason_has_its_length() {
         assert_eq!(usize::from(REASON[3]), REASON.len() - 4);
     }
 
@@ -240,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed() {
+    fn listed_types_and_subtypes() {
         const FOUR: [Subtype; 4] =
             [Subtype::X509Sasl, Subtype::X509Plain, Subtype::X509Vnc, Subtype::X509None];
         let all = [&FOUR[..], &FOUR].concat();
@@ -265,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_chosen() {
+    fn the_choice_is_reported() {
         let offer = Offer::new(&[Subtype::X509Plain]);
         let mut server = crate::vnc::Server::new(offer, Config::default());
         let mut input = &b"RFB 003.008\n\x13\x00\x02\x00\x00\x01\x06"[..];

@@ -1,51 +1,104 @@
-use super::Framing;
+//! Lines that end with CRLF or LF.
+
+use super::{Framing, MAX_CUT};
 use crate::Error;
 
-/// Lines that end with CRLF and nothing else, of at most `MAX` octets with the CRLF.
+/// Lines of at most `MAX` bytes with their CRLF, which is the only line end.
 ///
-/// Bare CR, bare LF and NUL are errors (RFC 5321 §2.3.8): two parties that do not agree on what
-/// ends a line can be played against each other. For the same reason there is no CR in the lines of
-/// a protocol that ends them with LF ([`LfLines`]).
+/// A bare CR, a bare LF and NUL are errors (RFC 5321 §2.3.8). If two parties disagree about line ends, an
+/// attacker can smuggle commands past one of them. For the same reason [`LfLines`] allow no CR.
+///
+/// A longer line is an error, or it is cut ([`ReplyLines`]).
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Lines<const MAX: usize, const CRLF: bool = true> {
+pub struct Lines<const MAX: usize, const CRLF: bool = true, const CUT: bool = false> {
+    /// The bytes of the current line that were looked at, skipped ones included.
     scanned: u16,
+    /// Whether the front of the line was returned and the rest is to be skipped.
+    cut: bool,
 }
 
-/// Lines that end with LF and nothing else, of at most `MAX` octets with the LF.
+/// Lines of at most `MAX` bytes with their LF, which is the only line end.
 pub type LfLines<const MAX: usize> = Lines<MAX, false>;
 
-impl<const MAX: usize, const CRLF: bool> Framing for Lines<MAX, CRLF> {
-    const MAX_FRAME: usize = {
-        assert!(MAX >= 2 && MAX <= u16::MAX as usize);
-        MAX
-    };
+/// [`Lines`] that cut longer ones: the frame is the first `MAX - 2` bytes, and the rest is skipped, up to
+/// [`MAX_CUT`] bytes in total.
+///
+/// Use it for replies, where a code or word at the front decides and a long text after it is no fault
+/// (RFC 5321 §4.5.3.1: limits are minimums).
+pub type ReplyLines<const MAX: usize> = Lines<MAX, true, true>;
 
-    /// The line without its end.
-    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+/// [`LfLines`] that cut longer ones, like [`ReplyLines`].
+pub type LfReplyLines<const MAX: usize> = Lines<MAX, false, true>;
+
+/// The front of the input: a line, a part of one, or too many bytes.
+enum Found<'i> {
+    /// A line without its terminator, and the bytes after it.
+    Line(&'i [u8], &'i [u8]),
+    /// More bytes than allowed.
+    TooLong,
+    /// An incomplete line.
+    Part,
+}
+
+impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> {
+    /// Like [`next`](Framing::next), with another limit than `MAX`, and with or without cutting.
+    ///
+    /// # Errors
+    /// Those of [`next`](Framing::next).
+    pub(crate) fn next_within<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        max: usize,
+        cuts: bool,
+    ) -> Result<Option<&'i [u8]>, Error> {
+        if CUT && self.cut && !self.skip(input)? {
+            return Ok(None);
+        }
+        match self.find(input, max)? {
+            Found::Line(line, rest) => {
+                *input = rest;
+                Ok(Some(line))
+            }
+            Found::TooLong if cuts => {
+                // The front has a fixed length, so that it depends neither on the line's end nor on how the
+                // bytes arrived (I14).
+                let (front, rest) = input.split_at_checked(max.wrapping_sub(2)).unwrap_or_default();
+                *input = rest;
+                #[expect(clippy::cast_possible_truncation, reason = "below a limit that fits")]
+                {
+                    self.scanned = front.len() as u16;
+                }
+                self.cut = true;
+                Ok(Some(front))
+            }
+            Found::TooLong => Err(Error::FrameTooLong),
+            Found::Part => Ok(None),
+        }
+    }
+
+    fn find<'i>(&mut self, input: &'i [u8], max: usize) -> Result<Found<'i>, Error> {
         let mut end = usize::from(self.scanned);
         while let Some(octet) = input.get(end) {
-            // One comparison for most octets: firmware and byte-wise callers notice the difference.
+            // One comparison for most bytes. This matters to firmware and to callers that pass single
+            // bytes.
             if *octet > b'\r' {
                 end = end.wrapping_add(1);
                 continue;
             }
             match input.get(end..).unwrap_or_default() {
-                _ if end >= MAX => break,
+                _ if end >= max => break,
                 [b'\n', rest @ ..] if !CRLF => {
                     self.scanned = 0;
-                    let line = input.get(..end);
-                    *input = rest;
-                    return Ok(line);
+                    return Ok(Found::Line(input.get(..end).unwrap_or_default(), rest));
                 }
                 [b'\r', ..] if !CRLF => return Err(Error::BareCr),
-                [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
+                [b'\r', ..] if end.wrapping_add(1) >= max => return Ok(Found::TooLong),
                 [b'\r', b'\n', rest @ ..] => {
                     self.scanned = 0;
-                    let line = input.get(..end);
-                    *input = rest;
-                    return Ok(line);
+                    return Ok(Found::Line(input.get(..end).unwrap_or_default(), rest));
                 }
+                // The LF may be the next byte to arrive.
                 [b'\r'] => break,
                 [b'\r', ..] => return Err(Error::BareCr),
                 [b'\n', ..] => return Err(Error::BareLf),
@@ -53,14 +106,58 @@ impl<const MAX: usize, const CRLF: bool> Framing for Lines<MAX, CRLF> {
                 _ => end = end.wrapping_add(1),
             }
         }
-        if end >= MAX {
-            return Err(Error::FrameTooLong);
+        if end >= max {
+            return Ok(Found::TooLong);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "below MAX, which fits")]
+        #[expect(clippy::cast_possible_truncation, reason = "below a limit that fits")]
         {
             self.scanned = end as u16;
         }
-        Ok(None)
+        Ok(Found::Part)
+    }
+}
+
+impl<const MAX: usize, const CRLF: bool, const CUT: bool> Framing for Lines<MAX, CRLF, CUT> {
+    const MAX_FRAME: usize = {
+        assert!(MAX >= 2 && MAX <= MAX_CUT);
+        MAX
+    };
+
+    /// The line without its terminator, or the front of it.
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        self.next_within(input, MAX, CUT)
+    }
+
+    fn is_cut(&self) -> bool {
+        CUT && self.cut
+    }
+
+    fn skip(&mut self, input: &mut &[u8]) -> Result<bool, Error> {
+        if !self.is_cut() {
+            return Ok(true);
+        }
+        loop {
+            match *input {
+                [b'\n', rest @ ..] if !CRLF => *input = rest,
+                [b'\r', b'\n', rest @ ..] if CRLF => *input = rest,
+                [] => return Ok(false),
+                [b'\r'] if CRLF => return Ok(false),
+                [b'\r', ..] => return Err(Error::BareCr),
+                [b'\n', ..] => return Err(Error::BareLf),
+                [0, ..] => return Err(Error::Nul),
+                [_, rest @ ..] => {
+                    // The terminator has to fit into the limit, too.
+                    if usize::from(self.scanned) >= MAX_CUT - 2 {
+                        return Err(Error::FrameTooLong);
+                    }
+                    self.scanned = self.scanned.saturating_add(1);
+                    *input = rest;
+                    continue;
+                }
+            }
+            *self = Self::default();
+            return Ok(true);
+        }
     }
 }
 
@@ -90,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lf_ends_a_line_where_that_is_the_rule() {
+    fn lf_lines_end_with_lf_only() {
         let all = |mut input: &[u8]| {
             let mut lines = LfLines::<4>::default();
             lines.next(&mut input).map(|line| line.map(<[u8]>::len))
@@ -104,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_the_limit() {
+    fn the_limit_is_exact() {
         assert_eq!(all(b"abcd\r\n"), Ok((heapless::Vec::from_iter([&b"abcd"[..]]), 0)));
         assert_eq!(all(b"abcde\r"), Err(Error::FrameTooLong));
         assert_eq!(all(b"abcde"), Ok((heapless::Vec::new(), 5)));
@@ -144,7 +241,68 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_the_same() {
+    fn reply_lines_cut_long_lines() {
+        type Frames<'w> = heapless::Vec<(&'w [u8], bool), 8>;
+
+        /// The frames, whether each was cut, and the number of bytes left over.
+        fn all<const CRLF: bool>(whole: &[u8], piece: usize) -> Result<(Frames<'_>, usize), Error> {
+            let mut lines = Lines::<6, CRLF, true>::default();
+            let mut found = heapless::Vec::new();
+            let (mut start, mut end) = (0, 0);
+            while end < whole.len() {
+                end = whole.len().min(end + piece);
+                let mut input = &whole[start..end];
+                while let Some(line) = lines.next(&mut input)? {
+                    found.push((line, lines.is_cut())).expect("few lines");
+                }
+                start = end - input.len();
+            }
+            Ok((found, whole.len() - start))
+        }
+        type Expected<'e> = Result<(&'e [(&'e [u8], bool)], usize), Error>;
+        let rows: [(&[u8], Expected<'_>); 10] = [
+            (b"abcd\r\n", Ok((&[(b"abcd", false)], 0))),
+            (b"abcde\r\nf\r\n", Ok((&[(b"abcd", true), (b"f", false)], 0))),
+            (b"abcdefghijklmn\r\n\r\n", Ok((&[(b"abcd", true), (b"", false)], 0))),
+            (b"abcdefgh\r", Ok((&[(b"abcd", true)], 1))),
+            (b"abcdefgh", Ok((&[(b"abcd", true)], 0))),
+            (b"abcdefghabcdefgh\r\nabcdef\r\n", Ok((&[(b"abcd", true), (b"abcd", true)], 0))),
+            (b"abcdef\n", Err(Error::BareLf)),
+            (b"abcdef\ra", Err(Error::BareCr)),
+            (b"abcdefg\0", Err(Error::Nul)),
+            (b"ab\n", Err(Error::BareLf)),
+        ];
+        for (whole, expected) in rows {
+            for piece in [whole.len(), 1, 2, 3, 5] {
+                let found = all::<true>(whole, piece);
+                let found = found.as_ref().map(|(frames, left)| (&frames[..], *left));
+                assert_eq!(found, expected.as_ref().map(|(a, b)| (*a, *b)), "{whole:?} by {piece}");
+            }
+        }
+        for piece in [1, 2, 64] {
+            let (found, left) = all::<false>(b"abcdefgh\nab\n", piece).expect("lines");
+            assert_eq!((&found[..], left), (&[(&b"abcd"[..], true), (b"ab", false)][..], 0));
+            assert_eq!(all::<false>(b"abcdefgh\r\n", piece), Err(Error::BareCr));
+        }
+    }
+
+    #[test]
+    fn skipped_bytes_have_a_limit() {
+        let mut lines = ReplyLines::<6>::default();
+        assert_eq!(lines.next(&mut &b"abcdefgh"[..]), Ok(Some(&b"abcd"[..])));
+        let mut dropped = 4;
+        let error = loop {
+            match lines.skip(&mut &b"x"[..]) {
+                Ok(done) => assert!(!done),
+                Err(error) => break error,
+            }
+            dropped += 1;
+        };
+        assert_eq!((error, dropped), (Error::FrameTooLong, MAX_CUT - 2));
+    }
+
+    #[test]
+    fn frames_do_not_depend_on_the_cut() {
         let whole = b"ab\r\nc\r\n\r\nd";
         for cut in 0..=whole.len() {
             let mut lines = Short::default();

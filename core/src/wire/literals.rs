@@ -1,23 +1,40 @@
-use super::Framing;
+//! Lines with literals.
+
+use super::{Framing, MAX_CUT};
 use crate::Error;
 
-/// Lines that may carry literals: `{n}` and CRLF, then `n` octets of anything, and the line goes on
-/// (RFC 9051 §4.3, RFC 5804 §1.2). The frame is the whole of it, of at most `MAX` octets.
+/// Lines that may carry literals: `{n}` and CRLF, then any `n` bytes, then the rest of the line (RFC 9051
+/// §4.3, RFC 5804 §1.2). The frame is the whole line with its literals, of at most `MAX` bytes.
 ///
-/// What a literal holds is part of the frame and never a line of its own. What a client says counts
-/// only where it does not wait for leave (`{n+}`, RFC 7888 §4): behind `{n}` it says nothing until
-/// the server has answered, so the frame ends there.
+/// The content of a literal is part of the frame and never a line itself; else a peer could forge a reply
+/// inside one. A client's literal counts only if it is non-synchronizing (`{n+}`, RFC 7888 §4). After `{n}`
+/// a client waits for the server's permission, so the frame ends there.
+///
+/// A longer frame from a client is an error. One from a server is cut, like
+/// [`ReplyLines`](super::ReplyLines).
+///
+/// ```
+/// use starttls::wire::{Framing, Literals};
+///
+/// let mut lines = Literals::<1024, false>::default();
+/// let mut input = &b"* {4}\r\nOK\r\n\r\na1 OK\r\n"[..];
+/// assert_eq!(lines.next(&mut input), Ok(Some(&b"* {4}\r\nOK\r\n"[..])));
+/// assert_eq!(lines.next(&mut input), Ok(Some(&b"a1 OK"[..])));
+/// ```
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Literals<const MAX: usize, const FROM_CLIENT: bool> {
+    /// The bytes of the frame that were looked at, literals included.
     scanned: u16,
-    /// What the octets so far may be the start of.
+    /// The part of a literal's mark that the last bytes form.
     mark: Mark,
-    /// The number in it.
+    /// The number in the mark.
     length: u16,
+    /// The bytes of a cut frame that were returned or skipped.
+    taken: u16,
 }
 
-/// How much of `"{" number ["+"] "}"` was seen.
+/// How much of a literal's mark, `"{" number ["+"] "}"`, was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Mark {
@@ -26,14 +43,17 @@ enum Mark {
     Brace,
     Number,
     Plus,
-    /// All of it.
+    /// A complete mark.
     Literal,
-    /// All of it, and its sender waits for leave.
+    /// A complete mark whose sender waits for permission.
     Waiting,
 }
 
 impl<const MAX: usize, const FROM_CLIENT: bool> Literals<MAX, FROM_CLIENT> {
-    /// Notes one octet of a line.
+    /// The longest frame, whole or cut.
+    const LIMIT: usize = if FROM_CLIENT { MAX } else { MAX_CUT };
+
+    /// Records one byte of a line.
     fn note(&mut self, octet: u8) {
         self.mark = match (octet, self.mark) {
             (b'{', _) => {
@@ -41,7 +61,7 @@ impl<const MAX: usize, const FROM_CLIENT: bool> Literals<MAX, FROM_CLIENT> {
                 Mark::Brace
             }
             (b'0'..=b'9', Mark::Brace | Mark::Number) => {
-                // Beyond every limit it stays there.
+                // A number beyond every limit saturates.
                 let tens = self.length.saturating_mul(10);
                 self.length = tens.saturating_add(u16::from(octet & 0xf));
                 Mark::Number
@@ -51,43 +71,36 @@ impl<const MAX: usize, const FROM_CLIENT: bool> Literals<MAX, FROM_CLIENT> {
             (b'}', Mark::Plus) => Mark::Literal,
             _ => Mark::Nothing,
         };
-        self.scanned = self.scanned.wrapping_add(1);
+        self.scanned = self.scanned.saturating_add(1);
     }
-}
 
-impl<const MAX: usize, const FROM_CLIENT: bool> Framing for Literals<MAX, FROM_CLIENT> {
-    const MAX_FRAME: usize = {
-        assert!(MAX >= 2 && MAX < u16::MAX as usize);
-        MAX
-    };
-
-    /// The line without its last CRLF.
-    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+    /// Looks at the input up to the end of the frame or of the input. Returns true at the CRLF that ends
+    /// the frame. The input starts after the taken bytes.
+    fn scan(&mut self, input: &[u8]) -> Result<bool, Error> {
         loop {
-            let end = usize::from(self.scanned);
-            if end >= MAX {
-                return Err(Error::FrameTooLong);
-            }
-            // It may be within a literal that is not all there.
+            // The position may lie within a literal that is incomplete.
+            let end = usize::from(self.scanned.saturating_sub(self.taken));
+            let scanned = usize::from(self.scanned);
             match input.get(end..).unwrap_or_default() {
-                [b'\r', ..] if end.wrapping_add(1) >= MAX => return Err(Error::FrameTooLong),
-                [] | [b'\r'] => return Ok(None),
-                [b'\r', b'\n', rest @ ..] => {
+                _ if scanned >= Self::LIMIT => return Err(Error::FrameTooLong),
+                [b'\r', ..] if scanned.wrapping_add(1) >= Self::LIMIT => {
+                    return Err(Error::FrameTooLong);
+                }
+                [] | [b'\r'] => return Ok(false),
+                [b'\r', b'\n', ..] => {
                     let literal = match self.mark {
                         Mark::Literal => true,
+                        // The client sends the literal only with permission, which no grammar here gives.
                         Mark::Waiting => !FROM_CLIENT,
                         _ => false,
                     };
                     if !literal {
-                        let line = input.get(..end);
-                        *self = Self::default();
-                        *input = rest;
-                        return Ok(line);
+                        return Ok(true);
                     }
                     self.mark = Mark::Nothing;
                     self.scanned = self.scanned.saturating_add(2).saturating_add(self.length);
-                    // The CRLF at the end of the line has to fit, too.
-                    if usize::from(self.scanned) > MAX.wrapping_sub(2) {
+                    // The CRLF that ends the line has to fit into the limit, too.
+                    if usize::from(self.scanned) > Self::LIMIT.wrapping_sub(2) {
                         return Err(Error::FrameTooLong);
                     }
                 }
@@ -97,6 +110,64 @@ impl<const MAX: usize, const FROM_CLIENT: bool> Framing for Literals<MAX, FROM_C
                 [octet, ..] => self.note(*octet),
             }
         }
+    }
+}
+impl<const MAX: usize, const FROM_CLIENT: bool> Framing for Literals<MAX, FROM_CLIENT> {
+    const MAX_FRAME: usize = {
+        assert!(MAX > 2 && MAX < MAX_CUT);
+        MAX
+    };
+
+    /// The line without its last CRLF, or the front of it.
+    fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error> {
+        if !self.skip(input)? {
+            return Ok(None);
+        }
+        // Limited to `MAX` bytes, so that the front is returned before errors after it (I14).
+        let ended = self.scan(input.get(..MAX).unwrap_or(input))?;
+        let (length, most) = (usize::from(self.scanned), MAX.wrapping_sub(2));
+        if ended && length <= most {
+            let (line, rest) = input.split_at_checked(length).unwrap_or_default();
+            *input = rest.get(2..).unwrap_or_default();
+            *self = Self::default();
+            return Ok(Some(line));
+        }
+        if input.len() < MAX {
+            return Ok(None);
+        }
+        let (front, rest) = input.split_at_checked(most).unwrap_or_default();
+        *input = rest;
+        #[expect(clippy::cast_possible_truncation, reason = "below MAX, which fits")]
+        {
+            self.taken = most as u16;
+        }
+        Ok(Some(front))
+    }
+
+    fn is_cut(&self) -> bool {
+        self.taken > 0
+    }
+
+    fn skip(&mut self, input: &mut &[u8]) -> Result<bool, Error> {
+        if !self.is_cut() {
+            return Ok(true);
+        }
+        let ended = self.scan(input);
+        let known = self.scanned.saturating_sub(self.taken);
+        let dropped = usize::from(known).min(input.len());
+        let rest = input.get(dropped..).unwrap_or_default();
+        if ended == Ok(true) {
+            *input = rest.get(2..).unwrap_or_default();
+            *self = Self::default();
+            return ended;
+        }
+        // Skips up to the first error, so that the error does not depend on how the bytes arrived (I14).
+        *input = rest;
+        #[expect(clippy::cast_possible_truncation, reason = "at most `known`, which fits")]
+        {
+            self.taken = self.taken.saturating_add(dropped as u16);
+        }
+        ended
     }
 }
 
@@ -123,9 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn however_it_is_cut() {
+    fn frames_do_not_depend_on_the_cut() {
         type Expected<'e> = Result<(&'e [&'e [u8]], usize), Error>;
-        let rows: [(&[u8], Expected<'_>); 13] = [
+        let rows: [(&[u8], Expected<'_>); 16] = [
             (b"a\r\nb\r\n", Ok((&[b"a", b"b"], 0))),
             (b"a {3}\r\nb\r\n\r\nc\r\n", Ok((&[b"a {3}\r\nb\r\n", b"c"], 0))),
             (b"{3}\r\n\0\r\n x {1+}\r\n{\r\n", Ok((&[b"{3}\r\n\0\r\n x {1+}\r\n{"], 0))),
@@ -133,10 +204,16 @@ mod tests {
             (b"{3}\r\nab", Ok((&[], 7))),
             (b"3}\r\n{}\r\n{+}\r\n{3} \r\n", Ok((&[b"3}", b"{}", b"{+}", b"{3} "], 0))),
             (b"{16}\r\n0123456789abcdef\r\n", Ok((&[b"{16}\r\n0123456789abcdef"], 0))),
-            (b"{17}\r\n", Err(Error::FrameTooLong)),
+            (b"{17}\r\n", Ok((&[], 6))),
+            (b"{18}\r\n0123456789abcdefgh\r\nb\r\n", Ok((&[b"{18}\r\n0123456789abcdef", b"b"], 0))),
+            (
+                b"{18}\r\n0123456789abcdefgh{4}\r\n\r\nb\r\r\nc\r\n",
+                Ok((&[b"{18}\r\n0123456789abcdef", b"c"], 0)),
+            ),
+            (b"{18}\r\n0123456789abcdef\n\n\n", Err(Error::BareLf)),
             (b"{99999999999999999999}\r\n", Err(Error::FrameTooLong)),
             (b"0123456789012345678901\r\n", Ok((&[b"0123456789012345678901"], 0))),
-            (b"01234567890123456789012\r", Err(Error::FrameTooLong)),
+            (b"01234567890123456789012\r\n", Ok((&[b"0123456789012345678901"], 0))),
             (b"a\n", Err(Error::BareLf)),
             (b"a\rb", Err(Error::BareCr)),
         ];
@@ -150,7 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn a_client_waits_behind_a_literal_that_needs_leave() {
+    fn a_long_frame_of_a_client_is_an_error() {
+        for whole in
+            [&b"{17+}\r\n"[..], b"01234567890123456789012\r", b"{99999999999999999999+}\r\n"]
+        {
+            for piece in [whole.len(), 1, 2, 3] {
+                assert_eq!(frames::<true>(whole, piece), Err(Error::FrameTooLong), "{whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_synchronizing_literal_ends_a_clients_frame() {
         let whole = b"a {3}\r\nb {3+}\r\nx\r\n\r\n";
         for piece in [whole.len(), 1] {
             let (found, left) = frames::<true>(whole, piece).expect("frames");

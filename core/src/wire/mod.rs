@@ -1,6 +1,6 @@
-//! Octets: where one frame ends, and how a frame is written.
+//! Framing and bounded output: where a frame ends, and how to write one.
 //!
-//! This layer knows nothing of roles, states or policies.
+//! This layer knows no roles, states or policies.
 
 mod lines;
 mod literals;
@@ -11,7 +11,7 @@ mod text;
 mod words;
 mod writer;
 
-pub use lines::{LfLines, Lines};
+pub use lines::{LfLines, LfReplyLines, Lines, ReplyLines};
 pub use literals::Literals;
 #[cfg(any(feature = "ldap", feature = "smtp"))]
 pub(crate) use octets::Octets;
@@ -24,16 +24,48 @@ pub use writer::Writer;
 
 use crate::Error;
 
-/// Finds whole frames at the start of the input, and remembers how far it has looked.
+/// Splits the input into frames, and remembers how far it has looked.
+///
+/// ```
+/// use starttls::wire::{Framing, Lines};
+///
+/// let mut lines = Lines::<512>::default();
+/// let mut input = &b"220 mx\r\n250"[..];
+/// assert_eq!(lines.next(&mut input), Ok(Some(&b"220 mx"[..])));
+/// assert_eq!(lines.next(&mut input), Ok(None));
+/// assert_eq!(input, b"250");
+/// ```
 pub trait Framing: Default {
-    /// The longest frame, in octets, with whatever ends it.
+    /// The longest frame, including its terminator, in bytes.
     const MAX_FRAME: usize;
 
-    /// Takes one frame off the input, or `None` when it is not all there yet.
+    /// Takes one frame from the front of the input. Returns `None` while it is incomplete.
     ///
-    /// Called again with the same input and more behind it, it looks only at what is new.
+    /// Call it again with the same input and more bytes after it. It looks only at the new bytes, so a peer
+    /// that sends single bytes costs no more time.
     ///
     /// # Errors
-    /// The frame is malformed or too long, as soon as that can be known.
+    /// The frame is malformed or too long. The error comes as soon as it is certain.
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error>;
+
+    /// Whether the last frame was only the front of a longer one, whose rest is still to be skipped.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
+    /// Skips the received part of a cut frame's rest. Returns true once the frame's end was reached.
+    ///
+    /// Do not act on the front before that: only the frame's end shows that the rest breaks no rule (I11).
+    /// [`next`](Self::next) calls this first.
+    ///
+    /// # Errors
+    /// The rest is malformed or too long. The error comes as soon as it is certain.
+    fn skip(&mut self, input: &mut &[u8]) -> Result<bool, Error> {
+        let _ = input;
+        Ok(true)
+    }
 }
+
+/// The length at which even a cut frame is an error, including its terminator, in bytes. Skipped bytes
+/// count.
+pub const MAX_CUT: usize = u16::MAX as usize;

@@ -3,10 +3,10 @@ use core::slice::Iter;
 
 use nom::{Compare, CompareResult, Input, Needed, Offset};
 
-/// Octets as an input of nom's parsers, sliced without a reachable panic.
+/// Bytes as input of nom's parsers, sliced without a reachable panic.
 ///
-/// For plain slices nom promises a panic where a parser takes more than there is, and that brings
-/// the machinery of panics into firmware.
+/// On plain slices nom panics if a parser takes more than there is, which would bring the panic machinery
+/// into firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Octets<'i>(pub(crate) &'i [u8]);
 

@@ -4,21 +4,43 @@ use super::Framing;
 use crate::Error;
 use crate::conceal::conceal;
 
-/// How long a packet says it is.
+/// The header of a packet, which tells the packet's length.
 pub trait Header {
-    /// The longest packet, in octets, with its header.
+    /// The longest packet, with its header, in bytes.
     const MAX_PACKET: usize;
 
-    /// How many octets the packet at the start of `input` has, header and all, as soon as enough of it
-    /// is there to know. None at all is a packet that is nothing but noticed: what was noticed stays
-    /// where it is.
+    /// The length in bytes of the packet at the front of `input`, with its header. `None` if more bytes are
+    /// needed to know it.
+    ///
+    /// 0 means an empty frame: its bytes are recognised but not consumed.
     ///
     /// # Errors
-    /// No packet begins like this.
+    /// The input is not the start of a packet.
     fn packet_len(input: &[u8]) -> Result<Option<usize>, Error>;
 }
 
-/// Packets that say in front how long they are, as `H` reads it. The frame is the whole packet.
+/// Packets whose header tells their length, as `H` reads it. The frame is the whole packet.
+///
+/// ```
+/// use starttls::Error;
+/// use starttls::wire::{Framing, Header, Packets};
+///
+/// /// The first byte is the length of the rest.
+/// struct Short;
+///
+/// impl Header for Short {
+///     const MAX_PACKET: usize = 256;
+///
+///     fn packet_len(input: &[u8]) -> Result<Option<usize>, Error> {
+///         Ok(input.first().map(|length| usize::from(*length) + 1))
+///     }
+/// }
+///
+/// let mut input = &b"\x02hi\x03pa"[..];
+/// let mut packets = Packets::<Short>::default();
+/// assert_eq!(packets.next(&mut input), Ok(Some(&b"\x02hi"[..])));
+/// assert_eq!(packets.next(&mut input), Ok(None));
+/// ```
 pub struct Packets<H>(PhantomData<H>);
 
 impl<H> Default for Packets<H> {
@@ -41,7 +63,7 @@ impl<H: Header> Framing for Packets<H> {
     }
 }
 
-/// Exactly one octet.
+/// A packet of exactly one byte.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Octet(());
@@ -58,7 +80,7 @@ impl Header for Octet {
 mod tests {
     use super::*;
 
-    /// An octet that says how long the packet is; `T` is no part of any.
+    /// A first byte is the packet's length; `T` yields an empty frame.
     struct Short;
 
     impl Header for Short {
@@ -75,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn however_it_is_cut() {
+    fn packets_do_not_depend_on_the_cut() {
         type Expected<'e> = Result<(&'e [&'e [u8]], usize), Error>;
         let rows: [(&[u8], Expected<'_>); 7] = [
             (b"", Ok((&[], 0))),
@@ -116,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_octet() {
+    fn a_packet_of_one_byte() {
         let mut input = &b"SN"[..];
         let mut octets = Packets::<Octet>::default();
         assert_eq!(octets.next(&mut input), Ok(Some(&b"S"[..])));

@@ -1,12 +1,20 @@
 use crate::ArgumentError;
 
-/// One line of text that the caller wants sent, without its CRLF: no CR, LF or NUL in it.
+/// A line of text that an application sends, without its CRLF. It has no CR, LF or NUL (I12).
+///
+/// ```
+/// use starttls::{ArgumentError, wire::Line};
+///
+/// assert_eq!(Line::new("250 fine")?.as_str(), "250 fine");
+/// assert_eq!(Line::new("250 a\r\n250 b"), Err(ArgumentError::Forbidden));
+/// # Ok::<(), ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Line<'a>(&'a str);
 
 impl<'a> Line<'a> {
-    /// Checks a line; constants are checked at compile time.
+    /// Checks a line. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::Forbidden`] for CR, LF and NUL.
@@ -33,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_ends_a_line() {
+    fn a_line_has_no_line_end() {
         assert_eq!(Line::new("250 fine").map(|line| line.as_str()), Ok("250 fine"));
         for bad in ["a\rb", "a\nb", "a\0", "\r\n"] {
             assert_eq!(Line::new(bad), Err(ArgumentError::Forbidden), "{bad:?}");

@@ -1,6 +1,8 @@
-//! Words of a line, for the protocols that are made of them.
+//! Words of a line.
 
-/// The first word of a line, and what stands after it without the blanks in between.
+use crate::conceal::conceal;
+
+/// Splits a line into its first word and the rest, without the blanks between them.
 ///
 /// ```
 /// use starttls::wire::split_word;
@@ -14,13 +16,13 @@ pub fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     (word, line.get(word.len()..).unwrap_or_default().trim_ascii_start())
 }
 
-/// The first word of a line: all that stands before the first blank, which may be nothing.
+/// The first word of a line: the bytes before the first blank, possibly none.
 #[must_use]
 pub fn word(line: &[u8]) -> &[u8] {
     line.split(|octet| *octet == b' ').next().unwrap_or_default()
 }
 
-/// What the table says of a word, in any case; the first entry counts.
+/// Looks up a word, in any case, in `table`. The first match counts.
 #[must_use]
 pub fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
     table.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
@@ -44,7 +46,7 @@ pub fn has_word(mut words: &[u8], wanted: &[u8]) -> bool {
     false
 }
 
-/// The three digits in front of a line, and what stands after them; `None` where the line has fewer.
+/// Splits a line into its leading three-digit code and the rest. `None` if it has no such code.
 ///
 /// ```
 /// assert_eq!(starttls::wire::code(b"234 go"), Some((234, &b" go"[..])));
@@ -60,7 +62,7 @@ pub fn code(line: &[u8]) -> Option<(u16, &[u8])> {
     })
 }
 
-/// Whether the first word of a line is a request of HTTP: a browser was misled to this port (ALPACA).
+/// Whether a verb is an HTTP method. A browser may be misdirected to this port (ALPACA).
 #[must_use]
 pub fn is_http(verb: &[u8]) -> bool {
     const METHODS: [&[u8]; 10] = [
@@ -70,13 +72,14 @@ pub fn is_http(verb: &[u8]) -> bool {
     METHODS.iter().any(|method| method.eq_ignore_ascii_case(verb))
 }
 
-/// Whether a line is a request of HTTP, where the protocol itself has verbs like HTTP's.
+/// Whether a line is an HTTP request. For protocols that share verbs with HTTP.
 #[must_use]
 pub fn is_http_request(verb: &[u8], argument: &[u8]) -> bool {
     is_http(verb) && argument.windows(5).any(|part| part == b"HTTP/")
 }
 
-/// [`eq_ignore_ascii_case`](slice::eq_ignore_ascii_case), for constants: that one is `const` since Rust 1.89.
+/// [`eq_ignore_ascii_case`](slice::eq_ignore_ascii_case) for constants; that is `const` only since Rust
+/// 1.89.
 #[cfg(feature = "smtp")]
 pub(crate) const fn same(a: &[u8], b: &[u8]) -> bool {
     let (mut a, mut b) = (a, b);
@@ -91,13 +94,20 @@ pub(crate) const fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// A copy of something that the peer said, of at most `N` octets: the tag of a command, for its reply.
-#[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// A copy of at most `N` bytes of the peer's, for example a command's tag for its reply.
+///
+/// ```
+/// let mut tag = starttls::wire::Kept::<4>::default();
+/// tag.set(b"a1");
+/// assert_eq!(tag.as_bytes(), b"a1");
+/// ```
+#[derive(Clone, Default)]
 pub struct Kept<const N: usize>(heapless::Vec<u8, N>);
 
+conceal!("Kept", Kept<N> [const N: usize], |kept| kept.0.len());
+
 impl<const N: usize> Kept<N> {
-    /// Keeps as much of `octets` as there is room for, instead of what was kept.
+    /// Replaces the copy by `octets`, or as many of them as fit.
     pub fn set(&mut self, octets: &[u8]) {
         self.0.clear();
         for octet in octets {
@@ -107,7 +117,7 @@ impl<const N: usize> Kept<N> {
         }
     }
 
-    /// What is kept.
+    /// The copied bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_fits() {
+    fn a_copy_is_truncated_to_its_room() {
         let mut kept = Kept::<3>::default();
         for (octets, expected) in [(&b"abcd"[..], &b"abc"[..]), (b"x", b"x"), (b"", b"")] {
             kept.set(octets);

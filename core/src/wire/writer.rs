@@ -1,7 +1,17 @@
 use crate::Error;
 use crate::conceal::conceal;
 
-/// Writes into a bounded buffer and counts what it would have taken.
+/// A writer into a bounded buffer. It also counts the bytes that do not fit.
+///
+/// ```
+/// use starttls::{Error, wire::Writer};
+///
+/// let mut output = [0; 8];
+/// let mut writer = Writer::new(&mut output);
+/// writer.put(b"SIZE ");
+/// writer.put_decimal(1024);
+/// assert_eq!(writer.finish(), Err(Error::OutputTooSmall { needed: 9 }));
+/// ```
 pub struct Writer<'o> {
     output: &'o mut [u8],
     needed: usize,
@@ -10,12 +20,12 @@ pub struct Writer<'o> {
 conceal!("Writer", Writer<'_>, |writer| writer.needed);
 
 impl<'o> Writer<'o> {
-    /// Starts at the front of `output`.
+    /// A writer at the front of `output`.
     pub fn new(output: &'o mut [u8]) -> Self {
         Self { output, needed: 0 }
     }
 
-    /// Appends one octet, if it fits.
+    /// Appends one byte, if it fits.
     pub fn push(&mut self, octet: u8) {
         if let Some(place) = self.output.get_mut(self.needed) {
             *place = octet;
@@ -23,9 +33,9 @@ impl<'o> Writer<'o> {
         self.needed = self.needed.wrapping_add(1);
     }
 
-    /// Appends `octets`, as far as they fit.
+    /// Appends as many of `octets` as fit.
     ///
-    /// Octet by octet: in small firmware this is the only copy, and `memcpy` is larger than the
+    /// It copies byte by byte: in small firmware this is the only copy, and `memcpy` is larger than the
     /// rest of a client.
     pub fn put(&mut self, octets: &[u8]) {
         for octet in octets {
@@ -42,7 +52,7 @@ impl<'o> Writer<'o> {
         self.push((number % 10) as u8 | b'0');
     }
 
-    /// How many octets were appended, whether they fit or not.
+    /// The number of appended bytes, including those that did not fit.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.needed
@@ -54,27 +64,27 @@ impl<'o> Writer<'o> {
         self.needed == 0
     }
 
-    /// How many octets still fit.
+    /// The number of bytes that still fit.
     #[must_use]
     pub const fn free(&self) -> usize {
         self.output.len().saturating_sub(self.needed)
     }
 
-    /// Whether everything so far fits.
+    /// Whether all bytes so far fit.
     #[must_use]
     pub const fn fits(&self) -> bool {
         self.needed <= self.output.len()
     }
 
-    /// Takes back everything behind the first `len` octets.
+    /// Removes all but the first `len` bytes.
     pub fn truncate(&mut self, len: usize) {
         self.needed = self.needed.min(len);
     }
 
-    /// The length of what was written.
+    /// The number of bytes written.
     ///
     /// # Errors
-    /// [`Error::OutputTooSmall`] if something did not fit.
+    /// [`Error::OutputTooSmall`] if any byte did not fit.
     pub const fn finish(self) -> Result<usize, Error> {
         if self.fits() {
             Ok(self.needed)
@@ -94,7 +104,7 @@ mod tests {
             let mut output = [0; 24];
             let mut writer = Writer::new(&mut output);
             writer.put_decimal(number);
-            let written = writer.finish().expect("24 octets are enough");
+            let written = writer.finish().expect("24 bytes are enough");
             let text = core::str::from_utf8(&output[..written]).expect("digits");
             assert_eq!(text.parse(), Ok(number));
             assert!(number == 0 || !text.starts_with('0'));
@@ -102,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_it_needs() {
+    fn finish_reports_the_needed_bytes() {
         for (room, expected) in [
             (4, Err(Error::OutputTooSmall { needed: 5 })),
             (2, Err(Error::OutputTooSmall { needed: 5 })),
@@ -119,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_back_what_does_not_fit() {
+    fn truncate_removes_what_does_not_fit() {
         let mut output = [0; 4];
         let mut writer = Writer::new(&mut output);
         writer.put(b"ab");

@@ -10,21 +10,25 @@ use crate::client::{Grammar, Phase, Reply};
 use crate::wire::Writer;
 use crate::{Error, Policy, Protocol};
 
-/// The XMPP client's grammar up to the upgrade.
+/// The grammar of an XMPP client up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientGrammar<'a, L = ClientToServer> {
     to: Domain<'a>,
     from: Option<Domain<'a>>,
     reader: Reader,
-    /// TLS is offered, or to be asked for where it is not (RFC 7590 §3.1).
-    asks: bool,
+    /// Whether TLS is offered.
+    listed: bool,
+    /// Whether to ask for TLS even if it is not offered (RFC 7590 §3.1).
+    required: bool,
     link: PhantomData<L>,
 }
 
 impl<'a> crate::Client<ClientGrammar<'a>> {
-    /// A client at the start of a fresh connection to the server of a domain: that of the user's
-    /// address, for which the certificate has to be. The user is not named before TLS (RFC 6120 §4.7.1).
+    /// A client of the domain `to`, at the start of a fresh connection.
+    ///
+    /// `to` is the domain of the user's address, and the server's certificate has to be for it. The user is
+    /// not named before TLS (RFC 6120 §4.7.1).
     #[must_use]
     pub fn new(to: Domain<'a>, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar::new(to, None, policy), policy)
@@ -32,8 +36,8 @@ impl<'a> crate::Client<ClientGrammar<'a>> {
 }
 
 impl<'a> crate::Client<ClientGrammar<'a, ServerToServer>> {
-    /// The server of the domain `from`, as the client of that of the domain `to`, at the start of a fresh
-    /// connection.
+    /// A connection from the server of the domain `from`, in the role of a client, to the server of the
+    /// domain `to`.
     #[must_use]
     pub fn between(from: Domain<'a>, to: Domain<'a>, policy: Policy) -> Self {
         Self::with_grammar(ClientGrammar::new(to, Some(from), policy), policy)
@@ -42,9 +46,9 @@ impl<'a> crate::Client<ClientGrammar<'a, ServerToServer>> {
 
 impl<'a, L: Link> ClientGrammar<'a, L> {
     fn new(to: Domain<'a>, from: Option<Domain<'a>>, policy: Policy) -> Self {
-        let asks = policy == Policy::Required;
+        let required = policy == Policy::Required;
         let reader = Reader::new(client_names::<L>);
-        Self { to, from, reader, asks, link: PhantomData }
+        Self { to, from, reader, listed: false, required, link: PhantomData }
     }
 }
 
@@ -64,6 +68,8 @@ impl<L: Link> Grammar for ClientGrammar<'_, L> {
     fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Error> {
         match (phase, self.reader.read(frame).ok_or(Error::Syntax)?) {
             (_, Frame::Blank) | (Phase::Capabilities, Frame::Declaration) => Ok(Reply::More),
+            // This is how a server replies that does not know the request.
+            (Phase::Upgrade, Frame::End | Frame::Error) if !self.listed => Ok(Reply::Never),
             (_, Frame::End | Frame::Error) => Ok(Reply::Closing),
             (Phase::Capabilities, Frame::Stream) => {
                 // A server before 1.0 has no features (RFC 6120 §4.7.5).
@@ -71,18 +77,19 @@ impl<L: Link> Grammar for ClientGrammar<'_, L> {
                 Ok(if has_features { Reply::More } else { Reply::Never })
             }
             (Phase::Capabilities, Frame::Features) => {
-                self.asks |= self.reader.has(Frame::StartTls);
+                self.listed |= self.reader.has(Frame::StartTls);
                 Ok(Reply::Yes)
             }
             (Phase::Upgrade, Frame::Proceed) if self.reader.is_empty() => Ok(Reply::Yes),
             // The stream ends with it.
-            (Phase::Upgrade, Frame::Failure) => Err(Error::Refused),
+            (Phase::Upgrade, Frame::Failure) if self.listed => Err(Error::Refused),
+            (Phase::Upgrade, Frame::Failure) => Err(Error::NotOffered),
             _ => Err(Error::UnexpectedReply),
         }
     }
 
     fn unasked(&mut self, frame: &[u8]) -> Result<Reply, Error> {
-        // In a phase in which it is no answer.
+        // Evaluated in a phase in which no frame is a reply.
         self.reply(Phase::Fallback, frame).map_err(|error| match error {
             Error::UnexpectedReply => Error::Unsolicited,
             error => error,
@@ -90,7 +97,11 @@ impl<L: Link> Grammar for ClientGrammar<'_, L> {
     }
 
     fn offers_upgrade(&self) -> bool {
-        self.asks
+        self.listed || self.required
+    }
+
+    fn is_listed(&self) -> bool {
+        self.listed
     }
 
     fn request(&self, phase: Phase, out: &mut Writer<'_>) {

@@ -2,30 +2,28 @@ use super::{MAX_DEPTH, MAX_FRAME};
 use crate::Error;
 use crate::wire::Framing;
 
-/// A stream of XML (RFC 6120 §4), cut into the XML declaration, the header's tag, each child of the
-/// stream whole, the stream's end tag, and each blank in between.
+/// A stream of XML (RFC 6120 §4), split into the XML declaration, the header's tag, each complete child of
+/// the stream, the stream's end tag, and each blank in between.
 ///
-/// A frame ends behind its last `>`. It is UTF-8, without control characters, comments, CDATA sections,
-/// processing instructions and anything of a document type (RFC 6120 §11.1). Whether its tags match is
-/// for who reads it.
+/// A frame ends after its last `>`. It is UTF-8 without control characters, comments, CDATA sections,
+/// processing instructions and document types (RFC 6120 §11.1). The reader checks that tags match.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Elements {
     scanned: u16,
     character: Character,
-    /// How many elements are open, the stream among them.
+    /// The number of open elements, including the stream.
     depth: u8,
-    /// The first octet of the markup that is open, behind its `<`; zero in text.
+    /// The first byte after the `<` of the open markup; zero in text.
     markup: u8,
-    /// What ends the value that is open in it.
+    /// The quote that ends the open value in it.
     quote: u8,
-    /// The first octet of the stream was seen.
+    /// Whether the stream's first byte was seen.
     begun: bool,
 }
 
 impl Elements {
-    /// Takes one octet; says whether it ends the frame. What is wrong within markup is for who reads
-    /// it.
+    /// Takes one byte, and returns whether it ends the frame. The reader checks the inside of markup.
     #[inline(never)]
     fn take(&mut self, octet: u8) -> Option<bool> {
         let last = self.character.last;
@@ -34,16 +32,20 @@ impl Elements {
             (0..=8 | 11 | 12 | 14..=31, _) => return None,
             (b'<', 0) => self.markup = b'<',
             (b'<', _) => return None,
-            // Nothing but blanks stands between the children.
+            // Only blanks may separate the children.
             (_, 0) if self.scanned == 0 => {
                 return if octet <= b' ' { Some(true) } else { None };
             }
-            // `]]>` has to be written in another way (XML §2.4), and so has `]>` here.
+            // Text has to escape `]]>` (XML §2.4), and here even `]>`.
             (b'>', 0) if last == b']' => return None,
             (_, 0) => {}
             (b'!', b'<') => return None,
             (b'?', b'<') if self.begun => return None,
             (_, b'<') => self.markup = octet,
+            // Only `>` may follow the slash of an empty element (XML §3.1).
+            (_, markup) if last == b'/' && octet != b'>' && markup != b'/' && self.quote == 0 => {
+                return None;
+            }
             (b'>', markup) if self.quote == 0 => {
                 self.markup = 0;
                 return self.end(markup, last);
@@ -55,8 +57,8 @@ impl Elements {
         Some(false)
     }
 
-    /// Takes the end of markup with this first octet, and this one before the end; says whether it ends the
-    /// frame.
+    /// Takes the end of a markup that starts with the byte `markup` and has `last` before its end. Returns
+    /// whether it ends the frame.
     fn end(&mut self, markup: u8, last: u8) -> Option<bool> {
         match (markup, last) {
             (b'/', _) => self.depth = self.depth.saturating_sub(1),
@@ -91,17 +93,18 @@ impl Framing for Elements {
     }
 }
 
-/// How much of a character of UTF-8 is missing (RFC 3629 §4).
+/// The missing bytes of a UTF-8 character (RFC 3629 §4).
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Character {
     missing: u8,
-    /// The octet before.
+    /// The previous byte.
     last: u8,
 }
 
 impl Character {
-    /// Takes one octet; nothing if it is wrong. No character is longer than it needs to be, a surrogate, or beyond U+10FFFF.
+    /// Takes one byte; `None` if it is invalid. Rejects overlong forms, surrogates, and values beyond
+    /// U+10FFFF.
     fn take(&mut self, octet: u8) -> Option<()> {
         self.missing = match (self.missing, octet) {
             (0, 0..=0x7f) => 0,
@@ -126,8 +129,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_standard_library_says() {
-        // Each octet between its neighbours of every kind.
+    fn utf_8_agrees_with_the_standard_library() {
+        // Bytes at the borders of each kind, as neighbours of every byte.
         const KINDS: [u8; 14] =
             [0x41, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc2, 0xe0, 0xe1, 0xed, 0xf0, 0xf1, 0xf4];
         for first in 0..=u8::MAX {

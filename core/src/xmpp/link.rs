@@ -1,19 +1,28 @@
-//! Who speaks to whom: domains, and the two kinds of streams.
+//! Domains, and the two kinds of streams.
 
 use super::stream::{Namespace, STREAMS, TLS, look_up};
 use crate::{ArgumentError, Protocol};
 
-/// The domain of a server: at most 255 octets of UTF-8, without anything that would end an attribute of
-/// XML or belongs to another part of an address (RFC 7622 §3.2).
+/// The domain of a server: at most 255 bytes of UTF-8.
+///
+/// It has no character that would end an XML attribute or that belongs to another part of an address
+/// (RFC 7622 §3.2).
+///
+/// ```
+/// use starttls::{ArgumentError, xmpp::Domain};
+///
+/// assert!(Domain::new("im.example.org").is_ok());
+/// assert_eq!(Domain::new("me@example.org"), Err(ArgumentError::Forbidden));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Domain<'a>(&'a str);
 
 impl<'a> Domain<'a> {
-    /// The longest domain, in octets.
+    /// The longest domain, in bytes.
     pub const MAX: usize = 255;
 
-    /// Checks a domain; constants are checked at compile time.
+    /// Checks a domain. In a constant, the check happens at compile time.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::Forbidden`].
@@ -41,27 +50,27 @@ impl<'a> Domain<'a> {
     }
 }
 
-/// Who speaks to whom.
+/// The kind of a stream.
 pub trait Link: sealed::Sealed {
-    /// Names and numbers.
+    /// The protocol's names, ports and ALPN id.
     const PROTOCOL: Protocol;
 
     /// The namespace of its stanzas.
     #[doc(hidden)]
     const CONTENT: &'static [u8];
 
-    /// Whether the client says whose it is.
+    /// Whether the client names its own domain.
     #[doc(hidden)]
     const HAS_FROM: bool;
 }
 
-/// A user's client to a server (RFC 6120 §2.3).
+/// A stream of a user's client to a server (RFC 6120 §2.3).
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ClientToServer;
 
-/// A server to another one.
+/// A stream of a server to another one.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -79,7 +88,7 @@ impl Link for ServerToServer {
     const HAS_FROM: bool = true;
 }
 
-/// What a client has to know.
+/// The namespaces that a client recognises.
 pub(super) fn client_names<L: Link>(name: &[u8]) -> Namespace {
     look_up(
         &[(STREAMS, Namespace::Streams), (TLS, Namespace::Tls), (L::CONTENT, Namespace::Content)],
@@ -87,7 +96,7 @@ pub(super) fn client_names<L: Link>(name: &[u8]) -> Namespace {
     )
 }
 
-/// What a server has to know.
+/// The namespaces that a server recognises.
 pub(super) fn server_names<L: Link>(name: &[u8]) -> Namespace {
     look_up(
         &[

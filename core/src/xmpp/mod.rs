@@ -1,5 +1,5 @@
-//! XMPP (RFC 6120) with STARTTLS (RFC 6120 §5, RFC 7590), up to TLS: users' clients to servers, and servers
-//! among each other ([`s2s`]).
+//! XMPP (RFC 6120) with STARTTLS (RFC 6120 §5, RFC 7590), up to TLS: between users' clients and servers,
+//! and between servers ([`s2s`]).
 //!
 //! ```text
 //! C: <?xml version='1.0'?><stream:stream xmlns='jabber:client' … to='im.example.org' version='1.0'>
@@ -11,28 +11,32 @@
 //! C: your own client's stream header, as on a fresh connection
 //! ```
 //!
-//! **Client.** Only an empty `<proceed/>` of the namespace of TLS starts it. Where TLS is required the
-//! client asks for it even if it is not among the features (RFC 7590 §3.1); else only if it is. `<failure/>`
-//! ends the stream and so the connection, whatever the policy. A server without the version 1.0 has no
-//! features.
+//! **Client.** Only an empty `<proceed/>` of the TLS namespace starts TLS. If TLS is required, the client
+//! asks for it even if the features do not list it (RFC 7590 §3.1); else only if they do. `<failure/>` ends
+//! the stream and so the connection, whatever the policy. A server without version 1.0 has no features.
 //!
-//! **Server.** Where TLS is required it offers that and nothing else, and answers whatever else is said
-//! with `<policy-violation/>` and the end of the stream. Where the policy allows plaintext, stanzas are the
-//! protocol's own work. SASL, and an `<iq/>` with the password of a login or an account, is refused before
-//! TLS, whatever the policy, and not shown. [`Server::to`] says whose certificate the client wants.
+//! **Server.** If TLS is required, it offers nothing else, and answers everything else with
+//! `<policy-violation/>` and the end of the stream. If the policy allows plaintext, stanzas are the
+//! protocol's own work. SASL, and an `<iq/>` with the password of a login or an account, are refused before
+//! TLS, whatever the policy, and are not shown. [`Server::to`] tells for which domain the client wants a
+//! certificate. If the client's header has a `from`,
+//! the server's header repeats it as `to` (RFC 6120 §4.7.2): the bare address of a user, the domain of a server. The
+//! server omits `to` if that is longer than [`MAX_JID`] bytes, or is not an address.
 //!
-//! **Limits.** The header, each other child of the stream and each of the blanks between them is a frame, of
-//! at most [`MAX_FRAME`] octets. Elements nest [`MAX_DEPTH`] deep and have [`MAX_ATTRIBUTES`] attributes. The
-//! header declares [`MAX_PREFIXES`] namespaces, by prefixes of [`MAX_PREFIX`] octets. Names are ASCII, the encoding is UTF-8.
-//! There are no comments, CDATA sections, processing instructions, document types and no entities but the
-//! five that need no declaration.
+//! **Limits.** The header, each other child of the stream and each blank between them is a frame, of at
+//! most [`MAX_FRAME`] bytes. Elements nest at most [`MAX_DEPTH`] deep and have at most [`MAX_ATTRIBUTES`]
+//! attributes. The header declares at most [`MAX_PREFIXES`] namespaces, with prefixes of at most
+//! [`MAX_PREFIX`] bytes. Names are ASCII, and the encoding is UTF-8. Comments, CDATA sections, processing
+//! instructions, document types and all entities except the five predefined ones are refused.
 //!
-//! **Stricter than XML.** References by number, `]>` in text, declared prefixes that begin with `xml`, elements
-//! of the prefix `xml`, and an XML declaration with more than `version='1.0'` and UTF-8 as `encoding` are refused:
-//! what comes before TLS needs none of them. **Not looked for**, because nothing that counts has it: noncharacters
-//! of Unicode, an attribute by two prefixes of one namespace, and a prefix for one of XML's own namespaces. Of a
-//! `version` only what stands in front of its point counts; a namespace spelled with references is not the one
-//! that is meant; and any prefix of the streams' namespace ends the stream.
+//! **Stricter than XML.** These are refused, because no dialogue before TLS needs them: references by
+//! number, `]>` in text, declared prefixes that begin with `xml`, elements of the prefix `xml`, and an XML
+//! declaration with more than `version='1.0'` and UTF-8 as its `encoding`.
+//!
+//! **Not checked**, because no element that counts can have them: noncharacters of Unicode, an attribute by
+//! two prefixes of one namespace, and a prefix for one of XML's own namespaces. Only the part of a
+//! `version` before its point counts. A namespace that is written with references does not match. Any
+//! prefix of the streams' namespace ends the stream.
 //!
 //! ```
 //! use starttls::{Machine, Policy, Step, xmpp};
@@ -41,7 +45,7 @@
 //! let domain = xmpp::Domain::new("im.example.org")?;
 //! let mut client = xmpp::Client::new(domain, Policy::Required);
 //! let mut output = [0; xmpp::MAX_HEADER];
-//! let Step::Write(n) = client.step(&mut &b""[..], &mut output)? else { panic!("not its header") };
+//! let Step::Write(n) = client.step(&mut &b""[..], &mut output)? else { panic!("no header") };
 //! assert!(output[..n].ends_with(b" to='im.example.org' version='1.0'>"));
 //! # Ok(())
 //! # }
@@ -66,22 +70,25 @@ use server::ServerGrammar;
 use crate::wire::Writer;
 use stream::STREAMS;
 
-/// The longest header of a stream or child of it, in octets.
+/// The longest header of a stream or child of it, in bytes.
 pub const MAX_FRAME: usize = 4096;
 
-/// How deep elements nest, the child of the stream among them.
+/// The maximum depth of nested elements, including the child of the stream.
 pub const MAX_DEPTH: usize = 16;
 
-/// How many attributes an element may have, declarations of namespaces among them.
+/// The maximum number of an element's attributes, including namespace declarations.
 pub const MAX_ATTRIBUTES: usize = 16;
 
-/// How many namespaces the header of a stream may declare, the default one among them.
+/// The maximum number of namespaces that the header declares, including the default one.
 pub const MAX_PREFIXES: usize = 4;
 
-/// The longest prefix that it may declare, in octets.
+/// The longest prefix that the header declares, in bytes.
 pub const MAX_PREFIX: usize = 8;
 
-/// The most octets that are sent at once.
+/// The longest bare address of a client that a server's header repeats, in bytes.
+pub const MAX_JID: usize = 255;
+
+/// The longest output of one step, in bytes.
 pub const MAX_HEADER: usize = 2 * Domain::MAX + 320;
 
 /// An XMPP client on its way to TLS.
@@ -90,19 +97,19 @@ pub type Client<'a> = crate::Client<ClientGrammar<'a>>;
 /// An XMPP server on its way to TLS.
 pub type Server<'a> = crate::Server<ServerGrammar<'a>>;
 
-/// Servers among each other: the same with the namespace `jabber:server`, and with both domains in the
-/// header of the client's stream.
+/// XMPP between servers: the namespace is `jabber:server`, and the header of the client's stream names both
+/// domains.
 pub mod s2s {
     use super::{ClientGrammar, ServerGrammar, ServerToServer};
 
-    /// A server as another one's client, on its way to TLS.
+    /// A server in the role of a client, on its way to TLS.
     pub type Client<'a> = crate::Client<ClientGrammar<'a, ServerToServer>>;
 
-    /// A server of another one, on its way to TLS.
+    /// A server for other servers, on its way to TLS.
     pub type Server<'a> = crate::Server<ServerGrammar<'a, ServerToServer>>;
 }
 
-/// XMPP between users' clients and servers in both roles.
+/// XMPP between users' clients and servers, in both roles.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Xmpp;
@@ -122,7 +129,7 @@ impl Roles for Xmpp {
     }
 }
 
-/// XMPP between servers in both roles.
+/// XMPP between servers, in both roles.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct XmppServer;
@@ -137,9 +144,9 @@ impl Roles for XmppServer {
         names: &Introduction<'a>,
         policy: Policy,
     ) -> Result<s2s::Client<'a>, ArgumentError> {
-        /// Who asks before TLS; inside, the caller says who it is.
-        const NOBODY: &str = "starttls.invalid";
-        let from = Domain::new(names.client.unwrap_or(NOBODY))?;
+        /// The domain before TLS; inside, the caller names its own.
+        const ANONYMOUS: &str = "starttls.invalid";
+        let from = Domain::new(names.client.unwrap_or(ANONYMOUS))?;
         Ok(s2s::Client::between(from, Domain::new(names.server)?, policy))
     }
 
@@ -156,7 +163,7 @@ fn stream_id(names: &Introduction<'_>) -> StreamId {
     StreamId::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
-/// Prints the header of a stream (RFC 6120 §4.7), up to the end of a value.
+/// Prints the header of a stream (RFC 6120 §4.7), up to the end of its last value.
 fn put_header(content: &[u8], out: &mut Writer<'_>) {
     out.put(b"<?xml version='1.0'?><stream:stream xmlns='");
     out.put(content);
@@ -164,5 +171,5 @@ fn put_header(content: &[u8], out: &mut Writer<'_>) {
     out.put(STREAMS);
 }
 
-/// The end of it, from the end of a value on.
+/// The rest of the header, after its last value.
 const HEADER_END: &[u8] = b"' version='1.0'>";

@@ -7,48 +7,63 @@ use super::framing::Elements;
 use super::link::{ClientToServer, Link, server_names};
 use super::stream::{Frame, Reader};
 use super::xml::attribute;
-use super::{Domain, HEADER_END, MAX_HEADER, put_header};
+use super::{Domain, HEADER_END, MAX_HEADER, MAX_JID, put_header};
+use crate::conceal::conceal;
 use crate::server::{Answer, Command, Config, Grammar, Said};
 use crate::wire::{Kept, Writer};
 use crate::{Policy, Protocol};
 
-/// The id of a stream, which nobody can guess (RFC 6120 §4.7.3); the stream inside TLS has another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// The id of a stream, which an attacker must not guess (RFC 6120 §4.7.3). The stream inside TLS has
+/// another one.
+///
+/// ```
+/// use starttls::server::Config;
+/// use starttls::xmpp::{Domain, Server, StreamId};
+///
+/// let domain = Domain::new("im.example.org").unwrap();
+/// let random = 0x0123_4567_89ab_cdef; // a fresh random number for each stream
+/// let server = Server::new(domain, StreamId::new(random), Config::default());
+/// # let _ = server;
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StreamId(u64);
 
+conceal!("StreamId", StreamId);
+
 impl StreamId {
-    /// An id from a random number, another one for each stream.
+    /// An id made of a random number. Use a fresh one for each stream.
     #[must_use]
     pub const fn new(random: u64) -> Self {
         Self(random)
     }
 
-    /// A letter for each four bits.
+    /// One letter for each four bits.
     pub(super) fn letters(self) -> impl Iterator<Item = u8> {
         let letter = |bits: u8| b'a'.wrapping_add(bits & 0xf);
         self.0.to_be_bytes().into_iter().flat_map(move |octet| [letter(octet >> 4), letter(octet)])
     }
 }
 
-/// The XMPP server's grammar up to the upgrade.
+/// The grammar of an XMPP server up to the upgrade.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerGrammar<'a, L = ClientToServer> {
     name: Domain<'a>,
     id: StreamId,
     reader: Reader,
-    /// Whom the client wants.
+    /// The domain that the client wants.
     to: Kept<{ Domain::MAX }>,
-    /// Whether our header was sent.
+    /// The client's address, for the `to` of the server's header; empty if the client gave none.
+    from: Kept<MAX_JID>,
+    /// Whether the server's header was sent.
     open: bool,
     required: bool,
     link: PhantomData<L>,
 }
 
 impl<L: Link> crate::Server<ServerGrammar<'_, L>> {
-    /// The domain that the client wants, as soon as it said so: whose certificate to show it (RFC 6120
-    /// §5.4.3.1), and whether there is such a domain.
+    /// The domain that the client wants, once its header has arrived. Check that you serve it, and show its
+    /// certificate (RFC 6120 §5.4.3.1).
     #[must_use]
     pub fn to(&self) -> Option<Domain<'_>> {
         self.grammar().wanted()
@@ -56,7 +71,7 @@ impl<L: Link> crate::Server<ServerGrammar<'_, L>> {
 }
 
 impl<'a, L: Link> crate::Server<ServerGrammar<'a, L>> {
-    /// A server of the domain `name` at the start of a fresh connection.
+    /// A server of the domain `name`, at the start of a fresh connection.
     #[must_use]
     pub fn new(name: Domain<'a>, id: StreamId, config: Config) -> Self {
         let grammar = ServerGrammar {
@@ -64,6 +79,7 @@ impl<'a, L: Link> crate::Server<ServerGrammar<'a, L>> {
             id,
             reader: Reader::new(server_names::<L>),
             to: Kept::default(),
+            from: Kept::default(),
             open: false,
             required: config.policy == Policy::Required,
             link: PhantomData,
@@ -78,6 +94,8 @@ impl<L: Link> ServerGrammar<'_, L> {
     }
 
     fn header(&mut self, frame: &[u8]) -> Command<Reply> {
+        // Ahead of what may be wrong with it: the header in front of an error has it as well.
+        self.from.set(attribute(frame, b"from").and_then(answered::<L>).unwrap_or_default());
         if !is_version(attribute(frame, b"version")) {
             return Command::Fault(Reply::UnsupportedVersion);
         }
@@ -107,6 +125,10 @@ impl<L: Link> ServerGrammar<'_, L> {
         put_header(L::CONTENT, out);
         out.put(b"' from='");
         out.put(self.name.as_str().as_bytes());
+        if !self.from.as_bytes().is_empty() {
+            out.put(b"' to='");
+            out.put(self.from.as_bytes());
+        }
         out.put(b"' id='");
         for letter in self.id.letters() {
             out.push(letter);
@@ -115,22 +137,36 @@ impl<L: Link> ServerGrammar<'_, L> {
     }
 }
 
+/// The `to` of the answer to a header with this `from` (RFC 6120 §4.7.2): the bare address of a user, the domain
+/// of a server; nothing where it is too long or no address.
+///
+/// It is not escaped, but left out where it would have to be: whatever could end an attribute or begin a reference
+/// is in neither part of an address (RFC 7622 §3.2, §3.3.1), so that no address is lost by that.
+fn answered<L: Link>(from: &[u8]) -> Option<&[u8]> {
+    let bare = from.split(|octet| *octet == b'/').next()?;
+    let mut parts = bare.rsplitn(2, |octet| *octet == b'@');
+    let domain = parts.next()?;
+    let is_part = |part| str::from_utf8(part).is_ok_and(|part| Domain::new(part).is_ok());
+    let is_address = is_part(domain) && parts.next().is_none_or(is_part) && bare.len() <= MAX_JID;
+    is_address.then_some(if L::HAS_FROM { domain } else { bare })
+}
+
 /// The replies of an XMPP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reply {
-    /// To the header of a stream.
+    /// The reply to the header of a stream.
     Features,
-    /// To a `<starttls/>` that is not empty.
+    /// The reply to a `<starttls/>` that is not empty.
     Failure,
-    /// To a header that is no stream's, or a stream's of another kind.
+    /// The reply to a header that does not belong to a stream, or to a stream of this kind.
     InvalidNamespace,
-    /// To a header without the version 1.0.
+    /// The reply to a header without version 1.0.
     UnsupportedVersion,
-    /// To a header without a domain.
+    /// The reply to a header without a valid domain.
     ImproperAddressing,
-    /// To an encoding that is not UTF-8.
+    /// The reply to an encoding other than UTF-8.
     UnsupportedEncoding,
 }
 
@@ -144,6 +180,7 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
     const MAX_OUTPUT: usize = MAX_HEADER;
     const GREETS: bool = false;
     const HELLO_FIRST: bool = true;
+    const MAX_BLANKS: usize = 16;
     const WAIT: Duration = Duration::from_secs(5 * 60);
 
     fn command(&mut self, frame: &[u8]) -> Command<Reply> {
@@ -164,8 +201,8 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
         }
     }
 
-    fn print(&self, said: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
-        let condition: &[u8] = match said {
+    fn print(&self, reply: Said<Reply>, offer: bool, out: &mut Writer<'_>) {
+        let condition: &[u8] = match reply {
             Said::Grammar(Reply::Features) => {
                 self.put_header(out);
                 return out.put(match (offer, self.required) {
@@ -205,10 +242,10 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
         self.put_error(condition, out);
     }
 
-    /// A stream that was told of an error or a failure has ended.
-    fn ends(&self, said: Said<Reply>) -> bool {
+    /// An error or a failure ends the stream.
+    fn ends(&self, reply: Said<Reply>) -> bool {
         !matches!(
-            said,
+            reply,
             Said::Grammar(Reply::Features)
                 | Said::Engine(Answer::GoAhead | Answer::EncryptionRequired)
         )
@@ -219,9 +256,10 @@ impl<L: Link> Grammar for ServerGrammar<'_, L> {
 mod tests {
     use super::*;
     use crate::xmpp::Server;
+    use crate::xmpp::link::ServerToServer;
     use crate::{Machine, Step};
 
-    /// Whom a client is said to want that sends this in its header.
+    /// The domain that the server reports if the client's header has this attribute.
     fn wanted(to: &str) -> Option<heapless::String<255>> {
         let mut header = heapless::Vec::<u8, 512>::new();
         for part in [
@@ -240,7 +278,33 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_client_wants_is_told() {
+    fn an_answer_names_bare_addresses_and_nothing_else() {
+        for (from, user, server) in [
+            ("me@im.example.org", Some("me@im.example.org"), Some("im.example.org")),
+            ("me@im.example.org/a/b@c'<", Some("me@im.example.org"), Some("im.example.org")),
+            ("im.example.org", Some("im.example.org"), Some("im.example.org")),
+            ("\u{fc}@b\u{fc}", Some("\u{fc}@b\u{fc}"), Some("b\u{fc}")),
+            ("", None, None),
+            ("/a", None, None),
+            ("@b", None, None),
+            ("a@", None, None),
+            ("a@b@c", None, None),
+        ] {
+            let octets = from.as_bytes();
+            assert_eq!(answered::<ClientToServer>(octets), user.map(str::as_bytes), "{from}");
+            assert_eq!(answered::<ServerToServer>(octets), server.map(str::as_bytes), "{from}");
+        }
+        // Each byte of ASCII that could end the attribute, begin a reference, or vanish.
+        for octet in (0..=b' ').chain(*b"'\"<>&\x7f") {
+            for from in [[octet, b'@', b'b'], [b'a', b'@', octet]] {
+                assert_eq!(answered::<ClientToServer>(&from), None, "{from:?}");
+                assert_eq!(answered::<ServerToServer>(&from), None, "{from:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_wanted_domain_is_reported() {
         for (to, expected) in [
             ("to='im.example.org'", Some("im.example.org")),
             ("id='x' to = \"b\u{fc}cher.example\"", Some("b\u{fc}cher.example")),

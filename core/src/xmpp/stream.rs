@@ -1,13 +1,13 @@
-//! A stream's frames, and Namespaces in XML 1.0 (third edition): what prefixes stand for in them.
+//! The frames of a stream, and its prefixes by Namespaces in XML 1.0 (third edition).
 
 use super::xml::{Name, Scanner, is_text, same, tag_value, value};
 use super::{MAX_ATTRIBUTES, MAX_DEPTH, MAX_PREFIX, MAX_PREFIXES};
 use crate::conceal::conceal;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// A child of the stream that means nothing here.
+    /// A child of the stream without meaning here.
     #[default]
     Other,
     Features,
@@ -15,18 +15,18 @@ pub(super) enum Frame {
     StartTls,
     Proceed,
     Failure,
-    /// A child that proves who somebody is.
+    /// A child that authenticates a user.
     Login,
     Blank,
     /// The XML declaration.
     Declaration,
-    /// That of an encoding that is not UTF-8.
+    /// An XML declaration of another encoding than UTF-8.
     OtherEncoding,
-    /// The stream begins.
+    /// The start of a stream.
     Stream,
-    /// A stream begins that is none of XMPP's, or of another kind.
+    /// The start of another stream than XMPP's, or of another kind.
     OtherStream,
-    /// An end tag: the stream ends.
+    /// An end tag: the end of the stream.
     End,
 }
 
@@ -54,13 +54,13 @@ impl Frame {
     }
 }
 
-/// Reads one side of a stream.
+/// Reads one direction of a stream.
 pub(super) struct Reader {
     pub(super) header: Header,
     pub(super) names: Names,
-    /// Whether the stream is.
+    /// Whether the stream is open.
     pub(super) open: bool,
-    /// What is in the last child of the stream, a bit for each kind.
+    /// The kinds of the elements in the last child of the stream, as bits.
     inner: u16,
 }
 
@@ -71,17 +71,17 @@ impl Reader {
         Self { header: Header::default(), names, open: false, inner: 0 }
     }
 
-    /// Whether there is nothing in the last child of the stream.
+    /// Whether the last child of the stream is empty.
     pub(super) const fn is_empty(&self) -> bool {
         self.inner & !Frame::End.bit() == 0
     }
 
-    /// Whether one of these is a child of it.
+    /// Whether the last child of the stream has a child of this kind.
     pub(super) const fn has(&self, wanted: Frame) -> bool {
         self.inner & wanted.bit() != 0
     }
 
-    /// What a frame is; nothing where it is not well-formed.
+    /// The kind of a frame; `None` if it is malformed.
     pub(super) fn read(&mut self, frame: &[u8]) -> Option<Frame> {
         match frame.get(1) {
             None => Some(Frame::Blank),
@@ -90,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// The header's tag, a child from its start to its end, or the stream's end tag.
+    /// Reads the header's tag, a complete child, or the stream's end tag.
     #[inline(never)]
     fn element(&mut self, frame: &[u8]) -> Option<Frame> {
         self.inner = 0;
@@ -126,7 +126,7 @@ impl Reader {
     }
 }
 
-/// `<?xml version='1.0' encoding='UTF-8'?>`, in either quotes, of which only the version has to be there.
+/// Reads `<?xml version='1.0' encoding='UTF-8'?>`, with either kind of quotes. The encoding is optional.
 fn declaration(frame: &[u8]) -> Option<Frame> {
     let (start, rest) = frame.split_at_checked(19)?;
     if !same(start, b"<?xml version='1.0'") && !same(start, b"<?xml version=\"1.0\"") {
@@ -150,14 +150,14 @@ fn declaration(frame: &[u8]) -> Option<Frame> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Namespace {
-    /// One that means nothing here, or none.
+    /// A namespace without meaning here, or none.
     #[default]
     Other,
     Streams,
     Tls,
-    /// That of the stanzas.
+    /// The namespace of the stanzas.
     Content,
-    /// One of what proves who somebody is.
+    /// A namespace for authentication.
     Login,
 }
 
@@ -167,13 +167,13 @@ pub(super) const TLS: &[u8] = b"urn:ietf:params:xml:ns:xmpp-tls";
 const XML: &[u8] = b"xml";
 const XMLNS: &[u8] = b"xmlns";
 
-/// What the name of a namespace means.
+/// Looks up the name of a namespace.
 pub(super) type Names = fn(&[u8]) -> Namespace;
 
-/// A prefix, with zeros behind it.
+/// A prefix, padded with zeros.
 type Prefix = [u8; MAX_PREFIX];
 
-/// What the stream's header declares.
+/// The namespaces that the stream's header declares.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Header([Option<(Prefix, Namespace)>; MAX_PREFIXES]);
@@ -191,7 +191,7 @@ impl Header {
         Some(())
     }
 
-    /// What a prefix, or none, stands for.
+    /// The namespace of a prefix; the empty prefix is the default namespace.
     #[inline(never)]
     pub(super) fn resolve(&self, wanted: &[u8]) -> Option<Namespace> {
         let mut declared = self.0.iter().flatten();
@@ -206,17 +206,17 @@ fn unpadded(prefix: &Prefix) -> &[u8] {
     prefix.split(|octet| *octet == 0).next().unwrap_or_default()
 }
 
-/// Finds a name in a table.
+/// Looks up a name in a table.
 pub(super) fn look_up(names: &[(&[u8], Namespace)], name: &[u8]) -> Namespace {
     names.iter().find(|(known, _)| same(known, name)).map(|(_, known)| *known).unwrap_or_default()
 }
 
-/// The elements that are open within a frame, outermost first.
+/// The open elements within a frame, outermost first.
 pub(super) struct Open<'x, 'r> {
     frame: &'x [u8],
     pub(super) scanner: Scanner<'x>,
     pub(super) reader: &'r mut Reader,
-    /// Where their names begin.
+    /// The positions of their names in the frame.
     starts: [usize; MAX_DEPTH],
     pub(super) depth: usize,
 }
@@ -226,8 +226,8 @@ impl<'x, 'r> Open<'x, 'r> {
         Self { frame, scanner: Scanner::new(frame), reader, starts: [0; MAX_DEPTH], depth: 0 }
     }
 
-    /// Takes the start tag of an element behind its `<`, and opens it unless it is empty; says what it is.
-    /// What a stream's header declares is kept.
+    /// Takes an element's start tag after its `<`, and opens the element unless it is empty. Returns its
+    /// kind, and keeps the declarations of a stream's header.
     #[inline(never)]
     pub(super) fn open(&mut self) -> Option<Frame> {
         *self.starts.get_mut(self.depth)? = self.frame.len().wrapping_sub(self.scanner.rest.len());
@@ -256,7 +256,7 @@ impl<'x, 'r> Open<'x, 'r> {
             return None;
         }
         if same(first, XMLNS) {
-            // What begins with `xml` is reserved, and a prefix stands for something.
+            // Prefixes that begin with `xml` are reserved, and a prefix cannot stand for no namespace.
             if second.get(..3).is_some_and(|start| same(start, XML))
                 || text.is_empty() && !second.is_empty()
             {
@@ -272,7 +272,7 @@ impl<'x, 'r> Open<'x, 'r> {
         Some(())
     }
 
-    /// Takes an end tag behind its `</`, which has to be that of the innermost element, or the stream's.
+    /// Takes an end tag after its `</`. It has to match the innermost element, or the stream.
     pub(super) fn close(&mut self) -> Option<Frame> {
         self.scanner.end_tag()?;
         let is_fine = if let Some(depth) = self.depth.checked_sub(1) {
@@ -286,7 +286,7 @@ impl<'x, 'r> Open<'x, 'r> {
         is_fine.then_some(Frame::End)
     }
 
-    /// What the innermost element is, which has this name.
+    /// The kind of the innermost element, which has this name.
     #[inline(never)]
     fn is(&self, name: &Name<'_>) -> Option<Frame> {
         let (prefix, local) = name.split();
@@ -297,7 +297,7 @@ impl<'x, 'r> Open<'x, 'r> {
         self.frame.get(*self.starts.get(depth)?..)
     }
 
-    /// What a prefix, or none, stands for in the innermost element.
+    /// The namespace of a prefix in the innermost element; the empty prefix is the default namespace.
     #[inline(never)]
     fn resolve(&self, prefix: &[u8]) -> Option<Namespace> {
         let wanted = Name { first: XMLNS, second: prefix };

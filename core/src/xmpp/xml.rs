@@ -1,13 +1,13 @@
-//! Tags, attributes and text of XML 1.0 (fifth edition), of which names are ASCII.
+//! Tags, attributes and text of XML 1.0 (fifth edition), restricted to ASCII names.
 
-/// Whether both are the same; with a call in place of each comparison firmware is smaller.
+/// Whether both are equal. One function for all comparisons makes firmware smaller.
 #[inline(never)]
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
 }
 
-/// `QName ::= (NCName ':')? NCName` (Namespaces in XML §4): what stands in front of the colon and what
-/// behind it, which is nothing where there is none.
+/// A `QName ::= (NCName ':')? NCName` (Namespaces in XML §4): the part before the colon, and the part after
+/// it, which is empty without a colon.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name<'x> {
     pub(super) first: &'x [u8],
@@ -15,7 +15,7 @@ pub(super) struct Name<'x> {
 }
 
 impl<'x> Name<'x> {
-    /// An element's prefix, and its name without it.
+    /// An element's prefix and local name.
     pub(super) const fn split(self) -> (&'x [u8], &'x [u8]) {
         if self.second.is_empty() { (b"", self.first) } else { (self.first, self.second) }
     }
@@ -26,12 +26,12 @@ impl<'x> Name<'x> {
     }
 }
 
-/// What octets have in common that are taken at once.
+/// A class of bytes that are taken together.
 #[derive(Clone, Copy)]
 enum Run {
     Blanks,
     NameChars,
-    /// All but this one.
+    /// All bytes but this one.
     Until(u8),
 }
 
@@ -46,19 +46,19 @@ fn take<'x>(rest: &mut &'x [u8], run: Run) -> &'x [u8] {
     rest.split_off(..length).unwrap_or_default()
 }
 
-/// Takes this octet; says whether it was next.
+/// Takes this byte if it is next, and returns whether it was.
 #[inline(never)]
 fn octet(rest: &mut &[u8], wanted: u8) -> bool {
     match *rest {
-        [octet, behind @ ..] if *octet == wanted => {
-            *rest = behind;
+        [octet, after @ ..] if *octet == wanted => {
+            *rest = after;
             true
         }
         _ => false,
     }
 }
 
-/// What is left of a frame, in which there are no control characters but blanks.
+/// The rest of a frame. It has no control characters except blanks.
 #[derive(Debug)]
 pub(super) struct Scanner<'x> {
     pub(super) rest: &'x [u8],
@@ -72,17 +72,17 @@ impl<'x> Scanner<'x> {
         Self { rest, name: Name { first: b"", second: b"" } }
     }
 
-    /// Takes blanks; says whether there were any.
+    /// Takes blanks, and returns whether there were any.
     pub(super) fn blanks(&mut self) -> bool {
         !take(&mut self.rest, Run::Blanks).is_empty()
     }
 
-    /// Takes this octet; says whether it was next.
+    /// Takes this byte if it is next, and returns whether it was.
     pub(super) fn octet(&mut self, wanted: u8) -> bool {
         octet(&mut self.rest, wanted)
     }
 
-    /// `NCName`, of which the first octet is no digit, dot or hyphen.
+    /// Takes an `NCName`. Its first byte is no digit, dot or hyphen.
     fn part(&mut self) -> Option<&'x [u8]> {
         let part = take(&mut self.rest, Run::NameChars);
         (*part.first()? > b'9').then_some(part)
@@ -96,7 +96,7 @@ impl<'x> Scanner<'x> {
         Some(())
     }
 
-    /// Takes an attribute behind a blank: its name, and its value. What is none stays.
+    /// Takes an attribute after a blank: its name and its value. Takes nothing if there is none.
     #[inline(never)]
     pub(super) fn attribute(&mut self) -> Option<&'x [u8]> {
         let all = self.rest;
@@ -125,7 +125,7 @@ impl<'x> Scanner<'x> {
         self.octet(quote).then_some(value)
     }
 
-    /// Takes the end of a tag, which for an empty element has a slash in it; says which it is.
+    /// Takes the end of a tag, and returns whether it ends an empty element.
     #[inline(never)]
     pub(super) fn end(&mut self) -> Option<bool> {
         self.blanks();
@@ -133,19 +133,19 @@ impl<'x> Scanner<'x> {
         self.octet(b'>').then_some(is_empty)
     }
 
-    /// Takes an end tag behind its `</`.
+    /// Takes an end tag after its `</`.
     pub(super) fn end_tag(&mut self) -> Option<()> {
         self.name()?;
         (!self.end()?).then_some(())
     }
 
-    /// Takes the text in front of the next markup.
+    /// Takes the text before the next markup.
     pub(super) fn text(&mut self) -> Option<()> {
         is_text(take(&mut self.rest, Run::Until(b'<'))).then_some(())
     }
 }
 
-/// The value of the attribute of this name among those that are next.
+/// The value of the attribute of this name, within a list of attributes.
 #[inline(never)]
 pub(super) fn value<'x>(attributes: &'x [u8], wanted: &Name<'_>) -> Option<&'x [u8]> {
     let mut scanner = Scanner::new(attributes);
@@ -157,7 +157,7 @@ pub(super) fn value<'x>(attributes: &'x [u8], wanted: &Name<'_>) -> Option<&'x [
     None
 }
 
-/// The value of an attribute of the tag that begins with this name.
+/// The value of an attribute within a tag, which starts with its name.
 #[inline(never)]
 pub(super) fn tag_value<'x>(tag: &'x [u8], wanted: &Name<'_>) -> Option<&'x [u8]> {
     let mut scanner = Scanner::new(tag);
@@ -170,7 +170,7 @@ pub(super) fn attribute<'x>(frame: &'x [u8], name: &'static [u8]) -> Option<&'x 
     tag_value(frame.get(1..)?, &Name { first: name, second: b"" })
 }
 
-/// Whether all references are to one of the five characters whose names need no declaration.
+/// Whether all references are to one of the five predefined entities.
 #[inline(never)]
 pub(super) fn is_text(mut text: &[u8]) -> bool {
     loop {

@@ -1,31 +1,26 @@
 //! The command line.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, value_parser};
 use starttls::mail::session::Mechanism;
 use starttls::mx::Domain;
 
-use crate::url::{Scheme, Url};
+use crate::examples::help;
+use crate::hostname;
+use crate::listen::Place;
+use crate::outcome::exit_codes;
+use crate::url::{Scheme, Url, server_name};
+use crate::values::{
+    MAIL_FORMS, address, count, domain, helo, host_and_port, linger, mail_url, mechanism, resolver,
+    seconds, sender,
+};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  upgraded and verified (sent)
-  1  usage or I/O
-  2  TLS is not offered
-  3  refused
-  4  protocol violation; the message names the rule
-  5  TLS failed; the message says why
-  6  a mail was rejected
-  7  no host of the domain may get the mail";
-
-const MAIL_FORMS: &str = "smtp://HOST[:PORT], smtps:// for TLS from the start, or lmtp://";
-
-/// Move plaintext connections to TLS, and send mail over them.
+/// Upgrade connections to TLS (STARTTLS), check servers, send mail, and put TLS in front of servers.
 #[derive(Debug, Parser)]
-#[command(name = "starttls", version, after_help = EXIT_CODES)]
+#[command(name = "starttls", version, after_help = exit_codes(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]))]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,109 +28,178 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send a mail and show the exchange; without --server, to a server started for it on this
-    /// machine.
-    #[command(after_help = EXIT_CODES)]
+    /// Send mail over TLS and show the exchange. Without --server: a demonstration on this machine.
+    #[command(after_help = help("send", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]))]
     Send(Send),
-    /// Upgrade to TLS, show what was said and by whom, and leave.
-    #[command(after_help = EXIT_CODES)]
+    /// Check a server: upgrade to TLS, show the exchange and the certificate, and disconnect.
+    #[command(after_help = help("probe", &[0, 1, 2, 3, 4, 5, 8, 9]))]
     Probe(Probe),
-    /// Upgrade to TLS, then connect standard input and output, or local connections, to the server.
-    #[command(after_help = EXIT_CODES)]
+    /// Use a server by hand or from a client without TLS: upgrade, then forward data in both directions.
+    #[command(after_help = help("connect", &[0, 1, 2, 3, 4, 5, 8, 9]))]
     Connect(Connect),
-    /// Take mail, or be the TLS in front of a server of any protocol that has none.
+    /// Receive mail, or put TLS in front of a server without TLS (most protocols).
+    #[command(after_help = help("serve", &[]))]
     Serve(Serve),
-    /// Find out what it takes to send mail to a domain: its hosts, DANE and MTA-STS.
-    #[command(after_help = EXIT_CODES)]
+    /// Show the TLS requirements of a mail domain: its hosts, DANE and MTA-STS. Sends nothing.
+    #[command(after_help = help("policy", &[0, 1, 7, 10]))]
     Policy(Policy),
+}
+
+impl Command {
+    /// The command's name on the command line.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Send(_) => "send",
+            Self::Probe(_) => "probe",
+            Self::Connect(_) => "connect",
+            Self::Serve(_) => "serve",
+            Self::Policy(_) => "policy",
+        }
+    }
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Send {
     #[arg(long, value_name = "URL", value_parser = mail_url, help = MAIL_FORMS, group = "way")]
     pub(crate) server: Option<Url>,
-    /// Send it to the hosts of the recipients' domains, protected as each domain demands
+    /// The name that the certificate must have, if it is not the host of --server
+    #[arg(long, value_name = "NAME", value_parser = server_name, requires = "server")]
+    pub(crate) name: Option<String>,
+    /// Deliver to the hosts of the recipients' domains, with the TLS that each domain requires
     #[arg(long, group = "way", requires = "to")]
     pub(crate) mx: bool,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
-    /// Whether the mail may go without TLS, or to a server that nobody vouches for
+    /// Whether the mail may be sent without TLS, or to an unverified server
     #[arg(long, value_enum, default_value_t = Tls::Required, conflicts_with = "mx")]
     pub(crate) tls: Tls,
-    /// Trust the certificates in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE", requires = "way")]
-    pub(crate) ca: Option<PathBuf>,
-    /// How to introduce this machine to the server
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    pub(crate) helo: String,
-    /// User name; needs --password-file
-    #[arg(long, requires_all = ["password_file", "server"])]
+    #[command(flatten)]
+    pub(crate) peer: Peer,
+    /// This machine's name in EHLO; default: its full name, or its address if it has no name
+    #[arg(long, value_name = "NAME", value_parser = helo)]
+    pub(crate) helo: Option<String>,
+    /// User name; needs --password-file. With --auth EXTERNAL: the user to act as, if the certificate names another
+    #[arg(long, requires = "server")]
     pub(crate) user: Option<String>,
-    /// File with the password in its first line; for XOAUTH2 with the token
+    /// File with the password in its first line, or the token for XOAUTH2
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Prove who you are by this mechanism only, instead of the strongest that the server offers:
-    /// SCRAM-SHA-256-PLUS, SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN or XOAUTH2
-    #[arg(long, value_name = "MECHANISM", requires = "user", value_parser = mechanism)]
+    /// Log in only by this mechanism, instead of the strongest that the server offers: SCRAM-SHA-256-PLUS,
+    /// SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN or XOAUTH2; or EXTERNAL, by --client-cert
+    #[arg(long, value_name = "MECHANISM", requires = "server", value_parser = mechanism)]
     pub(crate) auth: Option<Mechanism>,
-    /// Who sends, and is told of failures; otherwise sender@localhost, or what each of many mails says
-    #[arg(long, value_name = "ADDRESS")]
+    /// The sender, who is informed of failures; <> for a report, which causes no reports. Default:
+    /// sender@localhost, or for many mails the sender in each header
+    #[arg(long, value_name = "ADDRESS", value_parser = sender)]
     pub(crate) from: Option<String>,
-    /// Who receives, may be given several times; otherwise what each of many mails says
-    #[arg(long, value_name = "ADDRESS")]
+    /// A recipient, repeatable; default for many mails: the recipients in each header
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) to: Vec<String>,
-    /// Write a header with this subject, and take FILE as plain text
+    /// Compose a message with this subject; FILE is its plain text
     #[arg(long)]
     pub(crate) subject: Option<String>,
-    /// Attach this file, may be given several times; needs --subject
+    /// Attach this file, repeatable; needs --subject
     #[arg(long, value_name = "FILE", requires = "subject")]
     pub(crate) attach: Vec<PathBuf>,
-    /// Give up after so many seconds, each of many mails on its own
+    /// Send an empty message, which is usually a mistake
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Give up after this many seconds, separately for each of many mails
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// Draw the exchange into this file, as an SVG picture
+    /// Draw the exchange as an SVG picture into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
-    /// Print one JSON object, for each of many mails, instead of the exchange
+    /// Record the fate of each of many mails in this file, and do not send accepted ones again; default:
+    /// .starttls-state in the directory, or MBOX.starttls-state beside an mbox
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Send accepted mails again, too, and start a new record
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Print one JSON object per mail instead of the exchange
     #[arg(long)]
     pub(crate) json: bool,
-    /// The message, - or nothing for standard input; or many over one connection: an mbox file, a
+    /// The message (- or nothing: standard input), or many mails for one connection: an mbox file, a
     /// Maildir, or a directory of .eml files
     pub(crate) file: Option<PathBuf>,
 }
 
-/// How to find out what a domain demands.
-#[derive(Debug, Group)]
-pub(crate) struct Lookup {
+impl Send {
+    /// This machine's name in EHLO; `None` if it has none.
+    pub(crate) fn own_name(&self) -> Option<&str> {
+        self.helo.as_deref().or_else(|| hostname::qualified())
+    }
+}
+
+/// The trusted certificates, and the client's own certificate.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Peer {
+    /// Trust the certificates in this PEM file (CAs, or the server's own) instead of the system's CAs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Trust only a server with exactly a certificate from this PEM file, whatever its names and dates
+    #[arg(long, value_name = "FILE", conflicts_with = "ca")]
+    pub(crate) pin: Option<PathBuf>,
+    /// The client certificate with its chain, PEM, for servers that request one; needs --client-key
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Private key of --client-cert, PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+}
+
+impl Peer {
+    /// The first given option.
+    pub(crate) const fn given(&self) -> Option<&'static str> {
+        match self {
+            Self { ca: Some(_), .. } => Some("--ca"),
+            Self { pin: Some(_), .. } => Some("--pin"),
+            Self { client_cert: Some(_), .. } => Some("--client-cert"),
+            _ => None,
+        }
+    }
+}
+
+/// The DNS server for lookups.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Resolver {
     /// Ask this DNS server instead of the system's
     #[arg(long, value_name = "HOST[:PORT]", value_parser = resolver, help_heading = "Lookups")]
     pub(crate) resolver: Option<SocketAddr>,
     /// Trust the DNSKEY records in this file instead of the keys of the DNS root; needs --resolver
     #[arg(long, value_name = "FILE", requires = "resolver", help_heading = "Lookups")]
     pub(crate) trust_anchor: Option<PathBuf>,
-    /// Keep MTA-STS policies in this directory
+}
+
+/// The sources of a domain's TLS requirements.
+#[derive(Debug, Group)]
+pub(crate) struct Lookup {
+    #[command(flatten)]
+    pub(crate) dns: Resolver,
+    /// Cache MTA-STS policies in this directory
     #[arg(long, value_name = "DIR", help_heading = "Lookups")]
     pub(crate) cache: Option<PathBuf>,
-    /// Whether to go by TLSA records; without it opportunistic
+    /// How to use TLSA records; default: opportunistic
     #[arg(long, value_enum, help_heading = "Lookups")]
     pub(crate) dane: Option<Dane>,
-    /// Do not go by MTA-STS
+    /// Ignore MTA-STS
     #[arg(long, help_heading = "Lookups")]
     pub(crate) no_sts: bool,
-    /// Only to hosts that something vouches for, over verified TLS, all the way (REQUIRETLS)
+    /// Send only to authenticated hosts over verified TLS, and demand the same of each next hop (REQUIRETLS)
     #[arg(long, help_heading = "Lookups")]
     pub(crate) require_tls: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dane {
-    /// Do not look them up
+    /// Do not look up TLSA records
     Off,
-    /// Where a host has some
+    /// Use the TLSA records of a host that has some
     Opportunistic,
-    /// Where a host has some, and the MX records that name it are signed
+    /// Use them only if the MX records that name the host are signed, too
     SecureHosts,
-    /// Send nothing where there are none
+    /// Do not send to hosts without TLSA records
     Mandatory,
 }
 
@@ -146,10 +210,10 @@ pub(crate) struct Policy {
     pub(crate) domain: Domain,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
-    /// Trust the certificates in this PEM file instead of the system's
+    /// Trust the CAs in this PEM file instead of the system's, for MTA-STS policy hosts
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
     /// Print one JSON object
@@ -159,9 +223,9 @@ pub(crate) struct Policy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tls {
-    /// Verified TLS or nothing
+    /// Only over verified TLS
     Required,
-    /// Whatever can be had; a password goes only to a server that is verified
+    /// Without verification or TLS if necessary; a password goes only to a verified server
     Opportunistic,
 }
 
@@ -169,13 +233,21 @@ pub(crate) enum Tls {
 pub(crate) struct Probe {
     #[arg(help = Scheme::forms())]
     pub(crate) url: Url,
-    /// Trust the certificates in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Give up after so many seconds
+    /// The name that the certificate must have, and that the server is told, if it is not the host: the domain, if the
+    /// server is identified by it
+    #[arg(long, value_name = "NAME", value_parser = server_name, visible_alias = "domain")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) dns: Resolver,
+    #[command(flatten)]
+    pub(crate) peer: Peer,
+    /// Do not name the protocol in the handshake (ALPN), for servers that use another name for it
+    #[arg(long)]
+    pub(crate) no_alpn: bool,
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// Draw the exchange into this file, as an SVG picture
+    /// Draw the exchange as an SVG picture into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
     /// Print one JSON object instead of the exchange
@@ -187,104 +259,125 @@ pub(crate) struct Probe {
 pub(crate) struct Connect {
     #[arg(help = Scheme::forms())]
     pub(crate) url: Url,
-    /// Trust the certificates in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Take connections in plaintext here, each for one of its own to the server; port 0 for any
-    /// free one
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Draw what was said up to TLS into this file, as an SVG picture
+    /// The name that the certificate must have, and that the server is told, if it is not the host: the domain, if the
+    /// server is identified by it
+    #[arg(long, value_name = "NAME", value_parser = server_name, visible_alias = "domain")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) dns: Resolver,
+    #[command(flatten)]
+    pub(crate) peer: Peer,
+    /// Do not name the protocol in the handshake (ALPN), for servers that use another name for it
+    #[arg(long)]
+    pub(crate) no_alpn: bool,
+    /// Accept plaintext connections here and forward each over its own TLS connection: HOST:PORT (port 0 for any
+    /// free one), or the path of a Unix socket
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) listen: Option<Place>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    /// Draw the exchange up to TLS as an SVG picture into this file
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     pub(crate) ladder_svg: Option<PathBuf>,
-    /// When the input ends, close after the server was silent for so many seconds
+    /// End each line of standard input with CRLF, as most protocols require and terminals do not
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) crlf: bool,
+    /// When the input ends, close after the server has been silent for this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = linger)]
     pub(crate) linger: Duration,
-    /// Give up after so many seconds without TLS
+    /// Give up after this many seconds without TLS
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
 
+const LIMITS: &str = "Limits";
+
+/// The limits of clients: number and time.
+#[derive(Clone, Copy, Debug, Group)]
+pub(crate) struct Limits {
+    /// The limit of simultaneous connections, lower if the system has fewer descriptors; further ones wait
+    #[arg(long, value_name = "COUNT", default_value = "16384", value_parser = count, help_heading = LIMITS)]
+    pub(crate) max_connections: usize,
+    /// The limit of connections from one address (IPv6: /64 network); further ones are refused
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = count, help_heading = LIMITS)]
+    pub(crate) max_per_peer: usize,
+    /// Abort a forwarded connection after one side has been silent for this many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, help_heading = LIMITS)]
+    pub(crate) idle: Duration,
+    /// After the first signal, let connections continue for this many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = linger, help_heading = LIMITS)]
+    pub(crate) drain: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientAuth {
+    /// Without a certificate the handshake fails
+    Required,
+    /// Clients without a certificate are accepted, too
+    Asked,
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
-    /// What clients speak; with an s behind it for TLS from the start
+    /// The clients' protocol; with a final s for implicit TLS
     #[arg(value_enum)]
     pub(crate) protocol: Scheme,
-    /// Address and port; port 0 for any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) listen: SocketAddr,
-    /// Certificate chain, PEM; without it, a CA and a certificate are made
+    /// Where to listen: HOST:PORT (port 0 for any free one), or the path of a Unix socket
+    #[arg(long, value_name = "PLACE", default_value = "127.0.0.1:0")]
+    pub(crate) listen: Place,
+    /// Certificate chain, PEM; default: a new CA and certificate
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// Private key of --cert, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// Refuse everything but the upgrade before TLS (a submission server; a public mail exchanger
-    /// must not)
+    /// Request client certificates, and accept those from the CAs in this PEM file. Mail clients can log in with them
+    /// (EXTERNAL), as any name in the certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Whether a client certificate is required; needs --client-ca
+    #[arg(long, value_enum, default_value_t = ClientAuth::Required, requires = "client_ca")]
+    pub(crate) client_auth: ClientAuth,
+    /// Refuse everything except the upgrade before TLS (for a submission server; a public mail exchanger must not
+    /// do this)
     #[arg(long)]
     pub(crate) require_tls: bool,
-    /// Take mail only from this user, who logs in over TLS; needs --password-file
+    /// Accept mail only from this user after a login over TLS, and from clients known by --client-ca; needs --password-file
     #[arg(long, value_name = "NAME", requires = "password_file")]
     pub(crate) user: Option<String>,
     /// File with the user's password in its first line
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Forward what clients say, decrypted, to this server in plaintext, and its answers back;
-    /// without it only mail ends here, and where the dialogue goes on inside TLS a client gets as far as TLS
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["deliver", "user"], value_parser = host_and_port, help = backend_help())]
     pub(crate) backend: Option<String>,
-    /// Put each mail into a file in this directory; without it, mails go to standard output
+    /// Store each mail as a file in this directory, or in the new of a Maildir; default: print mails to standard
+    /// output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,
-    /// Draw the first connection into this file, as an SVG picture, and the others into files beside
-    /// it (NAME-2.svg); with --backend, what was said up to TLS
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    /// The limit of a mail in bytes
+    #[arg(long, value_name = "BYTES", default_value = "67108864", value_parser = count, help_heading = LIMITS)]
+    pub(crate) max_size: usize,
+    /// The limit of recipients of a mail, at least 100 (RFC 5321); the client sends further ones a separate mail
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = value_parser!(u16).range(100..), help_heading = LIMITS)]
+    pub(crate) max_recipients: u16,
+    /// End a connection after this many seconds, even if it is active
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, help_heading = LIMITS)]
+    pub(crate) max_time: Duration,
+    /// Draw the first connection as an SVG picture into this file, and the others into files beside it
+    /// (NAME-2.svg); with --backend only up to TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
 }
 
-/// A domain's name, in whatever script.
-pub(crate) fn domain(text: &str) -> Result<Domain, String> {
-    let bad = |why: &dyn std::fmt::Display| format!("{text:?} is no domain: {why}");
-    let name = match url::Host::parse(text.strip_suffix('.').unwrap_or(text)) {
-        Ok(url::Host::Domain(name)) => name,
-        Ok(_) => return Err(bad(&"it is an address")),
-        Err(error) => return Err(bad(&error)),
-    };
-    Domain::new(&name).map_err(|error| bad(&error))
-}
-
-fn resolver(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok((address, 53).into());
-    }
-    let server = if text.contains(':') { text.to_owned() } else { format!("{text}:53") };
-    let mut found = server.to_socket_addrs().map_err(|error| error.to_string())?;
-    found.next().ok_or_else(|| "it has no address".to_owned())
-}
-
-fn mail_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse()?;
-    if url.scheme.takes_mail() {
-        return Ok(url);
-    }
-    Err(format!("{} takes no mail; use {MAIL_FORMS}", url.scheme.name()))
-}
-
-fn mechanism(text: &str) -> Result<Mechanism, String> {
-    let mut all = Mechanism::ALL.iter().copied();
-    all.find(|mechanism| mechanism.name().eq_ignore_ascii_case(text)).ok_or_else(|| {
-        let names: Vec<_> = Mechanism::ALL.iter().map(|mechanism| mechanism.name()).collect();
-        format!("one of {}", names.join(", "))
-    })
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a whole number of seconds, at least 1".to_owned()),
-    }
-}
-
-fn linger(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| "a whole number of seconds".to_owned())
+fn backend_help() -> String {
+    format!(
+        "Forward the clients' decrypted data to this plaintext server, and its replies back. Without it only SMTP and LMTP \
+         are served directly; in protocols without a new dialogue inside TLS, a client gets only as far as TLS. The server \
+         must not offer TLS itself: serve checks this on one connection at the start, and warns. For {} it must serve the \
+         domain that clients request, and localhost for that check, and let clients log in without TLS; --require-tls is \
+         needed",
+        Scheme::of_domains()
+    )
 }

@@ -1,4 +1,4 @@
-//! `starttls serve --backend`: the TLS in front of a server that has none.
+//! `starttls serve --backend`: TLS in front of a server without TLS.
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use starttls::client::Event;
 use starttls::server::{Config, Grammar as _};
 use starttls::{Introduction, Kind, Policy, Roles, Server};
 use starttls_tokio::{
-    Accepted, Doing, Driver, Error, Mode, Observer, Prompt, Timeouts, accept_implicit,
-    accept_or_plaintext, check_alpn, connect,
+    Accepted, Doing, Driver, Error, Mode, Observer, PeerCertificate, Prompt, Timeouts,
+    accept_implicit, accept_or_plaintext, connect,
 };
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::time::timeout;
@@ -18,26 +18,30 @@ use tokio::time::timeout;
 use crate::dial::{NAME, random};
 use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
+use crate::listen::{Abrupt, Local};
+use crate::out;
 use crate::serve::Front;
 use crate::url::speaking;
 
-/// How long the backend may take to be reached, and for each answer that is for us.
+/// The timeout for connecting to the backend, and for each of its replies to `serve` itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a client is listened to that nobody answers.
+/// The time to read from a client without a backend.
 const LINGER: Duration = Duration::from_secs(2);
 
 const TIMEOUTS: Timeouts =
     Timeouts::new().with_connect(PATIENCE).with_handshake(PATIENCE).with_wait(PATIENCE);
 
-/// Serves one connection to its end. The backend is asked first, so that a client never gets
-/// further than to a greeting of nobody.
+/// Serves one connection to its end. It connects to the backend first, so that a client without a backend gets no
+/// further than the greeting.
 pub(crate) async fn connection(
     front: &Front,
-    client: Prompt,
+    client: Local,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
-    let Some(backend) = &front.backend else { return nobody(front, client, observer).await };
+    let Some(backend) = &front.backend else {
+        return without_backend(front, client, observer).await;
+    };
     let backend = connect(backend, &TIMEOUTS).await;
     speaking!(front.scheme, P => match front.scheme.mode {
         Mode::Implicit => implicit::<P>(front, backend, client, observer).await,
@@ -45,28 +49,26 @@ pub(crate) async fn connection(
     })
 }
 
-/// TLS first: the backend's greeting is the client's.
+/// Implicit TLS: the client gets the backend's greeting.
 async fn implicit<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
-    client: Prompt,
+    client: Local,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
-    let (mut driver, _) = Box::pin(accept_implicit(driver, &front.tls)).await?;
+    let (mut driver, _) = Box::pin(accept_implicit(driver, &front.tls, P::PROTOCOL)).await?;
+    tell(driver.certificate());
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
-            let protocol = P::PROTOCOL;
-            // Where both come to the same port, nothing but ALPN says what is spoken.
-            let alpn = protocol.alpn.filter(|_| protocol.implicit_port == Some(protocol.port));
-            check_alpn(alpn, client.get_ref().1)?;
-            forward(stream, &[], client, Duration::ZERO).await.map_err(io("forwarding"))
+            let stream = Local::Tcp(stream).abrupt();
+            forward(stream, &[], client, front.patience()).await.map_err(io("forwarding"))
         }
         Err(error) => {
             driver.send(P::PHRASES.unavailable).await?;
             driver.close().await?;
-            Err(behind(error))
+            Err(backend_error(error))
         }
     }
 }
@@ -74,7 +76,7 @@ async fn implicit<P: Roles>(
 async fn starttls<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
-    client: Prompt,
+    client: Local,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let heard = Heard::default();
@@ -94,9 +96,10 @@ async fn starttls<P: Roles>(
             backend.driver.send(P::PHRASES.goodbye).await
         }
         Accepted::Tls(driver, _) => {
+            tell(driver.certificate());
             backend.open().await?;
             let (stream, early) = backend.into_parts();
-            forward(stream, &early, driver.into_stream(), Duration::ZERO)
+            forward(stream, &early, driver.into_stream(), front.patience())
                 .await
                 .map_err(io("forwarding"))
         }
@@ -110,14 +113,19 @@ async fn starttls<P: Roles>(
             backend.open().await?;
             backend.driver.send(&unread).await?;
             let (stream, early) = backend.into_parts();
-            forward(stream, &early, client, Duration::ZERO).await.map_err(io("forwarding"))
+            forward(stream, &early, client.abrupt(), front.patience())
+                .await
+                .map_err(io("forwarding"))
         }
     }
 }
 
-/// Both sides of us are on this machine.
-fn names(front: &Front) -> Result<Introduction<'static>, Error> {
-    Ok(Introduction::new("localhost", random(front.tls.crypto_provider())?))
+/// Whether client and backend are both on this machine.
+pub(crate) fn names(front: &Front) -> Result<Introduction<'static>, Error> {
+    let mut names = Introduction::new("localhost", random(front.tls.crypto_provider())?);
+    // A backend without TLS has none on other connections either.
+    names.protects_data = false;
+    Ok(names)
 }
 
 fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> {
@@ -125,10 +133,10 @@ fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> 
     P::server(&names(front)?, config).map_err(Error::argument(NAME))
 }
 
-/// Serves one connection as far as TLS, where there is nobody behind.
-async fn nobody(
+/// Serves one connection only as far as TLS, without a backend.
+async fn without_backend(
     front: &Front,
-    client: Prompt,
+    client: Local,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
@@ -136,12 +144,13 @@ async fn nobody(
         accept_or_plaintext(driver, server::<P>(front)?, &front.tls).await
     })?;
     let Accepted::Tls(driver, _) = accepted else { return Ok(()) };
+    tell(driver.certificate());
     let mut stream = driver.into_stream();
     let last = speaking!(front.scheme, P => P::PHRASES.unavailable);
     let part = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;
-        // Closed with octets unread, TCP would take the words back.
+        // If the socket is closed with unread bytes, TCP discards the sent reply.
         copy(&mut stream, &mut sink()).await.map(drop)
     };
     match timeout(LINGER, part).await {
@@ -150,31 +159,39 @@ async fn nobody(
     }
 }
 
-/// The server behind us, at the point where its client speaks.
+/// Logs the client's certificate, which the backend cannot see.
+fn tell(certificate: Option<&PeerCertificate>) {
+    if let Some(certificate) = certificate {
+        let (subject, names) = (certificate.subject(), certificate.names().join(", "));
+        out::tell!("a client with a certificate: {subject:?} ({names:?})");
+    }
+}
+
+/// The backend, at the point where its client speaks.
 struct Backend<P: Roles> {
     driver: Driver<'static, Prompt>,
     greeted: Greeted<P::Client<'static>>,
 }
 
 impl<P: Roles> Backend<P> {
-    /// Swallows the greeting, which is said in our name; but not the one that is for inside TLS.
+    /// Discards the greeting, because `serve` sent its own; but not a greeting for inside TLS.
     async fn new(front: &Front, stream: Prompt, heard: Heard) -> Result<Self, Error> {
         let client = P::client(&names(front)?, Policy::Opportunistic);
         let mut greeted = Greeted::new(client.map_err(Error::argument(NAME))?);
         let mut driver = Driver::new(stream, TIMEOUTS, heard);
         if !P::PROTOCOL.server_first && greeted.listen(&mut driver).await? == Greeting::LoggedIn {
-            // Whoever comes through us would be somebody already.
+            // Otherwise every client would already be logged in.
             return Err(starttls::Error::UnexpectedReply.into());
         }
         Ok(Self { driver, greeted })
     }
 
-    /// Says what a client says behind the greeting, which ours said to us.
+    /// Sends the request that a client sends after the greeting, which our client sent to `serve`.
     async fn open(&mut self) -> Result<(), Error> {
         self.driver.send(P::PHRASES.opening).await
     }
 
-    /// Repeats what the client said to us to introduce itself, and would not say again.
+    /// Repeats the client's introduction, which the client would not send again.
     async fn introduce(&mut self) -> Result<(), Error> {
         if !P::Server::<'static>::HELLO_FIRST {
             return Ok(());
@@ -191,18 +208,18 @@ impl<P: Roles> Backend<P> {
             })
             .await?;
         self.driver.flush().await?;
-        // It must have no TLS of its own.
+        // The backend must not have TLS itself.
         if plaintext == Some(true) { Ok(()) } else { Err(starttls::Error::UnexpectedReply.into()) }
     }
 
-    /// The stream, and what was read of it already.
-    fn into_parts(self) -> (Prompt, Vec<u8>) {
+    /// The stream, and the bytes already read from it.
+    fn into_parts(self) -> (Abrupt, Vec<u8>) {
         let early = self.driver.unread().to_vec();
-        (self.driver.into_stream(), early)
+        (Local::Tcp(self.driver.into_stream()).abrupt(), early)
     }
 }
 
-/// What the backend said since we said something.
+/// The backend's output since the last request.
 #[derive(Clone, Debug, Default)]
 struct Heard(Arc<Mutex<Vec<u8>>>);
 
@@ -222,21 +239,21 @@ impl Observer for Heard {
     }
 }
 
-/// The last words to a client that nobody answers: what the backend has against us, it has against
+/// The farewell to a client without a backend: a backend's refusal of `serve` is passed on to
 /// the client.
-async fn turn_away<P: Roles>(mut client: Prompt, heard: &Heard, error: Error) -> Result<(), Error> {
+async fn turn_away<P: Roles>(mut client: Local, heard: &Heard, error: Error) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
     let last = if is_refusal { heard.bytes().clone() } else { P::PHRASES.unavailable.to_vec() };
     client.write_all(&last).await.map_err(io("turning a client away"))?;
     client.shutdown().await.map_err(io("turning a client away"))?;
-    if is_refusal { Ok(()) } else { Err(behind(error)) }
+    if is_refusal { Ok(()) } else { Err(backend_error(error)) }
 }
 
 fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
     move |error| Error::Io { doing: Doing::Other(doing), error }
 }
 
-fn behind(error: Error) -> Error {
+fn backend_error(error: Error) -> Error {
     match error {
         Error::Io { error, .. } => {
             Error::Io { doing: Doing::Other("the server of --backend"), error }

@@ -1,130 +1,184 @@
 //! `starttls send` of many mails over one connection.
 
-use std::io::IsTerminal as _;
-use std::path::Path;
-
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 use starttls::lmtp::Lmtp;
-use starttls::mail::session::Fate;
 use starttls::smtp::{Dialect, Smtp};
-use starttls_std::{Advice, Connection, Doing, Error, Mailer, Receipt};
+use starttls_std::{Connection, Doing, Error, Mailer, Receipt};
 
 use crate::args::Send;
 use crate::dial::trust;
 use crate::ladder::Ladder;
-use crate::mailbox::{Letter, Mailbox, Mails};
-use crate::out::out;
+use crate::letter::Letter;
+use crate::mailbox::{Mailbox, Mails};
+use crate::misfit::hint;
+use crate::out::{self, tell};
 use crate::outcome::{self, Failure};
-use crate::picture::Tone;
-use crate::send::{envelope, parse, settings};
+use crate::record::{Entry, Record};
+use crate::report::Reports;
+use crate::send::{WAITS, envelope, parse, settings};
+use crate::stop::Stop;
+use crate::tally::{Halt, Named, Tally};
 use crate::url::{Kind, Url};
 
-/// So many mails in a row that end their connection are enough.
+/// Gives up after this many mails in a row whose connection ended.
 const LOST_IN_A_ROW: usize = 3;
 
-pub(crate) fn run(args: &Send, url: &Url, mailbox: &Mailbox) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &Send,
+    url: &Url,
+    mailbox: &Mailbox,
+    reports: &mut Reports,
+) -> Result<(), Failure> {
     if args.subject.is_some() {
-        return Err(Failure::local("--subject is for a text; these mails have headers"));
+        return Err(Failure::local("--subject is only for text; these mails already have headers"));
     }
-    let mailer = Mailer::new(settings(args, url, trust(args.ca.as_deref())?)?);
-    let mut ladder = Ladder::new(false, &url.host);
-    ladder.open(&format!("mails to {}://{}:{}", url.scheme.name(), url.host, url.port));
+    let mailer = Mailer::new(settings(args, url, trust(&args.peer)?)?);
+    let mut ladder = Ladder::new(false, url.name());
+    ladder.open(&format!("mails to {url}"));
     match url.scheme.kind {
-        Kind::Lmtp => all::<Lmtp>(args, &mailer, mailbox, &mut ladder),
-        _ => all::<Smtp>(args, &mailer, mailbox, &mut ladder),
+        Kind::Lmtp => all::<Lmtp>(args, &mailer, mailbox, (&mut ladder, url.to_string()), reports),
+        _ => all::<Smtp>(args, &mailer, mailbox, (&mut ladder, url.to_string()), reports),
     }
 }
 
-/// Counts what became of the mails, and shows each.
-#[derive(Debug)]
-struct Tally<'a> {
-    json: bool,
-    bar: &'a ProgressBar,
-    sent: usize,
-    refused: usize,
-    failed: usize,
-    /// Of those that failed, the server may have so many.
-    unknown: usize,
-    code: Option<u8>,
-}
-
-/// A mail that can be sent, as far as we can tell.
+/// A mail and the known part of its envelope.
 #[derive(Debug)]
 struct Ready {
     name: String,
     from: String,
+    /// The recipients to send to now.
     to: Vec<String>,
-    message: Vec<u8>,
+    letter: Letter,
+    entry: Option<Entry>,
 }
 
 impl Ready {
-    fn send<D: Dialect>(&self, connection: &mut Connection<'_, D>) -> Result<Receipt, Error> {
-        let (from, to) = parse(&self.from, &self.to)?;
-        connection.send(&envelope(from, &to, &self.message)?, &self.message[..])
+    /// The header provides what the options do not.
+    fn new(args: &Send, name: String, letter: Letter) -> (Self, Result<(), Error>) {
+        let mut mail = Self { name, from: String::new(), to: Vec::new(), letter, entry: None };
+        let checked = mail.fill(args);
+        (mail, checked)
     }
 
-    fn check(&self) -> Result<(), Error> {
-        if self.to.is_empty() {
-            let why = "names no recipients".to_owned();
-            return Err(Error::Argument { what: "the mail", why });
-        }
+    fn fill(&mut self, args: &Send) -> Result<(), Error> {
+        let letter = &self.letter;
+        letter.check(args.allow_empty)?;
+        // The recipients first: they must not be lost.
+        self.to = if args.to.is_empty() { letter.recipients()? } else { &args.to }.to_vec();
+        self.from = args.from.as_deref().map_or_else(|| letter.sender(), Ok)?.to_owned();
         let (from, to) = parse(&self.from, &self.to)?;
-        envelope(from, &to, &self.message).map(drop)
+        envelope(from, &to, letter).map(drop)
+    }
+
+    /// Removes the recipients that have it from an earlier run; returns whether any remain.
+    fn meet(&mut self, tally: &mut Tally<'_>) -> bool {
+        let letter = &self.letter;
+        self.entry = tally.meet(&self.from, &letter.message, letter.id.as_deref());
+        if let Some(entry) = &self.entry {
+            self.to.retain(|to| !entry.past.accepted.contains(to));
+        }
+        !self.to.is_empty()
+    }
+
+    fn send<D: Dialect>(&self, connection: &mut Connection<'_, D>) -> Result<Receipt, Error> {
+        let (from, to) = parse(&self.from, &self.to)?;
+        connection.send_to_all(&envelope(from, &to, &self.letter)?, || &self.letter.message[..])
+    }
+
+    fn named(&self) -> Named<'_> {
+        Named { name: &self.name, from: &self.from, to: &self.to, entry: self.entry.as_ref() }
     }
 }
 
-/// The next mail that can be sent; those before it that cannot are counted.
+/// The next mail to send; skipped mails, unusable or already sent, are counted.
 fn next(args: &Send, mails: &mut Mails<'_>, tally: &mut Tally<'_>) -> Option<Ready> {
     for (name, mail) in mails {
         let letter = match mail {
             Ok(mail) => Letter::read(mail),
             Err(error) => {
                 let error = Error::Io { doing: Doing::Other("reading the mail"), error };
-                tally.count(&name, "", &[], &Err(error));
+                tally.count(Named { name: &name, from: "", to: &[], entry: None }, &Err(error));
                 continue;
             }
         };
-        let mail = Ready {
-            name,
-            from: args.from.clone().or(letter.from).unwrap_or_default(),
-            to: if args.to.is_empty() { letter.to } else { args.to.clone() },
-            message: letter.message,
-        };
-        match mail.check() {
-            Ok(()) => return Some(mail),
-            Err(error) => tally.count(&mail.name, &mail.from, &mail.to, &Err(error)),
+        let (mut mail, checked) = Ready::new(args, name, letter);
+        match checked {
+            Ok(()) if mail.meet(tally) => return Some(mail),
+            Ok(()) => tally.skip(mail.named()),
+            Err(error) => tally.count(mail.named(), &Err(error)),
         }
     }
     None
 }
 
-/// Sends them over as few connections as the server lets us.
-///
-/// It may end one between two mails: what it then does not have goes over another one, once. Who
-/// cannot be reached now, or ends connection after connection, will do so in a moment, too.
+/// Sends the mails, and reports those that were not tried.
 fn all<D: Dialect>(
     args: &Send,
     mailer: &Mailer,
     mailbox: &Mailbox,
-    ladder: &mut Ladder,
+    (ladder, server): (&mut Ladder, String),
+    reports: &mut Reports,
 ) -> Result<(), Failure> {
+    let record = record(args)?;
+    let stop = Stop::listen_apart(WAITS)?;
     let bar = progress(args, mailbox);
-    let mut tally = Tally {
-        json: args.json,
-        bar: &bar,
-        sent: 0,
-        refused: 0,
-        failed: 0,
-        unknown: 0,
-        code: None,
-    };
+    let mut tally = Tally::new(reports, &bar, record, server);
     let mut mails = mailbox.mails(&bar).map_err(Failure::from_io)?;
-    let mut lost = 0;
-    let mut stopped = None;
     let mut first = next(args, &mut mails, &mut tally);
+    let halt = each::<D>(args, mailer, (&mut first, &mut mails), &stop, ladder, &mut tally);
+    if let Some(Halt::At(_, Some(error))) = &halt {
+        tally.advice = advice(error, args, ladder);
+    }
+    let mut left = 0;
+    if let (Some(_), Some(failure)) = (&halt, tally.failure(halt.as_ref())) {
+        while let Some(mail) = first.take().or_else(|| next(args, &mut mails, &mut tally)) {
+            left += 1;
+            tally.leave(mail.named(), &failure);
+        }
+    }
+    bar.finish_and_clear();
+    // A signal during the last mail stopped nothing.
+    let halt = halt.filter(|halt| left > 0 || matches!(halt, Halt::At(..)));
+    let saved = tally.sum_up(left, ladder, args.ladder_svg.as_deref());
+    tally.failure(halt.as_ref()).map_or(saved, Err)
+}
+
+/// The record of sent mails: required if the user asked for it, otherwise kept if possible.
+fn record(args: &Send) -> Result<Option<Record>, Failure> {
+    if let Some(path) = &args.state {
+        return Record::open(path, args.again).map(Some);
+    }
+    let Some(mailbox) = &args.file else { return Ok(None) };
+    let path = Record::beside(mailbox);
+    match Record::open(&path, args.again) {
+        Err(_) if !path.exists() => {
+            tell!("sent mails are not recorded: {} cannot be created; see --state", path.display());
+            Ok(None)
+        }
+        record => record.map(Some),
+    }
+}
+
+/// Sends the mails over as few connections as the server allows; returns why it stopped early. A mail that was not
+/// tried is `first` again.
+///
+/// The server may end a connection between two mails: the mail that it lacks then goes over another one, once. A
+/// server that is unreachable, or ends connection after connection, will not recover at once, so this gives up.
+fn each<D: Dialect>(
+    args: &Send,
+    mailer: &Mailer,
+    (first, mails): (&mut Option<Ready>, &mut Mails<'_>),
+    stop: &Stop,
+    ladder: &mut Ladder,
+    tally: &mut Tally<'_>,
+) -> Option<Halt> {
+    let mut lost = 0;
     let mut connections = 0;
     while let Some(mail) = first.take() {
+        if stop.is_asked() {
+            *first = Some(mail);
+            return Some(Halt::Signal);
+        }
         if connections > 0 {
             ladder.again();
         }
@@ -132,35 +186,48 @@ fn all<D: Dialect>(
         let mut connection = match mailer.connect_as::<D>(&mut *ladder) {
             Ok(connection) => connection,
             Err(unreachable) => {
-                tally.count(&mail.name, &mail.from, &mail.to, &Err(unreachable));
-                stopped = Some(mail.name);
-                break;
+                let outcome = Err(unreachable);
+                tally.count(mail.named(), &outcome);
+                return Some(Halt::At(mail.name, outcome.err()));
             }
         };
         let mut used = false;
         let mut current = Some(mail);
         while let Some(mail) = current.take() {
+            if let Err(error) = tally.begin(mail.named()) {
+                tally.count(mail.named(), &Err(error));
+                let _ = connection.quit();
+                return Some(Halt::At(mail.name, None));
+            }
             let outcome = mail.send(&mut connection);
             let is_lost = !connection.is_open();
             if is_lost && used && matches!(&outcome, Err(error) if error.fate().is_safe_to_retry())
             {
-                first = Some(mail);
+                tally.put_back(mail.named(), &outcome);
+                *first = Some(mail);
                 break;
             }
-            tally.count(&mail.name, &mail.from, &mail.to, &outcome);
+            tally.count(mail.named(), &outcome);
             used = true;
             if !is_lost {
                 lost = 0;
             } else if matches!(&outcome, Err(error) if !is_the_mail_s(error)) {
                 lost += 1;
             }
-            if lost == LOST_IN_A_ROW {
-                stopped = Some(mail.name);
-                break;
+            let halt = if lost == LOST_IN_A_ROW {
+                Some(Halt::At(mail.name, None))
+            } else {
+                stop.is_asked().then_some(Halt::Signal)
+            };
+            if halt.is_some() {
+                if !is_lost {
+                    let _ = connection.quit();
+                }
+                return halt;
             }
-            let following = next(args, &mut mails, &mut tally);
+            let following = next(args, mails, tally);
             if is_lost {
-                first = following;
+                *first = following;
             } else {
                 current = following;
             }
@@ -169,18 +236,25 @@ fn all<D: Dialect>(
             let _ = connection.quit();
         }
     }
-    bar.finish_and_clear();
-    tally.end(stopped, ladder, args.ladder_svg.as_deref())
+    None
 }
 
-/// Whether another mail may fare better over the same way.
+/// The advice for an unusable server.
+fn advice(error: &Error, args: &Send, ladder: &Ladder) -> String {
+    if outcome::is_of_name(error, ladder.introducing) {
+        return outcome::NAME_ANOTHER.to_owned();
+    }
+    args.server.as_ref().and_then(|url| hint(error, url, &ladder.greeting)).unwrap_or_default()
+}
+
+/// Whether another mail may succeed over the same server.
 fn is_the_mail_s(error: &Error) -> bool {
     matches!(error, Error::Argument { .. })
         || error.protocol().is_some_and(starttls::Error::is_ours)
 }
 
 fn progress(args: &Send, mailbox: &Mailbox) -> ProgressBar {
-    if args.json || !std::io::stdout().is_terminal() {
+    if args.json || !out::is_terminal() {
         return ProgressBar::hidden();
     }
     let count = match mailbox {
@@ -191,147 +265,4 @@ fn progress(args: &Send, mailbox: &Mailbox) -> ProgressBar {
     let style = ProgressStyle::with_template(&template)
         .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("━━─"));
     ProgressBar::new(mailbox.length()).with_style(style)
-}
-
-/// What `--json` prints of a mail; all keys always there.
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    mail: &'a str,
-    from: &'a str,
-    recipients: Vec<Recipient<'a>>,
-    fate: &'static str,
-    safe_to_retry: bool,
-    error: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Recipient<'a> {
-    address: &'a str,
-    accepted: bool,
-    /// What the server said, where it said something of this recipient.
-    answer: Option<String>,
-}
-
-impl Tally<'_> {
-    fn count(&mut self, name: &str, from: &str, to: &[String], outcome: &Result<Receipt, Error>) {
-        let fate = match outcome {
-            Ok(receipt) if receipt.recipients.iter().any(|answer| answer.is_yes()) => {
-                Fate::Accepted
-            }
-            Ok(_) => Fate::NotAccepted,
-            Err(error) => error.fate(),
-        };
-        let complete = matches!(outcome, Ok(receipt) if receipt.is_complete());
-        let code = match outcome {
-            Ok(_) => 6,
-            Err(error) => outcome::code(error),
-        };
-        if complete {
-            self.sent += 1;
-        } else if code == 6 {
-            self.refused += 1;
-            self.code = Some(6);
-        } else {
-            self.failed += 1;
-            self.unknown += usize::from(fate == Fate::Unknown);
-            self.code = self.code.or(Some(code));
-        }
-        if self.json {
-            self.print(name, from, to, outcome, fate);
-        } else if self.bar.is_hidden() || !complete {
-            self.bar.suspend(|| show(name, to, outcome, fate));
-        }
-    }
-
-    fn print(
-        &self,
-        mail: &str,
-        from: &str,
-        to: &[String],
-        outcome: &Result<Receipt, Error>,
-        fate: Fate,
-    ) {
-        let answers = outcome.as_ref().map_or(&[][..], |receipt| &receipt.recipients);
-        let recipients = to.iter().enumerate().map(|(n, address)| Recipient {
-            address,
-            accepted: answers.get(n).is_some_and(|answer| answer.is_yes()),
-            answer: answers.get(n).map(ToString::to_string),
-        });
-        let report = Report {
-            mail,
-            from,
-            recipients: recipients.collect(),
-            fate: word(fate),
-            safe_to_retry: fate.is_safe_to_retry(),
-            error: outcome.as_ref().err().map(ToString::to_string),
-        };
-        match serde_json::to_string(&report) {
-            Ok(json) => out!("{json}"),
-            Err(error) => eprintln!("starttls: {error}"),
-        }
-    }
-
-    fn end(
-        self,
-        stopped: Option<String>,
-        ladder: &mut Ladder,
-        picture: Option<&Path>,
-    ) -> Result<(), Failure> {
-        let Self { sent, refused, failed, unknown, .. } = self;
-        let unknown = if unknown > 0 {
-            format!(", {unknown} of them perhaps delivered")
-        } else {
-            String::new()
-        };
-        let verdict = format!("{sent} sent, {refused} refused, {failed} failed{unknown}");
-        if !self.json {
-            out!("  {verdict}");
-        }
-        let tone = if self.code.is_none() { Tone::Good } else { Tone::Bad };
-        let saved = ladder.save(picture, [(verdict, tone)]);
-        let Some(code) = self.code else { return saved };
-        let message = match stopped {
-            Some(name) => format!("gave up at {name}; what follows was not sent"),
-            None => format!("{} mails were not sent to everybody", refused + failed),
-        };
-        Err(Failure { message, code })
-    }
-}
-
-const fn word(fate: Fate) -> &'static str {
-    match fate {
-        Fate::NotSent => "not sent",
-        Fate::NotAccepted => "not accepted",
-        Fate::Accepted => "accepted",
-        Fate::Unknown => "unknown",
-    }
-}
-
-/// One line a mail.
-fn show(name: &str, to: &[String], outcome: &Result<Receipt, Error>, fate: Fate) {
-    match outcome {
-        Ok(receipt) => {
-            let answers: Vec<String> = to
-                .iter()
-                .zip(&receipt.recipients)
-                .map(|(to, answer)| {
-                    let not = if answer.is_yes() { "" } else { "NOT " };
-                    format!("{not}to <{to}>: {answer}")
-                })
-                .collect();
-            let verdict = if receipt.is_complete() { "sent" } else { "REFUSED" };
-            out!("  {verdict:<8} {name}  {}", answers.join("; "));
-        }
-        Err(error) => {
-            let verdict = if fate == Fate::Unknown { "UNKNOWN" } else { "NOT SENT" };
-            let advice = match error.advice() {
-                _ if !fate.is_safe_to_retry() => "sent again it may arrive twice",
-                Advice::ChangeMail | Advice::CheckLogin => "for good",
-                Advice::MendArgument => "mend it first",
-                Advice::Encode | Advice::MakeSmaller | Advice::DoWithout => "not like that",
-                _ => "safe to send again",
-            };
-            out!("  {verdict:<8} {name}  {error} ({advice})");
-        }
-    }
 }

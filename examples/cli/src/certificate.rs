@@ -1,4 +1,4 @@
-//! What a certificate says, for people.
+//! A certificate's content, in readable form.
 
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-/// The parts that matter to somebody who asks whom he talks to.
+/// The parts that identify the peer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Certificate {
     pub(crate) subject: String,

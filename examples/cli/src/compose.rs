@@ -1,4 +1,4 @@
-//! A message of text and files, with a header.
+//! Composes a message from text and files, with a header.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,9 +10,11 @@ use starttls::mail::message::{Attachment, Date, Mailbox};
 use starttls::mail::{Address, Message};
 use starttls_std::Composed;
 
+use crate::files;
+use crate::international;
 use crate::outcome::Failure;
 
-/// The whole message, as it is sent.
+/// The whole message, as sent.
 pub(crate) fn message(
     from: &str,
     to: &[String],
@@ -20,11 +22,18 @@ pub(crate) fn message(
     text: &str,
     files: &[PathBuf],
 ) -> Result<Vec<u8>, Failure> {
+    if from.is_empty() {
+        let why = "--from '<>' gives no sender for the header; write the header yourself, \
+            without --subject";
+        return Err(Failure::local(why));
+    }
     let from_mailbox = mailbox(from, "the sender's address")?;
     let to =
         to.iter().map(|to| mailbox(to, "a recipient's address")).collect::<Result<Vec<_>, _>>()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let domain = from.rsplit('@').next().unwrap_or("localhost");
+    let (_, domain) = from.rsplit_once('@').unwrap_or_default();
+    let domain =
+        international::host(domain).map_err(|why| Failure::local(format!("--from {why}")))?;
     let id = format!("{}.{}@{domain}", now.as_nanos(), std::process::id());
     let attached = files.iter().map(|path| attachment(path)).collect::<Result<Vec<_>, _>>()?;
     let attachments = attached
@@ -56,17 +65,20 @@ fn mailbox<'a>(address: &'a str, what: &str) -> Result<Mailbox<'a>, Failure> {
     Address::international(address).map(Mailbox::new).map_err(bad(&what))
 }
 
-/// What a file is, what it is called, and what is in it.
+const ATTACH: &str = "--attach";
+
+/// A file's type, name and content.
 fn attachment(path: &Path) -> Result<(String, String, Vec<u8>), Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-        Failure::local(format!("{}: the name of a file has to be UTF-8", path.display()))
+        let what = "the name of a file that is attached has to be UTF-8";
+        Failure::from(files::unusable(ATTACH, path, what, "Rename it."))
     })?;
     let mut octets = Vec::new();
     File::open(path)
         .and_then(|mut file| file.read_to_end(&mut octets))
-        .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?;
+        .map_err(|error| files::unreadable(ATTACH, path, &error))?;
     let guess = mime_guess::from_path(path).first_or_octet_stream();
-    // Whole messages would be read as such; as a file they are octets.
+    // A mail reader would open whole messages as such; an attached file must stay bytes.
     let content_type = match guess.type_().as_str() {
         "message" | "multipart" => "application/octet-stream".to_owned(),
         _ => guess.essence_str().to_owned(),

@@ -1,11 +1,11 @@
-//! What is shown of what was said.
+//! Excerpts of an exchange, safe to display.
 
 use starttls::Untrusted;
 
-/// Lines of a message that are shown.
+/// The number of displayed lines of a message.
 const SHOWN: usize = 6;
 
-/// A message on its way: how it begins is shown, the rest is only counted.
+/// A message in transit: its start is displayed, the rest only counted.
 #[derive(Debug, Default)]
 pub(crate) struct Excerpt {
     octets: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Excerpt {
 }
 
 impl Excerpt {
-    /// A piece of the message, with dots in front of dots and the final one.
+    /// A piece of the message, dot-stuffed and with the final dot.
     pub(crate) fn take(&mut self, octets: &[u8], mut show: impl FnMut(&[u8])) {
         for line in octets.split_inclusive(|octet| *octet == b'\n') {
             if self.lines < SHOWN {
@@ -24,13 +24,13 @@ impl Excerpt {
         self.octets += octets.len();
     }
 
-    /// Shows how much was only counted, and the dot, if one ended it.
+    /// Displays the count of the rest, and the final dot, if there is one.
     pub(crate) fn end(&self, dot: bool, mut show: impl FnMut(&str)) {
         let more = self.lines.saturating_sub(SHOWN);
         let dot = dot && more > 0;
         let counted = more.saturating_sub(usize::from(dot));
         if counted > 0 {
-            show(&format!("… {counted} more lines, {} octets in all …", self.octets));
+            show(&format!("… {counted} more lines, {} bytes in all …", self.octets));
         }
         if dot {
             show(".");
@@ -38,7 +38,34 @@ impl Excerpt {
     }
 }
 
+/// A text that is safe on a terminal: characters that would control it, or hide or reorder the text beside them,
+/// are escaped.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' | '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// A line without its end, safe for a terminal; text beyond ASCII is escaped, too.
 pub(crate) fn escaped(line: &[u8]) -> String {
     Untrusted::new(line.trim_ascii_end()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_controls_a_terminal() {
+        assert_eq!(visible("Gr\u{fc}\u{df}e \"a\\b\"\t'c'"), "Gr\u{fc}\u{df}e \"a\\b\"\t'c'");
+        assert_eq!(
+            visible("\u{1b}]0;x\u{7}\r\u{9b}2J\u{202e}"),
+            "\\u{1b}]0;x\\u{7}\\r\\u{9b}2J\\u{202e}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! Octets from here to there and back, with each direction ending on its own.
+//! Forwards bytes in both directions; each direction ends separately.
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,53 +9,52 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio::try_join;
 
-/// How long a direction may be silent.
-const IDLE: Duration = Duration::from_secs(60 * 60);
-
-/// How much is carried at a time.
+/// The bytes forwarded at a time.
 const PIECE: usize = 8 * 1024;
 
-/// One side, as both directions know it.
+/// One side's state, shared by both directions.
 pub(crate) struct Side {
-    /// How long it may say nothing, or not read what is said.
+    /// How long the side may be silent, or not read.
     idle: Duration,
-    /// How long it is silent before we leave.
-    linger: Duration,
-    /// It said something.
+    /// The silence after which we close; later output is not needed. Without it we close at once, and only
+    /// TLS's close_notify is the side's end.
+    linger: Option<Duration>,
+    /// The side has sent something.
     heard: Notify,
-    /// We said that we say no more.
+    /// We have announced the end of our output.
     left: AtomicBool,
 }
 
 impl Side {
-    pub(crate) fn new(idle: Duration, linger: Duration) -> Self {
+    pub(crate) fn new(idle: Duration, linger: Option<Duration>) -> Self {
         Self { idle, linger, heard: Notify::new(), left: AtomicBool::new(false) }
     }
 
-    /// Waits for silence, and we leave then.
+    /// Waits for silence, after which we close.
     async fn leave(&self) {
-        // Without a duration not even what comes at this moment keeps us.
-        if !self.linger.is_zero() {
-            while timeout(self.linger, self.heard.notified()).await.is_ok() {}
+        // Without a duration, even output at this moment does not delay the close.
+        if let Some(linger) = self.linger.filter(|linger| !linger.is_zero()) {
+            while timeout(linger, self.heard.notified()).await.is_ok() {}
         }
         self.left.store(true, Ordering::Relaxed);
     }
 }
 
-/// Forwards between a server, of which the `early` octets were read already, and a client. Each end is passed
-/// on, the client's after the server was silent for `linger`; when one direction breaks, the other ends, too.
+/// Forwards between a server, whose `early` bytes are already read, and a client. Each end is passed on, the
+/// client's after the server has been silent for `linger`. A direction that is silent for `idle` breaks. If one
+/// breaks, so does the other, and both streams are dropped without an end.
 pub(crate) async fn forward(
     server: impl AsyncRead + AsyncWrite,
     early: &[u8],
     client: impl AsyncRead + AsyncWrite,
-    linger: Duration,
+    (idle, linger): (Duration, Duration),
 ) -> io::Result<()> {
     let ((mut from_server, mut to_server), (mut from_client, mut to_client)) =
         (split(server), split(client));
-    let (server, client) = (Side::new(IDLE, linger), Side::new(IDLE, Duration::ZERO));
+    let (server, client) = (Side::new(idle, Some(linger)), Side::new(idle, None));
     try_join!(
         async {
-            say(&mut to_client, early, IDLE).await?;
+            say(&mut to_client, early, idle).await?;
             carry((&mut from_server, &server), (&mut to_client, &client)).await
         },
         carry((&mut from_client, &client), (&mut to_server, &server)),
@@ -63,7 +62,7 @@ pub(crate) async fn forward(
     Ok(())
 }
 
-/// Copies until the end, hands each piece on at once, and passes the end on.
+/// Copies until the end, passes each piece on at once, and passes the end on.
 pub(crate) async fn carry(
     (from, source): (&mut (impl AsyncRead + Unpin), &Side),
     (to, sink): (&mut (impl AsyncWrite + Unpin), &Side),
@@ -76,11 +75,14 @@ pub(crate) async fn carry(
                 source.heard.notify_one();
                 say(to, piece.get(..length).unwrap_or_default(), sink.idle).await?;
             }
-            // Without TLS's goodbye only if we left first.
+            // Many servers send no close_notify to a client that closed first, which is not a failure.
             Err(error)
                 if error.kind() == ErrorKind::UnexpectedEof
                     && source.left.load(Ordering::Relaxed) =>
             {
+                if source.linger.is_none() {
+                    return Ok(());
+                }
                 break;
             }
             Err(error) => return Err(error),
@@ -88,7 +90,7 @@ pub(crate) async fn carry(
     }
     sink.leave().await;
     match to.shutdown().await {
-        // Who left already needs no goodbye.
+        // A side that has already closed needs no close_notify.
         Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
         other => other,
     }

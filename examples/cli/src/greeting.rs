@@ -1,38 +1,45 @@
-//! What a server says before its client says anything, and behind the client's goodbye.
+//! A server's greeting, and its output after the client's goodbye.
 
+use std::fmt;
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{OtherError, ProtocolVersion};
 use starttls::client::{Event, Grammar, MAX_FRAMES};
-use starttls::{Client, Error as Rule, Machine, Step};
-use starttls_tokio::{Driver, Error};
-use tokio::io::{AsyncRead, AsyncWrite};
+use starttls::{Client, Error as Rule, Machine, Meaning, Step};
+use starttls_tokio::{ClientStream, Doing, Driver, Error, Prompt};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
 
-/// How long a server may take to answer a goodbye.
+/// The timeout for the reply to a goodbye.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a server's greeting leads to.
+/// The result of a server's greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
-    /// It is the client's turn, who says what is in [`Greeted::request`].
+    /// It is the client's turn; its request is in [`Greeted::request`].
     Usual,
-    /// The client is known already; for the protocol's client there is nothing more to do.
+    /// The client is already logged in; the protocol's client has nothing more to do.
     LoggedIn,
 }
 
-/// A client that listens until it would speak.
+/// A client that reads until it would write.
 pub(crate) struct Greeted<G: Grammar> {
     pub(crate) client: Client<G>,
-    /// What it would say.
+    /// The request that it would send.
     pub(crate) request: Vec<u8>,
+    /// Whether the server sent something.
+    pub(crate) heard: bool,
 }
 
 impl<G: Grammar> Greeted<G> {
     pub(crate) const fn new(client: Client<G>) -> Self {
-        Self { client, request: Vec::new() }
+        Self { client, request: Vec::new(), heard: false }
     }
 
-    /// Reads the greeting, where there is one.
+    /// Reads the greeting, if the protocol has one.
     pub(crate) async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         driver: &mut Driver<'_, S>,
@@ -63,7 +70,10 @@ impl<G: Grammar> Machine for Greeted<G> {
                 Step::Event(Some(Greeting::Usual))
             }
             Step::Event(Event::Plaintext(_)) => Step::Event(Some(Greeting::LoggedIn)),
-            Step::Event(_) => Step::Event(None),
+            Step::Event(_) => {
+                self.heard = true;
+                Step::Event(None)
+            }
         })
     }
 
@@ -78,21 +88,86 @@ impl<G: Grammar> Machine for Greeted<G> {
     fn wait(&self) -> Option<Duration> {
         self.client.wait()
     }
+
+    fn in_words<'i>(&self, frame: &'i [u8]) -> Option<Meaning<'i>> {
+        self.client.in_words(frame)
+    }
 }
 
-/// Says goodbye and shows what the server says to it. It may just go, too.
-pub(crate) async fn leave<S: AsyncRead + AsyncWrite + Unpin>(
-    mut driver: Driver<'_, S>,
+/// Sends a goodbye and displays the server's reply. The server may also simply close.
+///
+/// In TLS 1.3 the client finishes the handshake before the server has seen the client's certificate, or its absence. Only
+/// output of the server inside TLS, or an end without an alert, means that it accepts the client; `heard` tells that it
+/// has already sent something.
+pub(crate) async fn leave(
+    mut driver: Driver<'_, ClientStream<Prompt>>,
     goodbye: &[u8],
+    heard: bool,
 ) -> Result<(), Error> {
+    let mut last = Last(0);
+    let mut ended = false;
     if !goodbye.is_empty() {
         driver.send(goodbye).await?;
-        let _ = driver.run(&mut Last(0), |_, (), _| Ok(ControlFlow::<()>::Continue(()))).await;
+        match driver.run(&mut last, |_, (), _| Ok(ControlFlow::<()>::Continue(()))).await {
+            Err(alert @ Error::Tls(_)) => return Err(alert),
+            outcome => ended = outcome.is_ok(),
+        }
     }
-    driver.close().await
+    if heard || ended || last.0 > 0 {
+        // A server that has accepted the handshake may end the connection in any way.
+        return match driver.close().await {
+            Err(alert @ Error::Tls(_)) => Err(alert),
+            _ => Ok(()),
+        };
+    }
+    let mut stream = driver.into_stream();
+    let end = timeout(PATIENCE, end(&mut stream)).await;
+    match end {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+        Ok(Err(error)) => match Error::io(Doing::Closing)(error) {
+            alert @ Error::Tls(_) => Err(alert),
+            error => accepted(&stream).map_err(|_| error),
+        },
+        Err(_) => accepted(&stream),
+    }
 }
 
-/// Takes so many lines, and the end.
+/// Sends close_notify and waits for the server's, or any other output.
+async fn end(stream: &mut ClientStream<Prompt>) -> io::Result<()> {
+    match stream.shutdown().await {
+        // The server's last output counts.
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(error),
+    }
+    stream.read(&mut [0; 1]).await.map(drop)
+}
+
+/// Whether the handshake itself shows that the server has finished it, too: in TLS 1.2 the server sends the last message.
+fn accepted(stream: &ClientStream<Prompt>) -> Result<(), Error> {
+    if stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_2) {
+        return Ok(());
+    }
+    Err(Error::Tls(rustls::Error::Other(OtherError(Arc::new(Undecided)))))
+}
+
+/// A server that neither accepted nor refused.
+#[derive(Debug)]
+struct Undecided;
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the server did not show that it accepts the handshake: it neither answered nor ended the connection (it may \
+             wait, or check the client's certificate)",
+        )
+    }
+}
+
+impl std::error::Error for Undecided {}
+
+/// Accepts this many lines, and the end.
 struct Last(u8);
 
 impl Machine for Last {

@@ -1,25 +1,34 @@
-//! A server's certificate: made here, or read from files.
+//! A server's certificate: created here, or read from files.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+use starttls_std::explain;
 use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
 
+use crate::args::ClientAuth;
+use crate::files;
+use crate::out::tell;
 use crate::outcome::Failure;
 
-/// How long a made certificate is good for.
+/// The validity of a created certificate.
 const LIFETIME: Duration = Duration::days(30);
 
-/// A CA and a server certificate that it signed, P-256, in PEM.
+/// A CA and a server certificate signed by it, P-256, in PEM.
 pub(crate) struct Made {
     pub(crate) ca: String,
     certificate: String,
@@ -27,7 +36,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// For these names and addresses. The CA's key is forgotten at once.
+    /// Creates a certificate for these names and addresses. The CA's key is discarded at once.
     pub(crate) fn new(names: Vec<String>) -> Result<Self, Failure> {
         Self::generate(names)
             .map_err(|error| Failure::local(format!("making a certificate: {error}")))
@@ -55,11 +64,11 @@ impl Made {
         Ok(Self { ca: ca_pem, certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    pub(crate) fn server(&self) -> Result<Arc<ServerConfig>, Failure> {
-        server(self.certificate.as_bytes(), self.key.as_bytes())
+    pub(crate) fn server(&self, clients: Option<&Clients>) -> Result<Certified, Failure> {
+        Certified::new(&pair(self.certificate.as_bytes(), self.key.as_bytes())?, clients, None)
     }
 
-    /// Writes `ca.pem`, `cert.pem` and, for the owner's eyes only, `key.pem` into a new directory.
+    /// Writes `ca.pem`, `cert.pem` and `key.pem` (readable only by its owner) into a new directory.
     pub(crate) fn save(&self) -> Result<PathBuf, Failure> {
         let failed = |error| Failure::local(format!("saving the certificate: {error}"));
         let directory =
@@ -82,27 +91,156 @@ fn private(path: &Path) -> std::io::Result<fs::File> {
 }
 
 /// A certificate chain and its key from PEM files.
-pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Failure> {
-    let text = |path: &Path| {
-        fs::read(path).map_err(|error| Failure::local(format!("{}: {error}", path.display())))
-    };
-    server(&text(certificate)?, &text(key)?)
+pub(crate) fn read(
+    certificate: &Path,
+    key: &Path,
+    clients: Option<&Clients>,
+) -> Result<Certified, Failure> {
+    let files = (certificate.to_owned(), key.to_owned());
+    Certified::new(&from_files(certificate, key)?, clients, Some(files))
 }
 
-fn server(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Failure> {
-    let bad = |what: &str, why: &dyn std::fmt::Display| {
-        Failure::local(format!("the {what} cannot be used: {why}"))
-    };
+const CERT: &str = "--cert";
+const KEY: &str = "--key";
+const CLIENT_CA: &str = "--client-ca";
+
+fn from_files(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Failure> {
+    let chain = files::read(CERT, certificate)?;
+    let secret = Zeroizing::new(files::read(KEY, key)?);
+    let chain = CertificateDer::pem_slice_iter(&chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| files::unusable(CERT, certificate, error, files::CHAIN))?;
+    if chain.is_empty() {
+        let why = "has no PEM certificate in it";
+        return Err(files::unusable(CERT, certificate, why, files::CHAIN).into());
+    }
+    let secret = PrivateKeyDer::from_pem_slice(&secret).map_err(|error| {
+        let why = match error {
+            pem::Error::NoItemsFound => "has no PEM private key in it".to_owned(),
+            other => other.to_string(),
+        };
+        files::unusable(KEY, key, why, files::KEY)
+    })?;
+    certified(chain, secret).map_err(|error| {
+        let why = format!("cannot be used with the certificate of --cert: {}", explain(&error));
+        files::unusable(KEY, key, why, "Pass the private key of --cert.").into()
+    })
+}
+
+fn bad(what: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::local(format!("the {what} cannot be used: {why}"))
+}
+
+/// The accepted client certificates.
+pub(crate) struct Clients {
+    roots: Arc<RootCertStore>,
+    auth: ClientAuth,
+}
+
+impl Clients {
+    /// Accepts certificates issued by a CA in this PEM file.
+    pub(crate) fn read(path: &Path, auth: ClientAuth) -> Result<Self, Failure> {
+        let bad = |why: &dyn std::fmt::Display| {
+            Failure::from(files::unusable(CLIENT_CA, path, why, files::CHAIN))
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&files::read(CLIENT_CA, path)?) {
+            let certificate = certificate.map_err(|error| bad(&error))?;
+            roots.add(certificate).map_err(|error| bad(&explain(&error)))?;
+        }
+        if roots.is_empty() {
+            return Err(bad(&"has no PEM certificate in it"));
+        }
+        Ok(Self { roots: Arc::new(roots), auth })
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
+        let (roots, provider) = (Arc::clone(&self.roots), Arc::clone(provider));
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let builder = match self.auth {
+            ClientAuth::Required => builder,
+            ClientAuth::Asked => builder.allow_unauthenticated(),
+        };
+        builder.build().map_err(|error| bad("file of --client-ca", &error))
+    }
+}
+
+/// A chain and its matching key.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, rustls::Error> {
+    CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()).map(Arc::new)
+}
+
+/// The same for a certificate created here.
+fn pair(certificate: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, Failure> {
     let chain = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad("certificate", &error))?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad("key", &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad("TLS configuration", &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| bad("certificate", &error))?;
-    Ok(Arc::new(config))
+    certified(chain, key).map_err(|error| bad("certificate", &explain(&error)))
+}
+
+/// A server's configuration, with a reloadable certificate.
+pub(crate) struct Certified {
+    config: Arc<ServerConfig>,
+    current: Arc<Current>,
+    files: Option<(PathBuf, PathBuf)>,
+}
+
+impl Certified {
+    fn new(
+        pair: &Arc<CertifiedKey>,
+        clients: Option<&Clients>,
+        files: Option<(PathBuf, PathBuf)>,
+    ) -> Result<Self, Failure> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = match clients {
+            Some(clients) => clients.verifier(&provider)?,
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
+        let current = Arc::new(Current(RwLock::new(Arc::clone(pair))));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| bad("TLS configuration", &explain(&error)))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        Ok(Self { config: Arc::new(config), current, files })
+    }
+
+    pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// Reloads the files, and reports the result. If they are unusable, the previous certificate stays.
+    pub(crate) fn again(&self) -> impl Fn() + Send + 'static {
+        let (current, files) = (Arc::clone(&self.current), self.files.clone());
+        move || {
+            let Some((certificate, key)) = &files else {
+                tell!("there is no --cert to reload");
+                return;
+            };
+            match from_files(certificate, key) {
+                Ok(pair) => {
+                    *current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
+                    tell!("the certificate was reloaded");
+                }
+                Err(failure) => tell!("{}; the previous certificate stays in use", failure.message),
+            }
+        }
+    }
+}
+
+/// The certificate for new connections.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
 }

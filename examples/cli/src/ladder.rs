@@ -1,10 +1,10 @@
-//! An exchange, drawn as a ladder while it happens.
+//! An exchange, drawn live as a ladder.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use starttls_std::Observer;
+use starttls_std::{Observer, explain};
 
 use crate::certificate::Certificate;
 use crate::excerpt::{Excerpt, escaped};
@@ -23,15 +23,19 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 
-/// Watches a connection, draws it, and remembers what TLS was.
+/// Observes a connection, draws it, and stores the TLS parameters.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     draw: bool,
     asked: String,
-    /// To a host that was not known before.
+    /// Connected to a host found by a lookup.
     connected: bool,
     lines: usize,
     message: Option<Excerpt>,
+    /// Whether the client's last command of substance was its introduction.
+    pub(crate) introducing: bool,
+    /// The server's greeting, escaped.
+    pub(crate) greeting: String,
     pub(crate) offered: Option<bool>,
     pub(crate) security: Option<Security>,
     pub(crate) certificate: Option<Certificate>,
@@ -40,7 +44,7 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// Draws only if `draw`; `asked` is the name that the certificate must be for.
+    /// Draws only if `draw`; `asked` is the name that the certificate must have.
     pub(crate) fn new(draw: bool, asked: &str) -> Self {
         Self {
             draw,
@@ -48,6 +52,8 @@ impl Ladder {
             connected: false,
             lines: 0,
             message: None,
+            introducing: false,
+            greeting: String::new(),
             offered: None,
             security: None,
             certificate: None,
@@ -56,17 +62,23 @@ impl Ladder {
         }
     }
 
-    /// Watches another connection, which begins in plaintext again.
+    /// Observes another connection, which begins in plaintext again.
     pub(crate) fn again(&mut self) {
         self.begin_again("another connection");
+    }
+
+    /// Begins a connection to a host without a name.
+    pub(crate) fn meet(&mut self, host: &str, address: SocketAddr) {
+        Observer::connecting(self, host, address);
     }
 
     fn begin_again(&mut self, what: &str) {
         self.picture.again(what);
         (self.lines, self.message, self.security) = (0, None, None);
+        self.greeting.clear();
     }
 
-    /// Says how it ended, and writes the picture, if it is wanted.
+    /// Adds the verdicts, and writes the picture, if wanted.
     pub(crate) fn save(
         &mut self,
         file: Option<&Path>,
@@ -176,6 +188,9 @@ impl Observer for Ladder {
     }
 
     fn sent(&mut self, octets: &[u8]) {
+        let is = |verb: &[u8]| octets.starts_with(verb);
+        self.introducing =
+            is(b"EHLO ") || is(b"HELO ") || is(b"LHLO ") || self.introducing && is(b"QUIT");
         if let Some(mut message) = self.message.take() {
             message.take(octets, |line| self.rung(&escaped(line), true));
             self.message = Some(message);
@@ -187,7 +202,7 @@ impl Observer for Ladder {
     }
 
     fn withheld(&mut self, octets: usize) {
-        self.rung(&format!("●●●●●●  (a credential, {octets} octets)"), true);
+        self.rung(&format!("●●●●●●  (a credential, {octets} bytes)"), true);
     }
 
     fn received(&mut self, octets: &[u8]) {
@@ -195,6 +210,9 @@ impl Observer for Ladder {
             message.end(true, |line| self.rung(line, true));
         }
         self.message = octets.starts_with(b"354").then(Excerpt::default);
+        if self.greeting.is_empty() {
+            self.greeting = escaped(octets);
+        }
         self.lines += 1;
         if self.security.is_none() {
             let keyword = octets.get(4..).unwrap_or_default().trim_ascii();
@@ -216,8 +234,8 @@ impl Observer for Ladder {
             self.rule("plaintext ends here");
         }
         let forgotten = match self.lines {
-            0 => "nothing: not a word was said in plaintext".to_owned(),
-            n => format!("all {n} lines the server said, and what it said it can do"),
+            0 => "nothing: there was no plaintext".to_owned(),
+            n => format!("all {n} lines of the server, including its capabilities"),
         };
         self.fact("forgotten", &forgotten, Tone::Neutral);
         let security = Security::of(tls);
@@ -232,13 +250,13 @@ impl Observer for Ladder {
         }
         match problem {
             None => self.fact("verified", &format!("yes, as {}", self.asked), Tone::Good),
-            Some(problem) => self.fact("verified", &format!("NO: {problem}"), Tone::Bad),
+            Some(problem) => self.fact("verified", &format!("NO: {}", explain(problem)), Tone::Bad),
         }
         self.security = Some(security);
         if self.draw {
             self.rule(match problem {
-                None => "from here on nobody else can read it",
-                Some(_) => "encrypted from here on, but nobody knows for whom",
+                None => "encrypted: only the verified peer can read it",
+                Some(_) => "encrypted, peer not verified",
             });
             self.gap();
         }

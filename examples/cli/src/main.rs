@@ -1,28 +1,53 @@
 #![doc = include_str!("../README.md")]
+// Standard output and standard error may fail: only `out` writes there.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod addresses;
+mod advice;
 mod args;
 mod backend;
+mod backend_offer;
 mod bulk;
 mod certificate;
 mod compose;
 mod connect;
+mod delivery;
 mod dial;
+mod examples;
 mod excerpt;
+mod files;
 mod forward;
 mod greeting;
+mod header;
+mod hostname;
 mod identity;
+mod international;
 mod ladder;
+mod letter;
+mod lines;
+mod listen;
+mod literal;
+mod login;
 mod mailbox;
+mod mbox;
+mod misfit;
 mod mx;
 mod out;
 mod outcome;
 mod picture;
 mod policy;
 mod probe;
+mod record;
+mod report;
 mod security;
 mod send;
 mod serve;
+mod service;
+mod spool;
+mod stop;
+mod tally;
 mod url;
+mod values;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,12 +61,17 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(usage) => {
-            // Help and version are no mistakes.
+            // Help and version are not errors.
             let mistake = usage.use_stderr();
             let _ = usage.print();
-            return if mistake { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            if mistake {
+                send::usage(&usage);
+                return ExitCode::FAILURE;
+            }
+            return ExitCode::SUCCESS;
         }
     };
+    advice::running(args.command.name());
     let outcome = match args.command {
         Command::Send(args) => send::run(&args),
         Command::Probe(args) => probe::run(&args),
@@ -49,11 +79,11 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Policy(args) => policy::run(&args),
     };
-    // What failed comes before what could not be printed about it.
+    // The failure counts more than a failure to print it.
     match outcome.and_then(|()| out::result()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { message, code }) => {
-            anstream::eprintln!("starttls: {message}");
+            out::tell!("{message}");
             ExitCode::from(code)
         }
     }

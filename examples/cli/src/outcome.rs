@@ -1,12 +1,18 @@
-//! How a command ends: exit codes, one line that says what to do, and JSON.
+//! The end of a command: exit codes, one line with advice, and JSON.
 
 use serde::Serialize;
+use starttls::mail::session::{Command, Fate};
 use starttls::{Error as Rule, Kind};
-use starttls_std::{Advice, Error};
+use starttls_std::{Doing, Error};
 
+use crate::advice::advice;
 use crate::certificate::Certificate;
-use crate::out::out;
+use crate::ladder::Ladder;
+use crate::misfit::hint;
+use crate::out::{out, tell};
+use crate::picture::Tone;
 use crate::security::Security;
+use crate::url::Url;
 
 /// A message for standard error and an exit code.
 #[derive(Debug)]
@@ -26,20 +32,106 @@ impl Failure {
     }
 }
 
-/// The exit code that stands for an error.
+/// Lookups that failed temporarily.
+pub(crate) const TEMPORARY: u8 = 10;
+
+/// A mail with an unknown fate.
+pub(crate) const UNKNOWN: u8 = 11;
+
+/// A signal before every mail was tried.
+pub(crate) const STOPPED: u8 = 12;
+
+/// The exit codes, each with the verdict on the server and its meaning.
+const EXITS: [(u8, &str, &str); 13] = [
+    (0, "", "upgraded and verified (sent)"),
+    (1, "not known", "usage error, or a problem on this machine: a file, a setting"),
+    (2, "not upgraded", "not upgraded: TLS is not offered"),
+    (3, "not upgraded", "not upgraded: refused"),
+    (4, "not upgraded", "not upgraded: protocol violation; the message names the rule"),
+    (5, "not verified", "not verified, or TLS failed; the message says why"),
+    (6, "", "a mail was rejected"),
+    (7, "", "no host of the domain may receive the mail"),
+    (8, "not reachable", "not reachable: the name has no address, or the connection failed"),
+    (9, "not upgraded", "not upgraded, or not sent: the connection was lost or timed out"),
+    (TEMPORARY, "", "a lookup failed; try again later"),
+    (UNKNOWN, "", "the fate of a mail is unknown: it may arrive twice if sent again"),
+    (STOPPED, "", "stopped by a signal before every mail was tried"),
+];
+
+/// The exit codes of a command, for its `--help`.
+pub(crate) fn exit_codes(codes: &[u8]) -> String {
+    let lines = EXITS.iter().filter(|(code, ..)| codes.contains(code));
+    let lines: Vec<_> = lines.map(|(code, _, meaning)| format!("  {code}  {meaning}")).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+/// The exit code of an error.
 pub(crate) fn code(error: &Error) -> u8 {
     match error {
+        Error::Unfinished { fate: Fate::Unknown, .. } => UNKNOWN,
         Error::Unfinished { error, .. } => code(error),
         Error::Tls(_) => 5,
+        // A problem of this machine, not of a mail.
+        Error::Rejected { command: Command::Greeting | Command::Hello | Command::Helo, .. } => 3,
         Error::Rejected { .. } | Error::Protocol { error: Rule::MessageTooLarge, .. } => 6,
         Error::Protocol { error, .. } => match error.kind() {
             Kind::NotOffered => 2,
             Kind::Refused => 3,
             Kind::Violation => 4,
             Kind::Unverified => 5,
+            Kind::Lost => 9,
+            _ => 1,
+        },
+        Error::Io { doing, .. } => match doing {
+            Doing::LookingUp | Doing::Connecting => 8,
+            Doing::Handshake => 5,
+            Doing::Sending | Doing::Receiving | Doing::Closing => 9,
             _ => 1,
         },
         _ => 1,
+    }
+}
+
+/// The advice if a server refuses this machine's name.
+pub(crate) const NAME_ANOTHER: &str =
+    "Pass a name of this machine that the server accepts with --helo, or ask its operator.";
+
+/// Whether the refusal of the name caused the failure; `introducing` if the name was the client's last command.
+pub(crate) fn is_of_name(error: &Error, introducing: bool) -> bool {
+    match error {
+        Error::Rejected { command: Command::Hello | Command::Helo, .. } => true,
+        Error::Protocol { error: Rule::Refused, .. } => introducing,
+        Error::Unfinished { error, .. } => is_of_name(error, introducing),
+        _ => false,
+    }
+}
+
+/// The reason why a mail to `url` failed, with advice.
+pub(crate) fn of_mail(error: &Error, url: &Url, ladder: &Ladder) -> Failure {
+    if is_of_name(error, ladder.introducing) {
+        return Failure { message: format!("{error}. {NAME_ANOTHER}"), code: code(error) };
+    }
+    Failure::at(error, url, &ladder.greeting)
+}
+
+/// The final verdict on a server, one for each kind of exit code: whether it is reachable, upgrades, and is verified. A
+/// failure of this machine gives no verdict.
+pub(crate) fn verdict(outcome: Result<(), &Error>) -> (String, Tone) {
+    let Err(error) = outcome else {
+        return ("upgraded and verified".to_owned(), Tone::Good);
+    };
+    let code = code(error);
+    let word = EXITS.iter().find(|(known, ..)| *known == code).map(|(_, word, _)| *word);
+    let word = word.filter(|word| !word.is_empty()).unwrap_or("not known");
+    (format!("{word}: {error}"), Tone::Bad)
+}
+
+impl Failure {
+    /// An error of a connection to `url`; `greeting` is the server's escaped greeting, empty if unknown.
+    pub(crate) fn at(error: &Error, url: &Url, greeting: &str) -> Self {
+        let hint = hint(error, url, greeting).unwrap_or_else(|| advice(error));
+        let message = if hint.is_empty() { error.to_string() } else { format!("{error}. {hint}") };
+        Self { message, code: code(error) }
     }
 }
 
@@ -52,65 +144,39 @@ impl From<Error> for Failure {
     }
 }
 
-fn advice(error: &Error) -> &'static str {
-    match error.advice() {
-        Advice::Encode => "Encode the message, or pass its text with --subject, which does.",
-        Advice::MayArriveTwice => "Sent again it may arrive twice.",
-        Advice::Delivered => "Do not send it again.",
-        _ if matches!(error, Error::Unfinished { .. }) => "It is safe to send it again.",
-        Advice::CheckServer => "Check the host, the port, and that the server runs.",
-        Advice::WaitLonger => "The server was too slow; raise --timeout or try again later.",
-        Advice::DoWithout => {
-            "It takes no password here, or not by that mechanism (leave --user or --auth out, or use \
-             its submission port), or nothing but ASCII (use --subject, which encodes the text)."
-        }
-        Advice::MakeSmaller => "Nothing was sent; make it smaller.",
-        Advice::FindTls => {
-            "Nothing was sent; if the server has TLS on a port of its own, try the scheme of that \
-             (smtps://, imaps:// and so on). Mail can go in plaintext with --tls opportunistic."
-        }
-        Advice::Distrust => {
-            "The connection was closed: the server breaks the protocol, or an attacker on the network \
-             does in its place."
-        }
-        Advice::TrustAuthority if error.protocol().is_some() => {
-            "The password was not sent to a server that is not verified; pass its CA with --ca."
-        }
-        Advice::TrustAuthority => {
-            "Nothing was sent; if the server has a CA of its own, pass it with --ca."
-        }
-        Advice::UseCertifiedName => "Nothing was sent; use the name that the certificate is for.",
-        Advice::RenewCertificate => "Nothing was sent; the server needs a new certificate.",
-        Advice::CheckTls => "Nothing was sent.",
-        Advice::CheckLogin => "Nothing was sent; check --user, its password and --auth.",
-        Advice::TryLater => "Try again later, or ask the server's operator.",
-        // The error says it all.
-        _ => "",
-    }
-}
-
 /// Prints a JSON object.
 pub(crate) fn print(report: &impl Serialize) {
     match serde_json::to_string(report) {
         Ok(json) => out!("{json}"),
-        Err(error) => eprintln!("starttls: {error}"),
+        Err(error) => tell!("{error}"),
     }
 }
 
-/// What `--json` prints: one object, all keys always there.
+/// The output of `probe --json`: one object, always with all keys.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
+    #[serde(flatten)]
+    pub(crate) seen: Seen<'a>,
+    /// The missing output of a verified server, in words.
+    pub(crate) missing: Option<&'a str>,
+    pub(crate) error: Option<String>,
+}
+
+/// The observations of a server.
+#[derive(Debug, Serialize)]
+pub(crate) struct Seen<'a> {
     pub(crate) protocol: &'a str,
     pub(crate) host: &'a str,
+    /// The name that the certificate must have.
+    pub(crate) name: &'a str,
     pub(crate) port: u16,
-    /// Whether the server offers the upgrade; null if it never came to that.
+    /// Whether the server offers the upgrade; null if unknown.
     pub(crate) offered: Option<bool>,
     pub(crate) upgraded: bool,
     pub(crate) verified: bool,
     pub(crate) tls: Option<&'a Security>,
     pub(crate) certificate: Option<&'a Certificate>,
     pub(crate) violation: Option<Violation>,
-    pub(crate) error: Option<String>,
 }
 
 /// A rule that the peer broke.
@@ -129,17 +195,7 @@ impl Violation {
 
 #[cfg(test)]
 mod tests {
-    use starttls::mail::session::Fate;
-
     use super::*;
-
-    #[test]
-    fn a_mail_that_is_delivered_is_not_sent_again() {
-        let advice = |fate| advice(&Error::from(Rule::Closed).with_fate(fate));
-        assert_eq!(advice(Fate::Accepted), "Do not send it again.");
-        assert_eq!(advice(Fate::Unknown), "Sent again it may arrive twice.");
-        assert_eq!(advice(Fate::NotAccepted), "It is safe to send it again.");
-    }
 
     #[test]
     fn every_kind_has_its_code() {
@@ -151,8 +207,14 @@ mod tests {
         assert_eq!(protocol(Rule::MixedCodes), 4);
         assert_eq!(protocol(Rule::Unverified), 5);
         assert_eq!(protocol(Rule::MessageTooLarge), 6);
-        assert_eq!(protocol(Rule::Closed), 1);
-        assert_eq!(protocol(Rule::TimedOut), 1);
+        assert_eq!(protocol(Rule::Closed), 9);
+        assert_eq!(protocol(Rule::TimedOut), 9);
+        let io = |doing| code(&Error::Io { doing, error: std::io::ErrorKind::Other.into() });
+        assert_eq!(io(Doing::LookingUp), 8);
+        assert_eq!(io(Doing::Connecting), 8);
+        assert_eq!(io(Doing::Handshake), 5);
+        assert_eq!(io(Doing::Receiving), 9);
+        assert_eq!(io(Doing::Other("reading the CA file")), 1);
         assert_eq!(code(&Error::Tls(rustls::Error::DecryptError)), 5);
     }
 }

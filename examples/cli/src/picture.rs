@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::files;
 use crate::outcome::Failure;
 
 /// Everything is in pixels.
@@ -13,10 +14,10 @@ const MARGIN: usize = 24;
 const LINE: usize = 18;
 const BAR: usize = 44;
 
-/// Between a rail and what is said beside it.
+/// The space between a rail and the text beside it.
 const GAP: usize = 16;
 
-/// How many characters fit between the rails, and a hundred times the width of each in most fonts.
+/// The number of characters between the rails, and a hundred times the width of each in most fonts.
 const COLUMNS: usize = 74;
 const ADVANCE: usize = 783;
 
@@ -43,7 +44,7 @@ text{fill:#e6edf3}.card{fill:#0d1117;stroke:#30363d}.clear{fill:#251d0a}.tls{fil
 .head-text{fill:#fff}.client{fill:#79c0ff}.server{fill:#d2a8ff}.bar{fill:#238636}\
 .bar-text{fill:#fff}.fact{fill:#8b949e}.good{fill:#56d364}.bad{fill:#ff7b72}}";
 
-/// How a line of text is meant.
+/// The meaning of a line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Neutral,
@@ -63,15 +64,15 @@ impl Tone {
 
 #[derive(Debug)]
 enum Part {
-    /// What one side says until the other does.
+    /// The lines of one side until the other one sends.
     Flight { from_client: bool, lines: Vec<String> },
-    /// From here on TLS, and what is known of it.
+    /// The start of TLS, and its parameters.
     Tls { facts: Vec<(String, String, Tone)> },
-    /// Another connection, which begins like the first; and what it is.
+    /// Another connection, with its description.
     Again(String),
 }
 
-/// Collects an exchange. All text is escaped when it is drawn, whoever said it.
+/// Collects an exchange. All text is escaped when it is drawn, from either side.
 #[derive(Debug, Default)]
 pub(crate) struct Picture {
     title: String,
@@ -103,7 +104,7 @@ impl Picture {
         self.parts.push(Part::Again(what.to_owned()));
     }
 
-    /// Says something of the TLS that was reached last.
+    /// Adds a fact about the last TLS connection.
     pub(crate) fn fact(&mut self, name: &str, value: &str, tone: Tone) {
         if let Some(Part::Tls { facts }) = self.parts.last_mut() {
             facts.push((name.to_owned(), value.to_owned(), tone));
@@ -117,7 +118,7 @@ impl Picture {
     /// Writes the picture as an SVG document.
     pub(crate) fn save(&self, file: &Path) -> Result<(), Failure> {
         std::fs::write(file, self.draw())
-            .map_err(|error| Failure::local(format!("{}: {error}", file.display())))
+            .map_err(|error| files::unreadable("--ladder-svg", file, &error).into())
     }
 
     /// The picture as an SVG document.
@@ -126,7 +127,7 @@ impl Picture {
     }
 }
 
-/// What is drawn, from top to bottom, in two layers.
+/// The drawing, from top to bottom, in two layers.
 #[derive(Debug, Default)]
 struct Drawing {
     back: String,
@@ -171,10 +172,10 @@ impl Drawing {
                     zone = self.bar(facts, stranger);
                     encrypted = true;
                     if stranger {
-                        self.label("ENCRYPTED, AND NOBODY KNOWS FOR WHOM", "bad");
+                        self.label("ENCRYPTED, PEER NOT VERIFIED", "bad");
                     } else {
                         ground = "tls";
-                        self.label("ENCRYPTED: FROM HERE ON NOBODY ELSE CAN", "tls-text");
+                        self.label("ENCRYPTED: ONLY THE VERIFIED PEER CAN READ IT", "tls-text");
                     }
                     said = true;
                 }
@@ -217,11 +218,11 @@ impl Drawing {
         )
     }
 
-    /// A connection begins with `first`; says whether in plaintext.
+    /// Begins a connection with `first`; returns whether it is in plaintext.
     fn begin(&mut self, first: Option<&Part>) -> bool {
         let clear = !matches!(first, Some(Part::Tls { .. } | Part::Again(_)));
         if clear {
-            self.label("PLAINTEXT: ANYBODY ON THE WAY CAN READ AND CHANGE IT", "clear-text");
+            self.label("PLAINTEXT: AN ON-PATH ATTACKER CAN READ AND CHANGE IT", "clear-text");
         }
         clear
     }
@@ -248,7 +249,7 @@ impl Drawing {
         );
     }
 
-    /// What was said, above the arrow that carries it.
+    /// Draws the text above its arrow.
     fn flight(&mut self, from_client: bool, lines: &[String], encrypted: bool) {
         let lines: Vec<String> = lines.iter().flat_map(|line| wrapped(line, COLUMNS)).collect();
         let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
@@ -276,7 +277,7 @@ impl Drawing {
         self.y += 8;
     }
 
-    /// The end of plaintext; where the next zone begins.
+    /// Draws the end of plaintext; returns the start of the next zone.
     fn bar(&mut self, facts: &[(String, String, Tone)], stranger: bool) -> usize {
         self.y += 8;
         let class = if stranger { "bar-bad" } else { "bar" };
@@ -318,7 +319,7 @@ impl Drawing {
     }
 }
 
-/// The text in pieces that fit into so many columns, one at least.
+/// The text in pieces of at most this many columns; at least one piece.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let all: Vec<char> = text.chars().collect();
     if all.is_empty() {
@@ -327,7 +328,7 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
     all.chunks(columns).map(|piece| piece.iter().collect()).collect()
 }
 
-/// Text for XML; what it does not allow at all becomes a replacement character.
+/// Text for XML; characters that XML forbids become a replacement character.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -351,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_said_is_markup() {
+    fn no_text_becomes_markup() {
         let mut picture = Picture::default();
         let nasty = "</text><script>&\"'\u{0}\u{1b}[0m]]>\u{ffff}é";
         picture.title(nasty);

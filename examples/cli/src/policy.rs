@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 use starttls::mx::dane::{self, Matching, Selector, Usage};
-use starttls::mx::sts::{self, Mode};
-use starttls::mx::{ResultType, Undeliverable};
+use starttls::mx::sts::{self, Mode, RECORD_LABEL};
+use starttls::mx::{ResultType, Skip, Undeliverable};
 use starttls_tokio::mx::{Demand, Destination, Policy as Published, Tlsa};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,12 +14,12 @@ use crate::args::Policy;
 use crate::mx::advice;
 use crate::out::out;
 use crate::outcome::{self, Failure};
-use crate::serve::runtime;
+use crate::service::runtime;
 
-/// Of a TLSA record so many characters are shown: the numbers and the first half of a hash.
+/// The number of displayed characters of a TLSA record: the numbers and the first half of a hash.
 const MAX_RECORD: usize = 38;
 
-/// What `--json` prints: one object, all keys always there.
+/// The output of `--json`: one object, always with all keys.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     domain: &'a str,
@@ -28,6 +28,8 @@ struct Report<'a> {
     temporary: bool,
     policy: Option<Sts>,
     policy_error: Option<Unfetched>,
+    /// The error in records that should announce a policy.
+    record_error: Option<String>,
     hosts: Vec<Host>,
 }
 
@@ -64,6 +66,9 @@ struct Host {
     meanings: Vec<String>,
     addresses: Vec<IpAddr>,
     ttl: u32,
+    /// Whether the result may change later.
+    #[serde(skip)]
+    is_unknown: bool,
 }
 
 fn in_words<S: Serializer>(why: &Option<Undeliverable>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,7 +80,10 @@ pub(crate) fn run(args: &Policy) -> Result<(), Failure> {
     let _context = runtime.enter();
     let report = runtime
         .block_on(async { tokio::time::timeout(args.timeout, look(args)).await })
-        .map_err(|_| Failure::local("the lookups took too long; raise --timeout"))??;
+        .map_err(|_| Failure {
+            message: "the lookups took too long; try again later, or raise --timeout".to_owned(),
+            code: outcome::TEMPORARY,
+        })??;
     if args.json {
         outcome::print(&report);
     } else {
@@ -84,11 +92,24 @@ pub(crate) fn run(args: &Policy) -> Result<(), Failure> {
     if report.hosts.iter().any(|host| host.requirement != "skip") {
         return Ok(());
     }
+    // A host whose lookup failed has unknown requirements.
+    let lookup_failed = report.hosts.iter().any(|host| host.is_unknown);
     let why = match report.undeliverable {
         Some(why) => format!("{why}. {}", advice(why)),
-        None => "none of its hosts may get any.".to_owned(),
+        None if lookup_failed => {
+            format!(
+                "none of its hosts may receive mail now. {}",
+                advice(Undeliverable::LookupFailed)
+            )
+        }
+        None => "none of its hosts may receive mail.".to_owned(),
     };
-    Err(Failure { message: format!("no mail to {}: {why}", args.domain), code: 7 })
+    let code = match report.undeliverable {
+        Some(Undeliverable::LookupFailed) => outcome::TEMPORARY,
+        None if lookup_failed => outcome::TEMPORARY,
+        _ => 7,
+    };
+    Err(Failure { message: format!("no mail to {}: {why}", args.domain), code })
 }
 
 async fn look(args: &Policy) -> Result<Report<'_>, Failure> {
@@ -102,15 +123,18 @@ async fn look(args: &Policy) -> Result<Report<'_>, Failure> {
             Err(why) => break Some(why),
         }
     };
+    let none_may = hosts.iter().all(|host| host.requirement == "skip");
+    let may_come = none_may && hosts.iter().any(|host| host.is_unknown);
     Ok(Report {
         domain: args.domain.as_str(),
         undeliverable,
-        temporary: undeliverable.is_some_and(Undeliverable::is_temporary),
+        temporary: may_come || undeliverable.is_some_and(Undeliverable::is_temporary),
         policy: route.policy().and_then(Sts::of),
         policy_error: route.policy_failure().map(|(result, reason)| Unfetched {
             result: ResultType::as_str(result),
             reason: reason.to_owned(),
         }),
+        record_error: route.record_flaw().map(|flaw| flaw.to_string()),
         hosts,
     })
 }
@@ -156,6 +180,7 @@ impl Host {
             meanings: Vec::new(),
             addresses: host.addresses.clone(),
             ttl: host.ttl,
+            is_unknown: matches!(host.demand, Demand::Skip(Skip::LookupFailed)),
         };
         match &host.demand {
             Demand::Testing { listed } => shown.listed = Some(*listed),
@@ -171,7 +196,7 @@ impl Host {
     }
 }
 
-/// What a record says, in words.
+/// A record's meaning, in words.
 fn meaning(record: &Tlsa) -> String {
     let Tlsa { usage, selector, matching, data, .. } = record;
     let record = dane::Tlsa { usage: *usage, selector: *selector, matching: *matching, data };
@@ -203,19 +228,17 @@ fn why(host: &Destination, port: u16) -> String {
              that this is a host of the domain"
         ),
         (Demand::Pkix, Some(Mode::Enforce)) => {
-            "the domain's MTA-STS policy lists it, and is to be enforced".to_owned()
+            "the domain's MTA-STS policy lists it, in mode enforce".to_owned()
         }
-        (Demand::Pkix, _) => "the mail itself demands it".to_owned(),
+        (Demand::Pkix, _) => "the mail itself requires it".to_owned(),
         (Demand::Testing { listed: true }, _) => {
-            "the domain's MTA-STS policy lists it, and is being tested".to_owned()
+            "the domain's MTA-STS policy lists it, in mode testing".to_owned()
         }
         (Demand::Testing { listed: false }, _) => {
-            "the domain's MTA-STS policy does not list it, but is being tested".to_owned()
+            "the domain's MTA-STS policy does not list it, but is in mode testing".to_owned()
         }
-        (Demand::Encrypted, _) => {
-            "it has signed TLSA records, none of which can be used".to_owned()
-        }
-        (Demand::Opportunistic, _) => "the domain demands nothing".to_owned(),
+        (Demand::Encrypted, _) => "it has signed TLSA records, but none is usable".to_owned(),
+        (Demand::Opportunistic, _) => "the domain has no requirement".to_owned(),
     }
 }
 
@@ -226,7 +249,10 @@ fn show(report: &Report<'_>) {
         out!("    cannot be sent: {why}{when}\n");
     }
     if let Some(Unfetched { result, reason }) = &report.policy_error {
-        out!("    MTA-STS  announced, but not to be had: {reason} ({result})");
+        out!("    MTA-STS  announced, but not available: {reason} ({result})");
+    }
+    if let Some(flaw) = &report.record_error {
+        out!("    MTA-STS  announced incorrectly at {RECORD_LABEL}.{}: {flaw}", report.domain);
     }
     match &report.policy {
         Some(policy) => {

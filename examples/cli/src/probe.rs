@@ -1,52 +1,57 @@
 //! `starttls probe`.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use starttls::lmtp::Lmtp;
 use starttls::mail::Session;
 use starttls::mail::session::Event;
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Error as Rule, Introduction, Policy, Roles, Tls};
-use starttls_tokio::{Driver, Error, Mode, Timeouts};
-use tokio::io::{AsyncRead, AsyncWrite};
+use starttls_tokio::{ClientStream, Driver, Error, Mode, Prompt, Timeouts, address_literal};
+use tokio::time::timeout;
 
 use crate::args::Probe;
-use crate::dial::{NAME, dial, trust};
+use crate::dial::{NAME, client, dial};
 use crate::greeting::{self, Greeted};
+use crate::hostname;
 use crate::ladder::Ladder;
 use crate::out::out;
-use crate::outcome::{self, Failure, Report, Violation};
-use crate::picture::Tone;
-use crate::serve::runtime;
+use crate::outcome::{self, Failure, Report, Seen, Violation};
+use crate::service::runtime;
 use crate::url::{Kind, Url, speaking};
 
 pub(crate) fn run(args: &Probe) -> Result<(), Failure> {
-    let url = &args.url;
+    let url = &args.url.named(args.name.as_deref()).map_err(Failure::local)?;
     let runtime = runtime()?;
-    let mut ladder = Ladder::new(!args.json, &url.host);
-    ladder.open(&format!("{}://{}:{}", url.scheme.name(), url.host, url.port));
-    let outcome = runtime.block_on(dialogue(args, &mut ladder));
+    let mut ladder = Ladder::new(!args.json, url.name());
+    ladder.open(&url.to_string());
+    let outcome = runtime.block_on(dialogue(args, url, &mut ladder));
     ladder.close();
-    let verdict = match &outcome {
-        Ok(()) => ("upgraded and verified".to_owned(), Tone::Good),
-        Err(error) => (format!("not safe to use: {error}"), Tone::Bad),
-    };
+    let missing = outcome.as_ref().ok().copied().flatten();
+    let mut verdict = outcome::verdict(outcome.as_ref().map(drop));
+    if let Some(missing) = missing {
+        verdict.0 = format!("{}, but {missing}", verdict.0);
+    }
     if args.json {
-        print(url, &ladder, outcome.as_ref().err());
+        let error = outcome.as_ref().err();
+        let seen = seen(url, &ladder, error);
+        outcome::print(&Report { seen, missing, error: error.map(ToString::to_string) });
     } else {
         out!("  verdict: {}\n", verdict.0);
     }
     let saved = ladder.save(args.ladder_svg.as_deref(), [verdict]);
-    outcome?;
+    outcome.map_err(|error| Failure::at(&error, url, &ladder.greeting))?;
     saved
 }
 
-/// Prints the JSON object.
-pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
+/// The output of `--json`.
+pub(crate) fn seen<'a>(url: &'a Url, ladder: &'a Ladder, error: Option<&Error>) -> Seen<'a> {
     let implicit = url.scheme.mode == Mode::Implicit;
-    let report = Report {
+    Seen {
         protocol: url.scheme.name(),
         host: &url.host,
+        name: url.name(),
         port: url.port,
         offered: offered(ladder, error).filter(|_| !implicit),
         upgraded: ladder.security.is_some(),
@@ -54,12 +59,10 @@ pub(crate) fn print(url: &Url, ladder: &Ladder, error: Option<&Error>) {
         tls: ladder.security.as_ref(),
         certificate: ladder.certificate.as_ref(),
         violation: error.and_then(Violation::of),
-        error: error.map(ToString::to_string),
-    };
-    outcome::print(&report);
+    }
 }
 
-/// Whether the server offers the upgrade, as far as the exchange tells.
+/// Whether the server offers the upgrade, if the exchange shows it.
 fn offered(ladder: &Ladder, error: Option<&Error>) -> Option<bool> {
     match error.and_then(Error::protocol) {
         _ if ladder.security.is_some() => Some(true),
@@ -68,34 +71,49 @@ fn offered(ladder: &Ladder, error: Option<&Error>) -> Option<bool> {
     }
 }
 
-async fn dialogue(args: &Probe, ladder: &mut Ladder) -> Result<(), Error> {
+/// The timeout for a greeting inside TLS, at most half of `--timeout`.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// The required output that a verified server did not send.
+type Missing = Option<&'static str>;
+
+async fn dialogue(args: &Probe, url: &Url, ladder: &mut Ladder) -> Result<Missing, Error> {
     let timeouts = Timeouts::new().with_total(args.timeout);
-    let trusted = trust(args.ca.as_deref())?.inspecting();
-    let (driver, tls) = dial(&args.url, &trusted, timeouts, ladder).await?;
-    match args.url.scheme.kind {
-        Kind::Smtp => leave_mail::<Smtp, _>(driver, tls).await,
-        Kind::Lmtp => leave_mail::<Lmtp, _>(driver, tls).await,
-        _ => speaking!(args.url.scheme, P => leave::<P, _>(&args.url, driver).await),
+    let trusted = client(&args.peer, url, args.no_alpn)?.inspecting();
+    let (driver, tls, url) = dial(url, &args.dns, &trusted, timeouts, ladder).await?;
+    match url.scheme.kind {
+        Kind::Smtp => leave_mail::<Smtp>(driver, tls).await.map(|()| None),
+        Kind::Lmtp => leave_mail::<Lmtp>(driver, tls).await.map(|()| None),
+        _ => speaking!(url.scheme, P => leave::<P>(&url, args.timeout, driver).await),
     }
 }
 
-/// Hears the greeting where there is one inside TLS, and says goodbye.
-async fn leave<P: Roles, S: AsyncRead + AsyncWrite + Unpin>(
+/// Reads the greeting inside TLS, if the protocol has one, and sends a goodbye. A server without its greeting can still be
+/// verified: its reply to the goodbye shows that it accepts the handshake.
+async fn leave<P: Roles>(
     url: &Url,
-    mut driver: Driver<'_, S>,
-) -> Result<(), Error> {
+    patience: Duration,
+    mut driver: Driver<'_, ClientStream<Prompt>>,
+) -> Result<Missing, Error> {
+    let (mut heard, mut silent) = (false, false);
     if url.scheme.mode == Mode::Implicit || P::PROTOCOL.server_first {
-        // It never speaks, so that nothing is there to be guessed.
-        let names = Introduction::new(&url.host, [0; 20]);
+        // This client never sends a request, so no tag needs to be unpredictable.
+        let names = Introduction::new(url.name(), [0; 20]);
         let client = P::client(&names, Policy::Opportunistic).map_err(Error::argument(NAME))?;
-        Greeted::new(client).listen(&mut driver).await?;
+        let mut greeted = Greeted::new(client);
+        match timeout(GREETING.min(patience / 2), greeted.listen(&mut driver)).await {
+            Ok(outcome) => outcome.map(drop)?,
+            Err(_) => silent = !greeted.heard,
+        }
+        heard = greeted.heard;
     }
-    greeting::leave(driver, P::PHRASES.goodbye).await
+    greeting::leave(driver, P::PHRASES.goodbye, heard).await?;
+    Ok(silent.then_some("the server did not speak first inside TLS, as the protocol requires"))
 }
 
-/// Looks once at what the server says inside TLS, and says goodbye.
-async fn leave_mail<D: Dialect, S: AsyncRead + AsyncWrite + Unpin>(
-    mut driver: Driver<'_, S>,
+/// Reads the server's output inside TLS once, and sends a goodbye.
+async fn leave_mail<D: Dialect>(
+    mut driver: Driver<'_, ClientStream<Prompt>>,
     tls: Tls,
 ) -> Result<(), Error> {
     let mut session = Session::<_, D>::new(tls);
@@ -103,7 +121,12 @@ async fn leave_mail<D: Dialect, S: AsyncRead + AsyncWrite + Unpin>(
         Event::Done(_) => Ok(ControlFlow::Break(())),
         _ => Ok(ControlFlow::Continue(())),
     };
-    driver.run(&mut session.hello(Domain::LOCALHOST)?, |_, event, _| done(event)).await?;
+    // As before TLS.
+    let local = driver.stream().get_ref().0.get_ref().local_addr();
+    let literal = address_literal(local.ok().map(|address| address.ip()));
+    let name = Domain::new(hostname::qualified().unwrap_or(&literal));
+    let name = name.map_err(Error::argument("the name of this machine"))?;
+    driver.run(&mut session.hello(name)?, |_, event, _| done(event)).await?;
     driver.run(&mut session.quit()?, |_, event, _| done(event)).await?;
     driver.close().await
 }

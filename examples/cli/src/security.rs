@@ -1,4 +1,4 @@
-//! What TLS agreed on.
+//! The parameters that TLS negotiated.
 
 use std::fmt;
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use starttls::Policy;
 use starttls::lmtp::Lmtp;
-use starttls::mail::session::Mechanism;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls_std::{ClientTls, Error, Login, Mailer, Receipt, Settings, Timeouts};
+use starttls_std::{ClientTls, Error, Mailer, Receipt, Settings, Timeouts};
 use starttls_tokio::{Answer, Deliver, Inbox, Mail, Prompt, Silent};
 use tokio::net::TcpListener;
 
@@ -18,82 +18,134 @@ use crate::args::{Send, Tls};
 use crate::bulk;
 use crate::compose;
 use crate::dial::trust;
+use crate::excerpt::visible;
+use crate::files;
+use crate::header::content;
 use crate::identity::Made;
 use crate::ladder::Ladder;
+use crate::letter::Letter;
+use crate::login::login;
 use crate::mailbox::Mailbox;
+use crate::mbox::is_separator;
 use crate::mx;
-use crate::out::out;
-use crate::outcome::Failure;
+use crate::out::{self, out, tell};
+use crate::outcome::{self, Failure};
 use crate::picture::Tone;
 use crate::probe;
-use crate::serve::{self, runtime};
+use crate::report::{Report, Reports, Way, unsent};
+use crate::serve;
+use crate::service::runtime;
+use crate::stop::Stop;
 use crate::url::{Kind, Scheme, Url};
 
 const SAMPLE: &str = "It is 21.5 degrees in the greenhouse.\n\
     .dots at the start of a line arrive as they are,\n\
-    and nobody on the way could read or change a word.\n";
+    and no attacker on the network could read or change a word.\n";
+
+/// The message on a signal while a mail is being sent: if it were aborted, its fate would be unknown.
+pub(crate) const WAITS: &str = "the current mail is sent, or fails";
 
 pub(crate) fn run(args: &Send) -> Result<(), Failure> {
+    let mut reports = Reports::new(args.json);
+    let outcome = route(args, &mut reports);
+    match &outcome {
+        Err(failure) => reports.end(args.file.as_deref().and_then(Path::to_str), failure),
+        // A caller that retries by the exit code would send it twice.
+        Ok(()) => out::forgive("everything was accepted; do not send it again"),
+    }
+    outcome
+}
+
+/// Reports invalid arguments as an object, if a program expects one.
+pub(crate) fn usage(error: &clap::Error) {
+    let mut given = std::env::args_os().skip(1);
+    let sends = given.next().is_some_and(|command| command == "send");
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    Reports::new(sends && given.any(|option| option == "--json"))
+        .end(None, &Failure::local(message));
+}
+
+fn route(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
     let mailbox = args.file.as_deref().map(Mailbox::find).transpose()?.flatten();
+    if mailbox.is_none() && (args.state.is_some() || args.again) {
+        let option = if args.again { "--again" } else { "--state" };
+        return Err(Failure::local(format!(
+            "{option} is for many mails: an mbox, a Maildir, or a directory of .eml files"
+        )));
+    }
+    if let Some(option) = args.peer.given().filter(|option| {
+        // DANE and MTA-STS determine the trusted server.
+        args.server.is_none() && (!args.mx || *option != "--ca")
+    }) {
+        return Err(Failure::local(format!("{option} needs --server")));
+    }
     if args.mx {
         return match mailbox {
-            None => mx::run(args),
-            Some(_) => Err(Failure::local("many mails need one server; name it with --server")),
+            None => mx::run(args, reports),
+            Some(_) => Err(Failure::local("many mails need one server; pass it with --server")),
         };
     }
     if args.lookup.is_given() {
-        return Err(Failure::local("nothing is looked up without --mx"));
+        return Err(Failure::local("options for lookups need --mx"));
     }
-    match (&args.server, mailbox) {
-        (Some(url), Some(mailbox)) => bulk::run(args, url, &mailbox),
+    let server = args.server.as_ref().map(|url| url.named(args.name.as_deref()));
+    let server = server.transpose().map_err(Failure::local)?;
+    match (&server, mailbox) {
+        (Some(url), Some(mailbox)) => bulk::run(args, url, &mailbox, reports),
         (Some(_), None) if args.to.is_empty() => {
-            Err(Failure::local("nobody to send it to; say who receives it with --to"))
+            Err(Failure::local("no recipient; pass one with --to"))
         }
-        (Some(url), None) => to_server(args, url),
-        (None, Some(_)) => {
-            Err(Failure::local("many mails need a server to go to; name it with --server"))
-        }
-        (None, None) => to_ourselves(args),
+        (Some(url), None) => to_server(args, url, reports),
+        (None, Some(_)) => Err(Failure::local("many mails need a server; pass it with --server")),
+        (None, None) => to_ourselves(args, reports),
     }
 }
 
-/// How mail gets to `url`, by the options.
+/// The mailer for `url`, from the options.
 pub(crate) fn settings(args: &Send, url: &Url, tls: ClientTls) -> Result<Settings, Failure> {
     let settings = Settings::new(&url.host, tls.inspecting())
+        .with_name(url.name())
         .with_port(url.port)
         .with_mode(url.scheme.mode)
-        .with_domain(&args.helo)
         .with_timeouts(Timeouts::new().with_total(args.timeout))
         .with_policy(match args.tls {
             Tls::Required => Policy::Required,
             Tls::Opportunistic => Policy::Opportunistic,
         });
-    let (Some(user), Some(file)) = (&args.user, &args.password_file) else { return Ok(settings) };
-    let secret = first_line(file)?;
-    Ok(settings.with_login(match args.auth {
-        Some(mechanism @ Mechanism::XOAuth2) => Login::bearer(user, secret).by(mechanism),
-        Some(mechanism) => Login::new(user, secret).by(mechanism),
-        None => Login::new(user, secret),
-    }))
+    let settings = match args.own_name() {
+        Some(name) => settings.with_domain(name),
+        None => settings,
+    };
+    Ok(match login(args)? {
+        Some(login) => settings.with_login(login),
+        None => settings,
+    })
 }
 
-fn to_server(args: &Send, url: &Url) -> Result<(), Failure> {
-    let mailer = Mailer::new(settings(args, url, trust(args.ca.as_deref())?)?);
-    let title = format!("a mail to {}://{}:{}", url.scheme.name(), url.host, url.port);
+fn to_server(args: &Send, url: &Url, reports: &mut Reports) -> Result<(), Failure> {
+    let mailer = Mailer::new(settings(args, url, trust(&args.peer)?)?);
+    let title = format!("a mail to {url}");
     let message = message(args, &args.to)?;
+    let _stop = Stop::listen_apart(WAITS)?;
     let (outcome, mut ladder) = exchange(args, mailer, url, &args.to, &message, &title);
-    finish(args, url, &mut ladder, outcome, &args.to)
+    finish(args, url, &mut ladder, outcome, &args.to, reports)
 }
 
-/// Starts a server of our own, which ends with its one connection.
-fn to_ourselves(args: &Send) -> Result<(), Failure> {
+/// Starts a server of this command, which ends with its one connection.
+fn to_ourselves(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
     let to = if args.to.is_empty() { vec!["you@localhost".to_owned()] } else { args.to.clone() };
     let made = Made::new(vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()])?;
     let io = |error: io::Error| Failure::local(format!("starting a server: {error}"));
     let runtime = runtime()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(io)?;
     let port = listener.local_addr().map_err(io)?.port();
-    let inbox = Inbox::new(serve::settings(Scheme::SMTP, made.server()?, Policy::Required));
+    let inbox = Inbox::new(serve::settings(
+        Scheme::SMTP,
+        Arc::clone(made.server(None)?.config()),
+        Policy::Required,
+    ));
     let server = runtime.spawn(async move {
         let mut kept = Kept::default();
         let (stream, _) = listener.accept().await.map_err(Failure::from_io)?;
@@ -101,21 +153,21 @@ fn to_ourselves(args: &Send) -> Result<(), Failure> {
         inbox.receive::<Smtp, _>(stream, &mut kept, Silent).await?;
         Ok::<_, Failure>(kept.0)
     });
-    // The certificate is for 127.0.0.1, too: no name service has a say in this.
-    let url = Url { scheme: Scheme::SMTP, host: Ipv4Addr::LOCALHOST.to_string(), port };
+    // The certificate is for 127.0.0.1, too, so no name service is involved.
+    let url = Url::new(Scheme::SMTP, Ipv4Addr::LOCALHOST.to_string(), port);
     let tls = ClientTls::with_ca_pem(made.ca.as_bytes())?;
     let mailer = Mailer::new(settings(args, &url, tls)?);
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
     let (outcome, mut ladder) = exchange(args, mailer, &url, &to, &message, &title);
     let failed = outcome.is_err();
-    finish(args, &url, &mut ladder, outcome, &to)?;
-    let arrived = runtime.block_on(server).map_err(|_| Failure::local("the server broke"))?;
+    finish(args, &url, &mut ladder, outcome, &to, reports)?;
+    let arrived = runtime.block_on(server).map_err(|_| Failure::local("the server failed"))?;
     if failed || args.json {
         return Ok(());
     }
     for mail in arrived? {
-        show(&mail, &message);
+        show(&mail, &message.message);
     }
     Ok(())
 }
@@ -125,16 +177,17 @@ fn exchange(
     mailer: Mailer,
     url: &Url,
     to: &[String],
-    message: &[u8],
+    letter: &Letter,
     title: &str,
 ) -> (Result<Receipt, Error>, Ladder) {
-    let mut ladder = Ladder::new(!args.json, &url.host);
+    let mut ladder = Ladder::new(!args.json, url.name());
     let outcome = parse(sender(args), to).and_then(|(from, to)| {
-        let envelope = envelope(from, &to, message)?;
+        let envelope = envelope(from, &to, letter)?;
+        let message = || &letter.message[..];
         ladder.open(title);
         let outcome = match url.scheme.kind {
-            Kind::Lmtp => mailer.send_as::<Lmtp>(&envelope, message, &mut ladder),
-            _ => mailer.send_as::<Smtp>(&envelope, message, &mut ladder),
+            Kind::Lmtp => mailer.send_to_all_as::<Lmtp, _>(&envelope, message, &mut ladder),
+            _ => mailer.send_to_all_as::<Smtp, _>(&envelope, message, &mut ladder),
         };
         ladder.close();
         outcome
@@ -146,40 +199,45 @@ pub(crate) fn sender(args: &Send) -> &str {
     args.from.as_deref().unwrap_or("sender@localhost")
 }
 
-/// What the server has to know of a message beforehand.
+/// The envelope and message properties that the server needs in advance.
 pub(crate) fn envelope<'a>(
-    from: Address<'a>,
+    from: Option<Address<'a>>,
     to: &'a [Address<'a>],
-    message: &[u8],
+    letter: &Letter,
 ) -> Result<Envelope<'a>, Error> {
-    let envelope = Envelope::new(Some(from), to)
-        .map_err(bad("the list of recipients"))?
-        .with_size(size(message));
+    let message = &letter.message;
+    let mut envelope =
+        Envelope::new(from, to).map_err(bad("the list of recipients"))?.with_size(size(message));
+    if letter.international {
+        envelope = envelope.with_utf8();
+    }
     Ok(if message.is_ascii() { envelope } else { envelope.with_eight_bit() })
 }
 
+/// The envelope's addresses; the sender of a report is empty (RFC 5321 §4.5.5).
 pub(crate) fn parse<'a>(
     from: &'a str,
     to: &'a [String],
-) -> Result<(Address<'a>, Vec<Address<'a>>), Error> {
-    let from = Address::international(from).map_err(bad("the sender's address"))?;
-    let to = to
-        .iter()
-        .map(|to| Address::international(to).map_err(bad("a recipient's address")))
-        .collect::<Result<_, _>>()?;
+) -> Result<(Option<Address<'a>>, Vec<Address<'a>>), Error> {
+    let address = |what: &'static str| {
+        move |text: &'a str| {
+            let named = |why| Error::Argument { what, why: format!("<{text}> {why}") };
+            Address::international(text).map_err(named)
+        }
+    };
+    let from = match from {
+        "" => None,
+        from => Some(address("the sender's address")(from)?),
+    };
+    let recipient = address("a recipient's address");
+    let to = to.iter().map(|to| recipient(to)).collect::<Result<_, _>>()?;
     Ok((from, to))
 }
 
-/// How many octets a message has when each of its lines ends with CRLF.
+/// The size of a message when each line ends with CRLF.
 fn size(message: &[u8]) -> usize {
     let lines = message.split_inclusive(|octet| *octet == b'\n');
-    lines.map(|line| content(line) + 2).sum()
-}
-
-/// How many octets a line has before its end.
-fn content(line: &[u8]) -> usize {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line).len()
+    lines.map(|line| content(line).len() + 2).sum()
 }
 
 fn bad(what: &'static str) -> impl Fn(starttls::ArgumentError) -> Error {
@@ -192,16 +250,18 @@ fn finish(
     ladder: &mut Ladder,
     outcome: Result<Receipt, Error>,
     to: &[String],
+    reports: &mut Reports,
 ) -> Result<(), Failure> {
-    if args.json {
-        probe::print(url, ladder, outcome.as_ref().err());
-    }
+    let mail = args.file.as_deref().and_then(Path::to_str);
+    let way = Way::Server(probe::seen(url, ladder, outcome.as_ref().err()));
+    let report = Report::new(mail, (sender(args), to), outcome.as_ref());
+    reports.print(&report.with_way(way));
     let verdicts = match &outcome {
-        Err(error) => vec![(format!("NOT sent: {error}"), Tone::Bad)],
+        Err(error) => vec![(format!("{}: {error}", unsent(error.fate())), Tone::Bad)],
         Ok(receipt) => verdicts(receipt, to),
     };
     let saved = ladder.save(args.ladder_svg.as_deref(), verdicts.iter().cloned());
-    let receipt = outcome?;
+    let receipt = outcome.map_err(|error| outcome::of_mail(&error, url, ladder))?;
     if !args.json {
         for (verdict, _) in &verdicts {
             out!("  {verdict}");
@@ -236,25 +296,17 @@ pub(crate) fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> 
         .collect()
 }
 
-pub(crate) fn first_line(path: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(Failure::local(format!("{}: has no password in its first line", path.display()))),
-    }
-}
-
-/// The message as it is sent: what the file says, below a header if there is a subject.
-pub(crate) fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
+/// The message as sent: the file's content without `Bcc`, or with a new header if there is a subject.
+pub(crate) fn message(args: &Send, to: &[String]) -> Result<Letter, Failure> {
     let sample = args.server.is_none() && !args.mx && args.file.is_none();
     let text = match &args.file {
-        Some(path) if path.as_os_str() != "-" => fs::read(path)
-            .map_err(|error| Failure::local(format!("{}: {error}", path.display())))?,
+        Some(path) if path.as_os_str() != "-" => {
+            fs::read(path).map_err(|error| files::failed("the message", path, &error))?
+        }
         _ if sample => SAMPLE.as_bytes().to_vec(),
         _ => {
             if io::stdin().is_terminal() {
-                eprintln!("starttls: type the message, then end the input (Ctrl-D)");
+                tell!("type the message, then end the input (Ctrl-D)");
             }
             let mut text = Vec::new();
             io::stdin()
@@ -266,15 +318,26 @@ pub(crate) fn message(args: &Send, to: &[String]) -> Result<Vec<u8>, Failure> {
     let subject = match &args.subject {
         Some(subject) => subject.as_str(),
         None if sample => "Greetings from starttls",
-        None => return Ok(text),
+        None => {
+            // Sent as one message, it would reach people who are not its recipients.
+            let first = text.split_inclusive(|octet| *octet == b'\n').next().unwrap_or_default();
+            if is_separator(first) {
+                return Err(Failure::local(
+                    "the message is an mbox; pass its file, and a server with --server",
+                ));
+            }
+            let letter = Letter::read(text);
+            letter.check(args.allow_empty)?;
+            return Ok(letter);
+        }
     };
     let text = String::from_utf8(text).map_err(|_| {
         Failure::local("the text is not UTF-8; send a whole message without --subject")
     })?;
-    compose::message(sender(args), to, subject, &text, &args.attach)
+    compose::message(sender(args), to, subject, &text, &args.attach).map(Letter::read)
 }
 
-/// Keeps what the demonstration's server receives.
+/// Stores the mail that the demonstration's server receives.
 #[derive(Default)]
 struct Kept(Vec<Mail>);
 
@@ -293,7 +356,7 @@ fn show(mail: &Mail, sent: &[u8]) {
             .collect()
     };
     let verdict = if mail.message == sent {
-        "octet for octet what was sent"
+        "byte for byte what was sent"
     } else if lines(&mail.message) == lines(sent) {
         "what was sent, each line ended by CRLF"
     } else {
@@ -303,9 +366,7 @@ fn show(mail: &Mail, sent: &[u8]) {
     let (from, to) = (&mail.from, to.join(">, <"));
     out!("\n  what arrived from <{from}> for <{to}>: {verdict}\n");
     for line in String::from_utf8_lossy(&mail.message).lines() {
-        let shown: String =
-            line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        out!("    {shown}");
+        out!("    {}", visible(line));
     }
     out!("");
 }

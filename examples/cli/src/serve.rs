@@ -1,151 +1,211 @@
 //! `starttls serve`.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rustls::ServerConfig;
-use starttls::Policy;
 use starttls::lmtp::Lmtp;
-use starttls::mail::receiver::{self, Authentication};
+use starttls::mail::receiver::{self, Authentication, Proof};
 use starttls::server::Config;
 use starttls::smtp::Smtp;
-use starttls_tokio::{
-    Answer, Deliver, Error, Inbox, InboxSettings, Mail, Observer, Silent, Timeouts, serve,
-};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::task::block_in_place;
+use starttls::{Policy, Roles as _};
+use starttls_tokio::{Error, Inbox, InboxSettings, Mode, Observer, Secret, Silent, Timeouts};
 
 use crate::args::Serve;
 use crate::backend;
-use crate::identity::{self, Made};
-use crate::out::out;
+use crate::backend_offer;
+use crate::delivery::{Delivery, Store};
+use crate::files::password;
+use crate::identity::{self, Certified, Clients, Made};
+use crate::listen::Local;
+use crate::out::{out, tell};
 use crate::outcome::Failure;
-use crate::send::first_line;
-use crate::url::{Kind, Scheme};
+use crate::service::{Needs, Service, named};
+use crate::stop::Stop;
+use crate::url::{Kind, Scheme, speaking};
 use crate::watch::{Pictures, Watch};
 
-/// Connections served at the same time; more wait in the listener's queue.
-const CONNECTIONS: usize = 16 * 1024;
-
-const TIMEOUTS: Timeouts = Timeouts::new().with_total(Duration::from_secs(60 * 60));
-
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
-    let local = |doing: String| move |error: io::Error| Failure::local(format!("{doing}: {error}"));
+    let scheme = args.protocol;
+    check(args)?;
+    let login = match (&args.user, &args.password_file) {
+        (Some(user), Some(file)) => Some((user.clone(), Secret::new(password(file)?.as_str()))),
+        _ => None,
+    };
+    let front = args.backend.is_some() || !scheme.takes_mail();
+    let store = match front {
+        true => None,
+        false => Some(Arc::new(Store::new(args.deliver.as_deref(), login)?)),
+    };
+    let certified = certified(args)?;
+    // A forwarded connection has two descriptors, and one that receives mail may have a file.
+    let needs = if args.backend.is_some() { Needs::Pair } else { Needs::Mail };
+    let service = Service::open(scheme.name(), &args.listen, &args.limits, needs)?;
+    let away: &[u8] = match scheme.mode {
+        Mode::StartTls => speaking!(scheme, P => P::PHRASES.unavailable),
+        Mode::Implicit => b"",
+    };
+    let serving = Serving {
+        scheme,
+        policy: if args.require_tls { Policy::Required } else { Policy::Opportunistic },
+        timeouts: Timeouts::new().with_total(args.max_time),
+        pictures: args.ladder_svg.clone().map(Pictures::new),
+    };
+    let again = certified.again();
+    match store {
+        None => forward(args, service, (again, away), serving, &certified),
+        Some(store) => take(args, service, (again, away), serving, &certified, &store),
+    }
+}
+
+/// The common state of all connections.
+struct Serving {
+    scheme: Scheme,
+    policy: Policy,
+    timeouts: Timeouts,
+    pictures: Option<Pictures>,
+}
+
+/// Checks for options that exclude each other.
+fn check(args: &Serve) -> Result<(), Failure> {
     let scheme = args.protocol;
     if args.backend.is_none() && !scheme.takes_mail() && scheme.protocol().begins_anew {
         return Err(Failure::local(format!(
-            "only mail ends here; name the {} server behind with --backend HOST:PORT",
+            "only SMTP and LMTP are served directly; pass the {} server with --backend HOST:PORT",
             scheme.protocol().name
         )));
     }
     if args.backend.is_some() && !scheme.protocol().begins_anew {
         return Err(Failure::local(format!(
-            "a {} server without TLS cannot go on behind the TLS of another",
+            "--backend does not work for {}: a server without TLS cannot continue a dialogue after another server's TLS",
             scheme.name()
         )));
     }
-    if matches!(scheme.kind, Kind::Xmpp | Kind::XmppServer) && !args.require_tls {
+    let begins_with_us =
+        scheme.mode == Mode::StartTls && matches!(scheme.kind, Kind::Xmpp | Kind::XmppServer);
+    if begins_with_us && !args.require_tls {
         return Err(Failure::local(format!(
-            "{} needs --require-tls: a stream before TLS is with us, and not with the server behind",
+            "{} needs --require-tls: before TLS the client's stream ends here, and the backend cannot continue it",
             scheme.name()
         )));
     }
-    if let Some(directory) = &args.deliver {
-        fs::create_dir_all(directory).map_err(local(directory.display().to_string()))?;
-    }
-    let tls = match (&args.cert, &args.key) {
-        (Some(certificate), Some(key)) => identity::read(certificate, key)?,
-        _ => {
-            let made = Made::new(names(args.listen))?;
-            let directory = made.save()?;
-            out!("ca {}", directory.join("ca.pem").display());
-            made.server()?
-        }
-    };
-    let runtime = runtime()?;
-    let listener = runtime
-        .block_on(TcpListener::bind(args.listen))
-        .map_err(local(format!("listening on {}", args.listen)))?;
-    let address = listener.local_addr().map_err(local("listening".into()))?;
-    out!("listening {} {} {}", scheme.name(), address.ip(), address.port());
-    crate::out::result()?;
-    let policy = if args.require_tls { Policy::Required } else { Policy::Opportunistic };
-    let pictures = args.ladder_svg.clone().map(Pictures::new);
-    let backend = args.backend.clone();
-    if backend.is_some() || !scheme.takes_mail() {
-        let mut tls = ServerConfig::clone(&tls);
-        tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
-        let tls = Arc::new(tls);
-        let front = Arc::new(Front { scheme, policy, tls, timeouts: TIMEOUTS, backend });
-        runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
-            let front = Arc::clone(&front);
-            let mut watched = Watched::new(pictures.as_ref(), peer);
-            async move {
-                let outcome = backend::connection(&front, stream, watched.observer()).await;
-                watched.end(outcome);
-            }
-        }));
-        return Ok(());
-    }
-    let mut receiver = receiver_config();
-    let mut place = Place { directory: args.deliver.clone(), login: None };
-    if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
-        receiver = receiver.with_authentication(Authentication::Required);
-        place.login = Some((user.clone(), first_line(file)?));
-    }
-    let inbox = Inbox::new(settings(scheme, tls, policy).with_receiver(receiver));
-    let (inbox, place) = (Arc::new(inbox), Arc::new(place));
-    runtime.block_on(serve(&listener, CONNECTIONS, not_accepted, |stream, peer| {
-        let (inbox, place) = (Arc::clone(&inbox), Arc::clone(&place));
-        let mut watched = Watched::new(pictures.as_ref(), peer);
-        async move {
-            let (place, observer) = (&mut &*place, watched.observer());
-            let outcome = match scheme.kind {
-                Kind::Lmtp => inbox.receive::<Lmtp, _>(stream, place, observer).await,
-                _ => inbox.receive::<Smtp, _>(stream, place, observer).await,
-            };
-            watched.end(outcome);
-        }
-    }));
     Ok(())
 }
 
-/// What connections are served on.
-pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    Runtime::new().map_err(|error| Failure::local(format!("starting: {error}")))
+/// Uses the certificate of the options, or a new one.
+fn certified(args: &Serve) -> Result<Certified, Failure> {
+    let clients = args.client_ca.as_deref().map(|path| Clients::read(path, args.client_auth));
+    let clients = clients.transpose()?;
+    if let (Some(certificate), Some(key)) = (&args.cert, &args.key) {
+        return identity::read(certificate, key, clients.as_ref());
+    }
+    let made = Made::new(args.listen.names())?;
+    let directory = made.save()?;
+    out!("ca {}", directory.join("ca.pem").display());
+    made.server(clients.as_ref())
 }
 
-pub(crate) fn not_accepted(error: io::Error) {
-    eprintln!("starttls: accepting: {error}");
+/// Serves in front of a backend, or without one.
+fn forward(
+    args: &Serve,
+    service: Service,
+    (again, away): (impl Fn() + Send + 'static, &[u8]),
+    serving: Serving,
+    certified: &Certified,
+) -> Result<(), Failure> {
+    let Serving { scheme, policy, timeouts, pictures } = serving;
+    let mut tls = ServerConfig::clone(certified.config());
+    tls.alpn_protocols.extend(scheme.protocol().alpn.map(<[u8]>::to_vec));
+    let (tls, backend, idle) = (Arc::new(tls), args.backend.clone(), args.limits.idle);
+    let front = Arc::new(Front { scheme, policy, tls, timeouts, backend, idle });
+    if let Some(warning) = service.block_on(backend_offer::warning(&front)) {
+        tell!("{warning}");
+    }
+    service.run(again, away, |stream, peer, _: Stop| {
+        let front = Arc::clone(&front);
+        let mut watched = Watched::new(pictures.as_ref(), peer);
+        async move {
+            let outcome = backend::connection(&front, stream, watched.observer()).await;
+            watched.end(outcome);
+        }
+    })
 }
 
-/// What stands in front of a server that has no TLS.
+/// Receives mail.
+fn take(
+    args: &Serve,
+    service: Service,
+    (again, away): (impl Fn() + Send + 'static, &[u8]),
+    serving: Serving,
+    certified: &Certified,
+    store: &Arc<Store>,
+) -> Result<(), Failure> {
+    let Serving { scheme, policy, timeouts, pictures } = serving;
+    let limits = receiver::Limits::default()
+        .with_size(Some(args.max_size))
+        .with_recipients(args.max_recipients);
+    let mut receiver = receiver_config().with_limits(limits);
+    receiver = match (&args.user, &args.client_ca) {
+        (None, None) => receiver,
+        (Some(_), None) => receiver.with_authentication(Authentication::Required),
+        (None, Some(_)) => {
+            receiver.with_authentication(Authentication::Offered).with_proof(Proof::Certificate)
+        }
+        (Some(_), Some(_)) => {
+            receiver.with_authentication(Authentication::Required).with_proof(Proof::Either)
+        }
+    };
+    let settings = settings(scheme, Arc::clone(certified.config()), policy)
+        .with_receiver(receiver)
+        .with_timeouts(timeouts);
+    let inbox = Arc::new(Inbox::new(settings));
+    service.run(again, away, |stream: Local, peer, stop: Stop| {
+        let (inbox, is_lmtp) = (Arc::clone(&inbox), matches!(scheme.kind, Kind::Lmtp));
+        let mut delivery = Delivery::new(Arc::clone(store), is_lmtp);
+        let mut watched = Watched::new(pictures.as_ref(), peer);
+        async move {
+            let (place, observer) = (&mut delivery, watched.observer());
+            let outcome = match is_lmtp {
+                true => inbox.receive_until::<Lmtp, _>(stream, place, observer, stop.wait()).await,
+                false => inbox.receive_until::<Smtp, _>(stream, place, observer, stop.wait()).await,
+            };
+            watched.end(outcome);
+        }
+    })
+}
+
+/// The front of a server without TLS.
 pub(crate) struct Front {
     pub(crate) scheme: Scheme,
     pub(crate) policy: Policy,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) timeouts: Timeouts,
-    /// Where it is, if there can be one.
+    /// The backend's address, if the protocol can have one.
     pub(crate) backend: Option<String>,
+    /// How long one side of a forwarded connection may be silent.
+    pub(crate) idle: Duration,
 }
 
-/// A connection that somebody may want a picture of.
+impl Front {
+    /// How long a side may be silent, and how long to wait for it after the other one has closed.
+    pub(crate) const fn patience(&self) -> (Duration, Duration) {
+        (self.idle, Duration::ZERO)
+    }
+}
+
+/// A connection, with a picture if wanted.
 struct Watched {
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     watch: Option<Box<Watch>>,
     silent: Silent,
 }
 
 impl Watched {
-    fn new(pictures: Option<&Pictures>, peer: SocketAddr) -> Self {
-        let watch =
-            pictures.map(|pictures| Box::new(pictures.watch(&format!("a connection from {peer}"))));
+    fn new(pictures: Option<&Pictures>, peer: Option<SocketAddr>) -> Self {
+        let watch = pictures.map(|pictures| {
+            Box::new(pictures.watch(&format!("a connection from {}", named(peer))))
+        });
         Self { peer, watch, silent: Silent }
     }
 
@@ -156,14 +216,14 @@ impl Watched {
         }
     }
 
-    /// Says what went wrong.
+    /// Reports the error.
     fn end(self, outcome: Result<(), Error>) {
         let saved = self.watch.map_or(Ok(()), |watch| watch.save(&outcome));
         if let Err(error) = outcome {
-            eprintln!("starttls: {}: {error}", self.peer);
+            tell!("{}: {error}", named(self.peer));
         }
         if let Err(failure) = saved {
-            eprintln!("starttls: {}", failure.message);
+            tell!("{}", failure.message);
         }
     }
 }
@@ -174,110 +234,10 @@ pub(crate) fn settings(scheme: Scheme, tls: Arc<ServerConfig>, policy: Policy) -
         .with_mode(scheme.mode)
         .with_upgrade(Config::default().with_policy(policy))
         .with_receiver(receiver_config())
-        .with_timeouts(TIMEOUTS)
+        .with_timeouts(Timeouts::new().with_total(Duration::from_secs(60 * 60)))
 }
 
-/// Mail ends here, so that it can go no further without TLS.
+/// The mail stays on this machine, so REQUIRETLS can be honoured.
 fn receiver_config() -> receiver::Config {
     receiver::Config::default().with_smtp_utf8(true).with_require_tls(true)
-}
-
-/// The names that a certificate for this address is good for.
-fn names(address: SocketAddr) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let ip = address.ip();
-    if !ip.is_unspecified() && !ip.is_loopback() {
-        names.push(ip.to_string());
-    }
-    names
-}
-
-/// Where mails go: a directory, or standard output; and who may send them.
-struct Place {
-    directory: Option<PathBuf>,
-    login: Option<(String, String)>,
-}
-
-impl Deliver for &Place {
-    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
-        let known = self.login.as_ref().is_some_and(|(name, right)| {
-            name == user && same(right.as_bytes(), password.as_bytes())
-        });
-        if known {
-            eprintln!("starttls: {user:?} logged in");
-            return Answer::new(235, "2.7.0 Authentication successful");
-        }
-        // Not who: people type their passwords into the wrong field.
-        eprintln!("starttls: a login was refused");
-        Answer::new(535, "5.7.8 Authentication credentials invalid")
-    }
-
-    async fn deliver(&mut self, mail: &Mail) -> Answer {
-        // The disk and standard output may take their time.
-        block_in_place(|| self.take(mail))
-    }
-}
-
-impl Place {
-    fn take(&self, mail: &Mail) -> Answer {
-        let stored = match &self.directory {
-            Some(directory) => store(directory, &mail.message),
-            None => Ok("standard output".to_owned()),
-        };
-        let place = match stored.and_then(|place| announce(mail, &place, self.directory.is_none()))
-        {
-            Ok(place) => place,
-            Err(error) => {
-                eprintln!("starttls: delivering: {error}");
-                return Answer::new(451, "4.3.0 Could not be stored, try again later");
-            }
-        };
-        Answer::new(250, format!("2.0.0 Delivered to {place}"))
-    }
-}
-
-/// Compares in a time that tells the length alone.
-fn same(right: &[u8], offered: &[u8]) -> bool {
-    let differences = right.iter().zip(offered).fold(0, |all, (a, b)| all | (a ^ b));
-    right.len() == offered.len() && differences == 0
-}
-
-/// A path for a terminal: outside ASCII there is more than letters.
-fn shown(path: &str) -> String {
-    if path.is_ascii() { path.to_owned() } else { path.escape_debug().to_string() }
-}
-
-/// Prints the envelope, and the message if it goes nowhere else, in one piece.
-fn announce(mail: &Mail, place: &str, with_message: bool) -> io::Result<String> {
-    let channel = if mail.encrypted { "tls" } else { "plaintext" };
-    let to: Vec<String> = mail.to.iter().map(|to| format!("<{}>", shown(&to.path))).collect();
-    let (from, to, octets) = (shown(&mail.from), to.join(","), mail.message.len());
-    let user = mail.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
-    let by = if mail.chunked { " by=BDAT" } else { "" };
-    let mut text = format!(
-        "mail from=<{from}> to={to} octets={octets} channel={channel}{user}{by} in={place}\n"
-    )
-    .into_bytes();
-    if with_message {
-        text.extend_from_slice(&mail.message);
-        text.push(b'\n');
-    }
-    let mut out = io::stdout().lock();
-    out.write_all(&text)?;
-    out.flush()?;
-    Ok(place.to_owned())
-}
-
-/// Writes a file that appears under its name only when it is whole and safe.
-fn store(directory: &Path, message: &[u8]) -> io::Result<String> {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("{now}-{}-{number}.eml", std::process::id());
-    let mut file = tempfile::Builder::new().prefix(".incoming-").tempfile_in(directory)?;
-    file.write_all(message)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(directory.join(&name))?;
-    File::open(directory)?.sync_all()?;
-    Ok(name)
 }

@@ -1,16 +1,22 @@
-//! Where a server is and what it speaks.
+//! A server's address and protocol.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::ServerName;
 use starttls::{Protocol, Roles};
 use starttls_std::Mode;
 
+use crate::international;
+
 macro_rules! kinds {
     ([] $($module:ident::$Type:ident,)*) => {
-        /// What is spoken.
+        /// The protocol.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Kind {
             $($Type),*
@@ -87,7 +93,7 @@ impl Scheme {
         self.kind.protocol()
     }
 
-    /// Whether mail can be handed over by it.
+    /// Whether it carries mail.
     pub(crate) const fn takes_mail(self) -> bool {
         matches!(self.kind, Kind::Smtp | Kind::Lmtp)
     }
@@ -99,7 +105,13 @@ impl Scheme {
         }
     }
 
-    /// The forms of a URL, with the ports that need not be said.
+    /// The schemes whose servers are identified by their domains.
+    pub(crate) fn of_domains() -> String {
+        let all = SCHEMES.iter().filter(|scheme| scheme.protocol().services.is_some());
+        all.map(|scheme| scheme.name()).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The forms of a URL, with the default ports.
     pub(crate) fn forms() -> String {
         let form = |scheme: &Self| format!("{}:// ({})", scheme.name(), scheme.port());
         let all = |mode| {
@@ -107,19 +119,64 @@ impl Scheme {
             schemes.map(form).collect::<Vec<_>>().join(", ")
         };
         format!(
-            "SCHEME://HOST[:PORT] with one of {}; or for TLS from the start {}",
+            "SCHEME://HOST[:PORT] with one of {}; or for implicit TLS {}",
             all(Mode::StartTls),
             all(Mode::Implicit)
         )
     }
 }
 
-/// `SCHEME://HOST[:PORT]`.
+/// `SCHEME://HOST[:PORT]`, and `?domain=NAME` if the protocol's servers are identified by their domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) scheme: Scheme,
+    /// Where to connect.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// The name that the certificate must have, if it is not the host.
+    pub(crate) name: Option<String>,
+    /// Only a domain is given, so its SRV records give the host.
+    pub(crate) is_domain: bool,
+}
+
+impl Url {
+    pub(crate) const fn new(scheme: Scheme, host: String, port: u16) -> Self {
+        Self { scheme, host, port, name: None, is_domain: false }
+    }
+
+    /// The name that the certificate must have, and that the server is told.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.host)
+    }
+
+    /// Adds the name of an option, if given.
+    ///
+    /// # Errors
+    /// The URL has one, too.
+    pub(crate) fn named(&self, name: Option<&str>) -> Result<Self, String> {
+        let Some(name) = name else { return Ok(self.clone()) };
+        match &self.name {
+            Some(own) if own != name => Err(format!(
+                "--name {name} differs from the domain of {self}; pass only one of the two"
+            )),
+            _ => Ok(Self { name: Some(name.to_owned()), is_domain: false, ..self.clone() }),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port, .. } = self;
+        // An IPv6 address.
+        match host.contains(':') {
+            true => write!(f, "{}://[{host}]:{port}", scheme.name()),
+            false => write!(f, "{}://{host}:{port}", scheme.name()),
+        }?;
+        match &self.name {
+            Some(name) if scheme.protocol().services.is_some() => write!(f, "?domain={name}"),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl FromStr for Url {
@@ -127,23 +184,64 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let form = "write SCHEME://HOST[:PORT], for example smtp://mail.example.org:587";
+        // The parser would silently drop some of them.
+        if text.contains(|c: char| c.is_control() || c == ' ') {
+            return Err(format!("a URL contains no spaces or control characters; {form}"));
+        }
         let url = url::Url::parse(text).map_err(|error| format!("{error}; {form}"))?;
         let scheme = Scheme::from_str(url.scheme(), false).map_err(|_| {
             let names: Vec<_> = Scheme::value_variants().iter().map(|known| known.name()).collect();
-            format!("no protocol {:?}; there are {}", url.scheme(), names.join(", "))
+            format!("unknown protocol {:?}; known are {}", url.scheme(), names.join(", "))
         })?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(form)?;
+        let has_services = scheme.protocol().services.is_some();
+        let domain = url.query().and_then(|query| query.strip_prefix("domain="));
         let more = !matches!(url.path(), "" | "/")
-            || url.query().is_some()
+            || url.query().is_some() && !(has_services && domain.is_some())
             || url.fragment().is_some()
             || !url.username().is_empty()
             || url.password().is_some();
         if more {
-            return Err(format!("nothing but a host and a port can be given; {form}"));
+            return Err(match has_services {
+                true => format!("only a host, a port and ?domain=NAME are allowed; {form}"),
+                false => format!("only a host and a port are allowed; {form}"),
+            });
         }
-        // An IPv6 address is known without its brackets to everybody but URLs.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { scheme, host, port: url.port().unwrap_or(scheme.port()) })
+        let known = domain.map(|domain| {
+            let domain = percent_decode_str(domain).decode_utf8_lossy();
+            server_name(&domain)
+        });
+        // Only URLs write an IPv6 address with brackets.
+        let host = name(host.trim_start_matches('[').trim_end_matches(']'))?;
+        let is_address = host.parse::<IpAddr>().is_ok();
+        Ok(Self {
+            scheme,
+            name: known.transpose()?,
+            is_domain: has_services && domain.is_none() && url.port().is_none() && !is_address,
+            host,
+            port: url.port().unwrap_or(scheme.port()),
+        })
+    }
+}
+
+/// A certificate's name, in A-labels, or an address.
+pub(crate) fn server_name(text: &str) -> Result<String, String> {
+    let name = international::host(text)?;
+    match ServerName::try_from(name.as_str()) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(format!("{text:?} is not a name that a certificate can have")),
+    }
+}
+
+/// The host of a URL, in A-labels: the parser leaves it in percent-encoded UTF-8, because it does not know these schemes.
+fn name(host: &str) -> Result<String, String> {
+    let name = percent_decode_str(host).decode_utf8();
+    match name {
+        Ok(name) if name == host => Ok(name.into_owned()),
+        Ok(name) if !name.is_ascii() => {
+            international::host(&name).map_err(|why| format!("the URL {why}"))
+        }
+        _ => Err(format!("{host:?} is not a host name")),
     }
 }
 
@@ -156,12 +254,16 @@ mod tests {
         for scheme in Scheme::value_variants() {
             let value = scheme.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), scheme.name());
+            let protocol = scheme.protocol().name;
+            let (first, rest) = protocol.split_at(protocol.find('-').unwrap_or(protocol.len()));
             let s = if scheme.mode == Mode::Implicit { "s" } else { "" };
-            assert_eq!(scheme.name(), format!("{}{s}", scheme.protocol().name));
+            assert_eq!(scheme.name(), format!("{first}{s}{rest}"));
             let (name, port) = (scheme.name(), scheme.port());
-            let url = Url { scheme: *scheme, host: "a.example".to_owned(), port };
-            assert_eq!(format!("{name}://a.example").parse().as_ref(), Ok(&url));
-            // Of a scheme that browsers know, too, whose default port a parser may leave out.
+            let url = Url::new(*scheme, "a.example".to_owned(), port);
+            let is_domain = scheme.protocol().services.is_some();
+            let alone = Url { is_domain, ..url.clone() };
+            assert_eq!(format!("{name}://a.example").parse().as_ref(), Ok(&alone));
+            // For a scheme known to browsers, too, the parser may drop the default port.
             assert_eq!(format!("{name}://a.example:{port}/").parse(), Ok(url));
         }
         assert!(Protocol::ALL.iter().all(|protocol| Scheme::forms().contains(protocol.name)));
@@ -176,8 +278,11 @@ mod tests {
             ("smtps://mail.example.org/", implicit, "mail.example.org", 465),
             ("smtp://[::1]:2424", Scheme::SMTP, "::1", 2424),
             ("smtps://[::1]", implicit, "::1", 465),
+            ("smtp://b\u{fc}cher.example:25", Scheme::SMTP, "xn--bcher-kva.example", 25),
+            ("smtp://xn--bcher-kva.example:25", Scheme::SMTP, "xn--bcher-kva.example", 25),
         ] {
-            let url = Url { scheme, host: host.to_owned(), port };
+            let url = Url::new(scheme, host.to_owned(), port);
+            assert_eq!(url.to_string().parse().as_ref(), Ok(&url), "{url}");
             assert_eq!(text.parse(), Ok(url), "{text}");
         }
         for bad in [
@@ -189,8 +294,42 @@ mod tests {
             "smtp://user:password@host",
             "smtp://host/path",
             "smtp://host:99999",
+            "smtp://a%0d%0ab",
+            "smtp://a\r\nb",
+            " smtp://a",
+            "smtp://a%2eb",
+            "smtp://\u{fc}%0db",
+            "smtp://%ff.example",
+            "smtp://a?domain=b",
+            "smtp://a?x",
         ] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn domains() {
+        let scheme = Scheme::value_variants().iter();
+        for scheme in scheme.filter(|scheme| scheme.protocol().services.is_some()) {
+            let at = |rest: &str| format!("{}://{rest}", scheme.name()).parse::<Url>();
+            let url = at("im.example.net?domain=b\u{fc}cher.example").expect("a URL");
+            assert_eq!(
+                (url.host.as_str(), url.name()),
+                ("im.example.net", "xn--bcher-kva.example")
+            );
+            assert!(!url.is_domain);
+            assert_eq!(url.to_string().parse().as_ref(), Ok(&url));
+            assert_eq!(url.named(None).as_ref(), Ok(&url));
+            assert!(url.named(Some("other.example")).is_err());
+            let url = at("a.example").expect("a URL");
+            assert!(url.is_domain && url.name() == "a.example");
+            let named = url.named(Some("b.example")).expect("one name");
+            assert!(!named.is_domain && named.name() == "b.example" && named.host == "a.example");
+            for host in ["a.example:5222", "192.0.2.1", "[::1]"] {
+                assert!(!at(host).expect(host).is_domain, "{host}");
+            }
+            for bad in ["a?domain=", "a?domain=b%0dc", "a?domain=b&x=y", "a?x=y", "a?domain=a..b"] {
+                assert!(at(bad).is_err(), "{bad}");
+            }
         }
     }
 }

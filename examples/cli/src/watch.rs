@@ -10,7 +10,7 @@ use crate::outcome::Failure;
 use crate::picture::{Picture, Tone};
 use crate::security::Security;
 
-/// Where the pictures go: the first connection's into the file, those of the others beside it.
+/// The files of the pictures: the first connection's, and those of the others beside it.
 #[derive(Debug)]
 pub(crate) struct Pictures {
     file: PathBuf,
@@ -28,7 +28,7 @@ impl Pictures {
         let mut picture = Picture::default();
         picture.title(title);
         let file = numbered(&self.file, number);
-        Watch { file, picture, lines: 0, next: Next::Command, behind_credential: None }
+        Watch { file, picture, lines: 0, next: Next::Command, after_credential: None }
     }
 }
 
@@ -43,14 +43,14 @@ fn numbered(file: &Path, number: usize) -> PathBuf {
     file.with_file_name(format!("{stem}-{number}{dot}{extension}"))
 }
 
-/// What the client says next.
+/// The client's next input.
 #[derive(Debug)]
 enum Next {
     Command,
     /// A response to a challenge.
     Secret,
     Message(Excerpt),
-    /// So many octets of a message.
+    /// This many bytes of a message.
     Chunk(usize, Excerpt),
 }
 
@@ -61,15 +61,15 @@ pub(crate) struct Watch {
     picture: Picture,
     lines: usize,
     next: Next,
-    /// A credential was said in plaintext, and so many lines behind it, which may be the rest of it.
-    behind_credential: Option<usize>,
+    /// The number of lines after a plaintext credential, which may be its continuation.
+    after_credential: Option<usize>,
 }
 
 impl Watch {
-    /// Says how it ended, and writes the picture.
+    /// Adds how the connection ended, and writes the picture.
     pub(crate) fn save(mut self, outcome: &Result<(), Error>) -> Result<(), Failure> {
         match outcome {
-            Ok(()) => self.picture.verdict("the connection ended in good order", Tone::Good),
+            Ok(()) => self.picture.verdict("the connection ended cleanly", Tone::Good),
             Err(error) => self.picture.verdict(&error.to_string(), Tone::Bad),
         }
         self.picture.save(&self.file)
@@ -98,15 +98,15 @@ impl Watch {
 impl Observer for Watch {
     fn credential(&mut self, octets: usize) {
         self.lines += 1;
-        self.behind_credential = Some(0);
-        self.picture.line(&format!("●●●●●●  (a credential, {octets} octets)"), true);
+        self.after_credential = Some(0);
+        self.picture.line(&format!("●●●●●●  (may be a credential, {octets} bytes)"), true);
     }
 
     fn received(&mut self, octets: &[u8]) {
-        if let Some(behind) = &mut self.behind_credential {
-            (*behind, self.lines) = (*behind + 1, self.lines + 1);
+        if let Some(lines) = &mut self.after_credential {
+            (*lines, self.lines) = (*lines + 1, self.lines + 1);
             let octets = octets.len();
-            let text = format!("●●●●●●  ({octets} octets behind a credential)");
+            let text = format!("●●●●●●  ({octets} bytes after a credential)");
             return self.picture.line(&text, true);
         }
         let picture = &mut self.picture;
@@ -131,9 +131,9 @@ impl Observer for Watch {
     }
 
     fn sent(&mut self, octets: &[u8]) {
-        if matches!(self.behind_credential, Some(1..)) {
+        if matches!(self.after_credential, Some(1..)) {
             let octets = octets.len();
-            let text = format!("●●●●●●  ({octets} octets that may repeat some of it)");
+            let text = format!("●●●●●●  ({octets} bytes that may repeat some of it)");
             return self.picture.line(&text, false);
         }
         if let Next::Message(message) = &self.next {
@@ -155,11 +155,11 @@ impl Observer for Watch {
     }
 
     fn secured(&mut self, tls: &rustls::CommonState, _: Option<&rustls::Error>) {
-        self.behind_credential = None;
+        self.after_credential = None;
         self.picture.tls();
         let forgotten = match self.lines {
-            0 => "nothing: not a word was said in plaintext".to_owned(),
-            n => format!("all {n} lines the client said"),
+            0 => "nothing: there was no plaintext".to_owned(),
+            n => format!("all {n} lines of the client"),
         };
         self.picture.fact("forgotten", &forgotten, Tone::Neutral);
         self.picture.fact("TLS", &Security::of(tls).to_string(), Tone::Neutral);
@@ -223,7 +223,7 @@ mod tests {
         exchange.push((true, "RSET\r\n"));
         let picture = drawn(&exchange);
         assert_eq!(picture.matches("a line").count(), 6, "{picture}");
-        for seen in ["more lines, 163 octets in all", "AUTH A B", "RSET"] {
+        for seen in ["more lines, 163 bytes in all", "AUTH A B", "RSET"] {
             assert!(picture.contains(seen), "{seen}: {picture}");
         }
     }

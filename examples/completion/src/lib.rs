@@ -1,9 +1,9 @@
-//! A kind of I/O that hands its buffers to the system and gets them back: io_uring on Linux, IOCP on Windows, by
-//! compio. What is sent and received is the same text as everywhere; here is only how bytes move.
+//! A kind of I/O that passes its buffers to the system and gets them back: io_uring on Linux, IOCP on Windows, by
+//! compio. The protocol is the same as in every adapter; this file only moves bytes.
 
 use std::future::Future;
 use std::io;
-use std::net::TcpStream as Blocking;
+use std::net::{IpAddr, TcpStream as Blocking};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use starttls_common::{
     Binding, ClientTls, Connect, Dial, Doing, Error, Link, ReadMessage, Runtime, Secured,
 };
 
-/// How much is read at a time: one TLS record.
+/// The size of a read: one TLS record.
 const READ: usize = 16 * 1024;
 
 /// Sends mail by completions.
@@ -46,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite> Runtime<S> for Completion {
     }
 
     async fn write(stream: &mut S, bytes: &[u8], until: Instant) -> io::Result<Option<usize>> {
-        // The system owns what it writes: a copy, which is lost if it takes too long, like the connection.
+        // The system owns the buffer of a write, so this is a copy. After a timeout it is lost, like the connection.
         let written = within(until, stream.write(bytes.to_vec())).await?;
         Ok(written.map(|(n, _)| n))
     }
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite> Runtime<S> for Completion {
     }
 }
 
-/// What came of it by then, with its buffer.
+/// The result at the deadline, with the buffer.
 async fn within<B>(
     until: Instant,
     act: impl Future<Output = BufResult<usize, B>>,
@@ -88,19 +88,23 @@ impl Dial for Completion {
         nodelay(&stream).map_err(Error::io(Doing::SettingUp))?;
         Ok(stream)
     }
+
+    fn local_address(stream: &TcpStream) -> Option<IpAddr> {
+        stream.local_addr().ok().map(|address| address.ip())
+    }
 }
 
-/// By another handle of the same socket.
+/// Uses another handle of the same socket.
 fn nodelay(stream: &TcpStream) -> io::Result<()> {
     Blocking::from(stream.as_fd().try_clone_to_owned()?).set_nodelay(true)
 }
 
-/// TLS that fails where the server is not verified, whatever the policy says.
+/// TLS that fails if the server is not verified, whatever the policy is.
 #[derive(Clone, Debug)]
 pub struct Strict(Arc<ClientConfig>);
 
 impl Strict {
-    /// Trusts whom `tls` trusts.
+    /// Trusts the same authorities as `tls`.
     #[must_use]
     pub fn new(tls: &ClientTls) -> Self {
         Self(tls.rustls())
@@ -128,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + 'static> Connect<Completion, S> for Strict {
         };
         let random = self.0.crypto_provider().secure_random;
         let binding = Binding::without_channel(|octets| random.fill(octets).is_ok())?;
-        Ok(Secured { stream, verification: Verification::Verified, binding })
+        let alpn = stream.negotiated_alpn().map(|alpn| alpn.to_vec());
+        Ok(Secured { stream, verification: Verification::Verified, binding, alpn })
     }
 }

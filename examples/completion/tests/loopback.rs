@@ -1,4 +1,4 @@
-//! A mail to our own inbox, and what goes wrong on the way.
+//! A mail to our own inbox, and failures on the way.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn a_mail_of_any_size() {
 }
 
 #[compio::test]
-async fn nothing_to_a_stranger() {
+async fn no_mail_to_an_unverified_server() {
     let ((tls, _), (_, stranger)) = (identity(), identity());
     let (port, server) = serve(stranger);
     let failed = send(Settings::new("localhost", tls).with_port(port), b"x").await;
@@ -73,13 +73,13 @@ async fn nothing_to_a_stranger() {
 }
 
 #[compio::test]
-async fn silence_has_an_end() {
+async fn silence_times_out() {
     let (tls, _) = identity();
     let listener = TcpListener::bind(("localhost", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let settings = Settings::new("localhost", tls)
         .with_port(port)
         .with_timeouts(Timeouts::new().with_wait(Duration::from_millis(200)));
-    let failed = send(settings, b"x").await.expect_err("nothing is said");
+    let failed = send(settings, b"x").await.expect_err("the server stays silent");
     assert_eq!(failed.protocol(), Some(Rule::TimedOut));
 }

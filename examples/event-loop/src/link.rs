@@ -1,4 +1,4 @@
-//! A socket, the machine behind it, and who talks through them.
+//! A socket, its machine, and the role that uses them.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::time::Instant;
@@ -8,15 +8,15 @@ use starttls_rustls::{Connection, Engine, Error, Step};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// One end of a dialogue.
+/// One side of a dialogue.
 pub(crate) trait End<E: Engine> {
-    /// Runs the machines until they need the network, or (`Event`) somebody else.
+    /// Runs the machine until it needs the network, or (`Event`) another connection.
     fn go_on(&mut self, connection: &mut Connection<E>) -> Result<Step<()>, Error>;
 }
 
 /// A link, whatever its role.
 pub(crate) trait Peer {
-    /// `false` when it is over; failures are reported.
+    /// Returns `false` when the connection is over; failures are reported.
     fn go_on(&mut self) -> bool;
     fn deadline(&self) -> Option<Instant>;
 }
@@ -33,8 +33,8 @@ impl<E: Engine, T: End<E>> Link<E, T> {
         Box::new(Self { socket, connection, end, since: (Instant::now(), 0) })
     }
 
-    /// The poll tells only of changes: only a socket that would block, or somebody else's turn, may
-    /// stop this before the end.
+    /// The poll reports only changes, so only a socket that would block, or another
+    /// connection's turn, may stop this before the end.
     fn run(&mut self) -> Result<bool, Failure> {
         loop {
             let step = match self.deadline() {
@@ -44,7 +44,7 @@ impl<E: Engine, T: End<E>> Link<E, T> {
             if self.since.1 != self.connection.progress() {
                 self.since = (Instant::now(), self.connection.progress());
             }
-            // Also before a failure: there may be last words, TLS's alert for example.
+            // Even before a failure: the output may contain a farewell, for example TLS's alert.
             let flushed = self.flush()?;
             match step? {
                 Step::Read if self.receive()? => {}
@@ -55,7 +55,7 @@ impl<E: Engine, T: End<E>> Link<E, T> {
         }
     }
 
-    /// `false` if nothing is there.
+    /// Returns `false` if no input is available.
     fn receive(&mut self) -> io::Result<bool> {
         let received = unless_blocked(self.socket.read(self.connection.receive_buffer()))?;
         match received {
@@ -66,7 +66,7 @@ impl<E: Engine, T: End<E>> Link<E, T> {
         Ok(received.is_some())
     }
 
-    /// `false` if not everything could be sent.
+    /// Returns `false` if not everything could be sent.
     fn flush(&mut self) -> io::Result<bool> {
         while !self.connection.to_send().is_empty() {
             match unless_blocked(self.socket.write(self.connection.to_send()))? {
@@ -88,7 +88,7 @@ impl<E: Engine, T: End<E>> Peer for Link<E, T> {
     }
 }
 
-/// `None` where a socket would have to wait.
+/// `None` if the socket would block.
 pub(crate) fn unless_blocked<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),

@@ -21,10 +21,10 @@ use crate::post::Post;
 /// Sends mails to itself, with STARTTLS, over many connections in one thread.
 #[derive(Parser)]
 struct Args {
-    /// How many mails to send.
+    /// The number of mails to send.
     #[arg(long, default_value_t = 100)]
     mails: usize,
-    /// Over how many connections; all are open before the first mail is sent.
+    /// The number of connections; all are open before the first mail is sent.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
 }
@@ -34,7 +34,7 @@ const LISTENER: Token = Token(0);
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let connections = usize::from(args.connections);
-    // Two sockets a connection, both ends being here.
+    // Two sockets per connection, because both ends are in this process.
     rlimit::increase_nofile_limit(2 * u64::from(args.connections) + 64)?;
     let (server_tls, client_tls) = certify()?;
     let post = Post { mails: args.mails, ..Post::default() };
@@ -85,7 +85,7 @@ fn register(poll: &Poll, token: Token, mut socket: TcpStream) -> Result<TcpStrea
     Ok(socket)
 }
 
-/// A certificate made for the occasion, and clients that trust it and nobody else.
+/// A new certificate, and clients that trust only it.
 fn certify() -> Result<(Arc<ServerConfig>, ClientTls), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;

@@ -1,12 +1,13 @@
-//! A server: takes every mail that is as it was sent.
+//! A server: accepts every mail that arrives unchanged.
 
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use starttls::mail::receiver::{Answer, Event as Mail, Limits, Receiver};
-use starttls::smtp::{self, Domain, ServerGrammar, Smtp};
-use starttls::{Tls, server};
-use starttls_rustls::{Error, Event, Server, Step};
+use starttls::mail::receiver::{self, Answer, Limits};
+use starttls::mail::{Inbound, inbound};
+use starttls::server;
+use starttls::smtp::{Domain, ServerGrammar, Smtp};
+use starttls_rustls::{Error, Server, Step};
 
 use crate::link::End;
 use crate::post::Post;
@@ -16,52 +17,50 @@ type Connection = Server<ServerGrammar<'static, Smtp>>;
 const LIMIT: usize = 1 << 20;
 
 pub(crate) struct Taker<'p> {
-    receiver: Option<Receiver<'static, Tls>>,
+    inbound: Inbound<'static>,
     text: Vec<u8>,
     over: bool,
     post: &'p Post,
 }
 
 pub(crate) fn connection<'p>(tls: &Arc<ServerConfig>, post: &'p Post) -> (Connection, Taker<'p>) {
-    let server = smtp::Server::new(Domain::LOCALHOST, server::Config::default());
-    let connection = Server::new(server, Arc::clone(tls));
-    (connection, Taker { receiver: None, text: Vec::new(), over: false, post })
+    let limits = Limits::default().with_size(Some(LIMIT)).into();
+    let inbound = Inbound::new(Domain::LOCALHOST, server::Config::default(), limits);
+    let taker = Taker { inbound, text: Vec::new(), over: false, post };
+    (Server::plaintext(Arc::clone(tls)), taker)
 }
 
 impl End<starttls::Server<ServerGrammar<'static, Smtp>>> for Taker<'_> {
     fn go_on(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
         while !self.over {
-            let Some(receiver) = &mut self.receiver else {
-                match connection.step()?.event() {
-                    Err(need) => return Ok(need),
-                    Ok(Event::Established(tls)) => {
-                        let limits = Limits::default().with_size(Some(LIMIT));
-                        self.receiver = Some(Receiver::new(tls, Domain::LOCALHOST, limits));
-                    }
-                    Ok(Event::Before(server::Event::UpgradeRequested)) => connection.accept()?,
-                    Ok(Event::Before(server::Event::Quit)) => self.over = true,
-                    Ok(_) => {}
-                }
-                continue;
-            };
-            match connection.step_with(receiver)?.event() {
+            let event = match connection.step_inbound(&mut self.inbound)?.event() {
                 Err(need) => return Ok(need),
-                Ok(Mail::Mail(_) | Mail::Recipient(_)) => {
-                    self.text.clear();
-                    receiver.accept()?;
-                }
-                // The machine refuses what is larger.
-                Ok(Mail::Body(piece)) if self.text.len() <= LIMIT => self.text.extend(piece),
-                Ok(Mail::Message { .. }) if self.post.arrives(&self.text) => receiver.accept()?,
-                Ok(Mail::Message { .. }) => {
-                    let no = Answer::new(554, "5.6.0 Not as it was sent").expect("a line");
-                    connection.write_with(|free| receiver.answer(no, free))?;
-                }
-                Ok(Mail::Quit) => {
-                    connection.close()?;
+                Ok(inbound::Event::Receiver(event)) => event,
+                Ok(inbound::Event::Quit) => {
+                    // Without TLS there is no close_notify to send.
+                    if self.inbound.is_encrypted() {
+                        connection.close()?;
+                    }
                     self.over = true;
+                    continue;
                 }
-                Ok(_) => {}
+                Ok(_) => continue,
+            };
+            match event {
+                receiver::Event::Mail(_) | receiver::Event::Recipient(_) => {
+                    self.text.clear();
+                    self.inbound.accept()?;
+                }
+                // The machine refuses larger messages.
+                receiver::Event::Body(piece) if self.text.len() <= LIMIT => self.text.extend(piece),
+                receiver::Event::Message { .. } if self.post.arrives(&self.text) => {
+                    self.inbound.accept()?;
+                }
+                receiver::Event::Message { .. } => {
+                    let no = Answer::new(554, "5.6.0 Message was changed").expect("a line");
+                    connection.write_with(|free| self.inbound.answer(no, free))?;
+                }
+                _ => {}
             }
         }
         Ok(Step::End)

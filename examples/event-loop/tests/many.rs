@@ -1,4 +1,4 @@
-//! The example as a user runs it.
+//! Runs the example as a user does.
 
 use std::process::{Command, Output};
 
@@ -28,7 +28,7 @@ fn more_mails_than_connections_and_fewer() {
 }
 
 #[test]
-fn nonsense_is_refused() {
+fn invalid_arguments_are_refused() {
     for arguments in [&["--connections", "0"][..], &["--mails", "x"], &["mails"]] {
         assert!(!event_loop(arguments).status.success());
     }

@@ -1,4 +1,4 @@
-//! Says where memory is.
+//! Selects the memory layout.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Says where memory is.
+//! Selects the memory layout.
 
 fn main() {
     println!("cargo:rerun-if-changed=memory.x");

@@ -12,28 +12,28 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use starttls_tokio::ClientTls;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// The way to an account on a server.
+/// The parameters for an account on a server.
 #[derive(Debug, Parser)]
 pub struct Account {
-    /// Whom the server's certificate must be for, and where to connect.
+    /// The host to connect to, which the server's certificate must name.
     pub host: String,
     /// The TCP port.
     pub port: u16,
-    /// Who.
+    /// The user.
     pub user: String,
-    /// Where others cannot read it.
+    /// The password, from an environment variable so that other users cannot read it.
     #[arg(env, hide_env_values = true)]
     pub password: String,
-    /// A PEM file with the certificate authority to trust; without, those of the system.
+    /// A PEM file with the certificate authority to trust; default: those of the system.
     #[arg(long)]
     pub ca: Option<PathBuf>,
 }
 
 impl Account {
-    /// Whom it trusts.
+    /// The TLS configuration with the trusted authorities.
     ///
     /// # Errors
-    /// The file cannot be read or has no certificate in it.
+    /// If the file cannot be read or contains no certificate.
     pub fn connector(&self) -> Result<TlsConnector, Box<dyn Error>> {
         let tls = match &self.ca {
             Some(ca) => ClientTls::with_ca_pem(&fs::read(ca)?)?,
@@ -46,7 +46,7 @@ impl Account {
 /// A server's certificate chain and key from PEM files, for a protocol by its ALPN id.
 ///
 /// # Errors
-/// They cannot be read, or do not belong together.
+/// If they cannot be read, or do not match.
 pub fn acceptor(
     certificate: &PathBuf,
     key: &PathBuf,

@@ -1,4 +1,4 @@
-//! Runs the examples against servers that say what they have to, and no more.
+//! Runs the examples against minimal servers.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -97,7 +97,7 @@ fn imap() {
     assert_eq!(heard.last().map(String::as_str), Some("LOGOUT"));
 }
 
-/// A message of PostgreSQL: its type, its length, what is in it.
+/// A message of PostgreSQL: type, length, content.
 fn message(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len() + 4).expect("short").to_be_bytes();
     [&[kind][..], &length, content].concat()
@@ -112,7 +112,7 @@ fn received(stream: &mut impl Read, kind: bool) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// A PostgreSQL server without TLS that lets everybody in and answers a query; what it heard.
+/// A PostgreSQL server without TLS that accepts any login and answers a query. Returns its input.
 fn database(listener: &TcpListener) -> (Vec<u8>, Vec<u8>) {
     let (mut stream, _) = listener.accept().expect("a connection");
     let startup = received(&mut stream, false).expect("a startup message");
@@ -120,7 +120,7 @@ fn database(listener: &TcpListener) -> (Vec<u8>, Vec<u8>) {
     let welcome = [message(b'R', &[0; 4]), ready.clone()].concat();
     stream.write_all(&welcome).expect("written");
     let query = received(&mut stream, true).expect("a query");
-    // One column of text, its name and 18 octets about it; one row.
+    // One text column, with its name and 18 bytes of description; one row.
     let column = [&b"\0\x01current_user\0"[..], &[0; 18]].concat();
     let answer = [
         message(b'T', &column),

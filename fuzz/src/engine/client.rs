@@ -1,4 +1,4 @@
-//! A client: every cutting is the same, every order of calls is safe.
+//! A client: the cut does not matter, and every order of calls is safe.
 
 use starttls::client::{Client, Event, Grammar};
 use starttls::{Error, Machine, Policy, Roles, Step};
@@ -11,21 +11,21 @@ pub trait ClientSide: Roles {
     /// The dictionary for both roles.
     const DICTIONARY: &'static str = "lines";
 
-    /// What asks for TLS.
+    /// The request for TLS.
     const REQUEST: &'static [u8];
 
     /// A client at the start of a connection.
     ///
     /// # Panics
-    /// Never: every protocol can have the names.
+    /// Never: the names are valid in every protocol.
     fn new(policy: Policy) -> Client<Self::Client<'static>> {
         <Self as Roles>::client(&NAMES, policy).expect("names")
     }
 
-    /// Whether a frame is the one that TLS follows; where the request has no answer, the last one.
+    /// Whether TLS follows this frame: the go-ahead, or the last frame where the request has no answer.
     fn is_go_ahead(frame: &[u8]) -> bool;
 
-    /// Checks that what was written is one request and nothing else.
+    /// Checks that the written bytes are exactly one request.
     ///
     /// # Panics
     /// If not.
@@ -81,7 +81,7 @@ fn run<P: ClientSide>(
     (client, run, end)
 }
 
-/// The go-ahead was an answer to our request, and the last thing that was asked is that.
+/// Checks that the go-ahead answered our request, and that this request was the last one.
 fn assert_answered<P: ClientSide>(trace: &[Entry]) {
     let request = trace.iter().rposition(|entry| matches!(entry, Entry::Wrote(_)));
     let request = request.expect("a request");
@@ -99,7 +99,7 @@ fn cuttings<P: ClientSide>(case: &Case<'_>) {
     let (_, whole, whole_end) = run::<P>(case, Run::default(), Some(&slow.fences), || usize::MAX);
     assert_eq!((&slow.trace, slow.consumed, end), (&whole.trace, whole.consumed, whole_end));
     let (_, early, _) = run::<P>(case, Run::showing(case.octets), None, || usize::MAX);
-    // Who may speak unasked has said something else by speaking early.
+    // A peer that may speak unasked has sent something else by speaking early.
     if !P::Client::<'static>::IS_CHATTY {
         slow.assert_early(&early, case.octets);
     }
@@ -145,7 +145,10 @@ where
                     match result {
                         Ok(Step::Write(_)) => {
                             P::assert_request(&written);
-                            assert!(input.is_empty(), "asks what may be answered already");
+                            assert!(
+                                input.is_empty(),
+                                "sends a request although the answer may have arrived already"
+                            );
                             request = written;
                         }
                         Ok(Step::Event(Event::Received(said))) => {

@@ -1,4 +1,4 @@
-//! What the engines' targets have to know of LDAP.
+//! The engines' targets: the specifics of LDAP.
 
 use starttls::ldap;
 
@@ -10,7 +10,7 @@ fn has(message: &[u8], part: &[u8]) -> bool {
     message.windows(part.len()).any(|window| window == part)
 }
 
-/// Every length of ours takes one octet.
+/// Each length in our messages takes one byte.
 fn assert_message(written: &[u8]) {
     assert_eq!(written[0], 0x30);
     assert_eq!(usize::from(written[1]), written.len() - 2);
@@ -41,7 +41,7 @@ impl ServerSide for ldap::Ldap {
         reply.ends_with(b"\x78\x07\x0a\x01\x00\x04\x00\x04\x00")
     }
 
-    /// Nothing answers a goodbye.
+    /// An unbind has no reply.
     fn is_goodbye(_: &[u8]) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What the engines' targets have to know of the protocols that are made of lines.
+//! The engines' targets: the specifics of line-based protocols.
 
 use starttls::{ftp, imap, irc, lmtp, nntp, nut, pop3, sieve, smtp};
 
@@ -112,7 +112,7 @@ protocols! {
         "OK The application's own";
 }
 
-/// The words of an IRC message behind its tags and its source.
+/// The words of an IRC message after its tags and its source.
 fn words(message: &[u8]) -> Vec<&[u8]> {
     let mut words: Vec<_> =
         message.split(|octet| *octet == b' ').filter(|word| !word.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What the engines' targets have to know of the protocols that are made of packets.
+//! The engines' targets: the specifics of packet-based protocols.
 
 use postgres_protocol::message::backend;
 use starttls::client::Client;
@@ -30,7 +30,7 @@ impl ServerSide for postgres::Postgres {
         reply == b"S"
     }
 
-    /// An error is the last word.
+    /// An error ends the connection.
     fn is_goodbye(reply: &[u8]) -> bool {
         reply.first() == Some(&b'E')
     }
@@ -50,7 +50,7 @@ const SSL_REQUEST: &[u8] = b"\x20\0\0\x01";
 
 impl ClientSide for mysql::Mysql {
     const DICTIONARY: &'static str = "packets";
-    // The capabilities are those that every greeting with TLS leaves.
+    // The capabilities are those common to every greeting with TLS.
     const REQUEST: &'static [u8] =
         b"\x20\0\0\x01\0\x0a\0\0\0\0\0\x01\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -74,12 +74,12 @@ impl ServerSide for mysql::Mysql {
         packet.starts_with(SSL_REQUEST) && packet.len() == 36 && packet[5] & 0x0a == 0x0a
     }
 
-    /// There is none.
+    /// The protocol has none.
     fn is_go_ahead(_: &[u8]) -> bool {
         false
     }
 
-    /// The refusal to go on without TLS is the last word, error 3159.
+    /// Error 3159, the refusal to continue without TLS, ends the connection.
     fn is_goodbye(reply: &[u8]) -> bool {
         reply.get(4..7) == Some(b"\xff\x57\x0c")
     }

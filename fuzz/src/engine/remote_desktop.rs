@@ -1,4 +1,4 @@
-//! What the engines' targets have to know of VNC and RDP.
+//! The engines' targets: the specifics of VNC and RDP.
 
 use starttls::client::Client;
 use starttls::rdp::{self, Protocols, Security};
@@ -14,7 +14,7 @@ impl ClientSide for vnc::Vnc {
     const REQUEST: &'static [u8] = &[0, 0, 1, 6];
 
     fn new(policy: Policy) -> Client<Self::Client<'static>> {
-        // The tables have three, but what is asked for is then not always the same.
+        // The tables use three subtypes, but then the request would vary.
         vnc::Client::new(&SUBTYPES[..1], policy)
     }
 
@@ -44,7 +44,7 @@ impl ServerSide for vnc::Vnc {
         reply == [1]
     }
 
-    /// Nobody says goodbye.
+    /// The protocol has no goodbye.
     fn is_goodbye(_: &[u8]) -> bool {
         false
     }
@@ -62,7 +62,7 @@ impl ServerSide for vnc::Vnc {
     }
 }
 
-/// A packet of 19 octets with a negotiation in it.
+/// A packet of 19 bytes with a negotiation.
 fn assert_packet(written: &[u8], code: u8) {
     assert_eq!(written[..6], [3, 0, 0, 19, 14, code]);
     assert_eq!((written.len(), &written[13..15], &written[16..]), (19, &[8, 0][..], &[0; 3][..]));
@@ -102,7 +102,7 @@ impl ServerSide for rdp::Rdp {
         reply.get(11) == Some(&2)
     }
 
-    /// Nobody says goodbye.
+    /// The protocol has no goodbye.
     fn is_goodbye(_: &[u8]) -> bool {
         false
     }

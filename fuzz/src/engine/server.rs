@@ -1,4 +1,4 @@
-//! A server: every cutting is the same, every order of calls is safe.
+//! A server: the cut does not matter, and every order of calls is safe.
 
 use starttls::server::{Event, Grammar};
 use starttls::wire::Line;
@@ -9,32 +9,32 @@ use crate::{Case, End, Entry, Go, Run, assert_lasting, assert_lines, feed, obser
 
 /// A protocol's server.
 pub trait ServerSide: Roles {
-    /// What an application may answer on its own.
+    /// An application's own reply.
     const ANSWER: &'static str;
 
     /// A server at the start of a connection.
     ///
     /// # Panics
-    /// Never: every protocol can have the names.
+    /// Never: the names are valid in every protocol.
     fn new(config: server::Config) -> Server<Self::Server<'static>> {
         <Self as Roles>::server(&NAMES, config).expect("names")
     }
 
-    /// Whether a command asks for TLS.
+    /// Whether a command requests TLS.
     fn asks(command: &[u8]) -> bool;
 
-    /// Whether a reply is the one that TLS follows.
+    /// Whether TLS follows this reply.
     fn is_go_ahead(reply: &[u8]) -> bool;
 
     /// Whether a reply answers a goodbye.
     fn is_goodbye(reply: &[u8]) -> bool;
 
-    /// Whether a reply may be the last words to who is cut off.
+    /// Whether a reply may be the farewell to a client that is disconnected.
     fn is_farewell(reply: &[u8]) -> bool {
         !Self::is_goodbye(reply)
     }
 
-    /// Checks that what was written is one reply and nothing else.
+    /// Checks that the written bytes are exactly one reply.
     ///
     /// # Panics
     /// If not.
@@ -67,7 +67,7 @@ fn config(case: &Case<'_>) -> server::Config {
         .with_max_errors(case.settings >> 4)
 }
 
-/// Decides by the number of questions so far, which no cutting may change.
+/// Decides by the number of decisions so far, which no cut may change.
 fn decide<P: ServerSide>(
     case: &Case<'_>,
     chunk: &mut dyn FnMut() -> usize,
@@ -83,8 +83,7 @@ fn decide<P: ServerSide>(
             Event::UpgradeRequested => server.refuse().expect("asked"),
             Event::Command(_) if yes() => {
                 let mut output = [0; 128];
-                let n =
-                    server.answer(&[answer::<P>()], &mut output).expect("128 octets are enough");
+                let n = server.answer(&[answer::<P>()], &mut output).expect("128 bytes are enough");
                 run.trace.push(Entry::Wrote(output[..n].to_vec()));
             }
             Event::Command(_) => server.unknown().expect("unanswered"),
@@ -103,8 +102,14 @@ fn cuttings<P: ServerSide>(case: &Case<'_>) {
     let mut choices = case.choices();
     let (again, cut, cut_end) = decide::<P>(case, &mut || choices.next().map_or(1, usize::from));
     let (whole, all, whole_end) = decide::<P>(case, &mut || usize::MAX);
-    assert_eq!((&slow.trace, slow.consumed, end), (&cut.trace, cut.consumed, cut_end));
-    assert_eq!((&slow.trace, slow.consumed, end), (&all.trace, all.consumed, whole_end));
+    for (run, run_end) in [(&cut, cut_end), (&all, whole_end)] {
+        assert_eq!((&slow.trace, end), (&run.trace, run_end));
+        // The number of dropped white space bytes depends on the input available before the go-ahead.
+        let dropped = &case.octets[slow.consumed..run.consumed];
+        assert!(
+            dropped.len() <= P::Server::<'static>::MAX_BLANKS && dropped.trim_ascii().is_empty()
+        );
+    }
 
     let unread = &case.octets[slow.consumed..];
     let outcome = server.into_upgrade(unread);
@@ -116,7 +121,7 @@ fn cuttings<P: ServerSide>(case: &Case<'_>) {
     assert!(config(case).policy() == Policy::Opportunistic || whole.into_plaintext().is_err());
 }
 
-/// What the last events ask of the caller.
+/// The caller's pending decision after the last events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Nothing,
@@ -150,10 +155,10 @@ where
                 assert_eq!(asked, Asked::Command);
                 assert!(output[..written].starts_with(P::ANSWER.as_bytes()));
             }),
-            29 => server.answer(&[answer::<P>()], &mut output[..7]).map(|_| panic!("7 octets")),
+            29 => server.answer(&[answer::<P>()], &mut output[..7]).map(|_| panic!("7 bytes")),
             30 => server.unknown().inspect(|()| assert_eq!(asked, Asked::Command)),
             31 => {
-                let said = server.farewell(&mut output).expect("512 octets are enough");
+                let said = server.farewell(&mut output).expect("512 bytes are enough");
                 assert!(said == 0 || failed.is_some(), "a farewell before the end");
                 assert!(
                     said == 0 || !P::is_go_ahead(&last_written),
@@ -176,7 +181,11 @@ where
                     match result {
                         Ok(Step::Write(_)) => {
                             P::assert_reply(&written);
-                            assert_eq!(P::is_go_ahead(&written), accepted, "a go-ahead of its own");
+                            assert_eq!(
+                                P::is_go_ahead(&written),
+                                accepted,
+                                "a go-ahead without a decision"
+                            );
                             last_written = written;
                         }
                         Ok(Step::Event(event)) => match event {

@@ -1,4 +1,4 @@
-//! What the engines' targets have to know of XMPP.
+//! The engines' targets: the specifics of XMPP.
 
 use starttls::xmpp;
 
@@ -10,7 +10,7 @@ fn has(octets: &[u8], part: &[u8]) -> bool {
     octets.windows(part.len()).any(|window| window == part)
 }
 
-/// Elements, of which the first may be that of a stream.
+/// Elements; the first may be a stream header.
 fn assert_markup(written: &[u8]) {
     assert!(written.starts_with(b"<") && written.ends_with(b">"), "{}", written.escape_ascii());
     assert!(written.iter().all(|octet| matches!(octet, b' '..=b'~')));

@@ -1,21 +1,23 @@
-//! Paths, parameters and logins, read as plainly as possible.
+//! Paths, parameters and logins, parsed as plainly as possible.
 
-/// What parameters a receiver knows.
+use core::net::Ipv6Addr;
+
+/// The parameters that a receiver supports.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offer {
     /// The largest message, where `SIZE` is offered.
     pub size: Option<usize>,
-    /// Whether `AUTH` is, over TLS.
+    /// Whether `AUTH` is offered, over TLS.
     pub auth: bool,
-    /// Whether `DSN` is.
+    /// Whether `DSN` is offered.
     pub dsn: bool,
-    /// Whether `SMTPUTF8` is.
+    /// Whether `SMTPUTF8` is offered.
     pub utf8: bool,
-    /// Whether `REQUIRETLS` is, over TLS.
+    /// Whether `REQUIRETLS` is offered, over TLS.
     pub require_tls: bool,
 }
 
-/// Digits and nothing else; the largest number for any that is larger.
+/// Parses digits only; a number out of range becomes the largest one.
 #[must_use]
 pub fn number(digits: &[u8]) -> Option<u128> {
     let text = core::str::from_utf8(digits).ok()?;
@@ -23,7 +25,7 @@ pub fn number(digits: &[u8]) -> Option<u128> {
     clean.then(|| text.parse().unwrap_or(u128::MAX))
 }
 
-/// A path, and what is behind it.
+/// A path, and the bytes after it.
 fn path(text: &[u8]) -> Option<(String, &[u8])> {
     let text = text.strip_prefix(b"<")?;
     if let Some(rest) = text.strip_prefix(b">") {
@@ -38,7 +40,9 @@ fn path(text: &[u8]) -> Option<(String, &[u8])> {
     let mut start = text;
     if text.starts_with(b"@") {
         loop {
-            start = &start.strip_prefix(b"@")?[domain(&start[1..])?..];
+            let hop = start.strip_prefix(b"@")?;
+            let length = domain(hop).filter(|length| hop[..*length].is_ascii())?;
+            start = &hop[length..];
             match start {
                 [b':', rest @ ..] => {
                     start = rest;
@@ -53,16 +57,34 @@ fn path(text: &[u8]) -> Option<(String, &[u8])> {
     let host = start[local..].strip_prefix(b"@")?;
     let length = match host {
         [b'[', inside @ ..] => {
-            let end =
-                inside.iter().position(|octet| !is_label(*octet) && !b".:".contains(octet))?;
-            (inside[end] == b']').then_some(end + 2)?
+            let end = inside.iter().position(|octet| *octet == b']')?;
+            is_literal(core::str::from_utf8(&inside[..end]).ok()?).then_some(end + 2)?
         }
         _ => domain(host)?,
     };
     let mailbox = &start[..local + 1 + length];
     let rest = host[length..].strip_prefix(b">")?;
-    let fits = local <= 64 && mailbox.len() <= 254;
+    let fits = mailbox.len() <= 254;
     Some((String::from_utf8(mailbox.to_vec()).ok().filter(|_| fits)?, rest))
+}
+
+fn is_literal(text: &str) -> bool {
+    let is_ipv4 = |text: &str| {
+        let number = |part: &str| {
+            part.len() <= 3
+                && part.bytes().all(|octet| octet.is_ascii_digit())
+                && part.parse::<u16>().is_ok_and(|number| number <= 255)
+        };
+        text.split('.').count() == 4 && text.split('.').all(number)
+    };
+    let Some((tag, address)) = text.split_at_checked(5) else { return false };
+    if !tag.eq_ignore_ascii_case("IPv6:") {
+        return is_ipv4(text);
+    }
+    match address.rsplit_once(':') {
+        Some((front, last)) if is_ipv4(last) => format!("{front}:0:0").parse::<Ipv6Addr>().is_ok(),
+        _ => address.parse::<Ipv6Addr>().is_ok(),
+    }
 }
 
 fn is_label(octet: u8) -> bool {
@@ -77,7 +99,9 @@ fn dotted(text: &[u8], has: impl Fn(u8) -> bool) -> Option<usize> {
 }
 
 fn domain(text: &[u8]) -> Option<usize> {
-    dotted(text, is_label).filter(|length| *length <= 255)
+    let length = dotted(text, is_label).filter(|length| *length <= 255)?;
+    let mut labels = text[..length].split(|octet| *octet == b'.');
+    labels.all(|label| !label.starts_with(b"-") && !label.ends_with(b"-")).then_some(length)
 }
 
 fn local(text: &[u8]) -> Option<usize> {
@@ -96,7 +120,7 @@ fn local(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// `NAME[=value]` in the order in which they come: names in upper case.
+/// `NAME[=value]` in order, names in upper case.
 fn pairs(text: &[u8]) -> impl Iterator<Item = (String, Option<&[u8]>)> {
     text.split(|octet| *octet == b' ').filter(|word| !word.is_empty()).map(|word| {
         let end = word.iter().position(|octet| *octet == b'=');
@@ -114,7 +138,7 @@ fn head<'i>(keyword: &str, argument: &'i [u8]) -> Option<(String, &'i [u8])> {
 const NAMES: [&str; 9] =
     ["AUTH", "BODY", "ENVID", "NOTIFY", "ORCPT", "REQUIRETLS", "RET", "SIZE", "SMTPUTF8"];
 
-/// Checks all pairs, each by `check`: unknown ones are 555, others 501 or as it says.
+/// Checks all pairs, each by `check`: 555 for unknown names, otherwise 501 or the code of `check`.
 fn each(
     rest: &[u8],
     mut check: impl FnMut(&str, Option<&[u8]>) -> Result<(), u16>,
@@ -141,12 +165,13 @@ fn told(what: &str, path: &str, text: &str) -> String {
     format!("{what} <{path}> {text}")
 }
 
-/// What a mail begins with, and whether it is international; or the code of the refusal.
+/// The event for MAIL, and whether the mail is international; or the code of the refusal.
 ///
 /// # Errors
 /// The code.
 pub fn mail(argument: &[u8], offer: &Offer) -> Result<(String, bool), u16> {
-    let (path, rest) = head("FROM:", argument).ok_or(501_u16)?;
+    let is_sender = |(path, _): &(String, _)| path.is_empty() || path.contains('@');
+    let (path, rest) = head("FROM:", argument).filter(is_sender).ok_or(501_u16)?;
     let mut international = false;
     let text = each(rest, |name, value| {
         let ok = match (name, value) {
@@ -187,7 +212,7 @@ pub fn mail(argument: &[u8], offer: &Offer) -> Result<(String, bool), u16> {
     Ok((told("mail", &path, &text), international))
 }
 
-/// Whom it is for, or the code of the refusal.
+/// The event for RCPT, or the code of the refusal.
 ///
 /// # Errors
 /// The code.
@@ -245,7 +270,7 @@ fn is_xtext(text: &[u8], wide: bool) -> bool {
     !text.is_empty()
 }
 
-/// Octets in base64, padded and canonical.
+/// Bytes in base64, padded and canonical.
 #[must_use]
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,7 +1,9 @@
-//! The receiving side of mail, a second time and as plainly as possible.
+//! The receiving side of mail, implemented a second time as plainly as possible.
 //!
-//! It looks at everything the client said at once, keeps whole messages, and knows nothing of
-//! buffers or chunks of input.
+//! It reads all bytes of the client at once, keeps whole messages, and knows no buffers or
+//! chunks of input.
+
+mod login;
 
 use super::parameters::{self, Offer};
 use super::{Outcome, line};
@@ -13,22 +15,22 @@ pub struct Receiver {
     pub lmtp: bool,
     /// Whether it runs over TLS.
     pub tls: bool,
-    /// Whether clients may log in, and whether they have to.
+    /// Whether clients may log in, and whether they must.
     pub login: Option<bool>,
-    /// What parameters it knows.
+    /// The parameters that it supports.
     pub offer: Offer,
-    /// Recipients of one mail.
+    /// The limit of recipients of one mail.
     pub recipients: u16,
-    /// Mistakes on one connection.
+    /// The limit of mistakes on one connection.
     pub errors: u8,
-    /// Commands on one connection.
+    /// The limit of commands on one connection.
     pub commands: u32,
 }
 
 /// The longest command.
 pub const MAX_COMMAND: usize = 1192;
 
-/// What there is to be seen from outside, in order, as text.
+/// The visible behaviour, in order, as text.
 pub type Trace = Vec<String>;
 
 /// Nothing more happens.
@@ -39,7 +41,7 @@ struct Mail {
     international: bool,
     to: u16,
     octets: usize,
-    /// What came in chunks.
+    /// The message received in chunks so far.
     chunks: Option<Vec<u8>>,
     refusal: Option<u16>,
 }
@@ -50,6 +52,7 @@ struct Dialogue<'d> {
     decide: &'d mut dyn FnMut() -> bool,
     trace: Trace,
     greeted: bool,
+    extended: bool,
     user: bool,
     mail: Option<Mail>,
     mistakes: u32,
@@ -57,7 +60,7 @@ struct Dialogue<'d> {
 }
 
 impl Receiver {
-    /// What is to be seen of a dialogue in which the client says `octets`.
+    /// The visible behaviour of a dialogue in which the client sends `octets`.
     pub fn read(&self, octets: &[u8], decide: &mut dyn FnMut() -> bool) -> Trace {
         let mut dialogue = Dialogue {
             config: self,
@@ -65,6 +68,7 @@ impl Receiver {
             decide,
             trace: Trace::new(),
             greeted: !self.tls,
+            extended: false,
             user: false,
             mail: None,
             mistakes: 0,
@@ -85,7 +89,7 @@ impl Dialogue<'_> {
         Ok(())
     }
 
-    /// The last octets that the application hears of.
+    /// The last bytes passed to the application.
     fn body(&mut self, octets: &[u8]) {
         if !octets.is_empty() {
             self.tell(format!("body {}", octets.escape_ascii()));
@@ -132,7 +136,8 @@ impl Dialogue<'_> {
             "RCPT", "RSET", "STARTTLS", "VRFY",
         ];
         let line = self.line()?;
-        let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
+        let text = line.trim_ascii_end();
+        let end = text.iter().position(|octet| *octet == b' ').unwrap_or(text.len());
         let verb = String::from_utf8_lossy(&line[..end]).to_ascii_uppercase();
         let verb = verb.as_str();
         let argument = line[end..].trim_ascii();
@@ -180,7 +185,7 @@ impl Dialogue<'_> {
             _ if other.contains(&verb) => self.mistake(500),
             "EHLO" | "LHLO" | "HELO" if argument.is_empty() => self.mistake(501),
             "EHLO" | "LHLO" | "HELO" => {
-                (self.greeted, self.mail) = (true, None);
+                (self.greeted, self.extended, self.mail) = (true, verb != "HELO", None);
                 self.tell(format!("hello {}", argument.escape_ascii()));
                 self.code(250)
             }
@@ -212,67 +217,6 @@ impl Dialogue<'_> {
         }
     }
 
-    fn auth(&mut self, argument: &[u8]) -> Result<(), Over> {
-        let words: Vec<_> = argument.split(|o| *o == b' ').filter(|w| !w.is_empty()).collect();
-        let mechanism = words.first().map(|word| word.to_ascii_uppercase()).unwrap_or_default();
-        let refusal = match (self.config.login, words.len(), &mechanism[..]) {
-            (None, ..) => Some(502),
-            _ if !self.config.tls => Some(538),
-            _ if !self.greeted || self.user || self.mail.is_some() => Some(503),
-            (_, 0 | 3.., _) => Some(501),
-            (.., b"PLAIN" | b"LOGIN") => None,
-            _ => Some(504),
-        };
-        if let Some(code) = refusal {
-            self.tell("said AUTH");
-            return self.mistake(code);
-        }
-        let mut response =
-            words.get(1).map(|word| if *word == b"=" { b"" } else { *word }.to_vec());
-        let steps: &[&str] = if mechanism == b"PLAIN" { &["login"] } else { &["user", "login"] };
-        for step in steps {
-            let response = match response.take() {
-                Some(response) => response,
-                None => {
-                    // The name has been told where the password is asked for.
-                    if steps.len() == 1 || *step == "user" {
-                        self.tell("said AUTH");
-                    }
-                    self.code(334)?;
-                    let line = self.line()?;
-                    if self.is_one_too_many() {
-                        self.tell("said AUTH");
-                        return self.too_many();
-                    }
-                    if line == b"*" {
-                        self.tell("said AUTH");
-                        return self.mistake(501);
-                    }
-                    line
-                }
-            };
-            let Some(decoded) = parameters::base64(&response) else {
-                self.tell("said AUTH");
-                return self.mistake(501);
-            };
-            let told = match (*step, steps.len()) {
-                ("login", 1) => parameters::plain(&decoded),
-                _ => parameters::secret(&decoded).map(|text| format!("<{text}>")),
-            };
-            self.tell(format!("{step} {}", told.unwrap_or_else(|| "malformed".to_string())));
-        }
-        if (self.decide)() {
-            self.user = true;
-            return self.code(235);
-        }
-        self.code(550)?;
-        self.mistakes += 1;
-        if self.mistakes > u32::from(self.config.errors) {
-            return self.too_many();
-        }
-        Ok(())
-    }
-
     fn envelope(&mut self, verb: &str, argument: &[u8], said: String) -> Result<(), Over> {
         let offer = &self.config.offer;
         let refusal = match (verb, &self.mail) {
@@ -288,7 +232,10 @@ impl Dialogue<'_> {
             ("RCPT", Some(mail)) if mail.chunks.is_none() => {
                 let international = mail.international;
                 match parameters::recipient(argument, offer, international) {
-                    _ if mail.to >= self.config.recipients => 452,
+                    _ if mail.to >= self.config.recipients => {
+                        self.tell(said);
+                        return self.code(452);
+                    }
                     Ok(told) => {
                         self.tell(told);
                         let yes = (self.decide)();
@@ -306,7 +253,7 @@ impl Dialogue<'_> {
         self.mistake(refusal)
     }
 
-    /// Everybody is asked, or refused.
+    /// Asks the application for each recipient, or refuses.
     fn judge(&mut self, mail: &Mail) -> Result<(), Over> {
         let replies = if self.config.lmtp { mail.to } else { 1 };
         for index in 0..replies {
@@ -333,14 +280,14 @@ impl Dialogue<'_> {
                 self.rest = rest;
                 self.body(&message);
                 let large = self.config.offer.size.is_some_and(|limit| message.len() > limit);
-                mail.refusal = large.then_some(552);
+                mail.refusal = if large { Some(552) } else { message.contains(&0).then_some(550) };
                 return self.judge(&mail);
             }
             let stop = self.rest.iter().position(|octet| matches!(octet, b'\r' | b'\n'));
             let text = &self.rest[..stop.unwrap_or(self.rest.len())];
-            let behind = &self.rest[text.len()..];
+            let after = &self.rest[text.len()..];
             message.extend(text.strip_prefix(b".").unwrap_or(text));
-            match behind {
+            match after {
                 [b'\r', b'\n', rest @ ..] => {
                     message.extend(b"\r\n");
                     self.rest = rest;
@@ -380,6 +327,7 @@ impl Dialogue<'_> {
             let lone = (0..all.len()).find(|at| match all[*at] {
                 b'\r' => all.get(at + 1).is_some_and(|next| *next != b'\n'),
                 b'\n' => *at == 0 || all[at - 1] != b'\r',
+                0 => true,
                 _ => false,
             });
             let good = lone.unwrap_or(all.len()).saturating_sub(before.len());
@@ -408,7 +356,7 @@ impl Dialogue<'_> {
     }
 }
 
-/// How long a chunk is, and whether it is the last.
+/// The size of a chunk, and whether it is the last.
 fn size(argument: &[u8]) -> Option<(usize, bool)> {
     let words: Vec<_> = argument.split(|o| *o == b' ').filter(|w| !w.is_empty()).collect();
     let (digits, last) = match words[..] {

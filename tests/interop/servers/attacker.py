@@ -1,7 +1,7 @@
-"""The DNS of a table of domains, as who is in between lets it be seen: answers about the domain of a case
-go through as they are, but for the types of records that its `forged` names.
+"""An on-path attacker of the DNS: answers about the domain of a case pass unchanged, except the record types
+that its `forged` names.
 
-    attacker.py TABLE DIR      on 127.0.0.53:53, before NSD on 127.0.0.54:53; the turn is in DIR/turn
+    attacker.py TABLE DIR      on 127.0.0.53:53, in front of NSD on 127.0.0.54:53; the turn is in DIR/turn
 """
 
 import functools
@@ -29,7 +29,7 @@ def forged(turn):
 
 
 def forgery(query):
-    """What becomes of the answer, if anything does."""
+    """The forgery of the answer, or None."""
     name, kind = query.question[0].name.to_text(), dns.rdatatype.to_text(query.question[0].rdtype)
     for domain, how in forged(int((directory / "turn").read_text())).items():
         if f".{name}".lower().endswith(domain):
@@ -38,9 +38,9 @@ def forgery(query):
 
 
 def forge(answer, how, *what):
-    """`how` is `unsigned`; `records` or `alias` and what they are; or one that has no records, perhaps
-    of a zone whose SOA record comes with it: `nodata`, `nxdomain`, with the records behind it
-    (`elsewhere`), and with the SOA record in their place, too (`foreign`).
+    """`how` is `unsigned`; `records` or `alias` with their values; or an answer without records, perhaps
+    with the SOA record of a zone: `nodata`, `nxdomain`, with the records after it (`elsewhere`), or with
+    the SOA record in their place, too (`foreign`).
     """
     name, kind = answer.question[0].name, answer.question[0].rdtype
     own = [each for each in answer.answer if each.rdtype != dns.rdatatype.RRSIG]

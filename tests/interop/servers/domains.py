@@ -1,9 +1,9 @@
-"""The DNS of the domains in a table, as it is at one of the table's turns.
+"""The DNS of the domains in a table, at one of the table's turns.
 
     domains.py TABLE DIR CADIR TURN
 
-Makes the certificates that its servers have, once, its zones, signed, and says in DIR how NSD and
-Unbound are set up, and in DIR/servers which mail servers there are.
+Creates the servers' certificates (once) and the signed zones, writes the configurations of NSD and
+Unbound into DIR, and lists the mail servers in DIR/servers.
 """
 
 import datetime
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 ATTACKER, DNS, WEB, NOBODY = "127.0.0.53", "127.0.0.54", "127.0.0.80", "127.0.0.99"
-# The mail servers: which certificates each has, its own first.
+# The mail servers, each with its certificate chain, its own certificate first.
 CHAINS = {
     "right": ["right", "middle", "ca"],
     "renewed": ["renewed", "middle", "ca"],
@@ -35,7 +35,7 @@ CHAINS = {
     "strict-ca": ["of-strict-ca", "strict-middle", "strict-ca"],
 }
 SERVERS = {name: f"127.0.1.{n}" for n, name in enumerate([*CHAINS, "stripped"], 1)}
-# What stands below `test.`; a case has more such zones below its domain.
+# The zones below `test.`; a case has more such zones below its domain.
 ZONES = {
     ".": "signed",
     "test.": "signed",
@@ -48,7 +48,7 @@ ZONES = {
     "insecure.opt-out.test.": "insecure",
     "unsupported.test.": "unsupported",
 }
-# How ldns-signzone signs each kind.
+# The options of ldns-signzone for each kind.
 SIGNED = {
     "signed": [],
     "nsec3": ["-n"],
@@ -59,7 +59,7 @@ SIGNED = {
 
 
 def cases(table, turn=0):
-    """The cases as they are at a turn; `new` are those that it changes."""
+    """The cases at a turn; `new` marks those that it changes."""
     for case in tomllib.loads(pathlib.Path(table).read_text())["case"]:
         then = case.pop("then", [])
         for step in then[:turn]:
@@ -74,7 +74,7 @@ def cases(table, turn=0):
 
 
 def records(case):
-    """Its records: (owner, type, data), the owner absolute."""
+    """The case's records: (owner, type, data), the owner absolute."""
     lines = case.get("records", ["@ MX 10 mx", f"mx A {case.get('host', 'right')}"])
     lines = lines + [f"_25._tcp.mx TLSA {record}" for record in case.get("tlsa", [])]
     if sts := case.get("sts"):
@@ -93,7 +93,7 @@ def records(case):
 
 
 class Certificates:
-    """Those of the table's servers, below DIR/tls, under the tests' authority."""
+    """The certificates of the table's servers, in DIR/tls, signed by the tests' authority."""
 
     def __init__(self, directory, authority):
         self.directory = directory / "tls"
@@ -171,7 +171,7 @@ class Certificates:
             (self.directory / f"{name}-chain.pem").write_bytes(pem)
 
     def tlsa(self, data):
-        """`3 1 1 NAME` with what it says of that certificate."""
+        """`3 1 1 NAME` with the data of that certificate."""
         usage, selector, matching, name = data.split()
         if name not in sum(CHAINS.values(), []):
             return data
@@ -187,7 +187,7 @@ class Certificates:
 
 
 class Zones:
-    """The zones below DIR/zones, and their keys in DIR/keys."""
+    """The zones in DIR/zones, and their keys in DIR/keys."""
 
     def __init__(self, directory, zones):
         self.directory, self.zones = directory, zones
@@ -199,7 +199,7 @@ class Zones:
         return self.directory / "zones" / (name.strip(".") or "root")
 
     def of(self, owner, strictly=False):
-        """The zone that a name is in; of the name of a zone, with `strictly`, the one above it."""
+        """The zone of a name; for a zone's name, with `strictly`, its parent."""
         labels = owner.rstrip(".").split(".")
         above = (".".join(labels[n:]) + "." for n in range(strictly, len(labels)))
         return next((name for name in above if name in self.zones), ".")
@@ -209,12 +209,12 @@ class Zones:
 
     @functools.cache
     def key(self, name, what="key"):
-        """The stem of its key's files."""
+        """The stem of the key's file names."""
         found = list((self.directory / "keys").glob(f"{what}/K{name}+*.key"))
         if not found:
             where = self.directory / "keys" / what
             where.mkdir(exist_ok=True)
-            # As the root of the world has it.
+            # As the world's root has it.
             algorithm = "RSASHA256" if name == "." else "ECDSAP256SHA256"
             command = ["ldns-keygen", "-a", algorithm, "-b", "2048", "-k", name]
             stem = subprocess.run(command, cwd=where, check=True, capture_output=True, text=True)
@@ -286,7 +286,7 @@ server:
   trust-anchor-file: "{self.directory}/anchor"
   val-log-level: 2
   do-not-query-localhost: no
-  # One of the names that a resolver does not ask the root for.
+  # A name that resolvers do not look up at the root by default.
   local-zone: "test." nodefault
 """)
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A world of its own for the domains of domains.toml, in namespaces, so that the ports 25, 53 and 443 of
-# all of loopback are free in it and /etc/resolv.conf is its own: a signed root and what is below it on
-# NSD (127.0.0.54:53), who is in between (127.0.0.53:53), Unbound that validates it (127.0.0.1:53), a
+# An isolated world for the domains of domains.toml, in namespaces, so that the ports 25, 53 and 443 of
+# loopback are free and /etc/resolv.conf is separate.  It contains a signed root and its zones on NSD
+# (127.0.0.54:53), an attacker in front of it (127.0.0.53:53), a validating Unbound (127.0.0.1:53), a
 # Postfix for each kind of certificate (127.0.1.N:25) that delivers all mail into the maildir
-# DIR/mail/inbox, the policy hosts of MTA-STS (127.0.0.80:443), and a Postfix that sends by DANE what
-# `sendmail -C DIR/sender/etc` is given.
-# DIR/world holds the process id by which `nsenter -n -m -p` gets in, DIR/anchor the root's key.
+# DIR/mail/inbox, the policy hosts of MTA-STS (127.0.0.80:443), and a Postfix that sends by DANE
+# (`sendmail -C DIR/sender/etc`).
+# DIR/world contains the process id for `nsenter -n -m -p`, DIR/anchor the root's key.
 #
-#   domains.sh turn DIR N      goes on to the table's turn N
+#   domains.sh turn DIR N      advances to the table's turn N
 . "$(dirname "$0")/lib.sh"
 python=/usr/bin/python3
 table=$HERE/../domains.toml
@@ -18,7 +18,7 @@ svc_install() {
 
 build() { "$python" "$HERE/domains.py" "$table" "$DIR" "$CADIR" "$1"; }
 inside() { nsenter -t "$(cat "$DIR/world")" -n -m -p -- "$@"; }
-turned() {                 # turned N ADDRESS: until the server there says so
+turned() {                 # turned N ADDRESS: waits until the server there serves turn N
     local i
     for ((i = 0; i < 300; i++)); do
         [ "$(inside drill -Q TXT turn.test "@$2" 2>/dev/null)" != "\"$1\"" ] || return 0
@@ -33,7 +33,7 @@ svc_start() {
     receiver
     sender
     rm -f "$DIR/ready"
-    # Whatever runs in it ends with its first process.
+    # All processes of the namespace end with its first one.
     spawn world unshare --net --mount --pid --mount-proc --fork --kill-child \
         bash "$HERE/domains.sh" world "$DIR"
     pid=$(cat "$DIR/pids/world")
@@ -67,7 +67,7 @@ turn() {
     inside kill -HUP "$(cat "$DIR/nsd.pid")"
     turned "$1" 127.0.0.53
     inside kill -HUP "$(cat "$DIR/unbound.pid")"
-    inside postfix -c "$DIR/sender/etc" reload 2>/dev/null     # it keeps TLSA records, too
+    inside postfix -c "$DIR/sender/etc" reload 2>/dev/null     # it caches TLSA records, too
     turned "$1" 127.0.0.1
 }
 

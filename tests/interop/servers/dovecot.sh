@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Dovecot: submission with STARTTLS and each mechanism that both know, which passes mail on to
+# Dovecot: submission with STARTTLS and each mechanism that both support, which relays mail to
 # RELAY_PORT over verified TLS, and LMTP with STARTTLS.  Logins: TEST_USER / TEST_PASS, or
 # TEST_TOKEN by XOAUTH2.  LMTP knows "test", "second" and "third" at example.test, whose mail
-# ends in DIR/mail/USER/new.
+# is delivered to DIR/mail/USER/new.
 . "$(dirname "$0")/lib.sh"
 TEST_TOKEN=${TEST_TOKEN:-token}
 
@@ -59,7 +59,7 @@ userdb {
   override_fields = uid=mail gid=mail home=$DIR/mail/%n
 }
 
-# It slows down an address with failed logins.
+# Dovecot delays an address after failed logins.
 service anvil {
   unix_listener anvil-auth-penalty {
     mode = 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Exim: STARTTLS, AUTH PLAIN, LOGIN and CRAM-MD5, CHUNKING and PIPELINING.  Mail to example.test ends in
+# Exim: STARTTLS, AUTH PLAIN, LOGIN, CRAM-MD5 and, by the certificate of TEST_USER, EXTERNAL, CHUNKING and PIPELINING.  Mail to example.test is delivered to
 # the maildir DIR/mail/new; mail to relay.test goes to RELAY_PORT over verified TLS.
 . "$(dirname "$0")/lib.sh"
 
-# Debian's package would replace Postfix: its program is enough, and is kept here.
+# Debian's package would replace Postfix, so only its program is extracted.
 KEPT=${CARGO_TARGET_DIR:-$HERE/../../../target}/interop
 
 svc_install() {
@@ -42,6 +42,8 @@ smtp_return_error_details
 tls_advertise_hosts = *
 tls_certificate = $DIR/tls/server.pem
 tls_privatekey = $DIR/tls/server.key
+tls_try_verify_hosts = *
+tls_verify_certificates = $CADIR/ca.pem
 auth_advertise_hosts = \${if def:tls_in_cipher {*}}
 acl_smtp_rcpt = recipient
 deliver_drop_privilege
@@ -89,6 +91,13 @@ cram:
   driver = cram_md5
   public_name = CRAM-MD5
   server_secret = \${if eq{\$auth1}{$TEST_USER}{$TEST_PASS}fail}
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = \$tls_in_certificate_verified
+  server_param2 = \${certextract{subject,CN}{\$tls_in_peercert}}
+  server_condition = \${if and{{eq{\$auth2}{$TEST_USER}}{or{{eq{\$auth1}{}}{eq{\$auth1}{$TEST_USER}}}}}}
+  server_set_id = \$auth2
 EOF
     spawn exim "$DIR/exim4" -C "$DIR/exim.conf" -bdf -q1m
     wait_port "$smtp"

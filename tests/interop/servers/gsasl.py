@@ -3,8 +3,8 @@
 
     gsasl.py CERTIFICATE KEY DIR USER PASSWORD MECHANISM...
 
-It prints "listening PORT" and, for each login, the mechanism and what the client said of a binding;
-puts mails into DIR; and ends after ten minutes.  No packaged mail server has SCRAM-SHA-256-PLUS.
+It prints "listening PORT" and, for each login, the mechanism and the client's channel binding;
+stores mails in DIR; and ends after ten minutes.  No packaged mail server has SCRAM-SHA-256-PLUS.
 """
 
 import base64
@@ -26,7 +26,7 @@ OK, NEEDS_MORE, AUTHID, PASSWORD, CB_TLS_EXPORTER = 0, 1, 1, 3, 25
 
 
 class Stream:
-    """Lines over a socket, and later over TLS, with nothing kept from before."""
+    """Lines over a socket, and later over TLS, without bytes buffered before it."""
 
     def __init__(self, connection):
         self.connection, self.pending = connection, b""
@@ -45,7 +45,7 @@ class Stream:
 
 
 def authenticate(stream, argument):
-    """Whether the exchange ends well; `argument` is what stood behind AUTH."""
+    """Whether the exchange succeeds; `argument` is the text after AUTH."""
     mechanism, _, response = argument.partition(" ")
     if mechanism not in mechanisms:
         return False
@@ -65,7 +65,7 @@ def authenticate(stream, argument):
             if result not in (OK, NEEDS_MORE):
                 print(mechanism, binding, library.gsasl_strerror(result).decode(), flush=True)
                 return False
-            # What the server has to prove goes in a challenge of its own (RFC 4954 section 4).
+            # The server's proof goes in a separate challenge (RFC 4954 section 4).
             if challenge.value:
                 stream.say("334 " + challenge.value.decode())
                 response = stream.line().decode()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# INN 2: nnrpd as a stand-alone NNTP server, with STARTTLS, with TLS from the start, and without any.
-# It has the empty group test.general, and takes a login of TEST_USER / TEST_PASS.
+# INN 2: nnrpd as a stand-alone NNTP server, with STARTTLS, with implicit TLS, and without TLS.
+# It has the empty group test.general, and accepts the login TEST_USER / TEST_PASS.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {

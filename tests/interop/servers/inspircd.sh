@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# InspIRCd 3: IRC with the STARTTLS command, with TLS from the start, and without any.
+# InspIRCd 3: IRC with the STARTTLS command, with implicit TLS, and without TLS.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() { apt_install inspircd openssl; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says whose a token is (RFC 7662, as far as Dovecot asks): introspection.py PORT TOKEN USER"""
+"""Answers token introspection (the part of RFC 7662 that Dovecot uses): introspection.py PORT TOKEN USER"""
 
 import json
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Dovecot: IMAP, POP3 and ManageSieve, with STARTTLS and (the first two) with TLS from the start, and all
-# three without any TLS.  Logins: TEST_USER / TEST_PASS; mail is what is in DIR/mail/TEST_USER/new.
+# Dovecot: IMAP, POP3 and ManageSieve, with STARTTLS and (the first two) with implicit TLS, and all
+# three without TLS.  Logins: TEST_USER / TEST_PASS; the mail is in DIR/mail/TEST_USER/new.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {
@@ -31,7 +31,7 @@ userdb {
 plugin {
   sieve = file:~/sieve;active=~/active.sieve
 }
-# It slows down an address with failed logins.
+# Dovecot delays an address after failed logins.
 service anvil {
   unix_listener anvil-auth-penalty {
     mode = 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# NBD with NBD_OPT_STARTTLS: nbdkit and qemu-nbd, which demand it, and an nbdkit without TLS.
+# NBD with NBD_OPT_STARTTLS: nbdkit and qemu-nbd, which require it, and an nbdkit without TLS.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() { apt_install nbdkit qemu-utils libnbd-bin openssl; }
 
-nbdkit_on() {              # nbdkit_on NAME PORT OPTION...; in the foreground it ends with this script
+nbdkit_on() {              # nbdkit_on NAME PORT OPTION...; in the foreground, so that it ends with this script
     rm -f "$DIR/$1.pid"
     nbdkit -P "$DIR/$1.pid" -i "$HOST" -p "$2" "${@:3}" memory 4M >"$DIR/log/$1" 2>&1
     remember "$1" "$(cat "$DIR/$1.pid")"

@@ -1,4 +1,4 @@
-"""Hosts the policies of MTA-STS of a table of domains, each as its case says.
+"""Serves the MTA-STS policies of a table of domains, each as its case specifies.
 
     policies.py TABLE DIR      on 127.0.0.80:443; the table's turn is in DIR/turn
 """

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Postfix: an exchanger that offers STARTTLS, one with TLS 1.2, one that has no TLS, two submission
-# services that demand TLS and AUTH (any mechanism; LOGIN only) through a private
-# Dovecot auth server, and one with TLS from the start.  Mail to anyone but
-# "nobody*" at example.test ends in the maildir DIR/mail/inbox/new, one mail for all
-# that are called r and a number.  Mail to relay.test goes to RELAY_PORT by SMTP, to
-# lmtp.test to LMTP_PORT by LMTP, both over verified TLS.
+# services that require TLS and AUTH (any mechanism; LOGIN only) through a private
+# Dovecot auth server, and one with implicit TLS.  Mail to example.test is delivered to
+# the maildir DIR/mail/inbox/new, except that "nobody*" is rejected; recipients called r
+# and a number share one copy.  Mail to relay.test goes to RELAY_PORT by SMTP, to
+# lmtp.test to LMTP_PORT by LMTP, both over verified TLS.  One more exchanger accepts any recipient: a copy for each
+# is delivered to DIR/mail/corpus/new, with the recipient in X-Original-To.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() { postfix_install openssl dovecot-core; }
 
 svc_start() {
-    local smtp tls12 plain subm login smtps p
-    for p in smtp tls12 plain subm login smtps; do pick_port "$p"; done
+    local smtp tls12 plain subm login smtps corpus p
+    for p in smtp tls12 plain subm login smtps corpus; do pick_port "$p"; done
     mkdir -p "$DIR/dove"
     postfix_instance "$DIR" postfix mail.example.test
-    postfix_mailbox "$DIR" "$DIR/mail" example.test
+    postfix_mailbox "$DIR" "$DIR/mail" example.test "inline:{ { corpus@example.test = corpus/ } }"
     cat >>"$DIR/etc/main.cf" <<EOF
 local_recipient_maps =
 local_header_rewrite_clients =
@@ -72,13 +73,21 @@ $HOST:$smtps inet n - n - - smtpd
     -o smtpd_tls_wrappermode=yes
     -o smtpd_sasl_auth_enable=yes
     -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+$HOST:$corpus inet n - n - - smtpd
+    -o syslog_name=postfix/corpus
+    -o cleanup_service_name=cleanup-corpus
+    -o smtpd_recipient_restrictions=
+cleanup-corpus unix n - n - 0 cleanup
+    -o { virtual_alias_maps = regexp:{ {/./ corpus@example.test} } }
+    -o enable_original_recipient=yes
+    -o message_drop_headers=
 relay     unix - - n - - smtp -v
     -o syslog_name=postfix/relay
 relay-lmtp unix - - n - - lmtp -v
     -o syslog_name=postfix/relay
 EOF
 
-    # A Dovecot that is nothing but an authentication server.
+    # A Dovecot that only authenticates.
     echo "$TEST_USER:{PLAIN}$TEST_PASS" >"$DIR/dove/users"
     cat >"$DIR/dove/dovecot.conf" <<EOF
 base_dir = $DIR/dove/run
@@ -112,9 +121,10 @@ EOF
     spawn dovecot.out dovecot -F -c "$DIR/dove/dovecot.conf"
     postfix -c "$DIR/etc" start >"$DIR/log/postfix.out" 2>&1 ||
         { cat "$DIR/log/"* >&2; die "postfix did not start"; }
-    for p in $smtp $tls12 $plain $subm $login $smtps; do wait_port "$p"; done
+    for p in $smtp $tls12 $plain $subm $login $smtps $corpus; do wait_port "$p"; done
     announce smtp "$smtp"; announce plain "$plain"; announce tls12 "$tls12"
     announce submission "$subm"; announce login "$login"; announce smtps "$smtps"
+    announce corpus "$corpus"
 }
 
 svc_stop() { postfix -c "$DIR/etc" stop >/dev/null 2>&1 || true; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# PostgreSQL: one server that demands TLS, by SSLRequest, and one without TLS.  Account TEST_USER / TEST_PASS
-# (scram), database "postgres", and "template1" for who cannot have SCRAM.
+# PostgreSQL: one server that requires TLS, by SSLRequest, and one without TLS.  Account TEST_USER / TEST_PASS
+# (scram), database "postgres", and "template1" for clients without SCRAM.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() {

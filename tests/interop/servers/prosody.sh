@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prosody: XMPP client-to-server and server-to-server with STARTTLS, and one without TLS.  Domains "localhost",
-# "example.test" and "127.0.0.2", for which there is no certificate; account TEST_USER@example.test / TEST_PASS.
+# "example.test" and "127.0.0.2", which is not in the certificate; account TEST_USER@example.test / TEST_PASS.
 . "$(dirname "$0")/lib.sh"
 
 svc_install() { apt_install prosody lua-sec openssl; }

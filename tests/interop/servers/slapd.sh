@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # OpenLDAP slapd: LDAP with StartTLS and ldaps, and one without TLS.  Base dc=example,dc=test; bind as
-# cn=TEST_USER,dc=example,dc=test with TEST_PASS (simple binds need TLS, where there is any).
+# cn=TEST_USER,dc=example,dc=test with TEST_PASS (simple binds need TLS where it is available).
 . "$(dirname "$0")/lib.sh"
 
 svc_install() { apt_install slapd ldap-utils openssl; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# vsftpd: FTP with AUTH TLS and with TLS from the start, both for control and data connections, and
-# without any.  Anonymous logins only, so that no system account is touched; DIR/pub/file can be fetched,
+# vsftpd: FTP with AUTH TLS and with implicit TLS, both for control and data connections, and
+# without TLS.  Anonymous logins only, so that no system account is touched; DIR/pub/file can be fetched,
 # uploads go to DIR/pub/in.
 . "$(dirname "$0")/lib.sh"
 

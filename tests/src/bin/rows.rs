@@ -1,4 +1,4 @@
-//! Prints the rows of tables of vectors, those of templates written out: `rows smtp-state`, or all of them.
+//! Prints the rows of one table of vectors with templates expanded (`rows smtp-state`), or of all tables.
 
 use starttls_tests::table::{expanded, names};
 use toml::{Table, Value};

@@ -48,7 +48,7 @@ impl<G: Grammar> Subject for Upgrading<G> {
         self.0.timed_out()
     }
 
-    /// Nothing can be called out of order but what takes the client away, and `step` at its end.
+    /// Only the methods that consume the client, and `step` at its end, can be called out of order.
     fn misuse(&mut self) -> Vec<Result<(), Error>> {
         if self.waits() {
             return Vec::new();
@@ -78,14 +78,14 @@ impl<G: Grammar> Subject for Upgrading<G> {
     }
 }
 
-/// TLS of a client, by the shortest upgrade there is.
+/// TLS of a client, by the shortest possible upgrade.
 pub(super) fn tls(verification: Verification) -> Tls {
     let client = played(&[b"220 \r\n", b"250-\r\n250 STARTTLS\r\n", b"220 \r\n"]);
     let upgrade = client.into_upgrade(b"").expect("nothing is unread");
     upgrade.established(verification).expect("the policy allows it")
 }
 
-/// Plaintext of a client, by the shortest way there is.
+/// Plaintext of a client, by the shortest possible dialogue.
 pub(super) fn plaintext() -> Plaintext {
     let client = played(&[b"220 \r\n", b"250 \r\n"]);
     client.into_plaintext(b"").expect("nothing is unread")

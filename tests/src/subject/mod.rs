@@ -1,4 +1,4 @@
-//! One shape over the four machines.
+//! One interface to the four machines.
 
 mod client;
 mod receiver;
@@ -16,19 +16,19 @@ pub use receiver::Receiving;
 pub use server::Serving;
 pub use session::Sending;
 
-/// How much room a machine gets to write.
+/// The size of a machine's output buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// More than it needs.
     Ample,
-    /// First nothing, then one octet too few, then what it asked for.
+    /// First none, then one byte too few, then exactly the needed size.
     Tight,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Everything received was looked at.
+    /// All input was read; more is needed.
     Read,
     /// There is more to do.
     On,
@@ -36,20 +36,20 @@ pub enum Next {
     Over(&'static str),
     /// It failed.
     Failed(Error),
-    /// It cannot begin what it is asked for, and is as it was.
+    /// It refuses the job and stays unchanged.
     Denied(Error),
 }
 
-/// What a machine did.
+/// The actions of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// What it sent.
+    /// The bytes sent.
     pub out: Vec<u8>,
-    /// What happened, as the tables say it.
+    /// The events, in the notation of the tables.
     pub events: Vec<String>,
-    /// What it reported and only reported.
+    /// The lines that it only reported.
     pub lines: Vec<String>,
-    /// Where the last event is a piece of a message: the message so far.
+    /// If the last event is a piece of a message: the message so far.
     body: Vec<u8>,
 }
 
@@ -69,7 +69,7 @@ impl Log {
     }
 }
 
-/// What a connection runs over when its plaintext phase is over.
+/// The transport after the plaintext phase.
 #[derive(Debug)]
 pub enum Way {
     /// With TLS.
@@ -83,19 +83,19 @@ pub trait Subject {
     /// Whether it is the peer's turn.
     fn waits(&mut self) -> bool;
 
-    /// One step, and what the application does about it.
+    /// One step, and the application's reaction.
     fn step(&mut self, input: &mut &[u8], room: Room, log: &mut Log) -> Next;
 
-    /// Tells that the peer closed.
+    /// Reports that the peer closed.
     ///
     /// # Errors
     /// Those of [`Machine::end_of_input`].
     fn end_of_input(&mut self) -> Result<(), Error>;
 
-    /// Tells that the peer was silent for too long.
+    /// Reports that the wait for the peer timed out.
     fn timed_out(&mut self) -> Error;
 
-    /// Calls what may not be called now and says what came of each call.
+    /// Makes the calls that are not allowed now, and returns their results.
     fn misuse(&mut self) -> Vec<Result<(), Error>>;
 
     /// The last words to the peer.
@@ -103,7 +103,7 @@ pub trait Subject {
         Vec::new()
     }
 
-    /// Crosses the boundary; also says what is handed to TLS. `None` for a failed handshake.
+    /// Crosses the boundary, and returns the bytes to pass to TLS. `None` for a failed handshake.
     ///
     /// # Errors
     /// Those of the machine, and those of the handshake.
@@ -113,7 +113,7 @@ pub trait Subject {
         tls: Handshake,
     ) -> Result<(Option<Tls>, Vec<u8>), Error>;
 
-    /// Goes on without TLS.
+    /// Continues without TLS.
     ///
     /// # Errors
     /// Those of the machine.
@@ -184,14 +184,14 @@ pub fn mailing(row: &Row, mail: &Mail, way: Way) -> Box<dyn Subject> {
         (Role::Server, Protocol::Lmtp, Way::Plaintext(plaintext)) => {
             Box::new(Receiving::<Plaintext, Lmtp>::new(plaintext, row, mail))
         }
-        (_, protocol, _) => panic!("{}: {protocol:?} has no mail of its own", row.id),
+        (_, protocol, _) => panic!("{}: {protocol:?} carries no mail", row.id),
     }
 }
 
-/// What the mail of a row without an upgrade runs over.
+/// The transport for the mail of a row without an upgrade.
 ///
 /// # Panics
-/// The upgrade that everybody can do does not work.
+/// If the shortest upgrade fails.
 #[must_use]
 pub fn way(role: Role, over: Over, tls: Handshake) -> Way {
     match (role, over) {
@@ -204,13 +204,13 @@ pub fn way(role: Role, over: Over, tls: Handshake) -> Way {
             Way::Tls(Tls::implicit(policy, tls.into()).expect("the policy allows it"))
         }
         (Role::Client, Over::Plaintext) => Way::Plaintext(client::plaintext()),
-        (Role::Server, Over::Tls) => Way::Tls(server::tls()),
-        (Role::Server, Over::ImplicitTls) => Way::Tls(Tls::implicit_server()),
+        (Role::Server, Over::Tls) => Way::Tls(server::tls(tls.into())),
+        (Role::Server, Over::ImplicitTls) => Way::Tls(Tls::implicit_server_of(tls.into())),
         (Role::Server, Over::Plaintext) => Way::Plaintext(server::plaintext()),
     }
 }
 
-/// Steps a machine. In a tight room it also shows that a write that does not fit changes nothing.
+/// Steps a machine. In a tight buffer it also checks that a write that does not fit changes nothing.
 fn step<'i, M: Machine>(
     machine: &mut M,
     input: &mut &'i [u8],
@@ -220,12 +220,17 @@ fn step<'i, M: Machine>(
     if room == Room::Ample {
         return machine.step(input, output);
     }
-    let before = *input;
+    let (mut before, was_cut) = (*input, machine.is_cut());
     match machine.step(input, &mut []) {
         Err(too_small @ Error::OutputTooSmall { needed }) => {
-            assert!(needed <= M::MAX_OUTPUT, "it writes more than it says: {needed}");
+            if was_cut {
+                // Dropped input is consumed, whether or not the next write fits.
+                before = *input;
+            }
+            assert_eq!(*input, before, "a write consumes input");
+            assert!(needed <= M::MAX_OUTPUT, "it writes more than MAX_OUTPUT: {needed}");
             let again = machine.step(input, &mut output[..needed - 1]);
-            assert!(matches!(again, Err(error) if error == too_small), "one octet too few");
+            assert!(matches!(again, Err(error) if error == too_small), "one byte too few");
             assert_eq!(*input, before, "a write consumes input");
             let written = machine.step(input, &mut output[..needed]);
             assert!(matches!(written, Ok(Step::Write(n)) if n == needed), "room enough: {needed}");
@@ -246,7 +251,7 @@ fn write(
     }
     match write(&mut []) {
         Err(too_small @ Error::OutputTooSmall { needed }) => {
-            assert_eq!(write(&mut output[..needed - 1]), Err(too_small), "one octet too few");
+            assert_eq!(write(&mut output[..needed - 1]), Err(too_small), "one byte too few");
             assert_eq!(write(&mut output[..needed]), Ok(needed), "room enough");
             Ok(needed)
         }
@@ -254,5 +259,5 @@ fn write(
     }
 }
 
-/// Room for everything that a machine of ours can write.
+/// A buffer size that fits every write of our machines.
 const OUTPUT: usize = 8192;

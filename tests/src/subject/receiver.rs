@@ -1,13 +1,13 @@
 use starttls::mail::Receiver;
-use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login};
+use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login, Proof};
 use starttls::smtp::Dialect;
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step, write};
 use crate::SERVER;
-use crate::table::{Demanded, Handshake, Mail, Row};
+use crate::table::{self, Demanded, Handshake, Mail, Row};
 
-/// The receiving side of mail, and an application that judges as the row says.
+/// The receiving side of mail, with an application that decides as the row prescribes.
 #[derive(Debug)]
 pub struct Receiving<C: Channel, D: Dialect> {
     receiver: Receiver<'static, C, D>,
@@ -30,6 +30,11 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
                 Some(Demanded::Offered) => Authentication::Offered,
                 Some(Demanded::Required) => Authentication::Required,
             })
+            .with_proof(match mail.proof {
+                None | Some(table::Proof::Password) => Proof::Password,
+                Some(table::Proof::Certificate) => Proof::Certificate,
+                Some(table::Proof::Either) => Proof::Either,
+            })
             .with_dsn(mail.dsn)
             .with_smtp_utf8(mail.smtp_utf8)
             .with_require_tls(mail.require_tls);
@@ -39,7 +44,7 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
         }
     }
 
-    /// Judges a login; one that cannot be read is refused, whatever the row says.
+    /// Decides on a login. A login that cannot be decoded is refused, whatever the row prescribes.
     fn judge_login(&mut self, login: Login<'_>, room: Room, log: &mut Log) {
         assert_eq!(format!("{login:?}"), "Login(..)", "a password is shown");
         let mut buffer = [0; Login::MAX];
@@ -59,14 +64,14 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
     fn answer(&mut self, answer: Answer<'_>, room: Room, log: &mut Log) {
         let mut output = [0; OUTPUT];
         let answer = |output: &mut [u8]| self.receiver.answer(answer, output);
-        let n = write(room, &mut output, answer).expect("asked and not heard");
+        let n = write(room, &mut output, answer).expect("a decision was due");
         log.out.extend(&output[..n]);
     }
 
     fn judge(&mut self, room: Room, log: &mut Log) {
         match self.decide.next().as_deref() {
             None | Some("accept") => {
-                assert_eq!(self.receiver.accept(), Ok(()), "asked and not heard");
+                assert_eq!(self.receiver.accept(), Ok(()), "a decision was due");
             }
             Some(line) => {
                 let (code, text) = line.split_once(' ').expect("a code and a text");
@@ -97,7 +102,7 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
             Event::Received(line) => {
                 let asked = log.out.trim_ascii_end().rsplit(|octet| *octet == b'\n').next();
                 if asked.is_some_and(|reply| reply.starts_with(b"334")) {
-                    assert_eq!(line.to_string(), "AUTH", "what was said to a challenge is shown");
+                    assert_eq!(line.to_string(), "AUTH", "a response to a challenge is shown");
                 }
                 log.lines.push(line.to_string());
             }
@@ -113,6 +118,19 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
                 }
             }
             Event::Login(login) => self.judge_login(login, room, log),
+            Event::External(authorization) => {
+                assert_eq!(format!("{authorization:?}"), "Authorization(..)", "a name is shown");
+                match authorization.decode(&mut [0; 255]) {
+                    Ok(name) => {
+                        log.event(format!("external <{name}>"));
+                        self.judge(room, log);
+                    }
+                    Err(error) => {
+                        log.event(format!("external {error:?}"));
+                        self.answer(Answer::BAD_CREDENTIALS, room, log);
+                    }
+                }
+            }
             Event::Discarded => log.event("discarded"),
             Event::Mail(mail) => {
                 let said = format!("mail <{}> {}", mail.path.as_str(), mail.parameters);

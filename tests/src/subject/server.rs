@@ -1,23 +1,25 @@
 use starttls::server::{Config, Event, Grammar};
 use starttls::smtp;
 use starttls::wire::Line;
-use starttls::{Error, Machine, Plaintext, Policy, Server, Step, Tls};
+use starttls::{Error, Machine, Plaintext, Policy, Server, Step, Tls, Verification};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step, write};
 use crate::SERVER;
 use crate::table::{Handshake, Row};
 
-/// A server on its way to TLS, and an application that decides as the row says.
+/// A server on its way to TLS, with an application that decides as the row prescribes.
 #[expect(missing_debug_implementations, reason = "grammars need not be shown")]
 pub struct Serving<G: Grammar> {
     server: Server<G>,
     decide: std::vec::IntoIter<String>,
 }
 
-/// What the server of a row demands and puts up with.
+/// The configuration of a row's server.
 pub(super) fn config(row: &Row) -> Config {
     let config = Config::default().with_policy(row.policy.into()).with_available(row.available);
-    config.with_max_errors(row.max_errors.unwrap_or(config.max_errors()))
+    config
+        .with_max_errors(row.max_errors.unwrap_or(config.max_errors()))
+        .with_max_commands(row.max_commands.unwrap_or(config.max_commands()))
 }
 
 impl<G: Grammar> Serving<G> {
@@ -33,19 +35,19 @@ impl<G: Grammar> Serving<G> {
             Some("refuse") => self.server.refuse(),
             Some(other) => panic!("no decision on an upgrade: {other}"),
         };
-        assert_eq!(decided, Ok(()), "asked and not heard");
+        assert_eq!(decided, Ok(()), "a decision was due");
     }
 
     fn decide_command(&mut self, room: Room, log: &mut Log) {
         match self.decide.next().as_deref() {
             None | Some("unknown") => {
-                assert_eq!(self.server.unknown(), Ok(()), "asked and not heard");
+                assert_eq!(self.server.unknown(), Ok(()), "a decision was due");
             }
             Some(line) => {
                 let line = Line::new(line).expect("a line");
                 let mut output = [0; OUTPUT];
                 let answer = |output: &mut [u8]| self.server.answer(&[line], output);
-                let n = write(room, &mut output, answer).expect("asked and not heard");
+                let n = write(room, &mut output, answer).expect("a decision was due");
                 log.out.extend(&output[..n]);
             }
         }
@@ -127,7 +129,7 @@ impl<G: Grammar> Subject for Serving<G> {
     ) -> Result<(Option<Tls>, Vec<u8>), Error> {
         let upgrade = self.server.into_upgrade(unread)?;
         let early = upgrade.early().to_vec();
-        Ok(((tls != Handshake::Fails).then(|| upgrade.established()), early))
+        Ok(((tls != Handshake::Fails).then(|| upgrade.established_with(tls.into())), early))
     }
 
     fn into_plaintext(self: Box<Self>, _: &[u8]) -> Result<Plaintext, Error> {
@@ -135,16 +137,16 @@ impl<G: Grammar> Subject for Serving<G> {
     }
 }
 
-/// TLS of a server, by the shortest upgrade there is.
-pub(super) fn tls() -> Tls {
+/// TLS of a server, by the shortest possible upgrade.
+pub(super) fn tls(client: Verification) -> Tls {
     let mut server = played(b"EHLO a\r\nSTARTTLS\r\n", |event| event == Event::UpgradeRequested);
     server.accept().expect("asked");
     let mut output = [0; OUTPUT];
     while server.step(&mut &b""[..], &mut output) != Ok(Step::Event(Event::UpgradeReady)) {}
-    server.into_upgrade(b"").expect("nothing is unread").established()
+    server.into_upgrade(b"").expect("nothing is unread").established_with(client)
 }
 
-/// Plaintext of a server, by the shortest way there is.
+/// Plaintext of a server, by the shortest possible dialogue.
 pub(super) fn plaintext() -> Plaintext {
     let server = played(b"EHLO a\r\nMAIL FROM:<>\r\n", |event| event == Event::Plaintext);
     server.into_plaintext().expect("the policy allows it")

@@ -9,15 +9,15 @@ use super::{Log, Next, OUTPUT, Room, Subject, step};
 use crate::CLIENT;
 use crate::table::{Dsn, Handshake, Job, Mail, Sent};
 
-/// The sending side of mail, and an application that does the jobs of the row.
+/// The sending side of mail, with an application that does the row's jobs.
 #[derive(Debug)]
 pub struct Sending<C, D> {
     session: Session<C, D>,
     jobs: Vec<Job>,
     done: usize,
-    /// The job that is next has not begun.
+    /// The next job has not begun.
     fresh: bool,
-    /// How many octets of the message went in chunks.
+    /// The number of message bytes sent in chunks.
     sent: usize,
     failed: bool,
 }
@@ -37,9 +37,9 @@ impl<C: Channel, D: Dialect> Sending<C, D> {
     }
 }
 
-/// A channel on which a row may try to authenticate.
+/// A channel on which a row can try to authenticate.
 pub trait Authenticates: Channel + Sized + 'static {
-    /// Begins or goes on with the job.
+    /// Begins or continues the job.
     ///
     /// # Errors
     /// Those of the session.
@@ -63,11 +63,11 @@ impl Authenticates for Plaintext {
         _: &'s mut Session<Self, D>,
         _: &'c Credentials<'c>,
     ) -> Result<Exchange<'s, 'c, Self, D>, Error> {
-        panic!("the method does not exist: a row cannot ask for it")
+        panic!("a row cannot authenticate here: the method does not exist")
     }
 }
 
-/// What a job is asked to do.
+/// The parameters of a job.
 enum Ask<'a, 'i> {
     Step { input: &'a mut &'i [u8], room: Room, log: &'a mut Log },
     Wait,
@@ -82,7 +82,7 @@ enum Told {
     TimedOut(Error),
 }
 
-/// What every job has in common.
+/// The common interface of all jobs.
 fn tell<M: for<'i> Machine<Event<'i> = Event<'i>>>(
     exchange: &mut M,
     ask: Ask<'_, '_>,
@@ -107,6 +107,10 @@ fn tell<M: for<'i> Machine<Event<'i> = Event<'i>>>(
     Told::Next(match event {
         Event::Received(reply) => {
             log.lines.push(said(reply));
+            Next::On
+        }
+        Event::Unreadable(line) => {
+            log.lines.push(line.to_string());
             Next::On
         }
         Event::Recipient { index, reply } => {
@@ -149,7 +153,7 @@ fn said(reply: Reply<'_>) -> String {
     format!("{}{separator}{}", reply.code(), reply.text())
 }
 
-/// Hands over the message, in large pieces or in the smallest.
+/// Passes the message on, in large pieces or byte by byte.
 fn put<C: Channel, D: Dialect>(
     exchange: &mut Exchange<'_, '_, C, D>,
     mut message: &[u8],
@@ -162,7 +166,7 @@ fn put<C: Channel, D: Dialect>(
         let (before, too_small) = (message, &mut output[..Stuffer::MIN_OUTPUT - 1]);
         let needed = Stuffer::MIN_OUTPUT;
         assert_eq!(exchange.body(&mut message, too_small), Err(Error::OutputTooSmall { needed }));
-        assert_eq!(message, before, "a write that does not fit takes some of the message");
+        assert_eq!(message, before, "a write that does not fit consumes part of the message");
         match exchange.body(&mut message, &mut output[..size]) {
             Ok(n) => log.out.extend(&output[..n]),
             Err(error) => {
@@ -174,7 +178,7 @@ fn put<C: Channel, D: Dialect>(
     exchange.finish()
 }
 
-/// Hands over what is left of the message in chunks, as many as the server lets us.
+/// Sends the rest of the message in chunks, as many as the server allows.
 fn put_chunks<C: Channel, D: Dialect>(
     exchange: &mut Exchange<'_, '_, C, D>,
     message: &[u8],
@@ -196,7 +200,7 @@ fn put_chunks<C: Channel, D: Dialect>(
 }
 
 fn no_message<E>(_: &mut E, _: Room, _: &mut Log) -> Result<(), Error> {
-    panic!("a message is asked for by a job that has none")
+    panic!("a job without a message needs one")
 }
 
 impl<C: Authenticates, D: Dialect> Sending<C, D> {
@@ -206,11 +210,21 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
             Job::Hello => tell(&mut session.hello(CLIENT)?, ask, no_message),
             Job::Reset => tell(&mut session.reset()?, ask, no_message),
             Job::Quit => tell(&mut session.quit()?, ask, no_message),
-            Job::Authenticate { user, password, token, mechanism, nonce, exporter, end_point } => {
+            Job::Authenticate {
+                user,
+                password,
+                token,
+                external,
+                mechanism,
+                nonce,
+                exporter,
+                end_point,
+            } => {
                 let nonce: Nonce = nonce.as_ref().map_or([0; 18], |nonce| array(&nonce.0));
                 let exporter = exporter.as_ref().map(|data| array::<32>(&data.0));
                 let mut credentials = match token {
                     Some(token) => Credentials::bearer(user, token),
+                    None if *external => Credentials::external(user),
                     None => Credentials::new(user, password),
                 }
                 .expect("credentials");
@@ -261,7 +275,7 @@ impl<C: Authenticates, D: Dialect> Sending<C, D> {
 }
 
 fn array<const N: usize>(octets: &[u8]) -> [u8; N] {
-    octets.try_into().expect("so many octets")
+    octets.try_into().expect("the exact number of bytes")
 }
 
 fn address(text: &str) -> Address<'_> {
@@ -310,7 +324,7 @@ fn each(mail: &Sent) -> Vec<dsn::Recipient<'_>> {
             recipient = recipient.notify(notify(names));
         }
         if let Some((kind, text)) = &asked.orcpt {
-            let text = dsn::Xtext::new(text).expect("an address");
+            let text = dsn::Xtext::international(text).expect("an address");
             let original = dsn::OriginalRecipient::new(kind, text).expect("a kind");
             recipient = recipient.with_original(original).expect("short");
         }
@@ -346,31 +360,33 @@ impl<C: Authenticates, D: Dialect> Subject for Sending<C, D> {
                 self.failed |= matches!(next, Next::Failed(_));
                 next
             }
-            Err(error @ (Error::Unverified | Error::Unsupported | Error::MessageTooLarge))
-                if !self.failed =>
+            Err(error)
+                if !self.failed
+                    && (error.is_unsupported()
+                        || matches!(error, Error::Unverified | Error::MessageTooLarge)) =>
             {
                 Next::Denied(error)
             }
             Err(error) => Next::Failed(error),
-            _ => panic!("an answer to another question"),
+            _ => panic!("a reply to a different job"),
         }
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
         match self.ask(Ask::EndOfInput)? {
             Told::Ended(ended) => ended,
-            _ => panic!("an answer to another question"),
+            _ => panic!("a reply to a different job"),
         }
     }
 
     fn timed_out(&mut self) -> Error {
         match self.ask(Ask::TimedOut) {
             Ok(Told::TimedOut(error)) | Err(error) => error,
-            _ => panic!("an answer to another question"),
+            _ => panic!("a reply to a different job"),
         }
     }
 
-    /// A job begun while another is under way; any job after a failure.
+    /// A job started while another is running, or any job after a failure.
     fn misuse(&mut self) -> Vec<Result<(), Error>> {
         let mut results = Vec::new();
         let job = self.jobs.get(self.done);

@@ -1,55 +1,57 @@
-//! What is behind the upgrade: mail.
+//! The part of a row after the upgrade: mail.
 
 use serde::Deserialize;
 
 use super::Turn;
 use crate::octets::Octets;
 
-/// The part of a row behind the upgrade.
+/// The part of a row after the upgrade.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
-    /// What it runs over, in a row without an upgrade.
+    /// The transport, in a row without an upgrade.
     pub over: Option<Over>,
-    /// Client: what the application wants, in order.
+    /// Client: the application's jobs, in order.
     #[serde(default)]
     pub jobs: Vec<Job>,
-    /// Server: what the application judges, in order; see `vectors/README.md`.
+    /// Server: the application's decisions, in order; see `vectors/README.md`.
     #[serde(default)]
     pub decide: Vec<String>,
-    /// Server: how many recipients a mail may have.
+    /// Server: the limit of recipients of a mail.
     pub max_recipients: Option<u16>,
-    /// Server: how many octets a message may have.
+    /// Server: the limit of a message, in bytes.
     pub max_size: Option<usize>,
-    /// Server: how many commands a client may send.
+    /// Server: the limit of commands from a client.
     pub max_commands: Option<u32>,
-    /// Server: whether clients can say who they are.
+    /// Server: whether clients can log in.
     pub authentication: Option<Demanded>,
-    /// Server: whether reports on delivery are offered.
+    /// Server: the proof that a login needs.
+    pub proof: Option<Proof>,
+    /// Server: whether it offers `DSN`.
     #[serde(default)]
     pub dsn: bool,
-    /// Server: whether addresses in UTF-8 are.
+    /// Server: whether it offers `SMTPUTF8`.
     #[serde(default)]
     pub smtp_utf8: bool,
-    /// Server: whether TLS all the way is.
+    /// Server: whether it offers `REQUIRETLS`.
     #[serde(default)]
     pub require_tls: bool,
-    /// What is received and what is sent thereupon.
+    /// The input of each turn, and the output that follows.
     #[serde(default)]
     pub turns: Vec<Turn>,
-    /// What happens, but for lines that are only reported.
+    /// The events, without lines that are only reported.
     #[serde(default)]
     pub events: Vec<String>,
-    /// How it ends, if not in an error.
+    /// The end, unless it is an error.
     pub end: Option<String>,
-    /// The error that it ends in.
+    /// The final error.
     pub error: Option<String>,
-    /// What is said before closing on an error.
+    /// The reply sent before closing on an error.
     #[serde(default)]
     pub farewell: Octets,
 }
 
-/// A mail to be sent.
+/// A mail to send.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sent {
@@ -62,30 +64,30 @@ pub struct Sent {
     /// Lone CR and LF become CRLF.
     #[serde(default)]
     pub normalize: bool,
-    /// How many octets the application says that it has.
+    /// The size that the application declares, in bytes.
     pub size: Option<usize>,
-    /// The application says that it is not ASCII.
+    /// The application declares that the message is not ASCII.
     #[serde(default)]
     pub eight_bit: bool,
-    /// The application says that its header is not ASCII.
+    /// The application declares that the header is not ASCII.
     #[serde(default)]
     pub utf8: bool,
-    /// TLS is required all the way.
+    /// The mail needs `REQUIRETLS`.
     #[serde(default)]
     pub require_tls: bool,
-    /// The message goes in chunks, made in an output of so many octets.
+    /// The message goes in chunks, each made in an output buffer of this size.
     pub chunks: Option<usize>,
-    /// What is asked of reports.
+    /// The requested delivery status notifications.
     pub dsn: Option<Dsn>,
 }
 
-/// What is asked of the reports on a mail.
+/// The requested notifications about a mail.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dsn {
     /// `FULL` or `HDRS`.
     pub ret: Option<String>,
-    /// The envelope id, as it is sent.
+    /// The envelope id, as sent.
     pub envid: Option<String>,
     /// For all recipients, of `SUCCESS`, `FAILURE` and `DELAY`; empty for `NEVER`.
     pub notify: Option<Vec<String>>,
@@ -94,24 +96,36 @@ pub struct Dsn {
     pub each: Vec<DsnRecipient>,
 }
 
-/// What is asked of the reports on a recipient.
+/// The requested notifications about a recipient.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DsnRecipient {
-    /// As for all.
+    /// As for all recipients.
     pub notify: Option<Vec<String>>,
-    /// The original recipient, as it is sent: kind and address.
+    /// The original recipient, as sent: kind and address.
     pub orcpt: Option<(String, String)>,
 }
 
-/// Whether clients say who they are.
+/// Whether clients log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demanded {
-    /// If they like.
+    /// Optionally.
     Offered,
     /// Before anything else.
     Required,
+}
+
+/// The proof of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// A password.
+    Password,
+    /// The client's certificate.
+    Certificate,
+    /// Either.
+    Either,
 }
 
 /// A job of the sending side.
@@ -120,22 +134,26 @@ pub enum Demanded {
 pub enum Job {
     /// Introduces the client.
     Hello,
-    /// Proves who the client is.
+    /// Logs in.
     Authenticate {
-        /// Who.
+        /// The user.
+        #[serde(default)]
         user: String,
-        /// Proof.
+        /// The password.
         #[serde(default)]
         password: String,
-        /// Proof of another kind.
+        /// An OAuth token instead of a password.
         token: Option<String>,
-        /// This mechanism and no other.
+        /// The client's certificate is the proof; the user is the authorization identity.
+        #[serde(default)]
+        external: bool,
+        /// Only this mechanism.
         mechanism: Option<String>,
-        /// Client: 18 octets, for SCRAM.
+        /// Client: 18 bytes, for SCRAM.
         nonce: Option<Octets>,
-        /// What ties it to the TLS connection, 32 octets of keying material.
+        /// Channel binding: 32 bytes of exported keying material.
         exporter: Option<Octets>,
-        /// What ties it to the TLS connection, the hash of the server's certificate.
+        /// Channel binding: the hash of the server's certificate.
         end_point: Option<Octets>,
     },
     /// Sends a mail.
@@ -146,13 +164,13 @@ pub enum Job {
     Quit,
 }
 
-/// What mail runs over.
+/// The transport of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Over {
-    /// TLS that was asked for.
+    /// TLS after STARTTLS.
     Tls,
-    /// TLS that came first.
+    /// Implicit TLS.
     ImplicitTls,
     /// No TLS.
     Plaintext,

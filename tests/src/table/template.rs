@@ -1,23 +1,23 @@
-//! Rows that are products: each state with each form of what is received in it, as `vectors/README.md` describes.
+//! Rows that are products: each state with each form of the request, as `vectors/README.md` describes.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-/// A table as it is written, or a template that tables name.
+/// A table as written, or a template.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Source {
     /// The template that the table adds to.
     pub(super) template: Option<String>,
-    /// States and forms of the template that the table has not.
+    /// The states and forms of the template to omit.
     #[serde(default)]
     without: Vec<String>,
-    /// What the strings of the template are completed with.
+    /// The values for `${name}` in the template's strings.
     #[serde(default)]
     with: BTreeMap<String, String>,
-    /// What all rows have.
+    /// The common part of all rows.
     #[serde(default)]
     every: Table,
     #[serde(default)]
@@ -32,7 +32,7 @@ pub(super) struct Source {
 struct State {
     id: String,
     source: Option<String>,
-    /// The kind of its forms.
+    /// The kind of forms that it combines with.
     #[serde(default)]
     forms: String,
     #[serde(default)]
@@ -52,7 +52,7 @@ struct Form {
 }
 
 impl Source {
-    /// What the table is with its template.
+    /// The table merged with its template.
     pub(super) fn over(self, mut template: Self) -> Self {
         merge(&mut template.every, self.every);
         template.state.extend(self.state);
@@ -68,7 +68,7 @@ impl Source {
         for id in &self.without {
             let known = self.state.iter().map(|state| &state.id);
             if !known.chain(self.form.iter().map(|form| &form.id)).any(|known| known == id) {
-                return Err(format!("without {id}, which nothing is called"));
+                return Err(format!("without {id}, but no state or form has this name"));
             }
         }
         for state in self.state.iter().filter(|state| !lacks(&self.without, &state.id)) {
@@ -113,7 +113,7 @@ fn product(table: &str, state: &State, form: &Form) -> Table {
     row
 }
 
-/// What the state has said stands in front of what the first turn of the form says.
+/// Puts the state's `said` before the `out` of the form's first turn.
 fn speak_first(state: &mut Table, form: &mut Table) {
     let Some(Value::String(mut said)) = state.remove("said") else { return };
     let turns = form.get_mut("turns").and_then(Value::as_array_mut);
@@ -123,7 +123,7 @@ fn speak_first(state: &mut Table, form: &mut Table) {
     turn.insert("out".to_owned(), said.into());
 }
 
-/// Arrays are appended, tables merged, and what else both have is the second's.
+/// Appends arrays and merges tables; of any other value the second wins.
 fn merge(first: &mut Table, second: Table) {
     for (key, value) in second {
         match (first.get_mut(&key), value) {
@@ -134,7 +134,7 @@ fn merge(first: &mut Table, second: Table) {
     }
 }
 
-/// Puts values for `${name}` into each string.
+/// Replaces `${name}` in each string.
 fn complete(value: &mut Value, with: &BTreeMap<String, String>) -> Result<(), String> {
     match value {
         Value::Array(values) => values.iter_mut().try_for_each(|value| complete(value, with)),
@@ -142,16 +142,16 @@ fn complete(value: &mut Value, with: &BTreeMap<String, String>) -> Result<(), St
         Value::String(text) => {
             let mut whole = String::new();
             let mut rest = text.as_str();
-            while let Some((before, name, behind)) =
+            while let Some((before, name, after)) =
                 rest.split_once("${").and_then(|(before, rest)| {
-                    rest.split_once('}').map(|(name, behind)| (before, name, behind))
+                    rest.split_once('}').map(|(name, after)| (before, name, after))
                 })
             {
                 let value =
                     with.get(name).ok_or_else(|| format!("no {name} to put into {text:?}"))?;
                 whole.push_str(before);
                 whole.push_str(value);
-                rest = behind;
+                rest = after;
             }
             whole.push_str(rest);
             *text = whole;
@@ -161,7 +161,7 @@ fn complete(value: &mut Value, with: &BTreeMap<String, String>) -> Result<(), St
     }
 }
 
-/// A turn of a template in which a protocol has nothing to say, as a greeting that does not exist.
+/// Whether a turn of a template is empty for a protocol, such as the greeting of a protocol without one.
 fn drop_empty_turns(row: &mut Table) {
     let says = |value: &Value| value.as_str() != Some("");
     if let Some(Value::Array(turns)) = row.get_mut("turns") {

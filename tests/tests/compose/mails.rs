@@ -1,11 +1,11 @@
-//! Arbitrary messages, and what composing them gives.
+//! Arbitrary messages, and their composed form.
 
 use proptest::prelude::*;
 use serde::Serialize;
 use starttls::mail::message::{Attachment, Composer, Date, Encoding, Header, Mailbox, Progress};
 use starttls::mail::{Address, Message};
 
-/// What goes into a message.
+/// The input of a message.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Mail {
     pub(crate) from: Person,
@@ -35,7 +35,7 @@ pub(crate) struct File {
 }
 
 impl Mail {
-    /// What its text is on the other side, with LF.
+    /// The text that the recipient reads, with LF.
     pub(crate) fn text_lines(&self) -> String {
         let mut text = self.text.replace("\r\n", "\n").replace('\r', "\n");
         if !text.is_empty() && !text.ends_with('\n') {
@@ -44,7 +44,7 @@ impl Mail {
         text
     }
 
-    /// Lets `use_` have it as a message.
+    /// Passes it to `use_` as a message.
     pub(crate) fn with<T>(&self, use_: impl FnOnce(&Message<'_>) -> T) -> T {
         let address = |person: &Person| Address::international(&person.address).map(drop);
         for person in [&self.from].into_iter().chain(&self.to) {
@@ -143,7 +143,7 @@ fn mailboxes(people: &[Person]) -> Vec<Mailbox<'_>> {
     people.iter().map(mailbox).collect()
 }
 
-/// Text of one line, of which everything that means something to a parser is likely.
+/// One line of text, in which everything special to a parser is likely.
 pub(crate) fn line() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         6 => "[A-Za-z0-9]{1,12}",
@@ -170,7 +170,7 @@ pub(crate) fn line() -> impl Strategy<Value = String> {
     })
 }
 
-/// Words of ASCII with one blank between them.
+/// ASCII words with one space between them.
 fn words() -> impl Strategy<Value = String> {
     prop::collection::vec("[!-~]{1,20}", 1..20).prop_map(|words| words.join(" "))
 }

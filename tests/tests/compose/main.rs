@@ -1,4 +1,4 @@
-//! Messages are composed as others read them.
+//! Other parsers read composed messages as intended.
 
 mod mails;
 
@@ -15,7 +15,7 @@ use starttls::mail::{Address, Message};
 
 use mails::{Mail, Person, mail};
 
-/// The fields that a message may have, but for those of its caller.
+/// The header fields that a message may have, besides those of its caller.
 const FIELDS: [&str; 10] = [
     "Date",
     "Message-ID",
@@ -40,7 +40,7 @@ fn lines(message: &[u8]) -> Vec<&str> {
     lines
 }
 
-/// Everything that can be said of a message without reading it.
+/// Checks everything that does not need a parser.
 fn check(mail: &Mail, message: &[u8]) {
     let lines = lines(message);
     let header = lines.iter().position(|line| line.is_empty()).expect("an end of the header");
@@ -81,7 +81,7 @@ fn check(mail: &Mail, message: &[u8]) {
     for line in &lines[..header] {
         // RFC 2047 section 2, RFC 5322 section 2.1.1.
         let limit = if line.contains("=?utf-8?") { 76 } else { 78 };
-        // At a blank, but for the one behind the name or before the rest.
+        // At a space, except the one after the name or before the rest.
         let can_be_folded = line.split(' ').count() > 2;
         assert!(line.len() <= limit || !can_be_folded, "{line:?}");
     }
@@ -103,7 +103,7 @@ fn expected(people: &[Person]) -> Vec<(Option<String>, Option<String>)> {
     people.iter().map(|one| (one.name.clone(), Some(one.address.clone()))).collect()
 }
 
-/// What mail-parser makes of it.
+/// The result of mail-parser.
 fn read_back(mail: &Mail, message: &[u8]) {
     let parser = MessageParser::new()
         .with_mime_headers()
@@ -118,7 +118,7 @@ fn read_back(mail: &Mail, message: &[u8]) {
         (parsed.to(), &mail.to),
         (parsed.cc(), &mail.cc),
     ] {
-        // It does not look for quotes in an address; Python does.
+        // It ignores quotes in an address; Python does not.
         if !list.iter().any(|person| person.address.contains('"')) {
             assert_eq!(people(found), expected(list));
         }
@@ -155,7 +155,7 @@ fn read_back(mail: &Mail, message: &[u8]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// The header is ours, lines have their limits, and mail-parser reads what was meant.
+    /// The header has only our fields, lines respect their limits, and mail-parser reads the intended values.
     #[test]
     fn composed_and_read(mail in mail()) {
         let message = mail.composed();
@@ -164,7 +164,7 @@ proptest! {
         prop_assert_eq!(mail.with(|message| message.size()), Some(message.len()));
     }
 
-    /// I12: whatever is given is refused or stays in its place.
+    /// I12: any value is refused or stays within its field.
     #[test]
     fn arguments_cannot_carry_fields(
         text in "(?s)[ -~\r\n\t\0\x7fé]{0,30}",
@@ -186,7 +186,7 @@ proptest! {
             prop_assert!(Attachment::new(&text, "a").is_err());
             prop_assert!(message.with_id(&text).is_err());
         }
-        // One field for each that was taken, and no other.
+        // One field for each accepted value, and no other.
         let headers: Vec<_> = headers.into_iter().flatten().collect();
         let people: Vec<_> = mailbox.into_iter().collect();
         let message = subject.unwrap_or(message).with_cc(&people).with_headers(&headers);
@@ -202,7 +202,7 @@ proptest! {
         prop_assert_eq!(fields, expected);
     }
 
-    /// Neither the size of outputs nor the cut of attachments makes a difference.
+    /// The result depends neither on the size of outputs nor on the cut of attachments.
     #[test]
     fn any_output_and_any_cut(
         mail in mail(),
@@ -216,10 +216,10 @@ proptest! {
     }
 }
 
-/// Python's `email`, another reading by others.
+/// Python's `email`, a second independent parser.
 #[test]
 #[ignore = "needs Python; `tests/interop/run` runs it"]
-fn python_reads_what_was_meant() {
+fn python_reads_the_intended_values() {
     let mut runner = TestRunner::deterministic();
     let mut cases = Vec::new();
     for _ in 0..1000 {
@@ -238,7 +238,7 @@ fn python_reads_what_was_meant() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1000 read back");
 }
 
-/// A mail of which only the text is to be filled in.
+/// A mail whose text the test fills in.
 fn plain() -> Mail {
     let person = Person { name: None, address: "a@b.example".into() };
     Mail {
@@ -276,9 +276,9 @@ fn a_megabyte_needs_512_octets() {
     assert!(size_of::<Composer<'_>>() < 128);
 }
 
-/// RFC 6532: the address as it is, everything else as ever.
+/// RFC 6532: the address stays as it is; everything else is encoded as usual.
 #[test]
-fn international_addresses_go_as_they_are() {
+fn international_addresses_stay_unencoded() {
     let mut mail = plain();
     mail.cc =
         vec![Person { name: Some("Jürgen".into()), address: "jürgen@bücher.example".into() }];

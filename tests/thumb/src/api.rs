@@ -1,4 +1,4 @@
-//! The whole public API of a machine, called with octets that the compiler knows nothing about.
+//! The whole public API of a machine, called with bytes that are opaque to the compiler.
 
 use core::hint::black_box;
 
@@ -11,7 +11,7 @@ use crate::{opaque, receive, send};
 /// The longest frame of any protocol.
 const MAX_INPUT: usize = 9 * 1024;
 
-/// Steps a machine until it needs something, and tells it everything that can be told.
+/// Steps a machine until it needs something, and makes every possible call.
 ///
 /// # Errors
 /// Those of the machine.
@@ -42,7 +42,7 @@ pub fn drive<M: Machine>(
     Ok(())
 }
 
-/// Everything that a client can do.
+/// Calls everything on a client.
 pub fn upgrade<G: client::Grammar>(mut client: Client<G>) {
     let _ = drive(&mut client, |_, event| {
         if let client::Event::Received(said) = event {
@@ -53,7 +53,7 @@ pub fn upgrade<G: client::Grammar>(mut client: Client<G>) {
     let _ = black_box(client.into_upgrade(unread));
 }
 
-/// Everything that a server can do.
+/// Calls everything on a server.
 pub fn serve<G: server::Grammar>(mut server: Server<G>) {
     let _ = drive(&mut server, |server, event| {
         let _ = match event {

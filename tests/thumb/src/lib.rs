@@ -1,4 +1,4 @@
-//! What every image needs: octets in and out, and no way to panic.
+//! The common part of every image: bytes in and out, and a panic handler that does not link.
 
 #![no_std]
 
@@ -13,7 +13,7 @@ use starttls::client::{Client, Event, Grammar, Upgrade};
 use starttls::{Buffer, Error, Machine as _, Step};
 
 unsafe extern "C" {
-    /// Exists nowhere: an image from which a panic can be reached does not link.
+    /// Is never defined, so an image with a reachable panic does not link.
     safe fn a_panic_is_reachable() -> !;
 }
 
@@ -48,7 +48,7 @@ pub fn send(octets: &[u8]) {
     }
 }
 
-/// Where text is sent.
+/// A sink for text.
 #[derive(Debug)]
 pub struct Uart;
 
@@ -59,20 +59,20 @@ impl fmt::Write for Uart {
     }
 }
 
-/// Receives text; nothing if it is none.
+/// Receives text; empty if it is not valid UTF-8.
 pub fn text(buffer: &mut [u8]) -> &str {
     let received = receive(buffer);
     str::from_utf8(buffer.get(..received).unwrap_or_default()).unwrap_or_default()
 }
 
-/// Tells the optimizer nothing about the value.
+/// Makes the value opaque to the optimizer.
 pub fn opaque<T>(mut value: T) -> T {
     let place = addr_of_mut!(value);
     // SAFETY: `place` is valid and its value is not used again.
     unsafe { read_volatile(place) }
 }
 
-/// A client's upgrade, from its start to the go-ahead, with a receive buffer of `N` octets and `M` to
+/// A client's upgrade, from its start to the go-ahead, with a receive buffer of `N` bytes and `M` to
 /// send.
 ///
 /// # Errors

@@ -8,14 +8,14 @@ use embedded_io_async::{Read, Write};
 use crate::clock::taken;
 use crate::{Budget, Timed, TimedError, Unbounded};
 
-/// How long is counted at a time, in milliseconds. A wait that ends before counts as a whole one.
+/// The interval at which time is counted, in milliseconds. A shorter wait counts as a whole one.
 const TICK: u32 = 20;
 
-/// Ends what takes too long. Every [`DelayNs`] does, embassy-time's `Delay` for example; [`Unbounded`]
-/// never does.
-#[expect(async_fn_in_trait, reason = "as embedded-io-async has it")]
+/// Limits how long a future may take. Every [`DelayNs`] implements it, such as embassy-time's `Delay`;
+/// [`Unbounded`] sets no limit.
+#[expect(async_fn_in_trait, reason = "as in embedded-io-async")]
 pub trait Clock {
-    /// What came of the future, if that was before the end of the budget.
+    /// The output of the future. `None` if the budget ends first.
     async fn within<F: Future>(&mut self, budget: &Budget, future: F) -> Option<F::Output>;
 }
 
@@ -53,8 +53,25 @@ impl Clock for Unbounded {
     }
 }
 
+/// Pending once: an executor has one thread, and a peer that always has bytes ready would block all other
+/// tasks.
+async fn let_others_go_on() {
+    let mut did = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut did, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl<S: Read, C: Clock> Read for Timed<'_, S, C> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
+        if self.check()? {
+            let_others_go_on().await;
+        }
         let read = self.clock.within(self.budget, self.socket.read(buf)).await;
         let read = read.ok_or(TimedError::TimedOut)?.map_err(TimedError::Socket)?;
         Ok(read.min(buf.len()))
@@ -63,6 +80,9 @@ impl<S: Read, C: Clock> Read for Timed<'_, S, C> {
 
 impl<S: Write, C: Clock> Write for Timed<'_, S, C> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
+        if self.check()? {
+            let_others_go_on().await;
+        }
         let written = self.clock.within(self.budget, self.socket.write(buf)).await;
         taken(buf, written.ok_or(TimedError::TimedOut)?)
     }

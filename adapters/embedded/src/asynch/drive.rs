@@ -1,4 +1,4 @@
-//! The loop of the async side.
+//! The async loop.
 
 use core::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use starttls::{Error as Rule, Machine};
 use crate::drive::{Do, Drive, Task, Told, check_size};
 use crate::{Budget, Buffers, Error};
 
-/// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` sorts.
+/// Runs a machine until `on_event` breaks, on a stream whose errors `wrap` converts.
 pub(crate) async fn run<M: Machine, R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     machine: &mut M,
     buffers: &mut Buffers<IN, OUT>,
@@ -22,7 +22,7 @@ pub(crate) async fn run<M: Machine, R: Read + Write, S, T, const IN: usize, cons
     run_on(&mut Told { machine, on_event }, buffers, budget, stream, wrap).await
 }
 
-/// The same for every task: there is one in an image for each kind of stream.
+/// One instance for all tasks: an image contains it once for each kind of stream.
 async fn run_on<R: Read + Write, S, T, const IN: usize, const OUT: usize>(
     task: &mut dyn Task,
     buffers: &mut Buffers<IN, OUT>,

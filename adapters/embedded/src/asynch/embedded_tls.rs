@@ -6,11 +6,17 @@ use rand_core::CryptoRngCore;
 use starttls::Verification;
 
 use crate::conceal::conceal;
-use crate::embedded_tls::{ClientTls, Error, Provider, config, expected, outcome, read};
+use crate::embedded_tls::{
+    ClientCertificate, ClientTls, Error, Provider, config, expected, failed, outcome, read,
+};
+use crate::guard::{Guard, Guarded};
 use crate::verify::{Judge, Suite, Time};
 
-/// An encrypted stream, over a socket.
-pub struct Stream<'t, S: Read + Write>(TlsConnection<'t, S, Suite>);
+/// An encrypted stream over a socket.
+pub struct Stream<'t, S: Read + Write> {
+    connection: TlsConnection<'t, Guarded<'t, S>, Suite>,
+    guard: &'t Guard,
+}
 
 conceal!("Stream", Stream<'_, S> [S: Read + Write]);
 
@@ -20,27 +26,32 @@ impl<S: Read + Write> ErrorType for Stream<'_, S> {
 
 impl<S: Read + Write> Read for Stream<'_, S> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        read(self.0.read(buf).await)
+        if self.guard.closed.get() {
+            return Ok(0);
+        }
+        self.guard.awaits_data();
+        read(self.connection.read(buf).await, self.guard)
     }
 }
 
 impl<S: Read + Write> Write for Stream<'_, S> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Error> {
-        self.0.write(buf).await.map_err(Error::Tls)
+        self.connection.write(buf).await.map_err(|error| failed(error, self.guard))
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        self.0.flush().await.map_err(Error::Tls)
+        self.connection.flush().await.map_err(|error| failed(error, self.guard))
     }
 }
 
 impl<S: Read + Write> super::Stream for Stream<'_, S> {
     async fn close(self) -> Result<(), Error> {
-        self.0.close().await.map_or_else(|(_, error)| Err(Error::Tls(error)), |_| Ok(()))
+        let Self { connection, guard } = self;
+        connection.close().await.map_or_else(|(_, error)| Err(failed(error, guard)), |_| Ok(()))
     }
 }
 
-impl<R: CryptoRngCore, T: Time> super::Connect for ClientTls<'_, R, T> {
+impl<R: CryptoRngCore, T: Time, C: ClientCertificate> super::Connect for ClientTls<'_, R, T, C> {
     type Error = Error;
     type Stream<'t, S: Read + Write + 't>
         = Stream<'t, S>
@@ -55,9 +66,13 @@ impl<R: CryptoRngCore, T: Time> super::Connect for ClientTls<'_, R, T> {
         let (name, indication) = expected(self.name)?;
         let config = config(indication, alpn.as_slice(), self.fragment);
         let mut judge = Judge::new(&name, self.anchors, &mut self.time)?;
-        let mut connection = TlsConnection::new(socket, self.read, self.write);
-        let provider = Provider { random: &mut self.random, judge: &mut judge };
+        self.guard = Guard::new();
+        let guard = &self.guard;
+        let mut connection = TlsConnection::new(Guarded { socket, guard }, self.read, self.write);
+        let certificate = &self.certificate;
+        let provider = Provider { random: &mut self.random, judge: &mut judge, certificate };
         let opened = connection.open(TlsContext::new(&config, provider)).await;
-        outcome(opened, &judge).map(|verification| (Stream(connection), verification))
+        outcome(opened, &judge, guard)
+            .map(|verification| (Stream { connection, guard }, verification))
     }
 }

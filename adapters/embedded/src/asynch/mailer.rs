@@ -1,12 +1,11 @@
 use embedded_io_async::{Read, Write};
-use starttls::mail::outbound::WithMessage;
 use starttls::mail::{Envelope, Opening, opening};
 use starttls::{Error as Rule, Protocol};
 
 use super::drive::run;
 use super::upgrade::handshake;
 use super::{ClientStream, Clock, Connect, ErrorOf, Stream};
-use crate::connection::{begin, settle};
+use crate::connection::{Noted, settle};
 use crate::events::Watch;
 use crate::upgrade::in_plaintext;
 use crate::{Budget, Buffers, Connection, Error, Mailer, Receipt, Source, Timed, Timer};
@@ -17,11 +16,11 @@ where
     T: Connect,
     C: Clock,
 {
-    /// Sends one mail and closes the connection; the socket is the caller's to close.
+    /// Sends one mail and closes the connection. The caller closes the socket.
     ///
     /// # Errors
-    /// [`Error::Rejected`](crate::Error::Rejected) if nobody gets it, and all that can go wrong on the way there;
-    /// [`fate`](Self::fate) says whether it is safe to send it again.
+    /// [`Error::Rejected`](crate::Error::Rejected) if no recipient is accepted, and every error of the
+    /// connection. [`fate`](Self::fate) tells whether a retry is safe.
     pub async fn send_async(
         &mut self,
         envelope: &Envelope<'_>,
@@ -29,16 +28,16 @@ where
     ) -> Result<Receipt, ErrorOf<S, T>> {
         let mut connection = self.connect_async().await?;
         let outcome = connection.send_async(envelope, message).await;
-        // What became of the mail is known: an error while saying goodbye changes nothing.
+        // The mail's fate is already known, so an error of `QUIT` changes nothing.
         let _ = connection.quit_async().await;
         outcome
     }
 
-    /// Opens the connection for any number of mails: upgraded, and with the credentials accepted.
+    /// Opens a connection for any number of mails: with TLS, and logged in if there are credentials.
     ///
     /// # Errors
-    /// Those of the protocol, of TLS and of the socket; [`Error::Rejected`](crate::Error::Rejected) if the server does not
-    /// take the credentials; [`OutOfOrder`](Rule::OutOfOrder) if the socket was used before.
+    /// Those of the protocol, of TLS and of the socket. [`Error::Rejected`](crate::Error::Rejected) if the
+    /// server refuses the login. [`OutOfOrder`](Rule::OutOfOrder) if the mailer was used before.
     pub async fn connect_async(
         &mut self,
     ) -> Result<Connection<'_, 'a, ClientStream<'_, T, S, C>, S::Error, IN, OUT>, ErrorOf<S, T>>
@@ -51,13 +50,14 @@ where
         let Timer { clock, budget } = timer;
         let budget = &*budget;
         let mut timed = Timed { socket: *socket, clock, budget };
+        let shown = settings.shown();
         let (mut opening, mut refused) = (settings.opening(), None);
-        // One function for both phases: their code is in an image once.
+        // One closure for both phases, so that an image contains their code once.
         let mut told =
             |_: &mut Opening<'_>, event: opening::Event<'_>| watch.opening(event, &mut refused);
         run(&mut opening, buffers, budget, &mut timed, in_plaintext, &mut told).await?;
         let (mut stream, verification) = handshake(timed, *tls, Protocol::SMTP.alpn).await?;
-        opening.encrypted(verification, settings.credentials)?;
+        opening.encrypted(verification, shown.as_ref())?;
         let opened = run(&mut opening, buffers, budget, &mut stream, Error::Tls, &mut told).await;
         if let (Err(_), Some(refusal)) = (&opened, refused) {
             return Err(refusal.into());
@@ -72,38 +72,39 @@ impl<T: Stream, E, const IN: usize, const OUT: usize> Connection<'_, '_, T, E, I
     /// Sends one mail.
     ///
     /// # Errors
-    /// [`Error::Rejected`] if nobody gets it, and what stands between a mail and this server: its
-    /// size, or what it does not offer; the connection stays open then. All that can go wrong on the
-    /// way ends it. [`fate`](Self::fate) says whether it is safe to send the mail again.
+    /// [`Error::Rejected`] if no recipient is accepted, and an error of the protocol if the mail is too large
+    /// or needs an extension that the server does not offer. After both, the connection stays open; any other
+    /// error ends it. [`fate`](Self::fate) tells whether a retry is safe.
     pub async fn send_async(
         &mut self,
         envelope: &Envelope<'_>,
         mut message: impl Source,
     ) -> Result<Receipt, Error<E, T::Error>> {
         let Self { stream, buffers, budget, outbound, watch, fate, .. } = self;
-        let mut mail = begin(outbound, fate, envelope, &mut message)?;
+        let mut mail = Noted::mail(outbound, fate, envelope, &mut message)?;
         let told = talk(&mut mail, buffers, budget, stream, watch).await;
-        let is_unreadable = mail.is_unreadable();
-        settle(outbound, fate, told, is_unreadable)
+        let is_unreadable = mail.job.is_unreadable();
+        settle(outbound, told, is_unreadable)
     }
 
-    /// Says goodbye and closes TLS; the socket is the caller's to close. An error takes no mail back.
+    /// Sends `QUIT` and closes TLS. The caller closes the socket. An error here does not affect mail that was
+    /// sent.
     ///
     /// # Errors
-    /// Those of the protocol and of TLS; [`Closed`](Rule::Closed) if it was not open any more.
+    /// Those of the protocol and of TLS. [`Closed`](Rule::Closed) if the connection was not open.
     pub async fn quit_async(mut self) -> Result<(), Error<E, T::Error>> {
         let mut nothing = &b""[..];
-        let mut quit = self.outbound.quit()?.with_message(&mut nothing);
-        // What is said to a goodbye means nothing.
+        let mut quit = Noted::goodbye(&mut self.outbound, self.fate, &mut nothing)?;
+        // The reply to `QUIT` changes nothing, so it is not shown.
         let mut watch = Watch(None);
         talk(&mut quit, self.buffers, self.budget, &mut self.stream, &mut watch).await?;
         self.stream.close().await.map_err(Error::Tls)
     }
 }
 
-/// A mail or the goodbye, up to its end.
+/// Runs a mail or the goodbye to its end.
 async fn talk<R: Read + Write, S, const IN: usize, const OUT: usize>(
-    job: &mut WithMessage<'_, '_, '_>,
+    job: &mut Noted<'_, '_, '_>,
     buffers: &mut Buffers<IN, OUT>,
     budget: &Budget,
     stream: &mut R,

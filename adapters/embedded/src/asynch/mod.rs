@@ -1,11 +1,10 @@
-//! The same over [`embedded_io_async`], with the same logic below.
+//! The async interface, over [`embedded_io_async`], with the same logic.
 //!
-//! [`Mailer::send_async`](crate::Mailer::send_async) sends a mail, [`upgrade`] brings any protocol to
-//! TLS. Dropped before they are ready, they leave a connection that is good for nothing but to be
-//! closed.
+//! [`Mailer::send_async`](crate::Mailer::send_async) sends a mail; [`upgrade`] upgrades a connection of any
+//! protocol. If their future is dropped before it is ready, close the connection.
 //!
-//! A compiler makes of an async function a state machine of its own, with a panic for who polls it
-//! behind its end: an image without any panic is made from the blocking side.
+//! The compiler's state machine of an async function contains a panic for a poll after completion. Use the
+//! blocking interface for an image without any panic.
 
 mod accept;
 mod clock;

@@ -7,7 +7,7 @@ use starttls_rustls::{Connection, Engine};
 use crate::rustls::{ClientTls, Error, Mute, MuteServer, Next, ServerTls};
 use crate::rustls::{read, received, sent, shake, write};
 
-/// An encrypted stream, over a socket.
+/// An encrypted stream over a socket.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stream<S, E: Engine> {
@@ -31,7 +31,8 @@ impl<S: Read + Write, E: Engine> Stream<S, E> {
                     received(&mut self.connection, octets)?;
                 }
                 Err(error) => {
-                    // The alert that says why, as a courtesy.
+                    // Sends the alert that explains the failure. The connection has failed already, so its
+                    // error is ignored.
                     let _ = self.send().await;
                     return Err(error);
                 }
@@ -100,7 +101,7 @@ impl super::Accept for ServerTls {
         socket: S,
         early: &[u8],
     ) -> Result<Self::Stream<'t, S>, Error> {
-        let mut stream = Stream { connection: self.begin(early), socket };
+        let mut stream = Stream { connection: self.begin(early)?, socket };
         stream.run(shake).await?;
         stream.send().await?;
         Ok(stream)

@@ -2,28 +2,29 @@ use embedded_io_async::{Read, Write};
 use starttls::Verification;
 
 /// An encrypted stream, see [`Stream`](crate::Stream).
-#[expect(async_fn_in_trait, reason = "as embedded-io-async has it")]
+#[expect(async_fn_in_trait, reason = "as in embedded-io-async")]
 pub trait Stream: Read + Write {
-    /// Says TLS's goodbye.
+    /// Sends close_notify.
     ///
     /// # Errors
-    /// Those of TLS; the connection is over all the same.
+    /// Those of TLS. The connection is closed in any case.
     async fn close(self) -> Result<(), Self::Error>;
 }
 
-/// Turns a socket into TLS, in the client's role, see [`Connect`](crate::Connect).
-#[expect(async_fn_in_trait, reason = "as embedded-io-async has it")]
+/// A client's TLS, see [`Connect`](crate::Connect).
+#[expect(async_fn_in_trait, reason = "as in embedded-io-async")]
 pub trait Connect {
-    /// Why TLS fails, the socket below included.
+    /// The error of TLS, including that of the socket below.
     type Error: embedded_io::Error;
 
-    /// What is encrypted.
+    /// The encrypted stream.
     type Stream<'t, S: Read + Write + 't>: Stream<Error = Self::Error>
     where
         Self: 't;
 
-    /// The whole handshake, over a socket on which nothing of TLS was said. `alpn` is the protocol to
-    /// ask for (RFC 7301).
+    /// Performs the whole handshake over a socket that has sent and received nothing of TLS.
+    ///
+    /// `alpn` is the protocol id to offer (RFC 7301).
     ///
     /// # Errors
     /// Those of [`Connect::connect`](crate::Connect::connect).
@@ -34,19 +35,18 @@ pub trait Connect {
     ) -> Result<(Self::Stream<'t, S>, Verification), Self::Error>;
 }
 
-/// Turns a socket into TLS, in the server's role, see [`Accept`](crate::Accept).
-#[expect(async_fn_in_trait, reason = "as embedded-io-async has it")]
+/// A server's TLS, see [`Accept`](crate::Accept).
+#[expect(async_fn_in_trait, reason = "as in embedded-io-async")]
 pub trait Accept {
-    /// Why TLS fails, the socket below included.
+    /// The error of TLS, including that of the socket below.
     type Error: embedded_io::Error;
 
-    /// What is encrypted.
+    /// The encrypted stream.
     type Stream<'t, S: Read + Write + 't>: Stream<Error = Self::Error>
     where
         Self: 't;
 
-    /// The whole handshake. `early` is what the client has said of it already, before anything that
-    /// comes from the socket.
+    /// Performs the whole handshake. `early` are the first bytes of the client, before those of the socket.
     ///
     /// # Errors
     /// The handshake failed.

@@ -9,18 +9,19 @@ use crate::upgrade::{in_plaintext, shaking};
 use crate::{Buffers, Error, Timed, Timer, Upgraded};
 use starttls::driver::HANDSHAKE_WAIT;
 
-/// What [`upgrade`] makes of a socket `S` by a TLS `T`.
+/// The encrypted stream that [`upgrade`] creates over a socket `S` with the TLS `T`.
 pub type ClientStream<'t, T, S, C> = <T as Connect>::Stream<'t, Timed<'t, S, C>>;
 
-/// Why it fails on a socket `S` by a TLS `T`.
+/// The error of [`upgrade`] over a socket `S` with the TLS `T`.
 pub type ErrorOf<S, T> = Error<<S as ErrorType>::Error, <T as Connect>::Error>;
 
-/// Upgrades a connected socket to TLS as the client, with the machine of any protocol.
+/// Upgrades a connected socket to TLS as a client, with the machine of any protocol.
+///
+/// After an error, close the connection.
 ///
 /// # Errors
-/// Those of the protocol, of TLS and of the socket; [`NotOffered`](starttls::Error::NotOffered) and
-/// [`Refused`](starttls::Error::Refused) also where the machine's policy would allow plaintext. Close
-/// the connection.
+/// Those of the protocol, of TLS and of the socket. [`NotOffered`](starttls::Error::NotOffered) and
+/// [`Refused`](starttls::Error::Refused) even if the machine's policy allows plaintext.
 pub async fn upgrade<'t, S, T, C, G, const IN: usize, const OUT: usize>(
     socket: &'t mut S,
     client: Client<G>,
@@ -37,8 +38,9 @@ where
     upgrade_with(socket, client, tls, buffers, timer, |_| ()).await.map(|(upgraded, ())| upgraded)
 }
 
-/// Like [`upgrade`], for protocols whose client has to know inside TLS what was said before: `look` reads
-/// it from the machine at the last moment that there is one. Nobody vouches for it.
+/// Like [`upgrade`], for protocols that need data of the plaintext dialogue inside TLS.
+///
+/// `look` reads it from the machine at the last moment that it exists. The data is not authenticated.
 ///
 /// # Errors
 /// Those of [`upgrade`].
@@ -66,7 +68,7 @@ where
     Ok((Upgraded { stream, tls: upgrade.established(verification)?, budget }, seen))
 }
 
-/// The handshake of a client, and an end to its time.
+/// A client's handshake with its time limit.
 pub(crate) async fn handshake<'t, S, T, C>(
     timed: Timed<'t, S, C>,
     tls: &'t mut T,

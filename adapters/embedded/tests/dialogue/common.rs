@@ -1,4 +1,4 @@
-//! A socket that follows a script, and a clock that nobody waits for.
+//! A socket that follows a script, and a clock that advances only during waits.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,20 +15,20 @@ use starttls_embedded::{Buffers, Error, Mailer, Receipt, Settings, Source};
 
 use crate::through::{Failed, Through};
 
-/// What the peer does next.
+/// The next action of the peer.
 #[derive(Clone, Debug)]
 pub(crate) enum Turn {
-    /// It says this.
+    /// It sends these bytes.
     Says(Vec<u8>),
-    /// It waits for this.
+    /// It expects these bytes.
     Hears(Vec<u8>),
-    /// It thinks for so many milliseconds.
+    /// It pauses for this many milliseconds.
     Thinks(u64),
     /// It closes the connection.
     Leaves,
-    /// It breaks the connection off.
+    /// It resets the connection.
     Breaks,
-    /// It says nothing more.
+    /// It sends nothing more.
     Sleeps,
 }
 
@@ -40,13 +40,13 @@ pub(crate) fn hears(text: &str) -> Turn {
     Turn::Hears(text.into())
 }
 
-/// What is said in a whole connection: `TLS` is the handshake.
+/// The peer of a whole connection. `TLS` stands for the handshake.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) script: VecDeque<Turn>,
-    /// How many octets go through at once.
+    /// How many bytes pass at once.
     pub(crate) chunk: usize,
-    /// All that was heard.
+    /// All received bytes.
     pub(crate) heard: Vec<u8>,
     now: Rc<Cell<u64>>,
 }
@@ -61,10 +61,10 @@ impl Peer {
         Delay(Rc::clone(&self.now))
     }
 
-    /// Whether something can be read now, be it the end.
+    /// Whether a read would not block. The end counts too.
     fn ready(&mut self) -> bool {
         while let Some(Turn::Thinks(milliseconds)) = self.script.front_mut() {
-            // It begins to think when somebody looks.
+            // The pause starts when the other end first looks.
             let now = self.now.get();
             if *milliseconds < 1 << 40 {
                 *milliseconds += now + (1 << 40);
@@ -97,7 +97,7 @@ impl Peer {
                 }
                 Some(Turn::Breaks) if taken == 0 => return Err(ErrorKind::ConnectionReset),
                 Some(Turn::Breaks) => break,
-                // Nobody looks at it.
+                // These bytes are not read any more.
                 Some(Turn::Leaves | Turn::Sleeps) | None => taken = octets.len(),
                 other => panic!("{} instead of {other:?}", rest.escape_ascii()),
             }
@@ -107,7 +107,7 @@ impl Peer {
     }
 
     fn say(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
-        assert!(self.ready(), "nobody would ever read this: {:?}", self.script.front());
+        assert!(self.ready(), "no action of the script reads this: {:?}", self.script.front());
         match self.script.front_mut() {
             Some(Turn::Says(octets)) => {
                 let n = octets.len().min(buf.len()).min(self.chunk);
@@ -174,7 +174,7 @@ impl embedded_io_async::Write for Peer {
     }
 }
 
-/// Time passes while somebody waits, and only then.
+/// Time advances only during waits.
 #[derive(Clone)]
 pub(crate) struct Delay(Rc<Cell<u64>>);
 
@@ -225,10 +225,10 @@ pub(crate) const fn envelope<'a>(to: &'a [Address<'a>]) -> Envelope<'a> {
 
 pub(crate) type Outcome = Result<Receipt, Error<ErrorKind, Failed>>;
 
-/// What a mail came to: the outcome, the fate, all that was said, and how long it took.
+/// The result of a mail: the outcome, the fate, all bytes sent, and the time it took.
 pub(crate) type Played = (Outcome, Fate, String, u64);
 
-/// Sends one mail by the script, every way, and says what came of it: the same each time.
+/// Sends one mail with the script in every way, and checks that the result is always the same.
 pub(crate) fn play<const OUT: usize, M: Source>(
     script: &[Turn],
     settings: Settings<'_>,
@@ -258,7 +258,7 @@ pub(crate) fn play<const OUT: usize, M: Source>(
                         (&before.0, before.1, &before.2),
                         "{chunk} {asynchronous}"
                     );
-                    // Ticks are longer on one side, and each counts as a whole.
+                    // The ticks are longer on one side, and each counts as a whole.
                     assert!(now.3.abs_diff(before.3) <= 1000, "{} {}", now.3, before.3);
                 }
                 None => played = Some(now),
@@ -272,7 +272,7 @@ pub(crate) fn rule(outcome: &Outcome) -> Option<Rule> {
     outcome.as_ref().err().and_then(Error::protocol)
 }
 
-/// Sends one mail with the default settings, and says what was heard.
+/// Sends one mail with the default settings and returns what the peer received.
 pub(crate) fn send<const OUT: usize>(
     mut peer: Peer,
     mut tls: Through,

@@ -1,4 +1,4 @@
-//! A server that is gone, at every octet.
+//! A server that closes the connection, at every byte.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use starttls_embedded::Settings;
 use crate::common::{Turn, play, rule};
 use crate::mails::{MESSAGE, TO, credentials, good};
 
-/// Every script that is cut short in what the server says, with the place of the cut.
+/// Every script that is cut short in the server's bytes, with the place of the cut.
 fn cut_in_what_is_said(end: &Turn) -> Vec<(usize, Vec<Turn>)> {
     let good = good();
     let mut scripts = Vec::new();
@@ -28,7 +28,7 @@ fn cut_in_what_is_said(end: &Turn) -> Vec<(usize, Vec<Turn>)> {
 }
 
 #[test]
-fn while_it_speaks() {
+fn while_the_server_sends() {
     let credentials = credentials();
     let settings =
         Settings::new().with_credentials(&credentials).with_max_wait(Duration::from_millis(1500));
@@ -37,7 +37,8 @@ fn while_it_speaks() {
         for (place, script) in cut_in_what_is_said(&end) {
             let (outcome, fate, heard, _) = play::<512, _>(&script, settings, &TO[..1], || MESSAGE);
             let what = format!("{:?}", &script[place..]);
-            // The places of the script: 12 is the answer to DATA, 14 that to the message, 16 to QUIT.
+            // Places in the script: 12 is the reply to DATA, 14 the reply to the message, 16 the reply to
+            // QUIT.
             let (rule_expected, fate_expected) = match place {
                 ..=12 => (Some(expected), Fate::NotSent),
                 14 => (Some(expected), Fate::Unknown),
@@ -50,7 +51,7 @@ fn while_it_speaks() {
 }
 
 #[test]
-fn while_it_listens() {
+fn while_the_server_receives() {
     let good = good();
     let credentials = credentials();
     let settings = Settings::new().with_credentials(&credentials);

@@ -1,11 +1,11 @@
-//! Mails that go, and mails that are refused.
+//! Mails that are sent, and mails that are refused.
 
 use starttls::mail::message::Mailbox;
 use starttls::mail::session::{Command, Event, Fate};
 use starttls::mail::{Address, Credentials, Message};
 use starttls::{Error as Rule, Verification};
 use starttls_embedded::{
-    Buffers, Composed, Error, Mailer, Mode, Receipt, Settings, Source, Unreadable,
+    Buffers, Composed, Error, MAX_ITERATIONS, Mailer, Mode, Receipt, Settings, Source, Unreadable,
 };
 
 use crate::common::{FROM, Peer, Turn, address, envelope, hears, play, rule, says, send};
@@ -56,9 +56,52 @@ fn one_mail() {
     let (outcome, fate, ..) = play::<512, _>(&good(), settings, &TO[..1], || MESSAGE);
     assert_eq!(outcome, Ok(Receipt { accepted: 1, refused: 0 }));
     assert_eq!(fate, Fate::Accepted);
-    // Without a buffer that holds three commands at once they leave one by one.
+    // With a buffer too small for three commands, they leave one by one.
     let (outcome, ..) = play::<32, _>(&good(), settings, &TO[..1], || MESSAGE);
     assert!(outcome.is_ok_and(|receipt| receipt.is_complete()));
+}
+
+#[test]
+fn a_server_cannot_demand_endless_hashing() {
+    let nonce = [0; 18];
+    let credentials = credentials().with_nonce(&nonce);
+    let generous = credentials.with_max_iterations(MAX_ITERATIONS + 1);
+    let asks = |iterations: u32| {
+        // "r=" and the client's nonce with one more letter, "s=salt".
+        let challenge = format!("r={}x,s=c2FsdA==,i={iterations}", "A".repeat(24));
+        let mut script = opening();
+        script.extend([
+            hears("EHLO [127.0.0.1]\r\n"),
+            says("250-mx\r\n250 AUTH SCRAM-SHA-256\r\n"),
+            // "n,,n=u,r=" and the nonce.
+            hears("AUTH SCRAM-SHA-256 biwsbj11LHI9QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\r\n"),
+            says(&format!("334 {}\r\n", base64(challenge.as_bytes()))),
+            Turn::Leaves,
+        ]);
+        script
+    };
+    for (credentials, iterations, refused) in [
+        (&credentials, MAX_ITERATIONS, false),
+        (&credentials, MAX_ITERATIONS + 1, true),
+        (&generous, MAX_ITERATIONS + 1, false),
+        (&generous, MAX_ITERATIONS + 2, true),
+    ] {
+        let settings = Settings::new().with_credentials(credentials);
+        let (outcome, ..) = play::<512, _>(&asks(iterations), settings, &TO[..1], || MESSAGE);
+        let error = rule(&outcome).expect("the login failed");
+        assert_eq!(error == Rule::TooManyIterations, refused, "{iterations}: {error:?}");
+    }
+}
+
+fn base64(octets: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |three: &[u8]| {
+        let bits = three.iter().fold(0, |bits, octet| bits << 8 | usize::from(*octet));
+        let bits = bits << (8 * (3 - three.len()));
+        let letter = |n: usize| char::from(LETTERS[bits >> (18 - 6 * n) & 63]);
+        (0..4).map(|n| if n <= three.len() { letter(n) } else { '=' }).collect::<String>()
+    };
+    octets.chunks(3).map(group).collect()
 }
 
 #[test]
@@ -98,7 +141,7 @@ fn a_composed_mail() {
     assert!(played.0.is_ok());
 }
 
-/// The script up to the answer to a command, and what follows instead.
+/// The script up to the reply to a command, then these actions.
 fn until(heard: &str, then: &[Turn]) -> Vec<Turn> {
     let mut script = good();
     let place = script.iter().position(
@@ -137,7 +180,7 @@ fn refusals() {
     assert_eq!(outcome, rejected(Command::Recipient, 550, None));
     assert_eq!(fate, Fate::NotSent);
 
-    // The server wanted a message all the same, and gets an empty one.
+    // The server asks for a message in spite of its refusals, and gets an empty one.
     let mut then = vec![says("250 ok\r\n550 no\r\n354 go\r\n"), hears(".\r\n"), says("554 no\r\n")];
     then.extend(quits.clone());
     let (outcome, ..) = play::<512, _>(&until("MAIL", &then), settings, &TO[..1], || MESSAGE);
@@ -180,7 +223,7 @@ fn no_way_to_tls() {
 }
 
 #[test]
-fn no_tls_is_no_way_for_those_who_take_anybody() {
+fn an_opportunistic_mailer_needs_tls_too() {
     let mut script = opening();
     script.truncate(2);
     script.push(says("250 mx\r\n"));
@@ -194,9 +237,9 @@ fn no_tls_is_no_way_for_those_who_take_anybody() {
     assert_eq!(rule(&outcome), Some(Rule::Refused));
 }
 
-/// What comes together with the go-ahead is seen; what comes behind it is TLS's.
+/// Plaintext together with the go-ahead is detected. Plaintext after it reaches TLS.
 #[test]
-fn plaintext_behind_the_go_ahead() {
+fn plaintext_after_the_go_ahead() {
     let mut script = opening();
     script.truncate(4);
     script.push(says("220 go\r\n250 injected\r\n"));
@@ -210,15 +253,16 @@ fn plaintext_behind_the_go_ahead() {
 }
 
 #[test]
-fn nobody_vouches_for_the_server() {
+fn an_unverified_server_gets_no_credentials() {
     for asynchronous in [false, true] {
-        let nobody = || Through { verification: Verification::Unverified, ..Through::verified() };
+        let unverified =
+            || Through { verification: Verification::Unverified, ..Through::verified() };
         let peer = Peer::new(&opening(), usize::MAX);
-        let (outcome, _, heard) = send::<512>(peer, nobody(), asynchronous);
+        let (outcome, _, heard) = send::<512>(peer, unverified(), asynchronous);
         assert_eq!(rule(&outcome), Some(Rule::Unverified));
         assert!(heard.ends_with("TLS"));
     }
-    // Who takes anybody sends mail, and shows no password.
+    // An opportunistic client sends the mail, but not the password.
     let mut script = opening();
     script.extend([
         hears("EHLO [127.0.0.1]\r\n"),
@@ -235,7 +279,7 @@ fn nobody_vouches_for_the_server() {
     assert_eq!(rule(&mailer.send(&envelope(&TO[..1]), MESSAGE)), Some(Rule::Unverified));
 }
 
-/// The longest command decides, and nothing of it is sent without room for all.
+/// The longest command decides, and no part of it is sent without room for all.
 #[test]
 fn an_output_that_is_too_small() {
     let credentials = Credentials::new("sensor", "a longer password").expect("credentials");
@@ -254,9 +298,9 @@ fn an_output_that_is_too_small() {
     assert_eq!(rule(&outcome), Some(Rule::OutputTooSmall { needed: 18 }));
 }
 
-/// Whoever cannot read the message to its end sends no end.
+/// If the message cannot be read to its end, the end is not sent.
 #[test]
-fn a_message_that_ends_in_the_middle() {
+fn a_message_whose_reader_fails() {
     struct Broken(&'static [u8]);
     impl Source for Broken {
         fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Unreadable> {
@@ -276,7 +320,7 @@ fn a_message_that_ends_in_the_middle() {
 }
 
 #[test]
-fn several_mails_and_what_was_said_of_them() {
+fn several_mails_with_an_observer() {
     let mut script = opening();
     let mail = |recipients: &str, replies: &str, rest: &[Turn]| {
         let commands = format!("MAIL FROM:<sensor@example.org> SIZE=9\r\n{recipients}DATA\r\n");
@@ -296,7 +340,7 @@ fn several_mails_and_what_was_said_of_them() {
     script.push(says("250 ok\r\n"));
     script.extend(mail(you, "250 a\r\n250 b\r\n354 go\r\n", &taken));
     script.extend([hears("QUIT\r\n"), says("221 bye\r\n"), hears("BYE")]);
-    // The first line of EHLO's answer is a name.
+    // The first line of the reply to EHLO is a name.
     script[8] = says("250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n");
 
     let mut peer = Peer::new(&script, 7);
@@ -322,7 +366,19 @@ fn several_mails_and_what_was_said_of_them() {
     assert_eq!((rule(&large), connection.is_open()), (Some(Rule::MessageTooLarge), true));
     connection.send(&sized(&TO[..1], 9), &b"a\r\n"[..]).expect("taken");
     connection.quit().expect("bye");
-    assert_eq!(rule(&mailer.send(&envelope(&TO), MESSAGE)), Some(Rule::OutOfOrder), "used up");
+    assert_eq!(rule(&mailer.send(&envelope(&TO), MESSAGE)), Some(Rule::OutOfOrder), "used before");
     assert_eq!(said, [(0, 250), (1, 550), (0, 550), (0, 250)]);
     assert!(peer.script.is_empty());
+}
+
+#[test]
+fn no_password_is_shown() {
+    let credentials = Credentials::new("u", "passw0rd").expect("credentials");
+    let settings = Settings::new().with_credentials(&credentials);
+    let (mut peer, mut tls) = (Peer::new(&[], 1), Through::verified());
+    let clock = peer.clock();
+    let mut buffers = Buffers::<512, 512>::new();
+    let shown = format!("{settings:?} {credentials:?} {buffers:?}");
+    let mailer = Mailer::new(&mut peer, &mut tls, &mut buffers, clock).with(settings);
+    assert!(!format!("{shown} {mailer:?}").contains("passw0rd"), "{shown}");
 }

@@ -1,7 +1,8 @@
-//! Whole dialogues in memory, with a TLS that is none: every row blocking and async, octet by octet and
-//! in one piece, with the same outcome and the same octets.
+//! Whole dialogues in memory with a placeholder for TLS. Each row runs blocking and async, byte by byte and
+//! in one piece, with the same outcome and the same bytes.
 
 mod common;
+mod dropped;
 mod ends;
 mod mails;
 mod roles;

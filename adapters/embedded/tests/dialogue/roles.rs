@@ -26,7 +26,9 @@ fn accepts(script: &[Turn], chunk: usize, policy: Policy, asynchronous: bool) ->
     (outcome, peer.heard.escape_ascii().to_string())
 }
 
-fn client_of(rest: &[Turn]) -> Vec<Turn> {
+pub(crate) const GO_AHEAD: &str = "220 2.0.0 Ready to start TLS\r\n";
+
+pub(crate) fn client_of(rest: &[Turn]) -> Vec<Turn> {
     let mut script = vec![
         hears("220 [127.0.0.1] ESMTP\r\n"),
         says("EHLO client\r\n"),
@@ -40,7 +42,7 @@ fn client_of(rest: &[Turn]) -> Vec<Turn> {
 }
 
 #[test]
-fn a_server_goes_along() {
+fn a_server_accepts_the_upgrade() {
     let script = client_of(&[says("STARTTLS\r\n"), hears("220 2.0.0 Ready to start TLS\r\n")]);
     for chunk in CHUNKS {
         for asynchronous in [false, true] {
@@ -48,7 +50,7 @@ fn a_server_goes_along() {
             assert_eq!(outcome.map(|tls| tls.is_implicit()), Ok(false), "{heard}");
         }
     }
-    // What a client says of TLS without waiting goes to TLS, in one piece or cut by the socket.
+    // A ClientHello before the go-ahead goes to TLS, in one piece or cut by the socket.
     let early = client_of(&[
         says("STARTTLS\r\n\x16\x03"),
         hears("220 2.0.0 Ready to start TLS\r\n\x16\x03"),
@@ -60,7 +62,7 @@ fn a_server_goes_along() {
 }
 
 #[test]
-fn a_server_that_is_left_or_attacked() {
+fn a_server_whose_client_leaves_or_attacks() {
     let bye = [says("QUIT\r\n"), hears("221 2.0.0 Goodbye\r\n")];
     let plain = [says("MAIL FROM:<a@b>\r\n")];
     let injected =
@@ -75,7 +77,7 @@ fn a_server_that_is_left_or_attacked() {
             let (outcome, heard) = accepts(&script, usize::MAX, policy, asynchronous);
             assert_eq!(outcome, Err(Error::Protocol(expected)), "{heard}");
         }
-        // Its last words are heard.
+        // The client receives the server's farewell.
         let script = client_of(&[says("NOOP\n"), hears("500 5.5.2 "), Turn::Leaves]);
         let (outcome, heard) = accepts(&script, usize::MAX, Policy::Required, asynchronous);
         assert_eq!(outcome, Err(Error::Protocol(Rule::BareLf)), "{heard}");
@@ -87,7 +89,7 @@ fn a_server_that_is_left_or_attacked() {
 }
 
 #[test]
-fn a_client_goes_on_as_it_likes() {
+fn a_client_sets_the_limit_after_the_upgrade() {
     let script = [
         says("220 mx\r\n"),
         hears("LHLO [127.0.0.1]\r\n"),
@@ -107,9 +109,9 @@ fn a_client_goes_on_as_it_likes() {
         let Upgraded { mut stream, budget, .. } =
             upgrade(&mut peer, client, &mut tls, &mut buffers, &mut timer).expect("TLS");
         let mut octets = [0; 8];
-        stream.read_exact(&mut octets).expect("octets");
+        stream.read_exact(&mut octets).expect("bytes");
         assert_eq!((&octets, budget.left()), (b"anything", None));
-        // The limit is the caller's from here on.
+        // From here on the caller sets the limit.
         budget.start(Some(std::time::Duration::from_secs(2)));
         assert_eq!(stream.read(&mut octets), Err(Failed(embedded_io::ErrorKind::TimedOut)));
     }
@@ -122,9 +124,9 @@ fn a_client_goes_on_as_it_likes() {
     assert_eq!(failed.err(), Some(Error::Protocol(needed)));
 }
 
-/// A client of MySQL answers inside TLS what the server said before.
+/// A MySQL client needs the server's plaintext handshake inside TLS.
 #[test]
-fn what_was_said_can_be_kept() {
+fn plaintext_data_can_be_kept() {
     let greeting = b"\x4a\0\0\0\x0a8.0.36\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\xdf\x15\
         \0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0";
     let request = mysql::SslRequest::default();
@@ -132,7 +134,7 @@ fn what_was_said_can_be_kept() {
     let asked = [&b"\x20\0\0\x01"[..], &numbers.concat(), &[request.charset()], &[0; 23]].concat();
     let script = [Turn::Says(greeting.into()), Turn::Hears(asked), hears("TLS"), says("TLS")];
     let look = |client: &mysql::Client| {
-        let said = client.handshake().expect("it has come");
+        let said = client.handshake().expect("it has arrived");
         said.scramble().collect::<Vec<_>>()
     };
     let client = || mysql::Client::new(request, Policy::Required);

@@ -1,4 +1,4 @@
-//! A TLS that hands its stream through.
+//! A placeholder for TLS that passes its stream through.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use embedded_io::{ErrorKind, ErrorType};
 use starttls::Verification;
 use starttls_embedded::{Accept, Connect, Stream, asynch};
 
-/// Says `TLS` and hears `TLS`.
+/// Sends `TLS` and expects `TLS`.
 pub(crate) struct Through {
     pub(crate) verification: Verification,
     pub(crate) log: RefCell<Vec<Option<&'static [u8]>>>,

@@ -1,4 +1,4 @@
-//! Certificates that must not be believed, each with its own error, and those that must.
+//! Certificates that must be rejected, each with its own error, and those that must be accepted.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ use crate::common::{Net, block_on};
 /// 2026-01-01.
 const NOW: u64 = 1_767_225_600;
 
-/// A certificate with its key, and who issued it.
+/// A certificate with its key and its issuer.
 struct Made {
     params: CertificateParams,
     key: KeyPair,
@@ -70,7 +70,7 @@ impl Made {
     }
 }
 
-/// Shows whatever it is told to.
+/// Shows any chain.
 #[derive(Debug)]
 struct Shows(Arc<CertifiedKey>);
 
@@ -80,7 +80,7 @@ impl ResolvesServerCert for Shows {
     }
 }
 
-/// A server that shows `chain`, its own certificate first, and signs by `key`. Says what it got.
+/// A server that shows `chain`, its own certificate first, and signs with `key`. Returns what it received.
 fn serve(chain: &[&Made], key: &KeyPair) -> (TcpStream, thread::JoinHandle<Vec<u8>>) {
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let shown = CertifiedKey::new(
@@ -98,14 +98,14 @@ fn serve(chain: &[&Made], key: &KeyPair) -> (TcpStream, thread::JoinHandle<Vec<u
         let (stream, _) = listener.accept().expect("a client");
         let connection = ServerConnection::new(Arc::new(config)).expect("a server");
         let mut got = Vec::new();
-        // A client that does not believe breaks off.
+        // A client that rejects the certificate ends the connection.
         let _ = StreamOwned::new(connection, stream).read_to_end(&mut got);
         got
     });
     (TcpStream::connect(address).expect("a server"), server)
 }
 
-/// What a client that trusts `anchor` makes of it, on either side of the crate.
+/// The verdict of a client that trusts `anchor`, on the blocking and the async side.
 fn believes(
     anchor: &Made,
     name: &str,
@@ -158,20 +158,20 @@ fn chains() {
 
     check("a good one", Ok(()), &[&leaf()]);
     let between = ca.issue(authority("between"));
-    check("an authority between", Ok(()), &[&between.issue(params(&["localhost"])), &between]);
+    check("an intermediate CA", Ok(()), &[&between.issue(params(&["localhost"])), &between]);
     let unasked = root(authority("unasked"));
-    check("more than needed", Ok(()), &[&leaf(), &unasked, &between]);
+    check("one certificate too many", Ok(()), &[&leaf(), &unasked, &between]);
 
     let no_authority = ca.issue(params(&["localhost"]));
     check(
-        "a leaf used as authority",
+        "a leaf used as a CA",
         Err(Problem::NotAnAuthority),
         &[&no_authority.issue(params(&["localhost"])), &no_authority],
     );
     let mut params_of_ca = authority("localhost");
     params_of_ca.subject_alt_names = params(&["localhost"]).subject_alt_names;
-    check("an authority used as leaf", Err(Problem::Authority), &[&ca.issue(params_of_ca)]);
-    check("the authority's own", Err(Problem::Authority), &[&ca]);
+    check("a CA used as a leaf", Err(Problem::Authority), &[&ca.issue(params_of_ca)]);
+    check("the CA itself", Err(Problem::Authority), &[&ca]);
 
     let mut client_only = params(&["localhost"]);
     client_only.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -184,7 +184,7 @@ fn chains() {
     check("another name", Err(Problem::WrongName), &[&ca.issue(params(&["mail.example.org"]))]);
     let mut common_name = params(&[]);
     common_name.distinguished_name.push(DnType::CommonName, "localhost");
-    check("a common name alone", Err(Problem::WrongName), &[&ca.issue(common_name)]);
+    check("only a common name", Err(Problem::WrongName), &[&ca.issue(common_name)]);
 
     let mut expired = params(&["localhost"]);
     expired.not_after = date_time_ymd(2025, 12, 31);
@@ -196,19 +196,15 @@ fn chains() {
     expired.not_after = date_time_ymd(2025, 12, 31);
     let expired = ca.issue(expired);
     check(
-        "an expired authority",
+        "an expired CA",
         Err(Problem::Expired),
         &[&expired.issue(params(&["localhost"])), &expired],
     );
 
+    check("an unknown CA", Err(Problem::UnknownIssuer), &[&unasked.issue(params(&["localhost"]))]);
+    check("self-signed", Err(Problem::UnknownIssuer), &[&root(params(&["localhost"]))]);
     check(
-        "of nobody we know",
-        Err(Problem::UnknownIssuer),
-        &[&unasked.issue(params(&["localhost"]))],
-    );
-    check("its own", Err(Problem::UnknownIssuer), &[&root(params(&["localhost"]))]);
-    check(
-        "the authority between left out",
+        "a missing intermediate CA",
         Err(Problem::UnknownIssuer),
         &[&between.issue(params(&["localhost"]))],
     );
@@ -226,7 +222,7 @@ fn chains() {
     });
     let bound = ca.issue(bound);
     check(
-        "a name that the authority may not vouch for",
+        "a name outside the name constraints",
         Err(Problem::NameConstraint),
         &[&bound.issue(params(&["localhost"])), &bound],
     );
@@ -235,7 +231,7 @@ fn chains() {
     let short = ca.issue(short);
     let below = short.issue(authority("below"));
     check(
-        "an authority too many",
+        "one CA too many",
         Err(Problem::PathTooLong),
         &[&below.issue(params(&["localhost"])), &below, &short],
     );
@@ -249,7 +245,7 @@ fn chains() {
 
     let leaf = leaf();
     let verdict = believes(&ca, "localhost", Some(NOW), &[&leaf], &key());
-    assert_eq!(verdict, Err(Problem::HandshakeSignature), "somebody else's certificate");
+    assert_eq!(verdict, Err(Problem::HandshakeSignature), "a certificate without its key");
     let verdict = believes(&ca, "localhost", None, &[&leaf], &leaf.key);
     assert_eq!(verdict, Err(Problem::NoTime));
     let verdict = believes(&ca, "not a name", Some(NOW), &[&leaf], &leaf.key);

@@ -15,7 +15,7 @@ use starttls::smtp::Smtp;
 use starttls_std::{Answer, Deliver, Inbox, InboxSettings, Mail, Mode, Silent, Timeouts};
 use test_identity::Authority;
 
-/// A CA of its own, and a server's certificate for `localhost` signed by it.
+/// A CA, and a server's certificate for `localhost` that it signed.
 pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) authority: Authority,
@@ -32,7 +32,7 @@ impl Identity {
         Arc::new(self.authority.client(&[version]))
     }
 
-    /// Takes the mails of one connection.
+    /// Receives the mails of one connection.
     pub(crate) fn serve(&self, mode: Mode) -> (TcpStream, JoinHandle<Vec<Mail>>) {
         let config =
             receiver::Config::default().with_authentication(receiver::Authentication::Offered);
@@ -53,8 +53,8 @@ impl Identity {
     }
 }
 
-/// Keeps what it gets, and refuses recipients whose name begins with "no". Its one user is `user`, and
-/// the password `secret`.
+/// Stores mails, and refuses recipients whose name begins with "no". Its one user is `user`, the password
+/// `secret`.
 #[derive(Default)]
 pub(crate) struct Kept(Vec<Mail>);
 
@@ -80,7 +80,7 @@ impl Deliver for Kept {
     }
 }
 
-/// A socket of the operating system, with the traits of firmware.
+/// A socket of the operating system with the traits of firmware.
 pub(crate) struct Net(pub(crate) TcpStream);
 
 impl ErrorType for Net {

@@ -1,4 +1,4 @@
-//! A server that finishes the handshake of TLS 1.3 and shows no certificate.
+//! A server that completes a TLS 1.3 handshake without a certificate.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ use starttls_embedded::{Connect, asynch};
 
 use crate::common::{Identity, Net, block_on, now};
 
-/// What follows a length of `N` octets.
+/// The contents after a length field of `N` bytes.
 fn block<'i, const N: usize>(input: &mut &'i [u8]) -> &'i [u8] {
     let (length, rest) = input.split_at(N);
     let length = length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
@@ -34,7 +34,7 @@ fn with_length(size: usize, octets: &[u8]) -> Vec<u8> {
     [&length[length.len() - size..], octets].concat()
 }
 
-/// The key that a client shares, and its session id.
+/// The client's key share and session id.
 fn parse(hello: &[u8]) -> (&[u8], &[u8]) {
     let mut rest = &hello[4 + 2 + 32..];
     let session = block::<1>(&mut rest);
@@ -116,14 +116,14 @@ fn serve() -> (TcpStream, thread::JoinHandle<()>) {
             .expect("room");
         let flight = [&[22, 3, 3][..], &with_length(2, &answer), &header, &sealed].concat();
         stream.write_all(&flight).expect("a client");
-        // A client that does not go on breaks off.
+        // A client that rejects the server ends the connection.
         let _ = stream.read_to_end(&mut Vec::new());
     });
     (TcpStream::connect(address).expect("a server"), server)
 }
 
 #[test]
-fn whoever_shows_no_certificate_is_nobody() {
+fn a_server_without_a_certificate_is_rejected() {
     let identity = Identity::new();
     let anchors = [verify::anchor(identity.authority.der()).expect("an authority")];
     for asynchronous in [false, true] {
@@ -143,7 +143,7 @@ fn whoever_shows_no_certificate_is_nobody() {
         drop(socket);
         server.join().expect("no panic");
     }
-    // The server speaks TLS all right.
+    // The server's TLS works otherwise.
     let (stream, server) = serve();
     let mut socket = Net(stream);
     let mut records = Box::new(Records::<16640, 512>::new());

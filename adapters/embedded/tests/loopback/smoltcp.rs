@@ -1,4 +1,4 @@
-//! Two stacks of smoltcp, in two threads, joined by a wire.
+//! Two stacks of smoltcp in two threads, joined by a wire.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -15,8 +15,9 @@ use embedded_io::{Read, ReadReady, Write};
 use rand_core::OsRng;
 use starttls::smtp::{Client, Domain, Server};
 use starttls::{Error as Rule, Policy, Tls, server};
+use starttls_embedded::Accept as _;
 use starttls_embedded::embedded_tls::{ClientTls, Records};
-use starttls_embedded::rustls::ServerTls;
+use starttls_embedded::rustls::{Error, ServerTls};
 use starttls_embedded::smoltcp::{Error as SocketError, TcpSocket};
 use starttls_embedded::{Buffers, Stream, Timer, Unbounded, Upgraded, accept, upgrade, verify};
 
@@ -77,15 +78,25 @@ const fn address(host: u8) -> IpAddress {
     IpAddress::v4(192, 0, 2, host)
 }
 
-/// Runs a stack of its own with one TCP socket.
+/// Runs a separate stack with one TCP socket.
 fn with_stack<T>(
+    wire: Wire,
+    host: u8,
+    run: impl FnOnce(&mut TcpSocket<'_, '_, Wire, &mut dyn FnMut() -> Instant>) -> T,
+) -> T {
+    with_fast_stack(wire, host, 1, run)
+}
+
+/// The same with time that runs faster by this factor.
+fn with_fast_stack<T>(
     mut wire: Wire,
     host: u8,
+    speed: u128,
     run: impl FnOnce(&mut TcpSocket<'_, '_, Wire, &mut dyn FnMut() -> Instant>) -> T,
 ) -> T {
     let start = Clock::now();
     let mut now =
-        || Instant::from_micros(i64::try_from(start.elapsed().as_micros()).expect("soon"));
+        || Instant::from_micros(i64::try_from(start.elapsed().as_micros() * speed).expect("soon"));
     let mut interface = Interface::new(Config::new(HardwareAddress::Ip), &mut wire, now());
     interface.update_ip_addrs(|addresses| {
         addresses.push(IpCidr::new(address(host), 24)).expect("room");
@@ -96,7 +107,7 @@ fn with_stack<T>(
     run(&mut TcpSocket::new(&mut interface, &mut wire, &mut sockets, handle, &mut now))
 }
 
-/// The time passes, and nobody waits.
+/// A clock that advances without waiting.
 struct Quick;
 
 impl DelayNs for Quick {
@@ -122,7 +133,7 @@ fn both_roles_and_an_echo() {
             )
             .expect("TLS");
             let mut octets = [0; 5];
-            stream.read_exact(&mut octets).expect("octets");
+            stream.read_exact(&mut octets).expect("bytes");
             stream.write_all(&octets).expect("room");
             stream.close().expect("goodbye");
             socket.close();
@@ -142,7 +153,7 @@ fn both_roles_and_an_echo() {
         stream.write_all(b"hello").expect("room");
         stream.flush().expect("room");
         let mut octets = [0; 10];
-        assert_eq!(stream.read(&mut octets).expect("octets"), 5);
+        assert_eq!(stream.read(&mut octets).expect("bytes"), 5);
         assert_eq!(&octets[..5], b"hello");
         assert_eq!(stream.read(&mut octets).expect("the end"), 0);
         stream.close().expect("goodbye");
@@ -153,7 +164,7 @@ fn both_roles_and_an_echo() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_refused_connection() {
     let [ours, theirs] = wire();
     let (done, wait) = channel::<()>();
     let server = thread::spawn(move || {
@@ -171,7 +182,7 @@ fn nobody_listens() {
 }
 
 #[test]
-fn a_silent_server_is_not_waited_for() {
+fn a_silent_server_times_out() {
     let [ours, theirs] = wire();
     let (done, wait) = channel();
     let server = thread::spawn(move || {
@@ -192,4 +203,66 @@ fn a_silent_server_is_not_waited_for() {
         done.send(()).expect("a server");
     });
     server.join().expect("no panic");
+}
+
+/// A client that does not complete the TCP handshake does not block others.
+#[test]
+fn a_half_open_client_times_out() {
+    const FAST: u128 = 1000;
+    // Only the first packet of a client.
+    let [caller, spy] = wire();
+    with_fast_stack(caller, 3, FAST, |socket| {
+        assert_eq!(socket.connect((address(2), 587), 49153), Err(SocketError::Unreachable));
+    });
+    let call = spy.into.recv().expect("a call");
+
+    let [ours, theirs] = wire();
+    ours.out.send(call).expect("a wire");
+    let server = thread::spawn(move || {
+        with_fast_stack(theirs, 2, FAST, |socket| {
+            socket.accept(587).expect("a port");
+            let mut octet = [0];
+            socket.read(&mut octet).expect("a byte");
+            octet
+        })
+    });
+    with_stack(ours, 1, |socket| {
+        while socket.connect((address(2), 587), 49152).is_err() {}
+        socket.write_all(b"x").expect("room");
+        socket.close();
+    });
+    assert_eq!(server.join().expect("no panic"), *b"x");
+}
+
+/// A socket that receives nothing.
+struct Silent;
+
+impl embedded_io::ErrorType for Silent {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl Read for Silent {
+    fn read(&mut self, _: &mut [u8]) -> Result<usize, Self::Error> {
+        Ok(0)
+    }
+}
+
+impl Write for Silent {
+    fn write(&mut self, octets: &[u8]) -> Result<usize, Self::Error> {
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// The client's bytes before the handshake reach TLS all together or not at all.
+#[test]
+fn early_bytes_that_do_not_fit_are_an_error() {
+    let identity = Identity::new();
+    let mut tls = ServerTls::new(Arc::clone(&identity.server));
+    let accepted = tls.accept(Silent, &[0x16; 1 << 20]);
+    let expected = Error::Tls(starttls_rustls::Error::MessageTooLong);
+    assert_eq!(accepted.err(), Some(expected));
 }

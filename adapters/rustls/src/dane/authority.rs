@@ -2,21 +2,26 @@ use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, VerifiedPath, anchor_from_trusted_cert};
 use x509_cert::Certificate;
+use x509_cert::certificate::Version;
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::AnyRef;
 use x509_cert::ext::pkix::BasicConstraints;
 
-/// An authority that a record vouches for, with what its certificate says besides its name and key
-/// (RFC 7672 §3.1.2).
+/// A CA that matches a record, with the limits in its certificate (RFC 7672 §3.1.2).
+///
+/// webpki takes only the name and the key of a trust anchor, so its dates, its CA flag and its path length
+/// are checked here.
 pub(super) struct Authority {
     pub(super) anchor: TrustAnchor<'static>,
-    /// How many authorities may stand between it and the server.
+    /// The maximum number of intermediate CAs between this one and the server.
     most_between: Option<usize>,
 }
 
 impl Authority {
+    /// Checks the dates and the CA flag.
+    ///
     /// # Errors
-    /// It is no authority, or not now.
+    /// The certificate is malformed, is not valid now, or is no CA's.
     pub(super) fn new(
         certificate: &CertificateDer<'_>,
         now: UnixTime,
@@ -36,14 +41,14 @@ impl Authority {
             Ok(Some((_, BasicConstraints { ca: true, path_len_constraint }))) => {
                 path_len_constraint.map(usize::from)
             }
-            // The first version of certificates has no extensions.
-            Ok(None) => None,
+            // X.509 version 1 has no extensions to deny it.
+            Ok(None) if certificate.version() == Version::V1 => None,
             _ => return Err(CertificateError::InvalidPurpose),
         };
         Ok(Self { anchor, most_between })
     }
 
-    /// The one with this key, under the name by which it would have issued a certificate (RFC 7671 §5.2.3).
+    /// A CA known only by its key, with the name of the issuer of `issued` (RFC 7671 §5.2.3).
     pub(super) fn of_key(key: &[u8], issued: &CertificateDer<'_>) -> Option<Self> {
         let anchor = TrustAnchor {
             subject: EndEntityCert::try_from(issued).ok()?.issuer().to_vec().into(),
@@ -53,10 +58,10 @@ impl Authority {
         Some(Self { anchor, most_between: None })
     }
 
-    /// Whether it is at the top of a chain, and the chain no longer than it may be (RFC 5280 §4.2.1.9).
+    /// Whether this CA starts the chain, and the chain is no longer than it allows (RFC 5280 §4.2.1.9).
     pub(super) fn allows(&self, path: &VerifiedPath<'_>) -> bool {
         let between = path.intermediate_certificates();
-        // An authority may have certified a new key of its own.
+        // Self-issued certificates, for example for a CA's new key, do not count.
         let between = between.filter(|certificate| certificate.subject() != certificate.issuer());
         *path.anchor() == self.anchor
             && self.most_between.is_none_or(|most| between.count() <= most)

@@ -7,8 +7,8 @@ use x509_cert::der::{Decode as _, Tag, Tagged as _};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{NameConstraints, SubjectAltName};
 
-/// Whether one of the names is a Common Name of a certificate that has no DNS name among its alternative
-/// names (RFC 7672 §3.2.3).
+/// Whether one of `names` is a Common Name of a certificate that has no DNS name among its alternative names
+/// (RFC 7672 §3.2.3).
 pub(super) fn has_one(certificate: &CertificateDer<'_>, names: &[ServerName<'_>]) -> bool {
     let Ok(certificate) = Certificate::from_der(certificate) else { return false };
     let certificate = certificate.tbs_certificate();
@@ -23,7 +23,8 @@ pub(super) fn has_one(certificate: &CertificateDer<'_>, names: &[ServerName<'_>]
     has_no_dns_name && presented.any(|presented| names.iter().any(|name| is_name(presented, name)))
 }
 
-/// Whether an authority may only issue certificates for certain names; also if it cannot be read.
+/// Whether a CA has name constraints. `true` if it cannot be parsed, so that a malformed CA cannot bypass
+/// them.
 pub(super) fn is_constrained(authority: &CertificateDer<'_>) -> bool {
     let Ok(authority) = Certificate::from_der(authority) else { return true };
     let extensions = authority.tbs_certificate().extensions();
@@ -39,7 +40,8 @@ fn common_name(attribute: &AttributeTypeAndValue) -> Option<&str> {
     (*oid == COMMON_NAME && is_ascii_there).then(|| core::str::from_utf8(value.value()).ok())?
 }
 
-/// `*` is exactly one label, the first one, and at least two follow, as in alternative names.
+/// Matches a name as in alternative names: `*` stands for exactly one label, the first, and at least two more
+/// follow.
 fn is_name(presented: &str, name: &ServerName<'_>) -> bool {
     let ServerName::DnsName(name) = name else { return false };
     let name = name.as_ref();

@@ -1,4 +1,4 @@
-//! Peers, or somebody between, that break the rules.
+//! Peers and on-path attackers that break the rules.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::common::{
 };
 use crate::peers::{go_ahead, our_client, our_server};
 
-/// Hears everything in pieces of `chunk`, and says how it ended and what was said.
+/// Receives `said` in pieces of `chunk` and returns the error and the bytes to send.
 fn hear_out(ours: &mut SmtpClient, said: &[u8], chunk: usize) -> (Option<Error>, Vec<u8>) {
     let (mut said, mut answers) = (said.to_vec(), Vec::new());
     loop {
@@ -38,22 +38,22 @@ fn hear_out(ours: &mut SmtpClient, said: &[u8], chunk: usize) -> (Option<Error>,
 }
 
 #[test]
-fn plaintext_behind_the_go_ahead_is_an_error() {
+fn plaintext_after_the_go_ahead_is_an_error() {
     for garbage in [&b"250 forged\r\n"[..], b"250-AUTH PLAIN", b"\x16", b"\x15\x03\x01"] {
         let mut ours = client(Policy::Required, &strict(VERSIONS[1]));
         go_ahead_and(&mut ours, garbage);
         let unread = garbage.len();
         let injected = Some(Error::Protocol(Rule::PlaintextAfterGoAhead { unread }));
-        assert_eq!(hear_out(&mut ours, b"", 1), (injected, Vec::new()), "not another word");
+        assert_eq!(hear_out(&mut ours, b"", 1), (injected, Vec::new()), "nothing more is sent");
     }
 }
 
-/// Like [`go_ahead`], with something behind the last line.
-fn go_ahead_and(ours: &mut SmtpClient, behind: &[u8]) {
+/// Like [`go_ahead`], with more bytes after the last line.
+fn go_ahead_and(ours: &mut SmtpClient, after: &[u8]) {
     for reply in [&b"220 mx\r\n"[..], b"250-mx\r\n250 STARTTLS\r\n"] {
         assert_eq!(hear_out(ours, reply, usize::MAX).0, None);
     }
-    let mut reply = [b"220 go\r\n", behind].concat();
+    let mut reply = [b"220 go\r\n", after].concat();
     receive(ours, &mut reply, usize::MAX);
 }
 
@@ -93,11 +93,11 @@ fn to_starttls(ours: &mut SmtpServer, said: &[u8]) -> Result<Step<()>, Error> {
 }
 
 #[test]
-fn commands_behind_starttls_are_never_parsed() {
-    for behind in [&b"RSET\r\n"[..], b"N", b"\x15\x03\x01\x00\x02\x01\x00"] {
+fn commands_after_starttls_are_never_parsed() {
+    for after in [&b"RSET\r\n"[..], b"N", b"\x15\x03\x01\x00\x02\x01\x00"] {
         let mut ours = server(core_server::Config::default(), IDENTITY.server(VERSIONS[1]));
-        let said = [b"EHLO x\r\nSTARTTLS\r\n", behind].concat();
-        let unread = behind.len();
+        let said = [b"EHLO x\r\nSTARTTLS\r\n", after].concat();
+        let unread = after.len();
         assert_eq!(
             to_starttls(&mut ours, &said),
             Err(Error::Protocol(Rule::PlaintextAfterGoAhead { unread }))
@@ -107,7 +107,7 @@ fn commands_behind_starttls_are_never_parsed() {
 }
 
 #[test]
-fn a_hasty_client_hello_is_handed_to_tls() {
+fn an_early_client_hello_is_handed_to_tls() {
     for version in VERSIONS {
         let mut peer = ClientConnection::new(Arc::new(IDENTITY.client(version)), localhost())
             .expect("a client");
@@ -123,7 +123,7 @@ fn a_hasty_client_hello_is_handed_to_tls() {
             };
             match event {
                 Some(core_server::Event::UpgradeRequested) => ours.accept().expect("asked"),
-                // The go-ahead, and then the server's first flight.
+                // The go-ahead, then the server's first flight.
                 Some(core_server::Event::UpgradeReady) => {
                     send(&mut ours, &mut Vec::new(), usize::MAX);
                     ours.step().expect("TLS");
@@ -157,7 +157,7 @@ fn handshake(ours: &mut SmtpClient, peer: &mut ServerConnection) -> Result<Tls, 
 }
 
 #[test]
-fn tls_with_anybody_is_not_tls_with_the_peer() {
+fn tls_with_an_unverified_peer_is_rejected() {
     for version in VERSIONS {
         for (identity, policy, expected) in [
             (&*IDENTITY, Policy::Required, Ok(Verification::Verified)),
@@ -192,7 +192,7 @@ fn identity_is_strange(identity: &crate::common::Identity) -> bool {
 }
 
 #[test]
-fn a_changed_record_ends_it_and_the_peer_is_told() {
+fn a_changed_record_ends_the_connection_with_an_alert() {
     for version in VERSIONS {
         let (mut ours, mut peer) = our_client(version, 1000);
         peer.writer().write_all(b"good").expect("memory");
@@ -202,7 +202,7 @@ fn a_changed_record_ends_it_and_the_peer_is_told() {
         peer.write_tls(&mut wire).expect("memory");
         *wire.last_mut().expect("a record") ^= 1;
         receive(&mut ours, &mut wire, usize::MAX);
-        // What came before it counts, as it would have in a packet of its own.
+        // The record before it still counts, as it would in a separate packet.
         assert_eq!(ours.read(), Ok(Step::Event(&b"good"[..])));
         let failed = Err(Error::Tls(rustls::Error::DecryptError));
         assert_eq!(ours.read(), failed);
@@ -211,15 +211,14 @@ fn a_changed_record_ends_it_and_the_peer_is_told() {
         peer.read_tls(&mut &alert[..]).expect("memory");
         let told = peer.process_new_packets().expect_err("an alert");
         assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::BadRecordMac));
-        assert_eq!(ours.read(), failed, "once failed, ever failed");
+        assert_eq!(ours.read(), failed, "the failure persists");
         assert!(ours.write(b"more").is_err());
-        ours.close().expect("nothing to say");
+        ours.close().expect("nothing is left to send");
         assert!(ours.to_send().is_empty());
     }
 }
 
-/// Whatever is changed in whatever the peer says, it ends in an error, in the same one for every
-/// way of cutting, and never in a panic.
+/// A changed byte at any position ends in an error, the same for every way of cutting, and never in a panic.
 #[test]
 fn an_octet_changed_anywhere() {
     for version in VERSIONS {
@@ -248,7 +247,7 @@ fn an_octet_changed_anywhere() {
             assert!(ends.iter().all(|end| *end == ends[0]), "{at}: {ends:?}");
         }
 
-        // Records inside, changed.
+        // Changed records inside TLS.
         let said = [&b"one"[..], b"two"];
         let length = 2 * (3 + 40);
         for at in 0..length {
@@ -275,7 +274,7 @@ fn an_octet_changed_anywhere() {
                         Err(failed) => error = Some(failed),
                     }
                 }
-                // Type and version in front of a record mean nothing in TLS 1.3.
+                // TLS 1.3 ignores the type and the version before a record.
                 let counts = at % record >= 3 || version.version != TLSv1_3;
                 assert!(b"onetwo".starts_with(&heard), "{at}: {heard:?}");
                 assert!(heard.len() < 6 || !counts, "{at}: {heard:?}");
@@ -300,7 +299,7 @@ fn a_record_that_is_too_long_ends_it() {
 }
 
 #[test]
-fn an_octet_ahead_of_the_client_is_an_error() {
+fn a_byte_before_the_client_hello_is_an_error() {
     for version in VERSIONS {
         let (mut ours, mut peer) = our_client(version, 1000);
         peer.writer().write_all(b"2").expect("memory");
@@ -317,7 +316,7 @@ fn an_octet_ahead_of_the_client_is_an_error() {
     }
 }
 
-/// What a client gets from its engine behind the handshake.
+/// The client's engine after the upgrade.
 fn upgraded() -> Tls {
     let mut client = smtp::Client::new(NAME, Policy::Opportunistic);
     let mut output = [0; 512];
@@ -333,7 +332,7 @@ fn upgraded() -> Tls {
 }
 
 #[test]
-fn an_opportunistic_client_goes_on_knowingly() {
+fn an_opportunistic_client_continues_in_plaintext_and_knows_it() {
     let mut ours = client(Policy::Opportunistic, &strict(VERSIONS[1]));
     let (mut said, mut sent) = (b"220 mx\r\n".to_vec(), Vec::new());
     let plaintext: Plaintext = loop {
@@ -355,7 +354,7 @@ fn an_opportunistic_client_goes_on_knowingly() {
     send(&mut ours, &mut sent, usize::MAX);
     assert_eq!(sent, b"EHLO [127.0.0.1]\r\n");
     assert_eq!(ours.write(b"raw"), Ok(3));
-    ours.close().expect("nothing to say");
+    ours.close().expect("nothing is left to send");
     assert_eq!(ours.to_send(), b"raw");
 }
 
@@ -391,7 +390,7 @@ fn early_data_is_refused() {
             match ours.step() {
                 Ok(Step::Event(event)) => {
                     assert!(matches!(event, Event::Established(_)));
-                    // The tickets, for the next round.
+                    // The session tickets, for the next round.
                     send(&mut ours, &mut wire, usize::MAX);
                     peer.read_tls(&mut &wire[..]).expect("memory");
                     peer.process_new_packets().expect("no error");

@@ -20,7 +20,7 @@ pub(crate) const NAME: Domain<'static> = Domain::LOCALHOST;
 
 pub(crate) static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-/// A CA of its own, and a server certificate for `localhost` signed by it.
+/// A CA, and a server certificate for `localhost` that it signed.
 pub(crate) struct Identity {
     ca: Authority,
     ours: test_identity::Identity,
@@ -30,7 +30,7 @@ pub(crate) static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::new(
 pub(crate) static STRANGER: LazyLock<Identity> = LazyLock::new(|| Identity::new("others", 1));
 
 impl Identity {
-    /// With a name for the CA, and so many in the certificate.
+    /// An identity with a name for the CA and this many names in the certificate.
     pub(crate) fn new(authority: &str, names: usize) -> Self {
         let ca = Authority::new(authority);
         let names = (1..names).map(|n| format!("{n}.example.test"));
@@ -45,7 +45,7 @@ impl Identity {
         self.ca.client(&[version])
     }
 
-    /// Lets everybody in, and knows who is who.
+    /// Accepts every server, and reports whether it is verified.
     pub(crate) fn lenient(&self, version: &'static SupportedProtocolVersion) -> ClientTls {
         let verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(self.ca.roots()), provider())
@@ -59,7 +59,7 @@ pub(crate) fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("a name")
 }
 
-/// A client towards the usual server.
+/// A client of the usual server.
 pub(crate) fn client(policy: Policy, tls: &ClientTls) -> SmtpClient {
     Client::new(smtp::Client::new(NAME, policy), tls, localhost())
 }
@@ -73,7 +73,7 @@ pub(crate) fn server(config: server::Config, tls: ServerConfig) -> SmtpServer {
     Server::new(smtp::Server::new(NAME, config), Arc::new(tls))
 }
 
-/// Moves up to `chunk` octets out of a wire; says whether there were any.
+/// Moves up to `chunk` bytes from a wire. Returns whether there were any.
 pub(crate) fn receive<E: Engine>(
     connection: &mut Connection<E>,
     wire: &mut Vec<u8>,
@@ -87,7 +87,7 @@ pub(crate) fn receive<E: Engine>(
     n > 0
 }
 
-/// Moves up to `chunk` octets into a wire; says whether there were any.
+/// Moves up to `chunk` bytes to a wire. Returns whether there were any.
 pub(crate) fn send<E: Engine>(
     connection: &mut Connection<E>,
     wire: &mut Vec<u8>,
@@ -142,7 +142,7 @@ impl Sender {
         Self { connection, session: None, job: Job::Hello, message, log: Vec::new() }
     }
 
-    /// Goes on for as long as it needs nothing.
+    /// Continues until it has to wait.
     pub(crate) fn turn(&mut self) -> Result<Want, Error> {
         let to = [Address::new("b@example.test").expect("an address")];
         let envelope = Envelope::new(None, &to).expect("recipients");
@@ -234,7 +234,7 @@ impl Taker {
             let step = connection.step_with(receiver)?;
             let Step::Event(event) = step else { return Ok(step.into()) };
             match event {
-                // Its pieces depend on how the octets were cut.
+                // The pieces depend on how the bytes were cut, so they are joined.
                 receiver::Event::Body(text) => self.message.extend(text),
                 _ => self.log.push(format!("{event:?}")),
             }

@@ -1,4 +1,4 @@
-//! Buffers that are full, peers that do not read, and waits that end.
+//! Full buffers, peers that do not read, and timeouts.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::common::{
 use crate::peers::{go_ahead, our_client, our_server};
 
 #[test]
-fn a_peer_that_does_not_read_is_not_listened_to() {
+fn a_peer_that_does_not_read_is_not_read_either() {
     const COMMANDS: usize = 20_000;
     for version in VERSIONS {
         let (mut ours, mut peer) = our_server(version, 1000);
-        // As many octets as it takes, whatever the peer's own buffers hold.
+        // As many bytes as needed, whatever the peer's own buffers hold.
         let mut wire = Vec::new();
         for _ in 0..COMMANDS / 100 {
             peer.writer().write_all(&b"NOOP\r\n".repeat(100)).expect("memory");
@@ -35,12 +35,12 @@ fn a_peer_that_does_not_read_is_not_listened_to() {
             match ours.step_with(&mut receiver).expect("no error") {
                 Step::Event(receiver::Event::Received(_)) => {
                     events += 1;
-                    assert!(ours.room() >= MIN_ROOM, "for an answer");
+                    assert!(ours.room() >= MIN_ROOM, "for a reply");
                 }
                 Step::Event(event) => panic!("{event:?}"),
                 Step::Read => assert!(receive(&mut ours, &mut wire, usize::MAX)),
                 Step::Write => {
-                    // It goes on receiving until its buffer is full, and asks ever again.
+                    // It receives until its buffer is full, and asks again.
                     receive(&mut ours, &mut wire, usize::MAX);
                     assert!(ours.to_send().len() <= SEND);
                     assert!(!ours.to_send().is_empty());
@@ -50,10 +50,10 @@ fn a_peer_that_does_not_read_is_not_listened_to() {
                         send(&mut ours, &mut answers, 5000);
                     }
                 }
-                Step::End => panic!("nobody left"),
+                Step::End => panic!("the peer has not left"),
             }
         }
-        assert!(ours.step_with(&mut receiver).is_ok(), "the last answer");
+        assert!(ours.step_with(&mut receiver).is_ok(), "the last reply");
         send(&mut ours, &mut answers, usize::MAX);
         assert!(stuck > 30, "it was never full");
         let mut answers = &answers[..];
@@ -115,10 +115,77 @@ fn the_tunnel_takes_no_more_than_it_holds() {
     }
 }
 
+/// Whatever output waits, records are decrypted, keys are updated on request, and TLS can send close_notify.
+#[test]
+fn key_updates_work_while_the_output_waits() {
+    let (mut ours, mut peer) = our_client(VERSIONS[1], 1000);
+    let mut taken = 0;
+    loop {
+        match ours.write(&[b'x'; 5000]).expect("TLS is up") {
+            0 => break,
+            n => taken += n,
+        }
+    }
+    let mut wire = Vec::new();
+    for _ in 0..10 {
+        peer.refresh_traffic_keys().expect("TLS 1.3");
+        peer.writer().write_all(b"y").expect("memory");
+        while peer.wants_write() {
+            peer.write_tls(&mut wire).expect("memory");
+        }
+        while receive(&mut ours, &mut wire, usize::MAX) {}
+        assert_eq!(ours.read(), Ok(Step::Event(&b"y"[..])));
+        assert_eq!(ours.read(), Ok(Step::Read));
+    }
+    let mut sent = Vec::new();
+    while send(&mut ours, &mut sent, usize::MAX) {}
+    assert_eq!(ours.write(b"after."), Ok(6));
+    ours.close().expect("room");
+    while send(&mut ours, &mut sent, usize::MAX) {}
+    let (mut rest, mut heard) = (&sent[..], Vec::new());
+    while !rest.is_empty() {
+        peer.read_tls(&mut rest).expect("memory");
+        let state = peer.process_new_packets().expect("TLS");
+        let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
+        std::io::Read::read_exact(&mut peer.reader(), &mut plaintext).expect("all of it");
+        heard.extend(plaintext);
+    }
+    assert_eq!(heard.len(), taken + 6);
+    assert!(heard.ends_with(b"xafter."));
+}
+
+/// An alert fits after all waiting output.
+#[test]
+fn an_alert_fits_while_the_output_waits() {
+    for version in VERSIONS {
+        let (mut ours, mut peer) = our_client(version, 1000);
+        while ours.write(&[b'x'; 5000]).expect("TLS is up") > 0 {}
+        let mut nonsense = vec![23, 3, 3, 0, 32];
+        nonsense.extend([7; 32]);
+        receive(&mut ours, &mut nonsense, usize::MAX);
+        assert!(matches!(ours.read(), Err(Error::Tls(_))));
+        let mut sent = Vec::new();
+        while send(&mut ours, &mut sent, usize::MAX) {}
+        let mut rest = &sent[..];
+        let told = loop {
+            peer.read_tls(&mut rest).expect("memory");
+            match peer.process_new_packets() {
+                Err(error) => break error,
+                Ok(state) => {
+                    let mut sink = vec![0; state.plaintext_bytes_to_read()];
+                    std::io::Read::read_exact(&mut peer.reader(), &mut sink).expect("all of it");
+                }
+            }
+            assert!(!rest.is_empty(), "it received no alert");
+        };
+        assert!(matches!(told, rustls::Error::AlertReceived(_)), "{told}");
+    }
+}
+
 #[test]
 fn a_reader_that_does_not_read_receives_no_more() {
     let (mut ours, mut peer) = our_client(VERSIONS[1], 1000);
-    // The tickets.
+    // The session tickets.
     assert_eq!(ours.read(), Ok(Step::Read));
     assert_eq!(ours.receive_buffer().len(), RECEIVE);
     let mut wire = Vec::new();
@@ -200,7 +267,7 @@ fn a_chain_that_is_too_long_is_an_error() {
 
 #[test]
 fn every_wait_has_an_end() {
-    // The greeting: the machine's own wait, and its own last words.
+    // The greeting: the machine's own wait and farewell.
     let mut ours = server(core_server::Config::default(), IDENTITY.server(VERSIONS[1]));
     while !matches!(ours.step(), Ok(Step::Read)) {
         send(&mut ours, &mut Vec::new(), usize::MAX);
@@ -225,7 +292,7 @@ fn every_wait_has_an_end() {
         assert!(ours.to_send().is_empty());
     }
 
-    // Inside: the machine's wait; its last words are the caller's to fetch.
+    // Inside TLS: the machine's wait. The caller fetches its farewell.
     let (mut ours, _) = our_server(VERSIONS[1], 1000);
     let mut receiver = Receiver::<Tls>::new(upgraded_server(), NAME, Limits::default());
     assert_eq!(ours.step_with(&mut receiver), Ok(Step::Read));
@@ -244,7 +311,7 @@ fn a_handshake_is_one_wait() {
     let begun = ours.progress();
     let (mut to_peer, mut from_peer) = (Vec::new(), Vec::new());
     while !matches!(ours.step().expect("TLS"), Step::Event(_)) {
-        assert_eq!(ours.progress(), begun, "octets are no progress");
+        assert_eq!(ours.progress(), begun, "received bytes are no progress");
         send(&mut ours, &mut to_peer, usize::MAX);
         peer.read_tls(&mut &to_peer[..]).expect("memory");
         to_peer.clear();
@@ -259,7 +326,7 @@ fn a_handshake_is_one_wait() {
 }
 
 #[test]
-fn an_end_in_the_handshake_is_an_error() {
+fn an_end_of_input_in_the_handshake_is_an_error() {
     let mut ours = client(Policy::Required, &strict(VERSIONS[1]));
     go_ahead(&mut ours);
     assert!(matches!(ours.step(), Ok(Step::Write)));

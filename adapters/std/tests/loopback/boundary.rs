@@ -1,4 +1,4 @@
-//! The moment where plaintext ends, over loopback.
+//! The end of the plaintext, over loopback.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use starttls::smtp::{self, Domain, Smtp};
 use starttls::{Error as Rule, Policy, server};
 use starttls_std::{Error, accept, connect, upgrade};
+use test_identity::hello_in_pieces;
 
 #[test]
 fn a_stream_for_each_side() {
@@ -33,7 +34,27 @@ fn a_stream_for_each_side() {
 }
 
 #[test]
-fn octets_behind_the_go_ahead_end_it() {
+fn a_client_hello_in_pieces() {
+    let identity = Identity::new();
+    // No early bytes, the first one, most of a segment.
+    for early in [0, 1, 1400] {
+        let tls = Arc::clone(&identity.server);
+        let (port, thread) = listen(move |stream| {
+            let server = smtp::Server::new(Domain::LOCALHOST, server::Config::default());
+            let mut stream = accept(stream, server, &tls).expect("upgraded");
+            read_to(&mut stream, b"\n").expect("a line")
+        });
+        let stream = TcpStream::connect(("localhost", port)).expect("connected");
+        stream.set_nodelay(true).expect("an option");
+        let config = ClientConfig::clone(&identity.client.rustls());
+        let mut stream = hello_in_pieces(stream, config, early);
+        stream.write_all(b"ping\n").expect("written");
+        assert_eq!(thread.join().expect("no panic"), b"ping\n");
+    }
+}
+
+#[test]
+fn bytes_after_the_go_ahead_end_it() {
     let identity = Identity::new();
     for garbage in [&b"250 forged\r\n"[..], b"250-AUTH PLAIN", b"\x16"] {
         let (port, thread) = listen(move |mut stream| {
@@ -45,13 +66,13 @@ fn octets_behind_the_go_ahead_end_it() {
         let failed = send(&identity.settings(port), &["a@b.test"], b"x").expect_err("injected");
         let unread = garbage.len();
         assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
-        // The client closes without another word; the unread octets may turn that into a reset.
+        // The client closes silently. The unread bytes may turn the close into a reset.
         assert!(thread.join().expect("no panic").unwrap_or_default().is_empty());
     }
 }
 
 #[test]
-fn octets_that_come_later_are_not_tls() {
+fn later_plaintext_is_not_tls() {
     let identity = Identity::new();
     let (port, thread) = listen(|mut stream| {
         until_starttls(&mut stream).expect("a client");
@@ -67,7 +88,7 @@ fn octets_that_come_later_are_not_tls() {
 }
 
 #[test]
-fn silence_has_an_end() {
+fn silence_times_out() {
     let identity = Identity::new();
     for (silent_after_go_ahead, drip) in [(false, false), (true, false), (false, true)] {
         let (port, thread) = listen(move |mut stream| {
@@ -75,7 +96,7 @@ fn silence_has_an_end() {
                 until_starttls(&mut stream).expect("a client");
                 stream.write_all(b"220 go\r\n").expect("written");
             }
-            // An octet now and then keeps each wait short but not the whole.
+            // Single bytes keep each wait short, but not the whole.
             while drip && stream.write_all(b"2").is_ok() {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -84,13 +105,13 @@ fn silence_has_an_end() {
         });
         let mailer =
             identity.settings(port).with_timeouts(quick().with_total(Duration::from_millis(300)));
-        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
+        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("no server answers");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut));
         thread.join().expect("no panic");
     }
 }
 
-/// Sends an octet now and then, so that each wait is short and the whole is not.
+/// Sends single bytes, so that each wait is short and the whole is not.
 fn drip(mut stream: TcpStream, record: u8) {
     // A TLS record of 16 KiB that takes more than five minutes.
     let begun = stream.write_all(&[record, 3, 3, 0x40, 0]);
@@ -117,7 +138,7 @@ fn the_total_counts_inside_tls_too() {
     for port in [in_handshake, in_session] {
         let mailer =
             identity.settings(port).with_timeouts(quick().with_total(Duration::from_millis(500)));
-        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("nobody answers");
+        let failed = send(&mailer, &["a@b.test"], b"x").expect_err("no server answers");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut), "{failed}");
     }
     first.join().expect("no panic");
@@ -125,7 +146,7 @@ fn the_total_counts_inside_tls_too() {
 }
 
 #[test]
-fn commands_behind_starttls_are_never_obeyed() {
+fn commands_after_starttls_are_never_obeyed() {
     let identity = Identity::new();
     let (port, thread) = serve::<Smtp>(identity.inbox());
     let mut stream = TcpStream::connect(("localhost", port)).expect("connected");
@@ -139,7 +160,7 @@ fn commands_behind_starttls_are_never_obeyed() {
 }
 
 #[test]
-fn a_client_is_told_why_it_is_sent_away() {
+fn a_rejected_client_is_told_why() {
     let identity = Identity::new();
     for (said, answer) in [
         (&b"x".repeat(2000)[..], &b"500 5.5.2 Line too long, closing\r\n"[..]),
@@ -154,12 +175,12 @@ fn a_client_is_told_why_it_is_sent_away() {
         stream.read_to_end(&mut heard).expect("closed, not reset");
         assert_eq!(heard, answer, "{}", heard.escape_ascii());
         drop(stream);
-        thread.join().expect("no panic").1.expect_err("sent away");
+        thread.join().expect("no panic").1.expect_err("rejected");
     }
 }
 
 #[test]
-fn a_hasty_client_hello_is_handed_to_tls() {
+fn an_early_client_hello_is_handed_to_tls() {
     let identity = Identity::new();
     let (port, thread) = serve::<Smtp>(identity.inbox());
     let mut stream = TcpStream::connect(("localhost", port)).expect("connected");

@@ -11,13 +11,13 @@ use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Dialect;
 use starttls::{Policy, lmtp, server, smtp};
 use starttls_std::{
-    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, Receipt, Settings,
-    Silent, Timeouts,
+    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, PeerCertificate,
+    Receipt, Settings, Silent, Timeouts,
 };
 use test_identity::Authority;
 pub(crate) use test_identity::provider;
 
-/// A CA of its own, and a server certificate for `localhost` signed by it.
+/// A CA, and a server certificate for `localhost` that it signed.
 pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: ClientTls,
@@ -51,7 +51,7 @@ impl Identity {
     }
 }
 
-/// What clients may do without TLS, and whether TLS can be had.
+/// A server's policy, and whether it has TLS.
 pub(crate) fn upgrade(policy: Policy, available: bool) -> server::Config {
     server::Config::default().with_policy(policy).with_available(available)
 }
@@ -62,13 +62,13 @@ pub(crate) fn limited(size: usize) -> receiver::Config {
     receiver::Config::default().with_limits(limits)
 }
 
-/// Long enough for a slow machine; no test waits for them.
+/// Long enough for a slow machine. No test waits for them.
 pub(crate) fn quick() -> Timeouts {
     Timeouts::new().with_wait(Duration::from_secs(20))
 }
 
-/// Keeps what it gets, and refuses recipients whose name begins with "no". Its one user is `user`, and
-/// the password `secret`.
+/// Stores mails, and refuses recipients whose name begins with "no". Its one user is `user`, the password
+/// `secret`.
 #[derive(Default)]
 pub(crate) struct Kept(pub(crate) Vec<Mail>);
 
@@ -77,6 +77,17 @@ impl Deliver for Kept {
         match (user, password) {
             ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
             _ => Answer::new(535, "5.7.8 Wrong"),
+        }
+    }
+
+    fn identify(
+        &mut self,
+        certificate: &PeerCertificate,
+        authorization: &str,
+    ) -> Result<String, Answer> {
+        match (&certificate.names()[..], authorization) {
+            ([name], "" | "me.example") if name == "me.example" => Ok(name.clone()),
+            _ => Err(Answer::new(535, "5.7.8 Unknown client")),
         }
     }
 
@@ -94,7 +105,7 @@ impl Deliver for Kept {
     }
 }
 
-/// What a server thread found: the mails, and how the connection ended.
+/// The result of a server thread: the mails, and how the connection ended.
 pub(crate) type Taken = (Vec<Mail>, Result<(), Error>);
 
 /// Serves one connection on a thread.
@@ -107,7 +118,7 @@ pub(crate) fn serve<D: Dialect>(inbox: InboxSettings) -> (u16, JoinHandle<Taken>
     (port, thread)
 }
 
-/// Accepts one connection and lets `serve` have it.
+/// Accepts one connection and passes it to `serve`.
 pub(crate) fn listen<T: Send + 'static>(
     serve: impl FnOnce(TcpStream) -> T + Send + 'static,
 ) -> (u16, JoinHandle<T>) {
@@ -116,7 +127,7 @@ pub(crate) fn listen<T: Send + 'static>(
     (port, thread::spawn(move || serve(listener.accept().expect("a connection").0)))
 }
 
-/// Reads until `end` was seen or the peer left.
+/// Reads until `end` has arrived or the peer has left.
 pub(crate) fn read_to(stream: &mut impl Read, end: &[u8]) -> io::Result<Vec<u8>> {
     let mut seen = Vec::new();
     let mut octet = [0];

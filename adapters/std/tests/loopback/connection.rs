@@ -1,4 +1,4 @@
-//! Several mails on one connection, and what becomes of them.
+//! Several mails on one connection, and their fates.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use starttls::smtp::{Domain, Smtp};
 use starttls::{Error as Rule, Policy, server, smtp};
 use starttls_std::{Error, Mailer, Observer, ServerStream, Silent, accept};
 
-/// Counts how often the client spoke after it had listened.
+/// Counts how often the client sends after it has received.
 #[derive(Default)]
 struct Flights {
     count: Arc<AtomicUsize>,
@@ -56,7 +56,7 @@ fn a_mail_takes_two_round_trips() {
 }
 
 #[test]
-fn a_refused_mail_ends_nothing() {
+fn a_refused_mail_keeps_the_connection_open() {
     let identity = Identity::new();
     let inbox = identity.inbox().with_receiver(limited(10));
     let (port, server) = serve::<Smtp>(inbox);
@@ -67,7 +67,7 @@ fn a_refused_mail_ends_nothing() {
     let bad = Envelope::new(None, &bad).expect("recipients");
     let mut connection = mailer.connect().expect("connected");
 
-    let refused = connection.send(&bad, &b"x"[..]).expect_err("nobody takes it");
+    let refused = connection.send(&bad, &b"x"[..]).expect_err("no recipient is accepted");
     assert!(matches!(refused, Error::Rejected { command: Command::Recipient, .. }), "{refused}");
     assert_eq!(refused.fate(), Fate::NotSent);
     let refused = connection.send(&good, &b"far too much"[..]).expect_err("too large");
@@ -114,8 +114,8 @@ fn lmtp_and_plaintext_have_connections_too() {
     assert!(server.join().expect("no panic").0.iter().all(|mail| !mail.encrypted));
 }
 
-/// A server that answers each line with the next of its answers, or what ends with a dot alone, and
-/// leaves without one.
+/// A server that replies to each line, or to a lone dot, with the next of its replies, and leaves when they
+/// run out.
 fn scripted(identity: &Identity, answers: &'static [&'static str]) -> (u16, JoinHandle<Vec<u8>>) {
     let tls = Arc::clone(&identity.server);
     listen(move |stream| {
@@ -135,7 +135,7 @@ fn scripted(identity: &Identity, answers: &'static [&'static str]) -> (u16, Join
     })
 }
 
-/// Says a line and breaks.
+/// Returns a line, then an error.
 struct Torn(bool);
 
 impl Read for Torn {
@@ -149,7 +149,7 @@ impl Read for Torn {
 }
 
 #[test]
-fn what_ends_a_connection_says_what_became_of_the_mail() {
+fn an_error_that_ends_a_connection_has_a_fate() {
     const TO_DATA: [&str; 3] = ["250 ok\r\n", "250 ok\r\n", "354 go\r\n"];
     let identity = Identity::new();
     let to = [Address::new("a@b.test").expect("an address")];
@@ -174,7 +174,7 @@ fn what_ends_a_connection_says_what_became_of_the_mail() {
         let told = failed.to_string().ends_with("; the server may have the mail");
         assert_eq!(told, fate == Fate::Unknown, "{failed}");
 
-        // Nothing more is said, and the next mail's fate is its own.
+        // Nothing more is sent, and the next mail has its own fate.
         assert!(!connection.is_open());
         let failed = connection.send(&envelope, &b"x"[..]).expect_err("it has ended");
         assert_eq!((failed.fate(), failed.protocol()), (Fate::NotSent, Some(Rule::Closed)));
@@ -184,7 +184,43 @@ fn what_ends_a_connection_says_what_became_of_the_mail() {
 }
 
 #[test]
-fn a_message_that_breaks_off_is_nobody_s() {
+fn replies_of_earlier_transactions_are_kept() {
+    const ANSWERS: [&str; 7] = [
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "452 4.5.3 too many\r\n",
+        "354 go\r\n",
+        "250 2.0.0 the first has it\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+    ];
+    let to = ["a@b.test", "c@d.test"].map(|to| Address::new(to).expect("an address"));
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let identity = Identity::new();
+    for is_known in [true, false] {
+        let mut answers = ANSWERS.to_vec();
+        // The second message gets no reply, or is not started.
+        answers.extend((!is_known).then_some("354 go\r\n"));
+        let (port, server) = scripted(&identity, answers.leak());
+        let mut connection = identity.mailer(port).connect().expect("connected");
+        let outcome = connection.send_to_all(&envelope, || &b"x"[..]);
+        let texts: Vec<Option<String>> = match outcome {
+            Ok(receipt) if is_known => {
+                receipt.recipients.into_iter().map(|answer| Some(answer.text)).collect()
+            }
+            Err(Error::Unfinished { fate: Fate::Unknown, recipients, .. }) if !is_known => {
+                recipients.into_iter().map(|answer| Some(answer?.text)).collect()
+            }
+            outcome => panic!("{outcome:?}"),
+        };
+        let second = is_known.then(|| "4.5.3 too many".to_owned());
+        assert_eq!(texts, [Some("2.0.0 the first has it".to_owned()), second]);
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_message_whose_reader_fails_reaches_no_recipient() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
     let mailer = identity.mailer(port);
@@ -194,7 +230,7 @@ fn a_message_that_breaks_off_is_nobody_s() {
     connection.send(&envelope, &b"whole"[..]).expect("delivered");
     let failed = connection.send(&envelope, Torn(false)).expect_err("torn");
     assert_eq!(failed.fate(), Fate::NotAccepted);
-    assert_eq!(failed.to_string(), "reading the message: torn; nobody got the mail");
+    assert_eq!(failed.to_string(), "reading the message: torn; no recipient got the mail");
     assert!(!connection.is_open());
     drop(connection);
     let (mails, end) = server.join().expect("no panic");
@@ -202,7 +238,7 @@ fn a_message_that_breaks_off_is_nobody_s() {
     assert_eq!(mails.len(), 1);
 }
 
-/// A pool keeps connections and hands them from thread to thread.
+/// A pool stores connections and moves them between threads.
 const _: () = {
     const fn is_owned<T: Send + 'static>() {}
     is_owned::<starttls_std::Connection<'static>>();

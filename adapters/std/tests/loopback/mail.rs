@@ -6,11 +6,12 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use crate::common::{Identity, limited, read_to, send, send_lmtp, serve, upgrade};
 use starttls::lmtp::Lmtp;
 use starttls::mail::message::{Attachment, Mailbox};
+use starttls::mail::receiver;
 use starttls::mail::session::Command;
 use starttls::mail::{Address, Envelope, Message};
 use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy};
-use starttls_std::{Composed, Error, Mail, Mode};
+use starttls_std::{Composed, Error, Mail, Mailer, Mode};
 
 fn paths(mail: &Mail) -> Vec<&str> {
     mail.to.iter().map(|to| to.path.as_str()).collect()
@@ -22,7 +23,7 @@ fn a_mail_over_starttls() {
     let (port, server) = serve::<Smtp>(identity.inbox());
     let body = b"Subject: x\n\n.dots\n..\nend";
     let receipt = send(&identity.settings(port), &["a@b.test", "no@b.test", "c@d.test"], body)
-        .expect("two of three take it");
+        .expect("two of three are accepted");
     let codes: Vec<_> = receipt.recipients.iter().map(|answer| answer.code).collect();
     assert_eq!(codes, [250, 550, 250]);
     assert_eq!(receipt.recipients[0].text, "2.0.0 Mail 1");
@@ -60,11 +61,12 @@ fn a_composed_message() {
 }
 
 #[test]
-fn lmtp_answers_for_each_recipient() {
+fn lmtp_replies_for_each_recipient() {
     let identity = Identity::new();
     let (port, server) = serve::<Lmtp>(identity.inbox());
     let to = ["a@b.test", "no@b.test", "c@d.test"];
-    let receipt = send_lmtp(&identity.settings(port), &to, b"x\r\n").expect("two of three take it");
+    let receipt =
+        send_lmtp(&identity.settings(port), &to, b"x\r\n").expect("two of three accepted");
     let said: Vec<_> = receipt.recipients.iter().map(|answer| answer.text.as_str()).collect();
     assert_eq!(said, ["2.0.0 Mail 1", "5.1.1 No such user", "2.0.0 Mail 2"]);
     let (mails, end) = server.join().expect("no panic");
@@ -101,13 +103,13 @@ fn a_large_message_arrives_or_is_refused() {
     let refused = send(&identity.settings(port), &["a@b.test"], &message);
     assert!(matches!(
         refused,
-        Err(Error::Rejected { command: Command::Message, answer }) if answer.code == 552
+        Err(Error::Rejected { command: Command::Message, answer, .. }) if answer.code == 552
     ));
     assert!(server.join().expect("no panic").0.is_empty());
 }
 
 #[test]
-fn a_message_that_says_it_is_too_large_is_not_sent() {
+fn a_message_with_too_large_a_size_is_not_sent() {
     let identity = Identity::new();
     let inbox = identity.inbox().with_receiver(limited(10));
     let (port, server) = serve::<Smtp>(inbox);
@@ -121,13 +123,13 @@ fn a_message_that_says_it_is_too_large_is_not_sent() {
 }
 
 #[test]
-fn nobody_takes_it() {
+fn all_recipients_refused() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
     let refused = send(&identity.settings(port), &["no@b.test"], b"x\r\n");
     assert!(matches!(
         refused,
-        Err(Error::Rejected { command: Command::Recipient, answer }) if answer.code == 550
+        Err(Error::Rejected { command: Command::Recipient, answer, .. }) if answer.code == 550
     ));
     let (mails, end) = server.join().expect("no panic");
     end.expect("the client says goodbye");
@@ -159,7 +161,7 @@ fn without_tls_only_if_the_policy_says_so() {
 }
 
 #[test]
-fn a_stranger_gets_no_mail_and_never_a_password() {
+fn an_unverified_server_gets_no_mail_and_never_a_password() {
     let (identity, stranger) = (Identity::new(), Identity::new());
 
     let (port, server) = serve::<Smtp>(stranger.inbox());
@@ -186,7 +188,7 @@ fn a_stranger_gets_no_mail_and_never_a_password() {
     send(&lenient, &["a@b.test"], b"x\r\n").expect("opportunistic");
     assert!(server.join().expect("no panic").0[0].encrypted);
 
-    // What a lenient connection learned is of no use to a strict one.
+    // A strict connection must not resume the session of a lenient one.
     let (port, server) = serve::<Smtp>(stranger.inbox());
     let strict = identity.settings(port);
     assert!(matches!(send(&strict, &["a@b.test"], b"x\r\n"), Err(Error::Tls(_))));
@@ -209,7 +211,7 @@ fn a_client_s_password_is_in_no_error() {
 }
 
 #[test]
-fn the_name_is_the_one_that_was_asked_for() {
+fn the_requested_name_is_checked() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
     let mut mailer = identity.settings(port);
@@ -219,13 +221,52 @@ fn the_name_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn bad_arguments_are_told_before_anything_is_sent() {
+fn bad_arguments_are_reported_before_anything_is_sent() {
     let identity = Identity::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.set_nonblocking(true).expect("nonblocking");
     let mailer =
         identity.settings(listener.local_addr().expect("an address").port()).with_domain("a\r\nb");
     let error = send(&mailer, &["a@b.test"], b"").expect_err("not a name").to_string();
-    assert_eq!(error, "the client's name contains a control character or another forbidden octet");
-    assert!(listener.accept().is_err(), "nobody connected");
+    assert_eq!(error, "the client's name contains a control character or another forbidden byte");
+    assert!(listener.accept().is_err(), "no connection was opened");
+}
+
+#[test]
+fn more_recipients_than_a_server_accepts_at_once() {
+    let identity = Identity::new();
+    let limits = receiver::Limits::default().with_recipients(3);
+    let config = receiver::Config::default().with_limits(limits);
+    let (port, server) = serve::<Smtp>(identity.inbox().with_receiver(config));
+    let names: Vec<String> = (0..8).map(|n| format!("{n}@b.test")).collect();
+    let to: Vec<_> = names.iter().map(|name| Address::new(name).expect("an address")).collect();
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let mut connection = identity.mailer(port).connect().expect("open");
+    let message = || &b"Subject: x\r\n\r\n"[..];
+    let receipt = connection.send(&envelope, message()).expect("three of eight");
+    assert_eq!(receipt.left_out(), [3, 4, 5, 6, 7]);
+    let receipt = connection.send_to_all(&envelope, message).expect("sent");
+    assert!(receipt.is_complete() && receipt.left_out().is_empty());
+    assert_eq!(receipt.recipients[7].text, "2.0.0 Mail 4", "of the last transaction");
+    connection.quit().expect("left");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    let arrived: Vec<_> = mails[1..].iter().flat_map(paths).collect();
+    assert_eq!(arrived, names);
+}
+
+#[test]
+fn no_debug_shows_a_password() {
+    let identity = Identity::new();
+    let config = receiver::Config::default().with_authentication(receiver::Authentication::Offered);
+    let (port, server) = serve::<Smtp>(identity.inbox().with_receiver(config));
+    let settings = identity.settings(port).with_login(("user", "secret"));
+    let mailer = Mailer::new(settings.clone());
+    let connection = mailer.connect().expect("open");
+    let shown = format!("{settings:?} {mailer:?} {connection:?} {:?}", identity.inbox());
+    // The name of a rustls setting.
+    let shown = shown.replace("enable_secret_extraction", "");
+    assert!(!shown.contains("secret") && shown.contains("Login(..)"), "{shown}");
+    connection.quit().expect("left");
+    server.join().expect("no panic").1.expect("a clean end");
 }

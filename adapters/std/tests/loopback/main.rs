@@ -3,9 +3,12 @@
 mod boundary;
 mod common;
 mod connection;
+mod cut;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
 mod protocols;
 mod split;
 mod submission;
+mod trust;
+mod waits;

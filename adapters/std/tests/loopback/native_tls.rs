@@ -1,14 +1,21 @@
-//! The system's TLS in the place of rustls.
+//! The system's TLS instead of rustls.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection};
 use starttls::mail::session::Command;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls::{Error as Rule, Policy, pop3};
-use starttls_std::{Error, Mailer, NativeTls, Receipt, Settings, accept, upgrade};
+use starttls::{Error as Rule, Policy, Protocol, pop3};
+use starttls_std::{
+    Driver, Error, InboxSettings, Mailer, NativeTls, Receipt, Settings, Silent, accept, connect,
+    connect_implicit, upgrade,
+};
+
+use test_identity::Authority;
 
 use crate::common::{Identity, listen, quick, read_to, serve, until_starttls};
 
@@ -60,7 +67,7 @@ fn opportunistic_is_never_verified() {
         send(lenient.clone(), b"x").expect("delivered");
         assert!(server.join().expect("no panic").0[0].encrypted);
 
-        // Not even where it would verify: the system does not say so.
+        // Not even a valid certificate counts, because the system does not report it.
         let (port, server) = serve::<Smtp>(whose.inbox());
         let failed = send(lenient.with_port(port).with_login(("user", "secret")), b"x");
         assert_eq!(failed.expect_err("no password").protocol(), Some(Rule::Unverified));
@@ -78,7 +85,7 @@ fn a_login() {
         let outcome = send(settings(&identity, port).with_login(("user", password)), b"x");
         let refused = match outcome {
             Ok(_) => None,
-            Err(Error::Rejected { command, answer }) => Some((command, answer.code)),
+            Err(Error::Rejected { command, answer, .. }) => Some((command, answer.code)),
             Err(error) => panic!("{error}"),
         };
         assert_eq!(refused, expected);
@@ -106,7 +113,7 @@ fn any_protocol_is_upgraded() {
 }
 
 #[test]
-fn a_handshake_has_an_end() {
+fn a_handshake_times_out() {
     let identity = Identity::new();
     let (port, server) = listen(|mut stream| {
         until_starttls(&mut stream).expect("asked");
@@ -124,4 +131,54 @@ fn a_handshake_has_an_end() {
     let failed = send(settings(&identity, port).with_timeouts(timeouts), b"x");
     assert_eq!(failed.expect_err("no TLS").protocol(), Some(Rule::TimedOut));
     server.join().expect("no panic");
+}
+
+#[test]
+fn implicit_tls_checks_a_demanded_alpn_id() {
+    let identity = Identity::new();
+    let demanding = Protocol::ALL.iter().find(|protocol| protocol.demands_alpn()).expect("one");
+    let other = Protocol::ALL.iter().find(|protocol| !protocol.demands_alpn()).expect("one");
+    let alpn = demanding.alpn.expect("an id").to_vec();
+    for (protocol, known, refused) in
+        [(*demanding, vec![alpn], false), (*demanding, vec![], true), (*other, vec![], false)]
+    {
+        let mut config = ServerConfig::clone(&identity.server);
+        config.alpn_protocols = known;
+        let (port, server) = listen(move |mut stream| {
+            let mut tls = ServerConnection::new(Arc::new(config)).expect("a server");
+            let _ = tls.complete_io(&mut stream);
+        });
+        let stream = connect(("localhost", port), &quick()).expect("connected");
+        let driver = Driver::new(stream, quick(), Silent);
+        let tls = NativeTls::with_ca_pem(identity.pem.as_bytes()).expect("a CA");
+        let begun = connect_implicit(driver, &tls, "localhost", protocol, Policy::Required);
+        match begun {
+            Ok((_, tls)) => assert!(!refused && tls.is_implicit()),
+            Err(error) => assert!(
+                refused && error.to_string().contains("did not choose the ALPN id"),
+                "{error}"
+            ),
+        }
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_client_certificate() {
+    let (authority, clients) = (Authority::default(), Authority::new("an authority for clients"));
+    let me = clients.identity(["me.example"]);
+    let config = authority.localhost().server_demanding(&clients, rustls::ALL_VERSIONS);
+    let tls = NativeTls::with_ca_pem(authority.pem().as_bytes()).expect("a CA");
+    let inbox = InboxSettings::new("mail.example.test", config.into()).with_timeouts(quick());
+    let (port, server) = serve::<Smtp>(inbox);
+    let known = tls.with_client_cert_pem(me.pem().as_bytes(), me.key_pem().as_bytes());
+    let settings = Settings::new("localhost", known.expect("a certificate")).with_port(port);
+    send(settings.with_timeouts(quick()), b"x").expect("delivered");
+    let (mails, end) = server.join().expect("no panic");
+    end.expect("a clean end");
+    let certificate = mails[0].certificate.as_ref().expect("a certificate");
+    assert_eq!(certificate.names(), ["me.example"]);
+
+    let tls = NativeTls::system().with_client_cert_pem(b"", me.key_pem().as_bytes());
+    assert!(tls.expect_err("no certificate").to_string().contains("the client certificate"));
 }

@@ -1,4 +1,4 @@
-//! Every protocol to TLS, in both roles, by the same two calls.
+//! Every protocol upgraded to TLS, in both roles, by the same two calls.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -55,11 +55,11 @@ where
 }
 
 #[test]
-fn all_of_them_meet() {
+fn every_protocol_upgrades() {
     starttls::for_each_protocol!(meet_all []);
 }
 
-/// What is seen of a client.
+/// What the observer sees of a client.
 #[derive(Default)]
 struct Seen(Vec<u8>);
 
@@ -88,7 +88,7 @@ fn seen<S: Grammar>(server: Server<S>, said: &'static [u8]) -> String {
 }
 
 #[test]
-fn who_watches_sees_no_credential() {
+fn an_observer_sees_no_credential() {
     for policy in [Policy::Required, Policy::Opportunistic] {
         let config = Config::default().with_policy(policy);
         for (seen, expected) in [
@@ -106,6 +106,8 @@ fn who_watches_sees_no_credential() {
             ),
             (seen(nntp::Server::new(config), b"AUTHINFO PASS secret\r\nQUIT\r\n"), "22\nQUIT\r\n"),
             (seen(irc::Server::new(IRC_NAME, config), b"PASS secret\r\nQUIT\r\n"), "13\nQUIT\r\n"),
+            (seen(nntp::Server::new(config), b"AUTHINF PASS secret\r\nQUIT\r\n"), "21\nQUIT\r\n"),
+            (seen(irc::Server::new(IRC_NAME, config), b"PASSWORD\tx\r\nQUIT\r\n"), "12\nQUIT\r\n"),
             (seen(nut::Server::new(config), b"PASSWORD secret\nLOGOUT\n"), "16\nLOGOUT\n"),
         ] {
             assert_eq!(seen, expected, "{policy:?}");

@@ -1,8 +1,9 @@
-//! A TLS stream, read and written at the same time.
+//! A TLS stream that is read and written at the same time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crate::common::{Identity, listen, quick, read_to};
 use starttls::smtp::{self, Domain};
@@ -28,7 +29,7 @@ fn served<T: Send + 'static>(
 
 #[test]
 fn both_directions_are_full_at_once() {
-    /// More than all buffers on the way hold: who reads only after writing would wait for ever.
+    /// More than all buffers on the way hold. A peer that reads only after writing would wait forever.
     const MUCH: usize = 16 << 20;
     let identity = Identity::new();
     let write_then_read = |read: &mut (dyn Read + Send), write: &mut (dyn Write + Send)| {
@@ -72,7 +73,7 @@ fn one_direction_ends_before_the_other() {
 }
 
 #[test]
-fn who_just_goes_away_is_noticed() {
+fn an_end_without_close_notify_is_an_error() {
     let identity = Identity::new();
     let (port, server) = served(&identity, |mut stream| {
         read_to(&mut stream, b"\n").expect("a line");
@@ -86,4 +87,35 @@ fn who_just_goes_away_is_noticed() {
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!(answer, b"half of");
     server.join().expect("no panic");
+}
+
+/// A reader sends the alert that explains its failure if the network accepts it, and does not wait for that.
+#[test]
+fn reading_does_not_wait_for_writing() {
+    let identity = Identity::new();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let (port, server) = served(&identity, move |mut stream| {
+        stream.write_all(b"up\n").expect("written");
+        may_go.recv().expect("the handshake is over");
+        // Until the network accepts nothing more.
+        stream.sock.set_nonblocking(true).expect("a socket");
+        while stream.sock.write(&[0; 4096]).is_ok() {}
+        stream.sock.set_nonblocking(false).expect("a socket");
+        let (mut read, _write) = split(stream).expect("split");
+        read.read(&mut [0]).expect_err("no TLS").kind()
+    });
+    let mut client = client(&identity, port);
+    read_to(&mut client, b"\n").expect("a line");
+    go.send(()).expect("the peer waits");
+    client
+        .sock
+        .write_all(&[23, 3, 3, 0, 17].into_iter().chain([7; 17]).collect::<Vec<_>>())
+        .expect("written");
+    let (done, is_done) = std::sync::mpsc::channel();
+    thread::spawn(move || done.send(server.join()));
+    let ended = is_done
+        .recv_timeout(Duration::from_secs(20))
+        .expect("the reader must not wait for the network");
+    assert_eq!(ended.expect("no panic"), ErrorKind::InvalidData);
+    drop(client);
 }

@@ -1,4 +1,4 @@
-//! Logins, chunks and what else a client may ask of a server, over loopback.
+//! Logins, chunks and the other requests of a client, over loopback.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -8,10 +8,11 @@ use crate::common::{Identity, provider, read_to, send, serve};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use starttls::mail::dsn::{Notify, Return};
-use starttls::mail::receiver::{self, Authentication};
+use starttls::mail::receiver::{self, Authentication, Proof};
 use starttls::mail::session::Command;
 use starttls::smtp::Smtp;
-use starttls_std::{Error, InboxSettings, Mail, Mode};
+use starttls_std::{ClientTls, Error, InboxSettings, Login, Mail, Mode, Settings};
+use test_identity::Authority;
 
 fn submission(identity: &Identity) -> InboxSettings {
     let receiver = receiver::Config::default().with_authentication(Authentication::Required);
@@ -31,7 +32,56 @@ fn mail_from_a_user() {
 }
 
 #[test]
-fn no_mail_from_anybody_else() {
+fn mail_from_a_user_with_a_certificate() {
+    let (ca, clients) = (Authority::default(), Authority::new("an authority for clients"));
+    let server = Arc::new(ca.localhost().server_demanding(&clients, rustls::ALL_VERSIONS));
+    let tls = ClientTls::trusting(ca.roots(), provider()).expect("roots");
+    let shows = |names: [&str; 1]| {
+        let me = clients.identity(names);
+        let tls = tls.clone().with_client_cert_pem(me.pem().as_bytes(), me.key_pem().as_bytes());
+        tls.expect("a certificate")
+    };
+    let send_by = |tls: ClientTls, login: Login, mode| {
+        let receiver = receiver::Config::default()
+            .with_authentication(Authentication::Required)
+            .with_proof(Proof::Certificate);
+        let inbox = InboxSettings::new("mail.example.test", Arc::clone(&server))
+            .with_receiver(receiver)
+            .with_mode(mode);
+        let (port, server) = serve::<Smtp>(inbox);
+        let settings = Settings::new("localhost", tls).with_port(port).with_mode(mode);
+        let sent = send(&settings.with_login(login), &["a@b.test"], b"x\r\n");
+        (sent, server.join().expect("no panic").0)
+    };
+    for mode in [Mode::StartTls, Mode::Implicit] {
+        for name in ["", "me.example"] {
+            let (sent, mails) = send_by(shows(["me.example"]), Login::external(name), mode);
+            sent.expect("delivered");
+            assert_eq!(mails[0].user.as_deref(), Some("me.example"));
+        }
+    }
+    for (tls, name) in [(shows(["me.example"]), "you.example"), (shows(["you.example"]), "")] {
+        let (refused, mails) = send_by(tls, Login::external(name), Mode::StartTls);
+        let Err(Error::Rejected { command, answer, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((command, answer.code, mails.len()), (Command::Auth, 535, 0));
+    }
+    // The server offers no password login there, and the client does not send the password.
+    let (refused, _) = send_by(shows(["me.example"]), ("user", "secret").into(), Mode::StartTls);
+    let refused = refused.expect_err("no mechanism");
+    assert_eq!(refused.protocol(), Some(starttls::Error::NoMechanism));
+}
+
+#[test]
+fn without_a_certificate_nothing_is_dialled() {
+    let identity = Identity::new();
+    // No server listens there.
+    let settings = identity.settings(1).with_login(Login::external(""));
+    let refused = send(&settings, &["a@b.test"], b"x\r\n");
+    assert!(matches!(refused, Err(Error::Argument { .. })), "{refused:?}");
+}
+
+#[test]
+fn no_mail_without_a_valid_login() {
     let identity = Identity::new();
     for (credentials, expected) in
         [(Some(("user", "wrong")), (Command::Auth, 535)), (None, (Command::Mail, 530))]
@@ -42,13 +92,13 @@ fn no_mail_from_anybody_else() {
             mailer = mailer.with_login(login);
         }
         let refused = send(&mailer, &["a@b.test"], b"x\r\n");
-        let Err(Error::Rejected { command, answer }) = refused else { panic!("{refused:?}") };
+        let Err(Error::Rejected { command, answer, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!((command, answer.code), expected);
         assert!(server.join().expect("no panic").0.is_empty());
     }
 }
 
-/// Everything that a client says at once, inside TLS from the start.
+/// The dialogue of a client that sends everything at once, inside TLS from the start.
 fn dialogue(identity: &Identity, mut inbox: InboxSettings, said: &str) -> (String, Vec<Mail>) {
     inbox = inbox.with_mode(Mode::Implicit);
     let (port, server) = serve::<Smtp>(inbox);
@@ -81,7 +131,7 @@ fn login_by_login_and_a_mail_in_chunks() {
 }
 
 #[test]
-fn nobody_acts_for_others() {
+fn a_user_cannot_act_for_another() {
     let identity = Identity::new();
     // "other", "user", "secret"; then "user", "user", "secret".
     let said = "EHLO a\r\nAUTH PLAIN b3RoZXIAdXNlcgBzZWNyZXQ=\r\n\
@@ -92,7 +142,7 @@ fn nobody_acts_for_others() {
 }
 
 #[test]
-fn what_a_sender_asks_for_is_with_the_mail() {
+fn a_sender_s_requests_are_stored_with_the_mail() {
     let identity = Identity::new();
     let receiver =
         receiver::Config::default().with_dsn(true).with_smtp_utf8(true).with_require_tls(true);

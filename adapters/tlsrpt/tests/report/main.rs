@@ -1,5 +1,6 @@
-//! Reports, against the standard's own example.
+//! Reports, compared with the standard's own example.
 
+mod others;
 mod schema;
 
 use std::io::{ErrorKind, Read as _};
@@ -70,7 +71,7 @@ fn session(sender: &str, mx: &str, receiver: Option<&str>) -> Session {
     }
 }
 
-/// What the example tells, counted.
+/// The sessions of the example, counted.
 fn counted() -> Report {
     let text =
         b"version: STSv1\r\nmode: testing\r\nmx: *.mail.company-y.example\r\nmax_age: 86400\r\n";
@@ -110,8 +111,8 @@ fn counted() -> Report {
     reports.remove(0)
 }
 
-/// A value without what may be written in several ways: the order of failures, the form of addresses
-/// and of a single pattern.
+/// A value without the freedoms of the format: the order of failures, the form of addresses, a single
+/// pattern.
 fn plain(report: &Report) -> Value {
     let mut value: Value = serde_json::from_str(&report.to_json()).expect("JSON");
     value["report-id"] = Value::Null;
@@ -136,9 +137,9 @@ fn the_standards_example() {
     assert_eq!(schema::check(&counted().to_json()), Ok(()));
 }
 
-/// All that can be said, in all ways.
+/// All fields with all values.
 #[test]
-fn every_report_is_of_the_schema() {
+fn every_report_matches_the_schema() {
     let (data, other) = ([0x0f; 32], [0xff; 64]);
     let first = Tlsa { usage: 3, selector: 1, matching: 1, data: &data };
     let second = Tlsa { usage: 255, selector: 9, matching: 0, data: &other };
@@ -163,26 +164,26 @@ fn every_report_is_of_the_schema() {
             }
         }
     }
-    // The records in another order are the same.
+    // Records in another order are the same policy.
     collector.succeeded(&Applied::dane("a.example", &[second, first]));
     let [report] = &collector.reports(&sender(), START, END)[..] else { panic!("one domain") };
     assert_eq!(schema::check(&report.to_json()), Ok(()));
     assert_eq!(report.policies.len(), policies.len());
     for policy in &report.policies {
-        // Each result with each address, and all of those without.
+        // Each result with each address, and all without.
         assert_eq!(policy.failure_details.len(), 11 * (addresses.len() + 1));
     }
     assert!(report.to_json().contains(r#""receiving-ip": "192.0.2.2""#));
 }
 
 #[test]
-fn what_is_not_of_the_schema_is_found() {
+fn violations_of_the_schema_are_found() {
     type Break = fn(&mut Value);
     let breaks: [Break; 12] = [
         |report| report["x"] = json!(1),
         |report| report["policies"] = json!({}),
         |report| report["policies"] = json!([]),
-        |report| report["contact-info"] = json!("nobody"),
+        |report| report["contact-info"] = json!("no address"),
         |report| report["date-range"]["end-datetime"] = json!("2016-04-01"),
         |report| report["policies"][0]["policy"]["policy-type"] = json!("dane"),
         |report| report["policies"][0]["policy"]["mx-host"] = json!("*.a.example"),
@@ -220,7 +221,7 @@ fn policies_of_each_kind() {
     assert_eq!(policies[0]["summary"]["total-successful-session-count"], json!(1));
 }
 
-/// Who fails in ever new ways fills no memory.
+/// A domain with ever new failures cannot fill the memory.
 #[test]
 fn kinds_are_bounded_and_sessions_are_counted() {
     let policy = Applied::none("example.org");
@@ -236,7 +237,7 @@ fn kinds_are_bounded_and_sessions_are_counted() {
     assert_eq!(schema::check(&report.to_json()), Ok(()));
 }
 
-/// Nor who has a new policy all the time.
+/// Nor can a domain with ever new policies.
 #[test]
 fn policies_are_bounded_and_sessions_are_counted() {
     let mut collector = Collector::default();
@@ -252,17 +253,17 @@ fn policies_are_bounded_and_sessions_are_counted() {
     assert_eq!(schema::check(&report.to_json()), Ok(()));
 }
 
-/// A domain says where its reports go, and nothing else.
+/// A domain chooses the recipient of its reports, but cannot inject header fields.
 #[test]
-fn nothing_is_put_into_the_mail() {
+fn no_header_field_is_injected() {
     let mails = |report: &Report, sender: &Sender, to: &str| report.mail(sender, to, END);
     let report = counted();
     for to in ["", "a", "a@b\r\nBcc: c@d", "a@b, c@d", "a@b>", "a@b\n"] {
         let error = mails(&report, &sender(), to).expect_err(to);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{to}");
     }
-    let nobody = Sender::new("Company-X", "a@b\r\nBcc: c@d");
-    assert!(mails(&report, &nobody, "tlsrpt@company-y.example").is_err());
+    let forged = Sender::new("Company-X", "a@b\r\nBcc: c@d");
+    assert!(mails(&report, &forged, "tlsrpt@company-y.example").is_err());
     for (place, text) in [("report-id", "a@b\nBcc: c@d"), ("policy-domain", "a\nBcc: c@d")] {
         let mut value: Value = serde_json::from_str(&report.to_json()).expect("JSON");
         match place {
@@ -274,13 +275,63 @@ fn nothing_is_put_into_the_mail() {
     }
 }
 
+/// A Message-ID has an `@` between dot-atoms (RFC 5322 §3.6.4), whatever the report's id is.
+#[test]
+fn every_mail_has_an_id() {
+    let (long, longer) = ("(".repeat(200), "a".repeat(201));
+    for (id, expected) in [
+        ("1.b.example@a.example", Some("1.b.example@a.example".to_owned())),
+        ("5065427c-23d3", Some("5065427c-23d3@company-x.example".to_owned())),
+        ("a%40b", Some("a%2540b@company-x.example".to_owned())),
+        ("a@b@c", Some("a%40b%40c@company-x.example".to_owned())),
+        ("a@", Some("a%40@company-x.example".to_owned())),
+        ("@", Some("%40@company-x.example".to_owned())),
+        (".a..b@c", Some("%2Ea%2E%2Eb%40c@company-x.example".to_owned())),
+        ("<a>", Some("%3Ca%3E@company-x.example".to_owned())),
+        ("a@b> <c@d", Some("a%40b%3E%20%3Cc%40d@company-x.example".to_owned())),
+        ("a (b)", Some("a%20%28b%29@company-x.example".to_owned())),
+        ("\"a\"@[b]", Some("%22a%22%40%5Bb%5D@company-x.example".to_owned())),
+        (&long, Some("%28".repeat(200) + "@company-x.example")),
+        (&longer, None),
+        ("", None),
+        ("a\r\nBcc: c@d", None),
+        ("a\t", None),
+        ("a\u{fc}", None),
+    ] {
+        let mut report = counted();
+        report.report_id = id.to_owned();
+        let mail = report.mail(&sender(), "tlsrpt@company-y.example", END).ok();
+        assert_eq!(mail.is_some(), expected.is_some(), "{id:?}");
+        let (Some(mail), Some(expected)) = (mail, expected) else { continue };
+        let text = String::from_utf8(mail.clone()).expect("ASCII");
+        assert!(text.contains(&format!("Message-ID: <{expected}>\r\n")), "{id:?}: {text}");
+        assert!(text.split("\r\n").all(|line| line.len() <= 998), "{id:?}: {text}");
+        let mail = MessageParser::default().parse(&mail).expect("a mail");
+        assert_eq!(mail.message_id(), Some(expected.as_str()), "{id:?}");
+        let subject = mail.subject().expect("a subject");
+        assert!(subject.ends_with(&format!(" Report-ID: <{expected}>")), "{id:?}: {subject}");
+    }
+}
+
+/// A domain outside ASCII gets reports too.
+#[test]
+fn a_domain_of_another_script() {
+    let mut collector = Collector::default();
+    collector.succeeded(&Applied::none("b\u{fc}cher.example"));
+    let [report] = &collector.reports(&sender(), START, END)[..] else { panic!("one domain") };
+    let mail = report.mail(&sender(), "tlsrpt@xn--bcher-kva.example", END).expect("a mail");
+    let mail = MessageParser::default().parse(&mail).expect("a mail");
+    let expected = format!("{START}.xn--bcher-kva.example@company-x.example");
+    assert_eq!(mail.message_id(), Some(expected.as_str()));
+}
+
 #[test]
 fn the_mail() {
     let report = counted();
     let name = format!("company-x.example!company-y.example!{START}!{END}.json.gz");
     assert_eq!(report.file_name(&sender()), name);
     let mail = report.mail(&sender(), "tlsrpt@company-y.example", END).expect("a mail");
-    assert!(tls_optional(&mail), "a domain hears of what keeps mail from it");
+    assert!(tls_optional(&mail), "the mail is sent whatever keeps mail from the domain");
     let mail = MessageParser::default().parse(&mail).expect("a mail");
     let kind = mail.content_type().expect("a type");
     assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("report")));

@@ -1,4 +1,4 @@
-//! RFC 8460 §4.4, §4.5: what a report may look like.
+//! The format of a report (RFC 8460 §4.4, §4.5).
 
 use std::net::IpAddr;
 
@@ -24,12 +24,12 @@ const RESULT_TYPES: [&str; 11] = [
     "sts-webpki-invalid",
 ];
 
-/// Numbers that every reader of JSON has (RFC 7493 §2.2).
+/// The largest number that every JSON reader supports (RFC 7493 §2.2).
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 type Check = Result<(), String>;
 
-/// What is wrong with a report, the first of it.
+/// The first violation in a report.
 pub(crate) fn check(text: &str) -> Check {
     let report: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let names = ["organization-name", "date-range", "contact-info", "report-id", "policies"];
@@ -115,7 +115,7 @@ fn failure(failure: &Value) -> Check {
     has("failure-reason-code", |reason| reason.chars().count() <= 500)
 }
 
-/// RFC 5952, and IPv4 as what it is.
+/// RFC 5952; IPv4 addresses in their own form.
 fn is_address(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().to_string() == text)
 }

@@ -1,4 +1,4 @@
-//! What came of a lookup, and how secure it is.
+//! The result of a DNS lookup, and its DNSSEC security.
 
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::op::ResponseCode;
@@ -8,10 +8,10 @@ use starttls::mx::Security;
 /// How many aliases are followed.
 pub(super) const MAX_ALIASES: usize = 8;
 
-/// Why there is no record, and for how many seconds that holds.
+/// Why there is no record. `ttl` is in seconds.
 pub(super) enum Nothing {
     Failed,
-    /// The answer as a whole; by itself each of its aliases may be believed.
+    /// The answer as a whole is bogus. Each of its aliases may still be secure by itself.
     Bogus,
     NoName {
         ttl: u32,
@@ -23,7 +23,7 @@ pub(super) enum Nothing {
 }
 
 pub(super) fn nothing(code: ResponseCode, security: Security, authorities: &[Record]) -> Nothing {
-    // RFC 2308 §5; without such a record it is not to be kept.
+    // RFC 2308 §5. Without a SOA record a negative answer is not cached.
     let ttl = authorities.iter().find_map(|record| match &record.data {
         RData::SOA(soa) => Some(soa.minimum.min(record.ttl)),
         _ => None,
@@ -35,7 +35,7 @@ pub(super) fn nothing(code: ResponseCode, security: Security, authorities: &[Rec
     }
 }
 
-/// Records that were found, aliases first.
+/// The records found so far, aliases first.
 pub(super) struct Answered {
     name: Name,
     kind: RecordType,
@@ -47,7 +47,7 @@ impl Answered {
         Self { name, kind, records: Vec::new() }
     }
 
-    /// Takes what leads on from `end`; whether that is what was looked for.
+    /// Adds the records that follow from `end`. Returns whether they include the wanted ones.
     pub(super) fn go_on(&mut self, end: &mut Name, records: &[Record]) -> Result<bool, Nothing> {
         let start = end.clone();
         for _ in 0..=MAX_ALIASES {
@@ -82,7 +82,7 @@ impl Answered {
         self.records.iter().fold(Security::Secure, |all, record| weaker(all, of(record)))
     }
 
-    /// Of what the name itself has.
+    /// The security of the records of the name itself.
     pub(super) fn first(&self) -> Security {
         let own = self.records.iter().filter(|record| record.name == self.name);
         own.map(of).reduce(weaker).unwrap_or(Security::Insecure)
@@ -102,7 +102,7 @@ impl Answered {
     }
 }
 
-/// `None` where nothing may be believed.
+/// `None` if the records must not be used.
 pub(super) const fn security(proof: Proof) -> Option<Security> {
     match proof {
         Proof::Secure => Some(Security::Secure),

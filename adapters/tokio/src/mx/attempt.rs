@@ -1,30 +1,30 @@
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
-use starttls::client::{Grammar, Phase, Reply};
+use starttls::client::Grammar;
 use starttls::mail::{Envelope, Opening};
-use starttls::smtp::{ClientGrammar, Dialect as _, Domain, Smtp};
-use starttls::wire::Writer;
-use starttls::{Client, Error as Rule, Policy, Verification};
-use starttls_common::{Doing, Link, Runtime, handshake, starts_tls};
-use tokio::io::{AsyncRead, ReadBuf};
+use starttls::smtp::{Dialect as _, Domain, Smtp};
+use starttls::{Error as Rule, Policy, Verification};
+use starttls_common::{
+    Link, Runtime, address_literal, broken_handshake, handshake, reserved, starts_tls,
+};
+use tokio::io::AsyncRead;
 
+use super::message::Message;
 use super::{Demand, Destination, Protection, Relay};
 use crate::socket::connect_within;
 use crate::{ClientTls, Connection, Driver, Error, Observer, Prompt, Receipt, Tokio};
 
-/// What became of an attempt to send a mail to an address.
+/// The result of an attempt to send a mail to one address.
 pub(super) struct Tried {
     pub(super) outcome: Result<(Receipt, Protection), Error>,
-    /// How the mail was to be protected, once that was settled.
+    /// The protection of the mail, once it is known.
     pub(super) protection: Option<Protection>,
-    /// Why nobody vouches for the host, or why there is no TLS with it, where either may be.
+    /// Why the host is not verified, or why it has no TLS, where the domain allows that.
     pub(super) flaw: Option<rustls::Error>,
-    /// Our address.
+    /// The local address.
     pub(super) sender: Option<IpAddr>,
     pub(super) receiver: IpAddr,
 }
@@ -35,7 +35,7 @@ impl Relay {
         host: &Destination,
         address: SocketAddr,
         envelope: &Envelope<'_>,
-        message: &mut (impl AsyncRead + Unpin),
+        message: &mut Message<'_, impl AsyncRead + Unpin>,
         observer: &mut (dyn Observer + Send),
     ) -> Tried {
         let mut tried = Tried {
@@ -48,7 +48,7 @@ impl Relay {
         let mut witness = Witness { observer, flaw: None };
         let way = Way { relay: self, host, address };
         let mut outcome = way.send(true, envelope, message, &mut witness, &mut tried).await;
-        // A handshake that fails must not keep mail that may go in plaintext from arriving (RFC 7435 §3).
+        // Mail that may be sent in plaintext has to arrive although a handshake fails (RFC 7435 §3).
         if may_fail(&host.demand)
             && tried.protection.is_none()
             && let Err(error) = &outcome
@@ -67,17 +67,7 @@ const fn may_fail(demand: &Demand) -> bool {
     matches!(demand, Demand::Opportunistic | Demand::Testing { .. })
 }
 
-fn broken_handshake(error: &Error) -> Option<rustls::Error> {
-    match error {
-        Error::Tls(error) => Some(error.clone()),
-        Error::Io { doing: Doing::Handshake, error } => {
-            Some(rustls::Error::General(error.to_string()))
-        }
-        _ => None,
-    }
-}
-
-/// To one address of a host.
+/// One address of a host.
 struct Way<'a> {
     relay: &'a Relay,
     host: &'a Destination,
@@ -89,37 +79,38 @@ impl Way<'_> {
         &self,
         upgrades: bool,
         envelope: &Envelope<'_>,
-        message: &mut (impl AsyncRead + Unpin),
+        message: &mut Message<'_, impl AsyncRead + Unpin>,
         witness: &mut Witness<'_>,
         tried: &mut Tried,
     ) -> Result<(Receipt, Protection), Error> {
         let relay = self.relay;
-        let domain = Domain::new(&relay.domain).map_err(Error::argument("the client's name"))?;
+        let named = relay.domain.as_deref();
+        let argument = Error::argument("the client's name");
+        named.map(Domain::new).transpose().map_err(&argument)?;
         witness.observer.connecting(self.host.name.as_str(), self.address);
         let mut link = Link::new(relay.timeouts, <Tokio as Runtime<Prompt>>::now(), witness);
         let stream = connect_within(self.address, &mut link).await?;
         tried.sender = stream.get_ref().local_addr().ok().map(|address| address.ip());
+        let literal = address_literal(tried.sender);
+        let domain = Domain::new(named.unwrap_or(&literal)).map_err(argument)?;
         let driver = Driver::over(stream, link);
         let mut connection = if upgrades {
             let (tls, policy, name) = self.tls()?;
             let opening = Opening::<Smtp>::new(domain, policy);
             self.open(driver, opening, &tls, policy, name, tried).await?
         } else {
-            let grammar = Reserved(ClientGrammar::<Smtp>::new(domain));
-            let policy = Policy::Opportunistic;
-            let client = Client::with_grammar(grammar, policy);
-            let opening = Opening::<Smtp, _>::with_client(client, domain);
+            let (opening, policy) = (reserved::<Smtp>(domain), Policy::Opportunistic);
             let name = self.host.name.as_str();
             self.open(driver, opening, &relay.tls, policy, name, tried).await?
         };
-        let outcome = connection.send(envelope, message).await;
-        // What became of the mail is known: an error while saying goodbye changes nothing.
+        let outcome = message.send(&mut connection, envelope).await;
+        // The mail's fate is already known, so an error of `QUIT` changes nothing.
         let _ = connection.quit().await;
         let protection = tried.protection.ok_or(Error::from(Rule::OutOfOrder))?;
         Ok((outcome?, protection))
     }
 
-    /// Opens the connection, once it is protected as the domain demands.
+    /// Opens the connection with the protection that the domain demands.
     async fn open<'o, G: Grammar>(
         &self,
         mut driver: Driver<'o, Prompt>,
@@ -141,7 +132,7 @@ impl Way<'_> {
         Connection::encrypted(secured.stream, opening, line_ends).await
     }
 
-    /// Whom to trust, whether TLS has to be verified, and the name in SNI.
+    /// The trust, the policy and the SNI.
     fn tls(&self) -> Result<(ClientTls, Policy, &str), Error> {
         let (tls, host) = (&self.relay.tls, self.host);
         let name = host.name.as_str();
@@ -156,7 +147,7 @@ impl Way<'_> {
                     why: format!("{base} cannot be verified"),
                 })?;
                 let mut config = ClientConfig::clone(&tls.rustls());
-                // A session that others began was not verified by these records.
+                // A session from another host's connection was not verified by these records.
                 config.resumption = Resumption::disabled();
                 config.dangerous().set_certificate_verifier(verifier);
                 (ClientTls::from_config(Arc::new(config)), Policy::Required, base.as_str())
@@ -165,7 +156,7 @@ impl Way<'_> {
         })
     }
 
-    /// What the way is protected by, over TLS or without, if that is enough.
+    /// The protection of the connection. An error if the domain demands more.
     fn protection(&self, tls: Option<Verification>) -> Result<Protection, Error> {
         let Some(verification) = tls else {
             return match &self.host.demand {
@@ -183,7 +174,7 @@ impl Way<'_> {
     }
 }
 
-/// Sees why a certificate does not verify, on behalf of the domain.
+/// Records for the domain's report why a certificate does not verify.
 struct Witness<'o> {
     observer: &'o mut (dyn Observer + Send),
     flaw: Option<rustls::Error>,
@@ -209,61 +200,5 @@ impl Observer for Witness<'_> {
     fn secured(&mut self, tls: &rustls::CommonState, problem: Option<&rustls::Error>) {
         self.flaw = problem.cloned();
         self.observer.secured(tls, problem);
-    }
-}
-
-/// A client that asks for no upgrade.
-#[derive(Debug)]
-struct Reserved<G>(G);
-
-impl<G: Grammar> Grammar for Reserved<G> {
-    type Framing = G::Framing;
-
-    const PROTOCOL: starttls::Protocol = G::PROTOCOL;
-    const MAX_OUTPUT: usize = G::MAX_OUTPUT;
-    const FIRST: Phase = G::FIRST;
-    const HAS_FALLBACK: bool = G::HAS_FALLBACK;
-
-    fn reply(&mut self, phase: Phase, frame: &[u8]) -> Result<Reply, Rule> {
-        self.0.reply(phase, frame)
-    }
-
-    fn offers_upgrade(&self) -> bool {
-        false
-    }
-
-    fn request(&self, phase: Phase, out: &mut Writer<'_>) {
-        self.0.request(phase, out);
-    }
-
-    fn wait(&self, phase: Phase) -> std::time::Duration {
-        self.0.wait(phase)
-    }
-}
-
-/// A message of which is known whether anything was read.
-pub(super) struct Attended<R> {
-    message: R,
-    begun: bool,
-}
-
-impl<R> Attended<R> {
-    pub(super) const fn new(message: R) -> Self {
-        Self { message, begun: false }
-    }
-
-    pub(super) const fn is_begun(&self) -> bool {
-        self.begun
-    }
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Attended<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        self.begun = true;
-        Pin::new(&mut self.message).poll_read(cx, buffer)
     }
 }

@@ -19,8 +19,10 @@ use super::answer::{Answered, MAX_ALIASES, Nothing, nothing, security, text, wea
 use super::found::{Found, Mx, Tlsa};
 use crate::{Doing, Error};
 
-/// The DNS, validated by DNSSEC. Signatures are checked here, whatever the servers that are asked say of
-/// them; a server has to pass on what is needed for that, as every recursive one does.
+/// A DNS resolver that validates DNSSEC.
+///
+/// It checks the signatures itself, whatever the queried servers say about them. A server has to pass the
+/// DNSSEC records on, as every recursive one does.
 #[derive(Clone)]
 pub struct Dns(TokioResolver);
 
@@ -31,10 +33,10 @@ impl std::fmt::Debug for Dns {
 }
 
 impl Dns {
-    /// Asks the system's servers.
+    /// Queries the system's servers.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system does not say which.
+    /// [`Error::Io`] if the system's DNS configuration cannot be read.
     pub fn system() -> Result<Self, Error> {
         let mut builder =
             TokioResolver::builder_tokio().map_err(io(Doing::Other("reading the DNS servers")))?;
@@ -45,10 +47,10 @@ impl Dns {
         builder.build().map(Self).map_err(io(Doing::Other("starting the DNS resolver")))
     }
 
-    /// Asks this server, and trusts the keys in a file of DNSKEY records instead of those of the DNS root.
+    /// Queries this server. The keys in a file of DNSKEY records, if given, replace those of the DNS root.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the file cannot be read, or has no such record.
+    /// [`Error::Argument`] if the file cannot be read or has no DNSKEY record.
     pub fn at(server: SocketAddr, trust_anchor: Option<&Path>) -> Result<Self, Error> {
         let connections =
             [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
@@ -76,7 +78,8 @@ impl Dns {
         builder.build().map(Self).map_err(io(Doing::Other("starting the DNS resolver")))
     }
 
-    /// Where a domain wants reports about TLS (RFC 8460 §3); `None` if it wants none, or does not say.
+    /// The recipients of a domain's TLS reports (RFC 8460 §3). `None` if it requests none, or the lookup
+    /// fails.
     pub async fn report_recipients(&self, domain: &Domain) -> Option<Recipients> {
         let Found::Txt(records) = self.txt(&format!("_smtp._tls.{domain}")).await else {
             return None;
@@ -100,7 +103,7 @@ impl Dns {
                     _ => None,
                 });
                 let mut records: Vec<_> = records.collect();
-                // Those of the same preference share the load (RFC 5321 §5.1).
+                // Hosts with the same preference share the load (RFC 5321 §5.1).
                 fastrand::shuffle(&mut records);
                 let (security, alias, ttl) = (answer.security(), answer.alias(), answer.ttl());
                 Found::Mx { security, alias, records, ttl }
@@ -122,7 +125,7 @@ impl Dns {
         }
     }
 
-    /// Both kinds of addresses.
+    /// The IPv4 and IPv6 addresses.
     pub(super) async fn addresses(&self, host: &str) -> Found {
         let (v4, v6) =
             tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
@@ -177,8 +180,8 @@ impl Dns {
         }
     }
 
-    /// Aliases are followed link by link, so that each of them is believed for itself.
-    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
+    /// Follows aliases one by one, so that the security of each is known.
+    pub(super) async fn lookup(&self, name: &str, kind: RecordType) -> Result<Answered, Nothing> {
         let mut end = Name::from_ascii(name).map_err(|_| Nothing::Failed)?;
         end.set_fqdn(true);
         let mut answered = Answered::new(end.clone(), kind);
@@ -222,7 +225,7 @@ impl Dns {
                     Err(Nothing::Bogus)
                 }
             }
-            // Of the answer, or of the end of its aliases.
+            // A negative answer for the name, or for the end of its aliases.
             Err(NetError::Dns(
                 DnsError::DnssecBogus | DnsError::Nsec { .. } | DnsError::NoRecordsFound(_),
             )) => Err(Nothing::Bogus),
@@ -230,7 +233,7 @@ impl Dns {
         }
     }
 
-    /// The alias that a name is, by a record of its own or by one of a name above it (RFC 6672).
+    /// The alias of a name, by a record of its own or of a name above it (RFC 6672).
     async fn alias(&self, name: &Name) -> Option<Vec<Record>> {
         if let Ok(records) = self.ask(name, RecordType::CNAME).await {
             return Some(records);
@@ -255,17 +258,17 @@ impl Dns {
         None
     }
 
-    /// Validation goes as deep as the servers lead it: in a task of its own it starts with an empty stack.
+    /// Validation recurses as deep as the servers' answers lead it. A separate task gives it an empty stack.
     async fn resolve(&self, name: &Name, kind: RecordType) -> Option<Result<Lookup, NetError>> {
-        // Dropped, the set ends the task.
+        // Dropping the set aborts the task.
         let mut task = JoinSet::new();
         let (resolver, name) = (self.0.clone(), name.clone());
         task.spawn(async move { resolver.lookup(name, kind).await });
         task.join_next().await?.ok()
     }
 
-    /// Whether the zone that a name is in need not prove what it does not have. It is known by its SOA
-    /// record, for which there is a proof that nothing signs it.
+    /// Whether the name's zone is unsigned, so that it need not prove what it does not contain. The zone is
+    /// known by its SOA record, whose absence of signatures is proven.
     async fn is_unsigned(&self, name: &Name, authorities: &[Record]) -> bool {
         if authorities.iter().any(|record| {
             record.record_type() == RecordType::SOA

@@ -14,10 +14,10 @@ use super::dns::Dns;
 use super::found::{Found, Unfetched};
 use crate::{ClientTls, Driver, Error, Secured, Silent, Timeouts, connect, handshake};
 
-/// RFC 8461 §3.3.
+/// The time limit of a fetch (RFC 8461 §3.3).
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Gets the policy from its host: no redirect is followed, nothing is cached (RFC 8461 §3.3).
+/// Fetches the policy from its host. It follows no redirect and uses no HTTP cache (RFC 8461 §3.3).
 pub(super) async fn policy(
     dns: &Dns,
     tls: &ClientTls,
@@ -36,7 +36,7 @@ fn failed(reason: impl ToString) -> Unfetched {
 
 async fn get(dns: &Dns, tls: &ClientTls, host: &str, port: u16) -> Result<Vec<u8>, Unfetched> {
     let Found::Address { addresses, .. } = dns.addresses(host).await else {
-        return Err(failed(format!("{host} cannot be looked up")));
+        return Err(failed(format!("{host} could not be looked up")));
     };
     let addresses: Vec<_> = addresses.into_iter().map(|address| (address, port).into()).collect();
     let timeouts = Timeouts::new().with_connect(PATIENCE).with_handshake(PATIENCE);
@@ -59,17 +59,17 @@ async fn get(dns: &Dns, tls: &ClientTls, host: &str, port: u16) -> Result<Vec<u8
     let exchange = async {
         let response = sender.send_request(request).await.map_err(failed)?;
         if response.status() != StatusCode::OK {
-            return Err(failed(format!("the policy host says {}", response.status())));
+            return Err(failed(format!("the policy host answered {}", response.status())));
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
         if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("text/plain")) {
-            return Err(failed("what the policy host has is not text/plain"));
+            return Err(failed("the policy host's answer is not text/plain"));
         }
         let body = Limited::new(response.into_body(), sts::MAX_POLICY).collect().await;
         Ok(body.map_err(failed)?.to_bytes().to_vec())
     };
-    // It drives the exchange, which hears of its end.
+    // This drives the exchange and notices its end.
     let driven = async {
         let _ = connection.await;
         pending().await

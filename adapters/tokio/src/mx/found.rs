@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use starttls::mx::{self, Answer, Cached, ResultType, Security, sts};
 
-/// An [`Answer`] that owns what it says.
+/// An [`Answer`] that owns its data.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
     Failed,
@@ -40,10 +40,10 @@ pub(super) struct Mx {
     pub(super) name: String,
 }
 
-/// An MTA-STS policy that was kept.
+/// An MTA-STS policy in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// By which it was announced.
+    /// The id of the record that announced it.
     pub(super) id: sts::Id,
     /// When it was fetched, in seconds of Unix time.
     pub(super) fetched: u64,
@@ -61,13 +61,13 @@ pub(super) struct Unfetched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tlsa {
-    /// Certificate usage.
+    /// The certificate usage.
     pub usage: u8,
-    /// Selector.
+    /// The selector.
     pub selector: u8,
-    /// Matching type.
+    /// The matching type.
     pub matching: u8,
-    /// Certificate association data.
+    /// The certificate association data.
     pub data: Vec<u8>,
 }
 

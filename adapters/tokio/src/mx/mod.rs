@@ -1,9 +1,9 @@
-//! Mail to domains instead of servers: which hosts take it, and what has to be true of them before they get
-//! it (RFC 5321 §5, RFC 7672, RFC 8461, RFC 8689).
+//! Mail to domains instead of servers: the hosts of a domain, and the protection that each of them needs (RFC
+//! 5321 §5, RFC 7672, RFC 8461, RFC 8689).
 //!
-//! A [`Relay`] looks it up with DNSSEC, fetches and keeps MTA-STS policies, and sends the mail to the first
-//! host that takes it. What each requirement protects against, and what it does not, is said at
-//! [`starttls::mx`].
+//! A [`Relay`] looks the hosts up with DNSSEC, fetches and caches MTA-STS policies, and sends the mail to the
+//! first host that accepts it. [`starttls::mx`] describes what each requirement protects against, and what it
+//! does not.
 //!
 //! ```no_run
 //! use starttls::mx::Domain;
@@ -19,13 +19,13 @@
 //! let envelope = Envelope::new(Some(Address::new("me@example.com")?), &to)?;
 //! let message = &b"Subject: 21.5 C\r\n\r\nAll is well.\r\n"[..];
 //! let delivery = relay.send(&Domain::new("example.org")?, &envelope, message).await?;
-//! println!("{} took it: {}", delivery.host.name, delivery.protection);
+//! println!("{} accepted it: {}", delivery.host.name, delivery.protection);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Once a day domains that ask for it are told what went wrong (RFC 8460), by mail that a submission server
-//! signs:
+//! Once a day, send the domains that request it a report of failures (RFC 8460), through a submission server
+//! that signs the mail:
 //!
 //! ```no_run
 //! use std::sync::{Arc, Mutex};
@@ -63,32 +63,36 @@ mod cache;
 mod dns;
 mod fetch;
 mod found;
+mod message;
 mod outcome;
 mod report;
 mod route;
+mod services;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use cache::Cache;
 pub use dns::Dns;
 pub use found::Tlsa;
 pub use outcome::{Attempt, Delivery, Problem, Protection, Undelivered};
 pub use route::{Demand, Destination, Policy, Route};
+pub use services::Service;
 use starttls::mail::{Envelope, LineEnds};
-use starttls::mx::{Domain, Options};
-use starttls::smtp;
+use starttls::mx::{Domain, Options, Undeliverable};
 pub use starttls_tlsrpt as tlsrpt;
 use starttls_tlsrpt::Collector;
 use tokio::io::AsyncRead;
+use tokio::time::{Instant, timeout};
 
 use crate::{ClientTls, Observer, Silent, Timeouts};
-use attempt::Attended;
+use message::{Attended, Message};
 
-/// How many addresses of a host are tried.
+/// The maximum number of addresses tried for each host.
 const MAX_ADDRESSES: usize = 5;
 
-/// A sender of mail to domains. Clones share its DNS, cache and collector.
+/// Sends mail to domains. Clones share the DNS resolver, the cache and the collector.
 #[derive(Clone, Debug)]
 pub struct Relay {
     dns: Dns,
@@ -96,15 +100,16 @@ pub struct Relay {
     tls: ClientTls,
     options: Options,
     policy_port: u16,
-    domain: String,
+    domain: Option<String>,
     line_ends: LineEnds,
     timeouts: Timeouts,
     collector: Option<Arc<Mutex<Collector>>>,
 }
 
 impl Relay {
-    /// A sender that looks up by `dns`, and goes by all that a domain can say of its hosts. `tls` says which
-    /// authorities it trusts where they vouch for a host, and for the hosts of policies.
+    /// A relay that uses `dns` and applies DANE and MTA-STS.
+    ///
+    /// `tls` provides the trusted authorities, for hosts verified by them and for policy hosts.
     #[must_use]
     pub fn new(dns: Dns, tls: ClientTls) -> Self {
         Self {
@@ -113,43 +118,44 @@ impl Relay {
             tls,
             options: Options::default(),
             policy_port: 443,
-            domain: smtp::Domain::LOCALHOST.as_str().to_owned(),
+            domain: None,
             line_ends: LineEnds::Normalize,
             timeouts: Timeouts::default(),
             collector: None,
         }
     }
 
-    /// Where it keeps MTA-STS policies; by default in memory.
+    /// Sets the cache of MTA-STS policies. The default keeps them in memory.
     #[must_use]
     pub fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
         self
     }
 
-    /// Where it looks up.
+    /// Sets the DNS resolver.
     #[must_use]
     pub fn with_dns(mut self, dns: Dns) -> Self {
         self.dns = dns;
         self
     }
 
-    /// Where it looks up.
+    /// The DNS resolver.
     #[must_use]
     pub const fn dns(&self) -> &Dns {
         &self.dns
     }
 
-    /// Which authorities it trusts.
+    /// Sets the trusted authorities.
     #[must_use]
     pub fn with_tls(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// What it goes by. A mail that says `TLS-Required: No` is sent by a clone with
-    /// [`tls_optional`](Options::tls_optional), and one whose envelope has
-    /// [`with_required_tls`](Envelope::with_required_tls) as if
+    /// Sets the options.
+    ///
+    /// For a mail with `TLS-Required: No`, use a clone with [`tls_optional`](Options::tls_optional). An
+    /// envelope with [`with_required_tls`](Envelope::with_required_tls) acts as if
     /// [`require_tls`](Options::require_tls) were set.
     #[must_use]
     pub const fn with_options(mut self, options: Options) -> Self {
@@ -157,63 +163,67 @@ impl Relay {
         self
     }
 
-    /// What it goes by.
+    /// The options.
     #[must_use]
     pub const fn options(&self) -> Options {
         self.options
     }
 
-    /// The TCP port of the hosts of policies, in the place of 443.
+    /// Sets the TCP port of policy hosts, instead of 443.
     #[must_use]
     pub const fn with_policy_port(mut self, port: u16) -> Self {
         self.policy_port = port;
         self
     }
 
-    /// How the client introduces itself.
+    /// Sets the name by which the client introduces itself. Many hosts look it up.
+    ///
+    /// The default is the address of the client's end of the connection.
     #[must_use]
     pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = domain.into();
+        self.domain = Some(domain.into());
         self
     }
 
-    /// What to do with lone CR or LF in messages. By default they become CRLF.
+    /// Sets what happens to a lone CR or LF in messages. By default it becomes CRLF.
     #[must_use]
     pub const fn with_line_ends(mut self, line_ends: LineEnds) -> Self {
         self.line_ends = line_ends;
         self
     }
 
-    /// How long to wait, each connection on its own.
+    /// Sets the timeouts of each connection. All lookups of a mail share one total time.
     #[must_use]
     pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// Where sessions are counted for reports to their domains (RFC 8460). Reports themselves are sent by a
-    /// clone without.
+    /// Sets the collector, which counts sessions for reports to their domains (RFC 8460). Send the reports
+    /// themselves by a clone without a collector.
     #[must_use]
     pub fn with_collector(mut self, collector: Option<Arc<Mutex<Collector>>>) -> Self {
         self.collector = collector;
         self
     }
 
-    /// The hosts of a domain in the order in which they are tried, and what it takes to send mail there.
+    /// The hosts of a domain in the order of preference, with the requirements for each.
     #[must_use]
     pub fn route(&self, domain: &Domain) -> Route<'_> {
         Route::new(self, *domain, self.options)
     }
 
-    /// Sends one mail to a domain: that of its recipients, or of a smart host. The hosts are tried in the
-    /// order of their preference, at most sixteen of them, and five addresses of each, until one of them takes
-    /// the mail, refuses it for good, or fails after it was given a part of it.
+    /// Sends one mail to a domain: that of its recipients, or of a smart host.
     ///
-    /// Dropped before it is done, it closes the connection, and what became of the mail cannot be known: it
-    /// may be delivered if all of it was sent. Without its end no server takes it.
+    /// At most sixteen hosts are tried in the order of preference, and five addresses of each. The attempts
+    /// end when a host accepts the mail, refuses it permanently, or fails after it has received a part of the
+    /// mail.
+    ///
+    /// If the future is dropped, the connection closes, and the fate of the mail is unknown: it may be
+    /// delivered if its end was sent. No server accepts a mail without its end.
     ///
     /// # Errors
-    /// [`Undelivered`] tells what was tried, and whether it makes sense to try again later.
+    /// [`Undelivered`] has the attempts, and tells whether a retry is useful.
     pub async fn send(
         &self,
         domain: &Domain,
@@ -223,7 +233,7 @@ impl Relay {
         self.send_observed(domain, envelope, message, &mut Silent).await
     }
 
-    /// Like [`send`](Self::send), under observation.
+    /// Like [`send`](Self::send), with an observer.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -234,17 +244,45 @@ impl Relay {
         message: impl AsyncRead + Unpin,
         observer: &mut (dyn Observer + Send),
     ) -> Result<Delivery, Undelivered> {
+        self.deliver(domain, envelope, Message::Once(Attended::new(message)), observer).await
+    }
+
+    /// Like [`send_observed`](Self::send_observed), to all recipients in as many transactions as needed, see
+    /// [`Connection::send_to_all`](crate::Connection::send_to_all).
+    ///
+    /// `message` returns the message for each transaction, and for a further host after a temporary refusal.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub async fn send_to_all_observed<M: AsyncRead + Unpin>(
+        &self,
+        domain: &Domain,
+        envelope: &Envelope<'_>,
+        mut message: impl FnMut() -> M + Send,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<Delivery, Undelivered> {
+        self.deliver(domain, envelope, Message::Anew(&mut message), observer).await
+    }
+
+    async fn deliver(
+        &self,
+        domain: &Domain,
+        envelope: &Envelope<'_>,
+        mut message: Message<'_, impl AsyncRead + Unpin>,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<Delivery, Undelivered> {
         let mut options = self.options;
         options = options.with_require_tls(options.require_tls() || envelope.requires_tls());
         let mut route = Route::new(self, *domain, options);
         let mut outcome = Undelivered::new(*domain, options.require_tls());
-        let mut message = Attended::new(message);
         let mut reported = false;
+        let mut left = self.timeouts.total();
         loop {
-            let host = match route.next().await {
-                Ok(Some(host)) => host,
-                Ok(None) => return Err(outcome),
-                Err(why) => return Err(outcome.because(why)),
+            let host = match within(&mut left, route.next()).await {
+                Some(Ok(Some(host))) => host,
+                Some(Ok(None)) => return Err(outcome),
+                Some(Err(why)) => return Err(outcome.because(why)),
+                None => return Err(outcome.because(Undeliverable::LookupFailed)),
             };
             if let Some((result, reason)) = route.policy_failure().filter(|_| !reported) {
                 reported = true;
@@ -269,9 +307,8 @@ impl Relay {
                 let next = outcome::goes_on(&error);
                 outcome.attempts.push(Attempt::failed(host.clone(), address, error));
                 match next {
-                    // It cannot be read again.
-                    _ if message.is_begun() => return Err(outcome),
                     outcome::Next::Nowhere => return Err(outcome),
+                    _ if message.is_spent() => return Err(outcome.spent()),
                     outcome::Next::Host => break,
                     outcome::Next::Address => {}
                 }
@@ -284,4 +321,13 @@ impl Relay {
             tell(&mut collector.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
+}
+
+/// The output of a future, or `None` if the remaining time elapses. The time it takes is subtracted.
+async fn within<T>(left: &mut Option<Duration>, act: impl Future<Output = T>) -> Option<T> {
+    let Some(left) = left else { return Some(act.await) };
+    let start = Instant::now();
+    let done = timeout(*left, act).await;
+    *left = left.saturating_sub(start.elapsed());
+    done.ok()
 }

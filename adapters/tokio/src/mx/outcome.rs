@@ -10,33 +10,37 @@ use starttls::mx::{Domain, Skip, Undeliverable};
 use super::Destination;
 use crate::{Error, Receipt};
 
-/// A mail that a host of the domain took.
+/// A mail that a host of the domain accepted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// What became of it for each recipient.
+    /// The reply for each recipient.
     pub receipt: Receipt,
     /// The host.
     pub host: Destination,
     /// The host's address.
     pub address: SocketAddr,
-    /// What protected the mail on its way there.
+    /// The protection of the mail on its way.
     pub protection: Protection,
-    /// What was tried before.
+    /// The failed attempts before.
     pub attempts: Vec<Attempt>,
 }
 
-/// What protected a mail on its way to a host. Exhaustive: nothing else can.
+/// The protection of a mail on its way to a host.
+///
+/// The enum is exhaustive: there is no other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Nothing.
+    /// No protection.
     Plaintext,
-    /// TLS with a host that nobody vouches for.
+    /// TLS with an unverified host.
     Encrypted,
-    /// TLS, and an authority vouches for the host. Whether it is a host of the domain's is another question:
-    /// an MTA-STS policy or [`Destination::is_secure`] answers it.
+    /// TLS with a host that a certificate authority verifies.
+    ///
+    /// Whether the host belongs to the domain is a separate question, which an MTA-STS policy or
+    /// [`Destination::is_secure`] answers.
     Pkix,
-    /// TLS, and a TLSA record of this usage vouches for the host.
+    /// TLS with a host that a TLSA record of this usage verifies.
     Dane(Usage),
 }
 
@@ -52,25 +56,25 @@ impl fmt::Display for Protection {
     }
 }
 
-/// A host that did not take the mail.
+/// A host that did not accept the mail.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Attempt {
     /// The host.
     pub host: Destination,
-    /// Its address, if it got that far.
+    /// The address, if the attempt got that far.
     pub address: Option<SocketAddr>,
-    /// Why not.
+    /// The reason.
     pub problem: Problem,
 }
 
-/// Why a host did not take the mail.
+/// Why a host did not accept the mail.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
-    /// No mail may go there.
+    /// No mail may be sent to the host now. The value tells why.
     Skipped(Skip),
-    /// It was tried.
+    /// The attempt failed with this error.
     Failed(Error),
 }
 
@@ -83,14 +87,14 @@ impl Attempt {
         Self { host, address: Some(address), problem: Problem::Failed(error) }
     }
 
-    /// Whether there may be another answer later. What keeps a mail with `REQUIRETLS` from going there is
-    /// for good (RFC 8689 §4.2.1).
+    /// Whether a retry can succeed. A violation of `REQUIRETLS` is permanent (RFC 8689 §4.2.1).
     fn is_temporary(&self, requires_tls: bool) -> bool {
         match &self.problem {
             Problem::Skipped(why) => !(requires_tls && matches!(why, Skip::Unvouched)),
             Problem::Failed(error) => match (error, error.protocol()) {
-                // The mail is not for this host, whenever it comes.
-                (_, Some(Rule::Unsupported | Rule::MessageTooLarge | Rule::LineTooLong))
+                // The host lacks an extension that the mail needs.
+                (_, Some(error)) if error.is_unsupported() => false,
+                (_, Some(Rule::MessageTooLarge | Rule::LineTooLong | Rule::NulInMessage))
                 | (Error::Argument { .. }, _) => false,
                 (Error::Rejected { answer, .. }, _) => answer.code < 500,
                 (Error::Io { .. } | Error::Unfinished { .. }, _) => true,
@@ -114,7 +118,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skipped(why) => why.fmt(f),
-            // What the verifier says where no record matches.
+            // The verifier's error if no record matches.
             Self::Failed(Error::Tls(rustls::Error::InvalidCertificate(
                 CertificateError::ApplicationVerificationFailure,
             ))) => f.pad("TLS: its certificate matches none of its TLSA records"),
@@ -123,30 +127,37 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why no host of a domain took a mail.
+/// Why no host of a domain accepted a mail.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Undelivered {
     /// The domain.
     pub domain: Domain,
-    /// Why it has no host to send mail to; `None` if it has.
+    /// Why the domain has no host for mail. `None` if it has one.
     pub why: Option<Undeliverable>,
-    /// What was tried, in its order.
+    /// The attempts, in order.
     pub attempts: Vec<Attempt>,
     requires_tls: bool,
+    /// A further host was not tried because the message can be read only once.
+    is_spent: bool,
 }
 
 impl Undelivered {
     pub(super) const fn new(domain: Domain, requires_tls: bool) -> Self {
-        Self { domain, why: None, attempts: Vec::new(), requires_tls }
+        Self { domain, why: None, attempts: Vec::new(), requires_tls, is_spent: false }
+    }
+
+    pub(super) fn spent(self) -> Self {
+        Self { is_spent: true, ..self }
     }
 
     pub(super) fn because(self, why: Undeliverable) -> Self {
         Self { why: Some(why), ..self }
     }
 
-    /// Whether it makes sense to try again later; if not, the mail goes back to its sender. A report of
-    /// that must be kept from others as the mail was (RFC 8689 §5).
+    /// Whether a retry is useful. If not, return the mail to its sender.
+    ///
+    /// The report to the sender needs the same protection as the mail (RFC 8689 §5).
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match (self.why, self.attempts.last()) {
@@ -158,8 +169,8 @@ impl Undelivered {
         }
     }
 
-    /// What became of the mail: unless it is [`NotSent`](Fate::NotSent) or
-    /// [`NotAccepted`](Fate::NotAccepted), it may arrive twice if it is sent again.
+    /// Whether the mail was sent. Unless it is [`NotSent`](Fate::NotSent) or
+    /// [`NotAccepted`](Fate::NotAccepted), a retry can deliver it twice.
     #[must_use]
     pub fn fate(&self) -> Fate {
         match self.attempts.last() {
@@ -168,7 +179,7 @@ impl Undelivered {
         }
     }
 
-    /// Whether the last host spoke for all of them.
+    /// Whether the last host's reply is the domain's.
     fn is_final(&self) -> bool {
         match self.attempts.last() {
             Some(Attempt { problem: Problem::Failed(error), .. }) => {
@@ -191,6 +202,9 @@ impl fmt::Display for Undelivered {
             }
             attempt.fmt(f)?;
         }
+        if self.is_spent {
+            f.write_str("; no other host was tried, as the message can be read only once")?;
+        }
         Ok(())
     }
 }
@@ -204,25 +218,27 @@ impl std::error::Error for Undelivered {
     }
 }
 
-/// Where to go after a failure.
+/// The next step after a failure.
 pub(super) enum Next {
     /// To the host's next address.
     Address,
     /// To the next host.
     Host,
-    /// Nowhere: the answer is the domain's, or the mistake our caller's.
+    /// Stop: the reply is the domain's, or the error is the caller's.
     Nowhere,
 }
 
 pub(super) fn goes_on(error: &Error) -> Next {
     match error {
         Error::Argument { .. } => Next::Nowhere,
-        // Who turns away everybody does not speak of this mail.
+        // A host that refuses every client says nothing about this mail.
         Error::Rejected { command: Command::Greeting | Command::Hello | Command::Helo, .. } => {
             Next::Address
         }
         Error::Rejected { answer, .. } if answer.code >= 500 => Next::Nowhere,
         Error::Rejected { .. } => Next::Host,
+        // Even after the message: this host does not have it.
+        error if error.fate() == Fate::NotAccepted => Next::Host,
         error if error.fate() != Fate::NotSent => Next::Nowhere,
         _ => Next::Address,
     }

@@ -1,19 +1,19 @@
-//! What a domain is told of a session (RFC 8460 §4).
+//! The sessions in a domain's report (RFC 8460 §4).
 
 use starttls::mx::{Domain, ResultType, Skip};
 use starttls_tlsrpt::{Applied, Collector, Failure, Session, result_type};
 
 use super::attempt::Tried;
 use super::{Demand, Destination, Protection};
-use crate::Error;
+use crate::{Error, explain};
 
-/// A policy that is announced could not be had.
+/// An announced policy could not be fetched.
 pub(super) fn policy(collector: &mut Collector, domain: &Domain, result: ResultType, reason: &str) {
     let failure = Failure::new(result).with_reason(reason);
     collector.failed(&Applied::none(domain.as_str()), &Session::default(), failure);
 }
 
-/// No mail may go to a host.
+/// No mail may be sent to a host.
 pub(super) fn skipped(collector: &mut Collector, host: &Destination, why: Skip) {
     if let Some(result) = ResultType::of_skip(why) {
         let failure = Failure::new(result).with_reason(why.as_str());
@@ -52,7 +52,7 @@ fn session_with(host: &Destination) -> Session {
     Session { mx: Some(host.name.as_str().into()), ..Session::default() }
 }
 
-/// `None` for what is none of the domain's business.
+/// `None` for an error that does not concern the domain.
 fn of(error: &Error) -> Option<Failure> {
     match error {
         Error::Tls(error) => of_tls(error),
@@ -64,5 +64,5 @@ fn of(error: &Error) -> Option<Failure> {
 }
 
 fn of_tls(error: &rustls::Error) -> Option<Failure> {
-    Some(Failure::new(result_type(error)?).with_reason(error.to_string()))
+    Some(Failure::new(result_type(error)?).with_reason(explain(error).to_string()))
 }

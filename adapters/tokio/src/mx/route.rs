@@ -16,7 +16,7 @@ use super::Relay;
 use super::fetch;
 use super::found::{Entry, Found, Tlsa, Unfetched};
 
-/// How many hosts of a domain are looked at, the best ones.
+/// The maximum number of hosts, the most preferred ones.
 const HOSTS: usize = 16;
 
 /// The hosts of a domain, one after the other, from [`Relay::route`].
@@ -28,91 +28,98 @@ pub struct Route<'r> {
     answer: Option<Found>,
     policy: Option<Policy>,
     unfetched: Option<Unfetched>,
+    flaw: Option<sts::Flaw>,
     addresses: Option<Vec<IpAddr>>,
-    /// Those that were asked for last.
+    /// The records of the last lookup.
     records: Vec<Tlsa>,
+    /// A policy that is not cached yet, and a host whose addresses are not known yet. They are kept here so
+    /// that a dropped call loses neither.
+    unkept: Option<Entry>,
+    unlocated: Option<Destination>,
 }
 
-/// The MTA-STS policy that a domain has.
+/// The MTA-STS policy of a domain.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Policy {
-    /// By which it was announced.
+    /// The id of the record that announced it.
     pub id: sts::Id,
-    /// The policy, as its host said it; [`sts::Policy::read`] reads it.
+    /// The text of the policy. [`sts::Policy::read`] parses it.
     pub text: Vec<u8>,
     /// When it was fetched, in seconds of Unix time.
     pub fetched: u64,
-    /// Whether it was not fetched now.
+    /// Whether it comes from the cache.
     pub is_cached: bool,
 }
 
-/// A host of a domain and what it takes to send it mail: a [`Host`] that owns what it says.
+/// A host of a domain and its requirements: a [`Host`] that owns its data.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Destination {
-    /// The host.
+    /// The host's name.
     pub name: Domain,
-    /// Of its MX record.
+    /// The preference of its MX record.
     pub preference: u16,
-    /// What it takes.
+    /// The requirements for mail to the host.
     pub demand: Demand,
     /// The mode of the domain's MTA-STS policy.
     pub sts: Option<Mode>,
-    /// Whether the DNS vouches for it being a host of the domain.
+    /// Whether DNSSEC confirms that the host belongs to the domain.
     pub is_secure: bool,
-    /// For how many seconds all of this holds.
+    /// How long all of this is valid, in seconds.
     pub ttl: u32,
-    /// Its addresses; none if it is to be [skipped](Demand::Skip).
+    /// The addresses. Empty if the host is [skipped](Demand::Skip).
     pub addresses: Vec<IpAddr>,
     pub(super) verifier: Option<Arc<dane::Verifier>>,
     pub(super) applied: Applied,
 }
 
-/// A [`Requirement`] that owns what it says. Exhaustive: whoever sends has to know all of them.
+/// A [`Requirement`] that owns its data.
+///
+/// The enum is exhaustive: a sender has to handle each variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "one a host")]
 pub enum Demand {
-    /// Nothing ([`Requirement::Opportunistic`]).
+    /// TLS if available, plaintext otherwise ([`Requirement::Opportunistic`]).
     Opportunistic,
-    /// Nothing, but the domain wants to hear of failures ([`Requirement::Testing`]).
+    /// As `Opportunistic`, but the domain requests reports of failures ([`Requirement::Testing`]).
     Testing {
         /// Whether the policy lists the host.
         listed: bool,
     },
-    /// TLS, with whatever certificate ([`Requirement::Encrypted`]).
+    /// TLS with any certificate ([`Requirement::Encrypted`]).
     Encrypted,
-    /// TLS, with a certificate for the host by a trusted authority ([`Requirement::Pkix`]).
+    /// TLS with a certificate for the host from a trusted authority ([`Requirement::Pkix`]).
     Pkix,
-    /// TLS, with a certificate that matches a record ([`Requirement::Dane`]).
+    /// TLS with a certificate that matches a record ([`Requirement::Dane`]).
     Dane {
-        /// Where the records were found, the first of the names.
+        /// The base domain of the records: the first of the names.
         base: Domain,
-        /// The names, one of which the certificate has to have if the record is of an authority.
+        /// The names, one of which the certificate has to contain if a record is of a CA.
         names: Vec<Domain>,
-        /// The records, those that are not usable among them.
+        /// The records, including unusable ones.
         records: Vec<Tlsa>,
     },
-    /// No mail may go there, now.
+    /// No mail may be sent to the host now, for this reason.
     Skip(Skip),
 }
 
 impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Opportunistic => "TLS if it can be had, plaintext otherwise",
+            Self::Opportunistic => "TLS if available, plaintext otherwise",
             Self::Testing { .. } => {
-                "TLS if it can be had, plaintext otherwise; the domain wants to hear of failures"
+                "TLS if available, plaintext otherwise; the domain requests reports of failures"
             }
             Self::Encrypted => "TLS, with any certificate",
-            Self::Pkix => "TLS, with a certificate for this host by a trusted authority",
+            Self::Pkix => "TLS, with a certificate for this host from a trusted authority",
             Self::Dane { .. } => "TLS, with a certificate that matches a TLSA record",
             Self::Skip(_) => "no mail may go there",
         })
     }
 }
 
-/// A [`Step`] without what it borrows from an answer.
+/// A [`Step`] that owns its data.
 #[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
 enum Next<'s> {
     Ask(Question<'s>),
@@ -131,29 +138,38 @@ impl<'r> Route<'r> {
             answer: None,
             policy: None,
             unfetched: None,
+            flaw: None,
             addresses: None,
             records: Vec::new(),
+            unkept: None,
+            unlocated: None,
         }
     }
 
-    /// The next best host. It asks no more than it has to: nothing about a host before it is its turn.
+    /// The next most preferred host. Nothing is looked up about a host before its turn.
     ///
-    /// Cancel safe: the next call goes on where this one was.
+    /// This method is cancel safe: the next call continues.
     ///
     /// # Errors
-    /// There is no host to send mail to.
+    /// The domain has no host for mail.
     pub async fn next(&mut self) -> Result<Option<Destination>, Undeliverable> {
         let relay = self.relay;
         loop {
+            self.keep().await;
+            if let Some(host) = self.locate().await {
+                return Ok(Some(host));
+            }
             let found = match self.step() {
                 Next::Ask(question) => look_up(relay, question).await,
                 Next::Keep { id, text } => {
-                    self.keep(id, text).await;
+                    let fetched = now();
+                    self.unkept = Some(Entry { id, fetched, text: text.clone() });
+                    self.policy = Some(Policy { id, text, fetched, is_cached: false });
                     continue;
                 }
-                Next::Host(mut host) => {
-                    self.locate(&mut host).await;
-                    return Ok(Some(host));
+                Next::Host(host) => {
+                    self.unlocated = Some(host);
+                    continue;
                 }
                 Next::End => return Ok(None),
                 Next::Undeliverable(why) => return Err(why),
@@ -163,16 +179,22 @@ impl<'r> Route<'r> {
         }
     }
 
-    /// The domain's MTA-STS policy, once a host is known, whatever its mode.
+    /// The domain's MTA-STS policy in any mode, once a host is known.
     #[must_use]
     pub const fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref()
     }
 
-    /// Why a policy that is announced could not be had, and a report's word for it.
+    /// Why an announced policy could not be used, and the result type for a report.
     #[must_use]
     pub fn policy_failure(&self) -> Option<(ResultType, &str)> {
         self.unfetched.as_ref().map(|unfetched| (unfetched.result, unfetched.reason.as_str()))
+    }
+
+    /// The error in TXT records at `_mta-sts.` and the domain that announce no valid policy.
+    #[must_use]
+    pub const fn record_flaw(&self) -> Option<sts::Flaw> {
+        self.flaw
     }
 
     fn step(&mut self) -> Next<'_> {
@@ -193,9 +215,14 @@ impl<'r> Route<'r> {
         match found {
             Found::Cached { now, entry: Some(Entry { id, fetched, text }) } => {
                 let holds = sts::Policy::read(text)
-                    .is_ok_and(|policy| now.saturating_sub(*fetched) < u64::from(policy.max_age()));
+                    .is_ok_and(|policy| policy.age_and_left(*fetched, *now).is_some());
                 let (id, text, fetched) = (*id, text.clone(), *fetched);
                 self.policy = holds.then_some(Policy { id, text, fetched, is_cached: true });
+            }
+            // This is the only lookup of TXT records.
+            Found::Txt(records) => {
+                let records: Vec<_> = records.iter().map(Vec::as_slice).collect();
+                self.flaw = sts::flaw(&records);
             }
             Found::Policy(Err(unfetched)) => self.unfetched = Some(unfetched.clone()),
             Found::Policy(Ok(text)) => {
@@ -210,34 +237,35 @@ impl<'r> Route<'r> {
         }
     }
 
-    /// A policy that cannot be kept is gone by all the same.
-    async fn keep(&mut self, id: sts::Id, text: Vec<u8>) {
-        let fetched = now();
-        let entry = Entry { id, fetched, text: text.clone() };
-        let _ = self.relay.cache.keep(&self.domain, entry).await;
-        self.policy = Some(Policy { id, text, fetched, is_cached: false });
+    /// Caches the policy. If that fails, the policy still applies to this mail.
+    async fn keep(&mut self) {
+        if let Some(entry) = &self.unkept {
+            let _ = self.relay.cache.keep(&self.domain, entry.clone()).await;
+            self.unkept = None;
+        }
     }
 
-    /// Finds the addresses of a host, if that was not part of the question.
-    async fn locate(&mut self, host: &mut Destination) {
-        if matches!(host.demand, Demand::Skip(_)) {
-            self.addresses = None;
-            return;
+    /// Looks up the addresses of a host, if there is one and they are not known yet.
+    async fn locate(&mut self) -> Option<Destination> {
+        let host = self.unlocated.as_ref()?;
+        if !matches!(host.demand, Demand::Skip(_)) && self.addresses.is_none() {
+            let Found::Address { addresses, .. } =
+                self.relay.dns.addresses(host.name.as_str()).await
+            else {
+                let mut host = self.unlocated.take()?;
+                host.demand = Demand::Skip(Skip::LookupFailed);
+                return Some(host);
+            };
+            self.addresses = Some(addresses);
         }
-        let known = self.addresses.take();
-        host.addresses = match known {
-            Some(addresses) => addresses,
-            None => match self.relay.dns.addresses(host.name.as_str()).await {
-                Found::Address { addresses, .. } => addresses,
-                _ => {
-                    host.demand = Demand::Skip(Skip::LookupFailed);
-                    return;
-                }
-            },
-        };
-        if host.addresses.is_empty() {
-            host.demand = Demand::Skip(Skip::NoAddress);
+        let (mut host, addresses) = (self.unlocated.take()?, self.addresses.take());
+        if !matches!(host.demand, Demand::Skip(_)) {
+            host.addresses = addresses.unwrap_or_default();
+            if host.addresses.is_empty() {
+                host.demand = Demand::Skip(Skip::NoAddress);
+            }
         }
+        Some(host)
     }
 }
 
@@ -268,11 +296,11 @@ async fn policy_of(relay: &Relay, domain: &Domain) -> Result<Vec<u8>, Unfetched>
 }
 
 /// Seconds of Unix time.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// What is known when a host is told.
+/// The facts known when a host is returned.
 struct Context<'a> {
     relay: &'a Relay,
     domain: &'a Domain,
@@ -288,7 +316,7 @@ impl Context<'_> {
             Ok(Step::Host(host)) => Next::Host(self.destination(&host)),
             Ok(Step::End) => Next::End,
             Ok(Step::Undeliverable(why)) => Next::Undeliverable(why),
-            // Each answer is to what was asked.
+            // The answer always fits the question here.
             Err(_) => Next::Undeliverable(Undeliverable::LookupFailed),
         }
     }
@@ -325,7 +353,7 @@ impl Context<'_> {
         dane::Verifier::new(names, records, provider).ok().map(Arc::new)
     }
 
-    /// What a report says that was gone by.
+    /// The policy that applied, for a report.
     fn applied(&self, demand: &Demand, mode: Option<Mode>) -> Applied {
         let domain = self.domain.as_str();
         if matches!(demand, Demand::Dane { .. } | Demand::Encrypted) {

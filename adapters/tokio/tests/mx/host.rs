@@ -7,33 +7,37 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::identity::Identity;
 
-/// What a mail host does.
+/// The behaviour of a mail host.
 #[derive(Clone)]
 pub(crate) enum Host {
-    /// Takes mail, with or without TLS.
+    /// Accepts mail, with or without TLS.
     Tls(Identity),
-    /// Takes mail, and has no TLS.
+    /// Accepts mail, without TLS.
     Plain,
-    /// Offers TLS and hangs up when it should begin.
+    /// Offers TLS and closes the connection instead of the handshake.
     Broken,
-    /// Offers TLS and then has none.
+    /// Offers TLS and then refuses it.
     NotNow,
-    /// Offers TLS and then says something else before it.
+    /// Offers TLS and sends plaintext after the go-ahead.
     Injects(Identity),
-    /// Takes mail, and keeps those that require TLS from others.
+    /// Accepts mail, and supports REQUIRETLS.
     Keeps(Identity),
-    /// Answers every command but EHLO, STARTTLS and QUIT with this, over TLS.
+    /// Replies with this to every command but EHLO, STARTTLS and QUIT, over TLS.
     Says(Identity, &'static str),
     /// Greets with this.
     Greets(&'static str),
-    /// Hangs up in the middle of a message.
+    /// Accepts this many recipients in a transaction, over TLS.
+    Limits(Identity, usize),
+    /// Refuses each message with this at its end, over TLS, and closes the connection.
+    Refuses(Identity, &'static str),
+    /// Closes the connection in the middle of a message.
     Dies(Identity),
 }
 
-/// What came in.
+/// A received mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arrived {
-    /// The host's place among the hosts.
+    /// The index of the host.
     pub(crate) host: usize,
     pub(crate) tls: bool,
     pub(crate) sender: String,
@@ -57,7 +61,7 @@ impl Hosts {
                 loop {
                     let (stream, _) = listener.accept().await.expect("a connection");
                     let talk = Talk { host: host.clone(), index, arrived: Arc::clone(&arrived) };
-                    // A client that goes away is its own business.
+                    // A client that disconnects is no error here.
                     tokio::spawn(talk.begin(stream));
                 }
             });
@@ -65,7 +69,7 @@ impl Hosts {
         Self { port, arrived }
     }
 
-    /// Of each mail: its host and whether it came by TLS.
+    /// The host of each mail, and whether the mail arrived over TLS.
     pub(crate) fn arrived(&self) -> Vec<(usize, bool)> {
         self.mails().iter().map(|mail| (mail.host, mail.tls)).collect()
     }
@@ -75,7 +79,7 @@ impl Hosts {
     }
 }
 
-/// Somebody else may have the port at another address.
+/// Another process may use the port at one of the addresses, so several ports are tried.
 async fn listen(count: usize) -> (u16, Vec<TcpListener>) {
     'again: for _ in 0..100 {
         let mut listeners: Vec<TcpListener> = Vec::new();
@@ -111,7 +115,8 @@ impl Talk {
         }
         let identity = match &self.host {
             Host::Tls(identity) | Host::Keeps(identity) => identity,
-            Host::Says(identity, _) | Host::Dies(identity) => identity,
+            Host::Says(identity, _) | Host::Refuses(identity, _) => identity,
+            Host::Limits(identity, _) | Host::Dies(identity) => identity,
             Host::Injects(identity) => {
                 say(&mut stream, "220 go ahead\r\n250 more").await?;
                 identity
@@ -125,13 +130,13 @@ impl Talk {
         self.session(&mut BufStream::new(stream), true).await.map(drop)
     }
 
-    /// Whether TLS is to begin.
+    /// Returns whether TLS starts.
     async fn session<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: &mut BufStream<S>,
         tls: bool,
     ) -> io::Result<bool> {
-        let mut sender = String::new();
+        let (mut sender, mut recipients) = (String::new(), 0);
         loop {
             let line = line(stream).await?;
             let answer = match (line.get(..4).unwrap_or_default(), &self.host) {
@@ -150,13 +155,21 @@ impl Talk {
                 ("DATA", _) => {
                     say(stream, "354 go on").await?;
                     let Some(message) = self.message(stream).await? else { return Ok(false) };
+                    if let Host::Refuses(_, answer) = &self.host {
+                        return say(stream, answer).await.map(|()| false);
+                    }
                     let sender = sender.clone();
                     let arrived = Arrived { host: self.index, tls, sender, message };
                     self.arrived.lock().expect("mails").push(arrived);
                     "250 taken"
                 }
+                ("RCPT", Host::Limits(_, limit)) if recipients == *limit => "452 4.5.3 too many",
+                ("RCPT", _) => {
+                    recipients += 1;
+                    "250 ok"
+                }
                 ("MAIL", _) => {
-                    sender = line;
+                    (sender, recipients) = (line, 0);
                     "250 ok"
                 }
                 _ => "250 ok",

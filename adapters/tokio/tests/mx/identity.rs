@@ -4,10 +4,10 @@ use starttls_tokio::ClientTls;
 use test_identity::provider;
 use tokio_rustls::TlsAcceptor;
 
-/// An authority.
+/// A certificate authority.
 pub(crate) struct Authority {
     ca: test_identity::Authority,
-    /// Who trusts nobody else.
+    /// A client that trusts only this authority.
     pub(crate) trust: ClientTls,
 }
 
@@ -15,7 +15,7 @@ pub(crate) struct Authority {
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
-    /// In hexadecimal, for a TLSA record.
+    /// The certificate in hexadecimal, for a TLSA record.
     pub(crate) certificate: String,
 }
 

@@ -1,4 +1,4 @@
-//! Mail to domains: their DNS, signed, their policy hosts and their mail hosts, all on loopback.
+//! Mail to domains, with signed DNS, policy hosts and mail hosts on loopback.
 #![cfg(all(feature = "mx", feature = "ring", target_os = "linux"))]
 
 mod host;

@@ -1,9 +1,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use starttls::mx::{Domain, ResultType, Skip};
+use starttls::mx::{Dane, Domain, Options, ResultType, Skip, sts};
 use starttls_tokio::Timeouts;
 use starttls_tokio::mx::{Cache, Demand, Problem, Protection, Relay};
+use test_dropped::drop_woken;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use crate::identity::{Authority, Identity};
 use crate::relay::{relay, send};
 use crate::world::World;
 
-/// Of the policy host, apart from the mail hosts.
+/// The policy host's address, separate from the mail hosts.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 
 pub(crate) struct PolicyHost {
@@ -22,7 +23,7 @@ pub(crate) struct PolicyHost {
 }
 
 impl PolicyHost {
-    /// Answers requests for the policy with what is there for the host, octet for octet.
+    /// Answers requests for a host's policy with these bytes.
     pub(crate) async fn new(identity: Identity, answers: &[(&str, String)]) -> Self {
         let listener = TcpListener::bind((ADDRESS, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -40,6 +41,10 @@ impl PolicyHost {
                         Ok(octet) => request.push(octet),
                         Err(_) => break,
                     }
+                }
+                // A client that was dropped after the handshake sends no request.
+                if request.is_empty() {
+                    continue;
                 }
                 let request = String::from_utf8_lossy(&request).to_lowercase();
                 assert!(request.starts_with("get /.well-known/mta-sts.txt http/1.1\r\n"));
@@ -68,7 +73,7 @@ pub(crate) fn policy(mode: &str, mx: &str) -> String {
     page(&format!("version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n"))
 }
 
-/// A domain whose policy has this id.
+/// The DNS records of a domain that announces a policy with this id.
 pub(crate) fn announced(domain: &str, id: &str) -> String {
     format!(
         "_mta-sts.{domain} 60 IN TXT \"v=STSv1; \" \"id={id}\"\nmta-sts.{domain} 60 IN A {ADDRESS}\n"
@@ -131,14 +136,17 @@ async fn enforced() {
         panic!("{problems:?}");
     };
     assert_eq!(plain.protocol(), Some(starttls::Error::NotOffered));
-    assert!(named.to_string().contains("not valid for name"), "{named}");
-    assert!(issued.to_string().contains("BadSignature"), "{issued}");
+    assert!(
+        named.to_string().contains("not for \"named.insecure.test\" but for other.test"),
+        "{named}"
+    );
+    assert!(issued.to_string().contains("the signature on the certificate is wrong"), "{issued}");
 
     assert_eq!(demand(&relay, "test.insecure.test").await.0, Demand::Testing { listed: false });
     let delivery = send(&relay, "test.insecure.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Plaintext);
 
-    // Who knows the policy goes by it, whatever is taken away.
+    // A cached policy applies whatever the attacker blocks.
     host.stop();
     let zone = "@ 60 IN MX 1 plain\nplain 60 IN A 127.0.0.2\n";
     let attacked = World::new("", zone, "").await;
@@ -146,11 +154,11 @@ async fn enforced() {
     let undelivered = send(&attacked, "insecure.test").await.expect_err("no TLS");
     assert!(undelivered.is_temporary(), "{undelivered}");
     let fresh = attacked.with_cache(Cache::memory());
-    send(&fresh, "insecure.test").await.expect("nobody knows better");
+    send(&fresh, "insecure.test").await.expect("delivered: a fresh cache has no policy");
 }
 
 #[tokio::test]
-async fn announced_and_not_to_be_had() {
+async fn announced_and_not_available() {
     let authority = Authority::new();
     let hosts = Hosts::new([Host::Plain]).await;
     let good = policy("enforce", "mx.insecure.test");
@@ -182,7 +190,7 @@ async fn announced_and_not_to_be_had() {
     for (domain, _) in &answers {
         zone += &format!("{domain}. 60 IN MX 1 mx\n{}", announced(&format!("{domain}."), "1"));
     }
-    // Its policy host has no address.
+    // The policy host has no address.
     zone += "lost 60 IN MX 1 mx\n_mta-sts.lost 60 IN TXT \"v=STSv1; id=1\"\n";
     let world = World::new("", &zone, "").await;
     let mut relay = relay(&world, &authority, &hosts);
@@ -207,7 +215,7 @@ async fn announced_and_not_to_be_had() {
         assert_eq!(demand(&relay, &domain).await, expected, "{domain}");
     }
     host.stop();
-    assert_eq!(demand(&relay, "good.insecure.test").await, (Demand::Pkix, None), "it was kept");
+    assert_eq!(demand(&relay, "good.insecure.test").await, (Demand::Pkix, None), "cached");
     relay = relay.with_cache(Cache::memory());
     let expected = (Demand::Opportunistic, Some(ResultType::StsPolicyFetchError));
     assert_eq!(demand(&relay, "good.insecure.test").await, expected);
@@ -233,4 +241,69 @@ async fn changed() {
     assert_eq!(demand(&relay, domain).await.0, Demand::Opportunistic, "the id is the same");
     relay = relay.with_dns(worlds[1].dns());
     assert_eq!(demand(&relay, domain).await.0, Demand::Pkix);
+}
+
+/// A record that announces no valid policy is reported.
+#[tokio::test]
+async fn announced_wrongly() {
+    let zone = "wrong 60 IN A 127.0.0.1\n_mta-sts.wrong 60 IN TXT \"v=STSv1; id=2026-11-22\"\n\
+        none 60 IN A 127.0.0.1\n";
+    let world = World::new("", zone, "").await;
+    let relay = Relay::new(world.dns(), Authority::new().trust);
+    for (domain, expected) in
+        [("wrong.insecure.test", Some(sts::Flaw::Id)), ("none.insecure.test", None)]
+    {
+        let domain = Domain::new(domain).expect("a name");
+        let mut route = relay.route(&domain);
+        let host = route.next().await.expect("hosts").expect("a host");
+        assert!(matches!(host.demand, Demand::Opportunistic), "{host:?}");
+        assert_eq!(route.record_flaw(), expected);
+    }
+}
+
+/// A dropped lookup is repeated: it loses neither a host nor the policy.
+#[tokio::test]
+async fn a_dropped_route_continues() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["mta-sts.insecure.test"]);
+    let answers = [("insecure.test", policy("testing", "*.insecure.test"))];
+    let host = PolicyHost::new(identity, &answers).await;
+    let zone = "@ 60 IN MX 1 a\n@ 60 IN MX 2 b\n\
+        a 60 IN A 127.0.0.1\nb 60 IN A 127.0.0.2\n"
+        .to_owned()
+        + &announced("insecure.test.", "1");
+    let world = World::new("", &zone, "").await;
+    let domain = Domain::new("insecure.test").expect("a name");
+    let mut drops = 0;
+    // The call for each of the hosts is dropped.
+    for call in 0..2 {
+        for polls in 0.. {
+            let directory = tempfile::tempdir().expect("a directory");
+            // Only the route asks for addresses then.
+            let relay = Relay::new(world.dns(), authority.trust.clone())
+                .with_options(Options::default().with_dane(Dane::Off))
+                .with_policy_port(host.port)
+                .with_cache(Cache::directory(directory.path()).expect("a cache"));
+            let mut route = relay.route(&domain);
+            let (mut names, mut dropped) = (Vec::new(), false);
+            loop {
+                let most = if names.len() == call && !dropped { polls } else { usize::MAX };
+                let Some(next) = drop_woken(most, route.next()).await else {
+                    dropped = true;
+                    continue;
+                };
+                let Some(next) = next.expect("hosts") else { break };
+                names.push(next.name.as_str().to_owned());
+                assert_eq!(next.addresses.len(), 1, "host {call} after {polls} polls");
+            }
+            assert_eq!(names, ["a.insecure.test", "b.insecure.test"], "{call} {polls}");
+            let known = route.policy().map(|policy| policy.is_cached);
+            assert_eq!(known, Some(false), "host {call} after {polls} polls");
+            if !dropped {
+                break;
+            }
+            drops += 1;
+        }
+    }
+    assert!(drops > 5, "{drops}");
 }

@@ -4,8 +4,8 @@ use starttls::mail::session::Fate;
 use starttls::mail::{Address, Envelope};
 use starttls::mx::dane::Usage;
 use starttls::mx::{Dane, Domain, Options, Skip, Undeliverable};
-use starttls_tokio::Error;
 use starttls_tokio::mx::{Delivery, Problem, Protection, Relay, Undelivered};
+use starttls_tokio::{Error, Silent};
 
 use crate::host::{Host, Hosts};
 use crate::identity::Authority;
@@ -25,7 +25,7 @@ async fn mail(relay: &Relay, domain: &str, required: bool) -> Result<Delivery, U
         envelope = envelope.with_required_tls();
     }
     let domain = Domain::new(domain).expect("a name");
-    // As it may be on a runtime of several threads.
+    // Boxed as on a multi-threaded runtime.
     let sent: Pin<Box<dyn Future<Output = _> + Send>> =
         Box::pin(relay.send(&domain, &envelope, MESSAGE));
     sent.await
@@ -36,7 +36,7 @@ pub(crate) fn relay(world: &World, authority: &Authority, hosts: &Hosts) -> Rela
     Relay::new(world.dns(), authority.trust.clone()).with_options(options)
 }
 
-/// What was tried, in words.
+/// The attempts in words.
 fn tried(undelivered: &Undelivered) -> Vec<String> {
     undelivered.attempts.iter().map(ToString::to_string).collect()
 }
@@ -98,7 +98,7 @@ async fn by_dane() {
         let bogus = (domain == "bogus.test").then_some(Undeliverable::LookupFailed);
         assert_eq!(undelivered.why, bogus, "{domain}");
     }
-    assert_eq!(hosts.arrived().len(), 2, "nothing else came");
+    assert_eq!(hosts.arrived().len(), 2, "no other mail arrived");
 
     let delivery = send(&relay, "all.test").await.expect("delivered");
     assert_eq!(delivery.host.name.as_str(), "mx.good.test");
@@ -112,7 +112,7 @@ async fn by_dane() {
     );
     assert_eq!(stripped.protocol(), Some(starttls::Error::NotOffered));
 
-    // Records in a zone that is not signed say nothing.
+    // Records in an unsigned zone are ignored.
     let delivery = send(&relay, "half.insecure.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Encrypted, "its certificate has another name");
     assert!((1..=60).contains(&delivery.host.ttl), "{:?}", delivery.host);
@@ -127,7 +127,7 @@ async fn by_dane() {
 }
 
 #[tokio::test]
-async fn whatever_can_be_had() {
+async fn whatever_is_available() {
     let authority = Authority::new();
     let identity = authority.identity(&["mx.example.test"]);
     let hosts = [
@@ -158,7 +158,7 @@ async fn whatever_can_be_had() {
     let rows = [
         ("tls", 0, Protection::Encrypted, 0),
         ("plain", 1, Protection::Plaintext, 0),
-        // Its TLS is broken, and nobody demands any.
+        // Its TLS is broken, and the domain demands none.
         ("broken", 2, Protection::Plaintext, 0),
         ("m.injects", 0, Protection::Encrypted, 1),
         ("m.busy", 0, Protection::Encrypted, 1),
@@ -186,7 +186,7 @@ async fn whatever_can_be_had() {
         ("later", "450 later", true, Fate::NotSent),
         ("away", "554 go away", true, Fate::NotSent),
         ("m.dies", "the server may have the mail", true, Fate::Unknown),
-        ("null", "it says that it takes no mail", false, Fate::NotSent),
+        ("null", "it accepts no mail (null MX)", false, Fate::NotSent),
         ("gone", "it does not exist", false, Fate::NotSent),
         ("none", "it has no address", true, Fate::NotSent),
     ];
@@ -199,7 +199,7 @@ async fn whatever_can_be_had() {
         assert_eq!(undelivered.fate(), fate, "{shown}");
         assert!(undelivered.attempts.len() < 2, "{shown}");
     }
-    // No host takes octets above 127.
+    // No host accepts bytes above 127.
     let to = [Address::new("you@example.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("an envelope").with_eight_bit();
     let domain = Domain::new("tls.insecure.test").expect("a name");
@@ -238,11 +238,11 @@ async fn all_the_way_or_not_at_all() {
     let undelivered = mail(&relay, "insecure.test", true).await.expect_err("insecure");
     assert_eq!(
         tried(&undelivered),
-        ["mx.good.test: neither DNSSEC nor MTA-STS says that it is a host of the domain"]
+        ["mx.good.test: neither DNSSEC nor MTA-STS confirms that it is a host of the domain"]
     );
     assert!(!undelivered.is_temporary() && hosts.arrived().len() == 1);
 
-    // A report of a failure goes in any case.
+    // A delivery status notification may be sent in any case.
     let to = [Address::new("you@example.test").expect("an address")];
     let report = Envelope::new(None, &to).expect("an envelope").with_required_tls();
     let domain = Domain::new("bad.test").expect("a name");
@@ -252,7 +252,7 @@ async fn all_the_way_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn what_is_more_important_than_secrecy() {
+async fn mail_more_important_than_secrecy() {
     let authority = Authority::new();
     let hosts = Hosts::new([Host::Broken]).await;
     let port = hosts.port;
@@ -273,4 +273,68 @@ async fn what_is_more_important_than_secrecy() {
     let relay = relay.with_options(options);
     let delivery = send(&relay, "good.test").await.expect("delivered");
     assert_eq!(delivery.protection, Protection::Plaintext);
+}
+
+#[tokio::test]
+async fn more_recipients_than_a_host_accepts_at_once() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["mx.example.test"]);
+    let hosts = Hosts::new([
+        Host::Limits(identity.clone(), 3),
+        Host::Says(identity.clone(), "450 4.2.0 later"),
+        Host::Limits(identity, 100),
+    ])
+    .await;
+    let zone = "few 60 IN A 127.0.0.1\nlater 60 IN MX 10 a\nlater 60 IN MX 20 b\n\
+        a 60 IN A 127.0.0.2\nb 60 IN A 127.0.0.3\n";
+    let world = World::new("", zone, "").await;
+    let relay = relay(&world, &authority, &hosts);
+    let names: Vec<String> = (0..8).map(|n| format!("{n}@b.test")).collect();
+    let to: Vec<_> = names.iter().map(|name| Address::new(name).expect("an address")).collect();
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let few = Domain::new("few.insecure.test").expect("a name");
+    // A reader provides the message only once.
+    let delivery = relay.send(&few, &envelope, MESSAGE).await.expect("delivered");
+    assert_eq!(delivery.receipt.left_out(), [3, 4, 5, 6, 7]);
+    for (domain, mails) in [("few.insecure.test", 4), ("later.insecure.test", 5)] {
+        let domain = Domain::new(domain).expect("a name");
+        let mut silent = Silent;
+        let sent: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(relay.send_to_all_observed(&domain, &envelope, || MESSAGE, &mut silent));
+        let delivery = sent.await.expect("delivered");
+        assert!(delivery.receipt.is_complete(), "{:?}", delivery.receipt);
+        assert_eq!(hosts.arrived().len(), mails, "{domain}");
+    }
+    assert!(hosts.mails().iter().all(|mail| mail.message == "Subject: testHello."));
+}
+
+/// A host that replies 4xx to the message does not have the mail.
+#[tokio::test]
+async fn a_temporary_refusal_of_the_message_leads_to_the_next_host() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["mx.example.test"]);
+    let hosts = Hosts::new([
+        Host::Refuses(identity.clone(), "421 4.3.2 closing"),
+        Host::Refuses(identity.clone(), "451 4.3.0 later"),
+        Host::Tls(identity),
+    ])
+    .await;
+    let zone = "later 60 IN MX 10 a\nlater 60 IN MX 20 b\nlater 60 IN MX 30 c\n\
+        a 60 IN A 127.0.0.1\nb 60 IN A 127.0.0.2\nc 60 IN A 127.0.0.3\n";
+    let world = World::new("", zone, "").await;
+    let relay = relay(&world, &authority, &hosts);
+    let to = [Address::new("you@example.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("an envelope");
+    let domain = Domain::new("later.insecure.test").expect("a name");
+    let sent = relay.send_to_all_observed(&domain, &envelope, || MESSAGE, &mut Silent).await;
+    let delivery = sent.expect("delivered");
+    let problems: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.to_string()).collect();
+    assert!(problems.len() == 2 && problems[0].contains("421 4.3.2"), "{problems:?}");
+    assert_eq!(hosts.arrived(), [(2, true)]);
+
+    // A message that can be read only once is not sent to another host, and the error says so.
+    let undelivered = send(&relay, "later.insecure.test").await.expect_err("refused");
+    assert_eq!((undelivered.fate(), undelivered.attempts.len()), (Fate::NotAccepted, 1));
+    assert!(undelivered.is_temporary());
+    assert!(undelivered.to_string().ends_with("can be read only once"), "{undelivered}");
 }

@@ -10,7 +10,7 @@ use crate::relay::{relay, send};
 use crate::world::World;
 
 #[tokio::test]
-async fn what_domains_hear() {
+async fn a_domain_s_report() {
     let authority = Authority::new();
     let good = authority.identity(&["a.insecure.test", "mx.good.test"]);
     let hosts = [

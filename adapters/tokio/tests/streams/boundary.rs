@@ -1,9 +1,10 @@
-//! The moment where plaintext ends.
+//! The end of the plaintext.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use starttls::smtp::{self, Domain};
 use starttls::{Error as Rule, Policy, Verification, server};
@@ -14,13 +15,39 @@ use starttls_tokio::{
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
 };
-use tokio::task::yield_now;
+use tokio::net::TcpListener;
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::{join, try_join};
+
+use test_identity::hello_in_pieces;
 
 use crate::common::{Cut, Identity, client, ping, pipe, read_to, server, until_starttls};
 
+#[tokio::test]
+async fn a_client_hello_in_pieces() {
+    let identity = Identity::new();
+    for early in [0, 1, 1400] {
+        let listener = TcpListener::bind(("localhost", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let config = ClientConfig::clone(identity.connector.config());
+        let client = spawn_blocking(move || {
+            let stream = std::net::TcpStream::connect(address).expect("connected");
+            stream.set_nodelay(true).expect("an option");
+            let mut stream = hello_in_pieces(stream, config, early);
+            io::Write::write_all(&mut stream, b"ping\n").expect("written");
+            stream
+        });
+        let stream = listener.accept().await.expect("a client").0;
+        let mut stream = accept(stream, server(), &identity.server).await.expect("upgraded");
+        let mut ping = [0; 5];
+        stream.read_exact(&mut ping).await.expect("a line");
+        assert_eq!(&ping, b"ping\n");
+        client.await.expect("no panic");
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn octets_behind_the_go_ahead_end_it() {
+async fn bytes_after_the_go_ahead_end_it() {
     let identity = Identity::new();
     for garbage in [&b"250 forged\r\n"[..], b"250-AUTH PLAIN", b"\x16"] {
         let (here, mut there) = pipe();
@@ -38,9 +65,9 @@ async fn octets_behind_the_go_ahead_end_it() {
     }
 }
 
-/// In two reads what comes behind is a matter of TLS, which does not take it.
+/// In two reads the later bytes reach TLS, which rejects them.
 #[tokio::test(start_paused = true)]
-async fn octets_that_come_later_are_not_tls() {
+async fn later_plaintext_is_not_tls() {
     let identity = Identity::new();
     for wait_for_hello in [false, true] {
         let (here, mut there) = pipe();
@@ -68,7 +95,7 @@ async fn octets_that_come_later_are_not_tls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_says_why() {
+async fn a_refusal_is_reported_with_its_reason() {
     let identity = Identity::new();
     let (here, mut there) = pipe();
     let (failed, rest) = join!(upgrade(here, client(), &identity.connector, "localhost"), async {
@@ -83,7 +110,7 @@ async fn a_refusal_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_name_is_nobody() {
+async fn a_certificate_for_another_name_is_rejected() {
     let identity = Identity::new();
     let (here, there) = pipe();
     let (failed, other) = join!(
@@ -101,12 +128,12 @@ async fn another_name_is_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn opportunity_is_said() {
+async fn an_opportunistic_result_is_reported() {
     let identity = Identity::new();
     let timeouts = Timeouts::default();
     let opportunistic = || smtp::Client::new(Domain::LOCALHOST, Policy::Opportunistic);
 
-    // Nothing is offered: both go on in plaintext, and the next command is not lost.
+    // The server has no TLS: both continue in plaintext, and the next command is not lost.
     let (here, there) = pipe();
     let config = server::Config::default().with_policy(Policy::Opportunistic).with_available(false);
     let machine = smtp::Server::new(Domain::LOCALHOST, config);
@@ -126,7 +153,7 @@ async fn opportunity_is_said() {
         other => panic!("{other:?}"),
     }
 
-    // Encrypted, but by anybody: the machine that requires TLS would not have it.
+    // Encrypted, but unverified: a machine that requires TLS rejects it.
     for (name, expected) in
         [("localhost", Verification::Verified), ("other.test", Verification::Unverified)]
     {
@@ -144,8 +171,8 @@ async fn opportunity_is_said() {
     }
 }
 
-/// A client that does not wait: its first write follows what it says in plaintext, and so many octets of
-/// the answer are not TLS's.
+/// A client whose first TLS bytes follow its plaintext in the same write. The first bytes of the answer are
+/// plaintext.
 struct Hasty {
     stream: DuplexStream,
     first: Vec<u8>,
@@ -181,7 +208,7 @@ impl AsyncWrite for Hasty {
         let first = std::mem::take(&mut self.first);
         let all = [&first[..], octets].concat();
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &all))?;
-        assert_eq!(written, all.len(), "there is room");
+        assert_eq!(written, all.len(), "the pipe has room");
         Poll::Ready(Ok(octets.len()))
     }
 
@@ -194,9 +221,9 @@ impl AsyncWrite for Hasty {
     }
 }
 
-/// Where a server has read a part of what came early, or all of it.
+/// The server has read a part of the early bytes, or all of them.
 #[tokio::test(start_paused = true)]
-async fn an_early_hello_is_for_tls() {
+async fn an_early_client_hello_reaches_tls() {
     let identity = Identity::new();
     for cut in (1..60).chain([100, 200, 4096]) {
         let (mut here, there) = pipe();
@@ -218,9 +245,9 @@ async fn an_early_hello_is_for_tls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn early_octets_that_are_not_tls() {
+async fn early_bytes_that_are_not_tls() {
     let identity = Identity::new();
-    // What came early, and what the server says to it: nothing, or an alert.
+    // The early bytes, and the server's answer: nothing, or an alert.
     for (early, expected) in [
         (&b"MAIL FROM:<>\r\n"[..], &b""[..]),
         (b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", b"\x15\x03\x03"),
@@ -237,14 +264,14 @@ async fn early_octets_that_are_not_tls() {
         let failed = failed.expect_err("injected");
         let go_ahead = b"220 2.0.0 Ready to start TLS\r\n";
         let end = answer.windows(go_ahead.len()).position(|window| window == go_ahead);
-        let behind = &answer[end.expect("a go-ahead") + go_ahead.len()..];
+        let rest = &answer[end.expect("a go-ahead") + go_ahead.len()..];
         if expected.is_empty() {
             let unread = early.len();
             assert_eq!(failed.protocol(), Some(Rule::PlaintextAfterGoAhead { unread }));
-            assert_eq!(behind, b"");
+            assert_eq!(rest, b"");
         } else {
             assert!(matches!(failed, Error::Tls(_)), "{failed}");
-            assert!(behind.starts_with(expected), "{behind:?}");
+            assert!(rest.starts_with(expected), "{rest:?}");
         }
     }
 }

@@ -1,20 +1,27 @@
-//! Futures that are dropped before they are done.
+//! Futures that are dropped before they are ready.
 
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::Poll;
 
+use starttls::Policy;
 use starttls::client::Event;
-use starttls_tokio::{Driver, Silent, Timeouts, accept, upgrade};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use starttls::mail::session::Fate;
+use starttls::mail::{Address, Envelope};
+use starttls::smtp::Smtp;
+use starttls_tokio::{Driver, Silent, Timeouts, Tokio, accept, upgrade};
+use test_dropped::Scenarios;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::common::{Identity, client, pipe, read_to, server};
 
-/// Polls a future so many times, each with the other's turn between; whether it was done by then.
+/// Polls a future this many times, with the other end's turns between. Returns whether it became ready.
 async fn polls(future: impl Future, times: usize, mut other: impl FnMut()) -> bool {
     let mut future = pin!(future);
     for _ in 0..times {
+        // Otherwise tokio blocks its own operations.
+        tokio::task::yield_now().await;
         other();
         if poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await {
             return true;
@@ -23,8 +30,18 @@ async fn polls(future: impl Future, times: usize, mut other: impl FnMut()) -> bo
     false
 }
 
+/// Client and server in all their operations.
+#[test]
+fn every_future() {
+    // It uses only tokio's clock, which is paused.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    let _entered = runtime.enter();
+    Scenarios::<Tokio>::default().run();
+}
+
 #[tokio::test(start_paused = true)]
-async fn dropped_it_closes() {
+async fn a_dropped_future_closes_the_stream() {
     let identity = Identity::new();
     let mut seen = Vec::new();
     for times in 0.. {
@@ -37,10 +54,10 @@ async fn dropped_it_closes() {
             }
         })
         .await;
-        assert!(!done, "nobody shakes hands");
+        assert!(!done, "the other end does no handshake");
         let mut heard = Vec::new();
         there.read_to_end(&mut heard).await.expect("closed");
-        // Whole commands, and whole records.
+        // Whole commands and whole records.
         let text = [&b""[..], b"EHLO [127.0.0.1]\r\n", b"EHLO [127.0.0.1]\r\nSTARTTLS\r\n"];
         let tls = heard.strip_prefix(text[2]).unwrap_or_default();
         assert!(text.contains(&&heard[..]) || tls.starts_with(b"\x16"), "{heard:?}");
@@ -63,13 +80,12 @@ async fn dropped_it_closes() {
 }
 
 fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    pin!(future).as_mut().poll(&mut context)
+    test_dropped::poll_once(pin!(future))
 }
 
 /// A driver's `run` can be dropped at any time and called again.
 #[tokio::test(start_paused = true)]
-async fn a_run_goes_on() {
+async fn a_dropped_run_continues() {
     let (here, mut there) = tokio::io::duplex(3);
     let mut driver = Driver::new(here, Timeouts::default(), Silent);
     let mut machine = client();
@@ -98,4 +114,67 @@ async fn a_run_goes_on() {
     }
     assert!(runs > 10, "{runs}");
     let _ = machine.into_upgrade(driver.unread()).expect("nothing is unread");
+}
+
+/// The future of a mail can be dropped at any time: the connection knows whether the mail was sent.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_mail_has_a_fate() {
+    let identity = Identity::new();
+    let settings = identity.settings(25).with_policy(Policy::Opportunistic);
+    let to = [Address::new("a@b").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let mut seen = Vec::new();
+    for times in 0.. {
+        let (here, there) = tokio::io::duplex(3);
+        let server = answer(there);
+        let mut server = pin!(server);
+        let opening = settings.opening::<Smtp>("[127.0.0.1]").expect("settings");
+        let driver = Driver::new(here, Timeouts::default(), Silent);
+        let open = starttls_common::open(driver, opening, &settings);
+        let mut open = pin!(open);
+        let mut connection = loop {
+            tokio::task::yield_now().await;
+            let _ = poll_once(server.as_mut());
+            if let Poll::Ready(opened) = poll_once(open.as_mut()) {
+                break opened.expect("an open connection");
+            }
+        };
+        let send = connection.send(&envelope, &b"a\r\n"[..]);
+        let sent = polls(send, times, || drop(poll_once(server.as_mut()))).await;
+        let fate = connection.fate();
+        assert_eq!(connection.is_open(), sent || times == 0);
+        drop(connection);
+        let heard = server.await;
+        let ended = heard.ends_with("\r\n.\r\n");
+        assert!(!(ended && fate.is_safe_to_retry()), "{fate:?} after {times} polls: {heard}");
+        assert!(heard.contains("DATA") || fate == Fate::NotSent, "{fate:?}: {heard}");
+        seen.push(fate);
+        if sent {
+            break;
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen, [Fate::NotSent, Fate::Unknown, Fate::Accepted]);
+}
+
+/// Replies to each line of a mail. Returns the received bytes.
+async fn answer(mut stream: DuplexStream) -> String {
+    let mut heard = Vec::new();
+    for (line, answer) in [
+        ("", "220 mx\r\n"),
+        ("\n", "250 mx\r\n"),
+        ("\n", "250 mx\r\n"),
+        ("\n", "250 ok\r\n"),
+        ("\n", "250 ok\r\n"),
+        ("\n", "354 go\r\n"),
+        ("\r\n.\r\n", "250 taken\r\n"),
+    ] {
+        heard.extend(read_to(&mut stream, line.as_bytes()).await);
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    // The client is gone, so the bytes to it are lost. Its own bytes are still here.
+    let _ = stream.read_to_end(&mut heard).await;
+    String::from_utf8(heard).expect("text")
 }

@@ -1,4 +1,4 @@
-//! Certificates, and streams that cut what they carry.
+//! Certificates, and streams that cut their bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::io::{
 use tokio::task::yield_now;
 use tokio_rustls::TlsConnector;
 
-/// A CA of its own, and a server certificate for `localhost` signed by it.
+/// A CA, and a server certificate for `localhost` that it signed.
 pub(crate) struct Identity {
     pub(crate) connector: TlsConnector,
     pub(crate) tls: ClientTls,
@@ -31,7 +31,7 @@ impl Identity {
         Self::offering(None)
     }
 
-    /// Its server takes this ALPN id.
+    /// A server with this ALPN id.
     pub(crate) fn offering(alpn: Option<&[u8]>) -> Self {
         let ca = Authority::default();
         let mut server = ca.localhost().server();
@@ -57,8 +57,8 @@ impl Identity {
     }
 }
 
-/// Keeps what it gets, in its own time, and refuses recipients whose name begins with "no". Its one user is
-/// `user`, and the password `secret`.
+/// Stores mails after a delay, and refuses recipients whose name begins with "no". Its one user is `user`,
+/// the password `secret`.
 #[derive(Clone, Default)]
 pub(crate) struct Kept(pub(crate) Arc<Mutex<Vec<Mail>>>);
 
@@ -106,7 +106,7 @@ pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
     duplex(64 * 1024)
 }
 
-/// Reads at most so many octets at a time.
+/// Reads at most this many bytes at once.
 pub(crate) struct Cut<S>(pub(crate) S, pub(crate) usize);
 
 impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
@@ -142,7 +142,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
     }
 }
 
-/// Reads until `end` was seen or the peer left.
+/// Reads until `end` has arrived or the peer has left.
 pub(crate) async fn read_to(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) -> Vec<u8> {
     let mut seen = Vec::new();
     while !seen.ends_with(end) {
@@ -162,7 +162,7 @@ pub(crate) async fn until_starttls(stream: &mut DuplexStream) {
     assert_eq!(read_to(stream, b"\r\n").await, b"STARTTLS\r\n");
 }
 
-/// Says a line in each direction.
+/// Sends a line in each direction.
 pub(crate) async fn ping(
     mut here: impl AsyncRead + AsyncWrite + Unpin,
     mut there: impl AsyncRead + AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! What an application decides on the way.
+//! An application's decisions before TLS.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::join;
 
 use crate::common::{Identity, ping, pipe, read_to};
 
-/// Is not ready at first, and knows one command.
+/// Refuses the first upgrade, and knows one command.
 struct Moody {
     tls: Arc<ServerConfig>,
     refusals: usize,
@@ -37,7 +37,7 @@ impl<G: Grammar> Decide<G> for Moody {
     }
 }
 
-/// Who requires TLS answers no command before it.
+/// A server that requires TLS would answer no command before it.
 fn lenient() -> smtp::Server<'static> {
     let config = Config::default().with_policy(Policy::Opportunistic);
     smtp::Server::new(Domain::LOCALHOST, config)
@@ -70,7 +70,7 @@ async fn refused_and_then_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn commands_of_its_own() {
+async fn the_application_s_commands() {
     let identity = Identity::new();
     let long = "x".repeat(3000);
     for (lines, expected) in [
@@ -98,7 +98,7 @@ async fn commands_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_cannot_be_said() {
+async fn an_invalid_reply() {
     let identity = Identity::new();
     let mut moody = Moody {
         tls: Arc::clone(&identity.server),

@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 
 use crate::common::{Identity, Kept};
 
-/// Takes the mail of one connection.
-async fn serve<D: Dialect + Send + 'static>(
+/// Receives the mail of one connection.
+pub(crate) async fn serve<D: Dialect + Send + 'static>(
     inbox: InboxSettings,
 ) -> (u16, Kept, JoinHandle<Result<(), Error>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
@@ -76,7 +76,7 @@ async fn tls_may_come_first_and_users_log_in() {
         let settings = identity.settings(port).with_mode(Mode::Implicit);
         let settings = settings.with_login(("user", password));
         let rejected = match send::<Smtp>(&settings, &["a@b.test"], b"x\r\n").await {
-            Err(Error::Rejected { command, answer }) => Some((command, answer.code)),
+            Err(Error::Rejected { command, answer, .. }) => Some((command, answer.code)),
             other => other.map(|_| None).expect("delivered"),
         };
         assert_eq!(rejected, expected);
@@ -88,7 +88,7 @@ async fn tls_may_come_first_and_users_log_in() {
 }
 
 #[tokio::test]
-async fn lmtp_answers_for_each_recipient() {
+async fn lmtp_replies_for_each_recipient() {
     let identity = Identity::new();
     let (port, kept, task) = serve::<Lmtp>(identity.inbox()).await;
     let to = ["a@b.test", "no@b.test", "c@d.test"];
@@ -149,7 +149,7 @@ async fn without_tls_only_if_the_policy_says_so() {
     }
 }
 
-/// Counts how often the client spoke after it had listened.
+/// Counts how often the client sends after it has received.
 #[derive(Default)]
 struct Flights {
     count: Arc<AtomicUsize>,
@@ -184,9 +184,9 @@ async fn a_mail_takes_two_round_trips() {
         connection.send(&envelope, message.as_slice()).await.expect("delivered");
         assert_eq!(count.load(Ordering::Relaxed) - before, 2, "round trips for {lines} lines");
     }
-    let nobody = [Address::new("no@b.test").expect("an address")];
-    let nobody = Envelope::new(None, &nobody).expect("recipients");
-    let refused = connection.send(&nobody, &b"x"[..]).await.expect_err("nobody takes it");
+    let refused = [Address::new("no@b.test").expect("an address")];
+    let refused = Envelope::new(None, &refused).expect("recipients");
+    let refused = connection.send(&refused, &b"x"[..]).await.expect_err("no recipient is accepted");
     assert!(matches!(refused, Error::Rejected { command: Command::Recipient, .. }), "{refused}");
     assert!(connection.is_open());
     connection.quit().await.expect("a goodbye");
@@ -194,7 +194,7 @@ async fn a_mail_takes_two_round_trips() {
     assert_eq!(kept.mails().len(), 4);
 }
 
-/// Gives a line, and then nothing for ever; or an error.
+/// Returns a line, then nothing forever or an error.
 struct Torn {
     said: bool,
     error: bool,
@@ -215,7 +215,7 @@ impl AsyncRead for Torn {
 }
 
 #[tokio::test]
-async fn a_message_that_breaks_off_is_nobody_s() {
+async fn a_message_whose_reader_fails_reaches_no_recipient() {
     let identity = Identity::new();
     let to = [Address::new("a@b.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients");
@@ -230,7 +230,7 @@ async fn a_message_that_breaks_off_is_nobody_s() {
             if error {
                 let failed = send.await.expect_err("torn");
                 assert_eq!(failed.fate(), Fate::NotAccepted);
-                let text = "reading the message: torn; nobody got the mail";
+                let text = "reading the message: torn; no recipient got the mail";
                 assert_eq!(failed.to_string(), text);
             } else {
                 // Dropped in the middle of the message.
@@ -251,16 +251,16 @@ async fn a_message_that_breaks_off_is_nobody_s() {
     }
 }
 
-/// What runs on a runtime of several threads.
+/// Everything that runs on a multi-threaded runtime.
 #[test]
-fn all_of_it_can_move_between_threads() {
+fn every_future_can_move_between_threads() {
     const fn moves<T: Send>(future: T) -> T {
         future
     }
     let identity = Identity::new();
     let mailer = identity.mailer(1);
     let envelope = Envelope::new(None, &[]);
-    assert!(envelope.is_err(), "nobody");
+    assert!(envelope.is_err(), "no recipients");
     let to = [Address::new("a@b.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("recipients");
     drop(moves(mailer.send(&envelope, &b""[..])));
@@ -271,7 +271,7 @@ fn all_of_it_can_move_between_threads() {
     }));
 }
 
-/// A pool keeps connections and hands them from task to task.
+/// A pool stores connections and moves them between tasks.
 const _: () = {
     const fn is_owned<T: Send + 'static>() {}
     is_owned::<starttls_tokio::Connection<'static>>();

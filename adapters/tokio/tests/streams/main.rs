@@ -3,11 +3,14 @@
 mod boundary;
 mod cancel;
 mod common;
+mod cut;
 mod decide;
 mod inbox;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
 mod protocols;
+#[cfg(feature = "mx")]
+mod report;
 mod serve;
 mod waits;

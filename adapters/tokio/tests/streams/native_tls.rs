@@ -1,14 +1,17 @@
-//! The system's TLS in the place of rustls.
+//! The system's TLS instead of rustls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls::{Error as Rule, Policy};
+use starttls::{Error as Rule, Policy, Protocol, Tls};
 use starttls_tokio::{
-    Error, Inbox, Mailer, NativeTls, Prompt, Receipt, Settings, Silent, Timeouts,
+    Driver, Error, Inbox, Mailer, NativeTls, Prompt, Receipt, Settings, Silent, Timeouts,
+    accept_implicit, connect_implicit, handshake,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::TcpListener;
 
 use crate::common::{Identity, Kept};
@@ -62,8 +65,55 @@ async fn verified_or_nothing() {
     assert!(kept.mails()[0].encrypted);
 }
 
+/// Each side's view of a connection with implicit TLS.
+async fn implicit(
+    identity: &Identity,
+    protocol: Protocol,
+    known: Vec<Vec<u8>>,
+    offers: bool,
+) -> (Result<Tls, Error>, Result<Tls, Error>) {
+    let mut config = ServerConfig::clone(&identity.server);
+    config.alpn_protocols = known;
+    let (ours, theirs) = duplex(1 << 16);
+    let server = async {
+        let driver = Driver::new(theirs, Timeouts::default(), Silent);
+        accept_implicit(driver, &Arc::new(config), protocol).await
+    };
+    let client = async {
+        let driver = Driver::new(ours, Timeouts::default(), Silent);
+        let tls = NativeTls::with_ca_pem(identity.pem.as_bytes()).expect("a CA");
+        if offers {
+            return connect_implicit(driver, &tls, "localhost", protocol, Policy::Required).await;
+        }
+        let shaken = handshake(driver, &tls, "localhost", None, Policy::Required).await?;
+        Ok((shaken.stream, Tls::implicit(Policy::Required, shaken.verification)?))
+    };
+    // Neither side closes before both are done.
+    let (client, server) = tokio::join!(client, server);
+    (client.map(|(_, tls)| tls), server.map(|(_, tls)| tls))
+}
+
 #[tokio::test]
-async fn a_handshake_has_an_end() {
+async fn implicit_tls_checks_a_demanded_alpn_id_on_both_sides() {
+    let identity = Identity::new();
+    let demanding = *Protocol::ALL.iter().find(|protocol| protocol.demands_alpn()).expect("one");
+    let other = *Protocol::ALL.iter().find(|protocol| !protocol.demands_alpn()).expect("one");
+    let id = vec![demanding.alpn.expect("an id").to_vec()];
+    let (client, server) = implicit(&identity, demanding, id.clone(), true).await;
+    assert!(client.is_ok() && server.is_ok(), "{client:?} {server:?}");
+    let (client, server) = implicit(&identity, other, vec![], true).await;
+    assert!(client.is_ok() && server.is_ok(), "{client:?} {server:?}");
+    // The server chooses none.
+    let (client, _) = implicit(&identity, demanding, vec![], true).await;
+    let error = client.expect_err("no ALPN").to_string();
+    assert!(error.contains("did not choose the ALPN id"), "{error}");
+    // The client offers none.
+    let (_, server) = implicit(&identity, demanding, id, false).await;
+    assert_eq!(server.expect_err("no ALPN").protocol(), Some(Rule::Foreign));
+}
+
+#[tokio::test]
+async fn a_handshake_times_out() {
     let identity = Identity::new();
     let listener = TcpListener::bind(("localhost", 0)).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -1,10 +1,16 @@
-//! Every protocol to TLS, in both roles, by the same two calls, in every cut.
+//! Every protocol upgraded to TLS, in both roles, by the same two calls, in every cut.
+
+use std::time::Duration;
 
 use starttls::server::{Config, Grammar};
 use starttls::{
     Client, Error as Rule, Introduction, Policy, Roles, Server, client, mysql, postgres,
 };
-use starttls_tokio::{Error, accept, upgrade, upgrade_with};
+use starttls_tokio::{
+    Driver, Error, Silent, Timeouts, accept, accept_or_plaintext, upgrade, upgrade_with,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 use tokio::{join, try_join};
 
 use crate::common::{self, Cut, Identity, ping, pipe};
@@ -41,7 +47,7 @@ async fn meet_in_five_cuts<P: Roles>() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_of_them_meet() {
+async fn every_protocol_upgrades() {
     starttls::for_each_protocol!(meet_all []);
 }
 
@@ -61,13 +67,13 @@ fn mysql_server(config: Config) -> mysql::Server<'static> {
     mysql::Server::new(mysql::Greeting::new(version, 1, mysql::Scramble::new(SCRAMBLE)), config)
 }
 
-/// A client of MySQL answers inside TLS what the server said before.
+/// A MySQL client needs the server's plaintext handshake inside TLS.
 #[tokio::test(start_paused = true)]
-async fn what_was_said_can_be_kept() {
+async fn plaintext_data_can_be_kept() {
     let identity = Identity::new();
     let (here, there) = pipe();
     let look = |client: &mysql::Client| {
-        let said = client.handshake().expect("it has come");
+        let said = client.handshake().expect("it has arrived");
         said.scramble().collect::<Vec<_>>()
     };
     let client = mysql_client(Policy::Required);
@@ -80,9 +86,9 @@ async fn what_was_said_can_be_kept() {
     ping(here, there).await;
 }
 
-/// A client that begins with TLS, where a server sees that, has to name the protocol.
+/// A client that starts with TLS on a plaintext port has to name the protocol by ALPN.
 #[tokio::test(start_paused = true)]
-async fn who_begins_with_tls_names_the_protocol() {
+async fn a_client_that_starts_with_tls_names_the_protocol() {
     let offers: [&[&[u8]]; 4] = [&[b"postgresql"], &[b"http/1.1", b"postgresql"], &[], &[b"nntp"]];
     for (server_alpn, welcome) in [(Some(&b"postgresql"[..]), true), (None, false)] {
         let identity = Identity::offering(server_alpn);
@@ -109,5 +115,28 @@ async fn who_begins_with_tls_names_the_protocol() {
                 }
             }
         }
+    }
+}
+
+/// CVE-2026-25949: silence after the request, once the server's plaintext deadline has ended.
+#[tokio::test(start_paused = true)]
+async fn silence_after_the_request_times_out() {
+    let identity = Identity::new();
+    for total in [None, Some(Duration::from_secs(30))] {
+        let (here, mut there) = pipe();
+        // Only an SSLRequest of PostgreSQL.
+        there.write_all(b"\0\0\0\x08\x04\xd2\x16\x2f").await.expect("written");
+        let timeouts = total.map_or(Timeouts::default(), |total| Timeouts::new().with_total(total));
+        let driver = Driver::new(here, timeouts, Silent);
+        let server = postgres::Server::new(Config::default());
+        let start = Instant::now();
+        let failed = accept_or_plaintext(driver, server, &identity.server).await;
+        assert_eq!(failed.expect_err("silence").protocol(), Some(Rule::TimedOut));
+        // The limit of a whole handshake is a minute.
+        let expected = total.unwrap_or(Duration::from_secs(60));
+        assert!(start.elapsed().abs_diff(expected) < Duration::from_millis(5));
+        let mut said = [0];
+        there.read_exact(&mut said).await.expect("the go-ahead");
+        assert_eq!(said, *b"S");
     }
 }

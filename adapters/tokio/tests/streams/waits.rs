@@ -1,24 +1,26 @@
-//! How long is waited, by a clock that runs only while nobody has anything to do.
+//! Time limits, by a paused clock that advances only when every task waits.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use starttls::Error as Rule;
 use starttls_tokio::{
-    Driver, Error, Silent, Timeouts, accept, accept_or_plaintext, upgrade, upgrade_or_plaintext,
+    Driver, Error, Silent, Timeouts, Upgraded, accept, accept_or_plaintext, upgrade,
+    upgrade_or_plaintext,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::time::{Instant, sleep};
 
 use crate::common::{Identity, client, pipe, server, until_starttls};
 
-/// How long a peer is listened to that is being sent away.
+/// How long a rejected peer is still read from.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long it took until time was over.
+/// The time until the operation timed out.
 async fn timed<T: std::fmt::Debug>(what: impl Future<Output = Result<T, Error>>) -> Duration {
     let start = Instant::now();
-    let failed = what.await.expect_err("nobody answers");
+    let failed = what.await.expect_err("no answer");
     assert_eq!(failed.protocol(), Some(Rule::TimedOut), "{failed}");
     start.elapsed()
 }
@@ -33,7 +35,7 @@ fn assert_about(measured: Duration, expected: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_is_the_protocol_s() {
+async fn each_wait_has_the_protocol_s_limit() {
     let identity = Identity::new();
     let (here, _there) = pipe();
     // RFC 5321 §4.5.3.2.1.
@@ -59,14 +61,57 @@ async fn each_wait_is_the_protocol_s() {
     script.await.expect("no panic").expect("closed");
 }
 
+/// The limit is for the whole handshake, whenever its parts arrive.
 #[tokio::test(start_paused = true)]
-async fn a_wait_and_the_whole_are_the_caller_s() {
+async fn a_handshake_is_one_wait() {
+    let identity = Identity::new();
+    let (here, mut there) = pipe();
+    let script = tokio::spawn(async move {
+        until_starttls(&mut there).await;
+        there.write_all(b"220 go\r\n").await.expect("written");
+        sleep(Duration::from_secs(50)).await;
+        there.write_all(b"\x16\x03\x03").await.expect("written");
+        let _ = there.read_to_end(&mut Vec::new()).await;
+    });
+    let taken = timed(upgrade(here, client(), &identity.connector, "localhost")).await;
+    assert_about(taken, minutes(1));
+    script.await.expect("no panic");
+}
+
+/// A TLS record that arrives byte by byte is one wait.
+#[tokio::test(start_paused = true)]
+async fn a_slow_record_is_one_wait() {
+    let identity = Identity::new();
+    let (here, there) = pipe();
+    let dripping = async {
+        let mut stream = accept(there, server(), &identity.server).await.expect("upgraded");
+        let raw = &mut stream.get_mut().0;
+        raw.write_all(&[23, 3, 3, 0x3f, 0xff]).await.expect("written");
+        while raw.write_all(&[0]).await.is_ok() {
+            sleep(Duration::from_millis(30)).await;
+        }
+    };
+    let second = Duration::from_secs(1);
+    let waiting = async {
+        let driver = Driver::new(here, Timeouts::new().with_wait(second), Silent);
+        let upgraded = upgrade_or_plaintext(driver, client(), &identity.tls, "localhost").await;
+        let Ok(Upgraded::Tls(mut driver, _)) = upgraded else { panic!("{upgraded:?}") };
+        let mut machine = client();
+        let run = driver.run(&mut machine, |_, _, _| Ok(ControlFlow::Break(())));
+        assert_about(timed(run).await, second);
+    };
+    tokio::join!(dripping, waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_caller_s_limits_of_a_wait_and_of_the_whole() {
     let identity = Identity::new();
     let second = Duration::from_secs(1);
     for (timeouts, drip, expected) in [
         (Timeouts::new().with_wait(second), false, second),
         (Timeouts::new().with_total(2 * second), false, 2 * second),
-        // An octet now and then keeps each wait short but not the whole.
+        // A single byte now and then is no reply.
+        (Timeouts::new().with_wait(second), true, second),
         (Timeouts::new().with_total(2 * second), true, 2 * second),
     ] {
         let (here, mut there) = pipe();
@@ -83,9 +128,9 @@ async fn a_wait_and_the_whole_are_the_caller_s() {
     }
 }
 
-/// The handshake of a peer that drips octets has an end, on both sides.
+/// The handshake of a slow peer times out, on both sides.
 #[tokio::test(start_paused = true)]
-async fn a_slow_handshake_has_an_end() {
+async fn a_slow_handshake_times_out() {
     let identity = Identity::new();
     let (here, mut there) = pipe();
     let script = tokio::spawn(async move {
@@ -98,9 +143,28 @@ async fn a_slow_handshake_has_an_end() {
     script.await.expect("no panic");
 }
 
+/// Silence inside TLS, right after the handshake.
+#[tokio::test(start_paused = true)]
+async fn silence_inside_tls_times_out() {
+    let identity = Identity::new();
+    let (here, there) = pipe();
+    let connect = tokio::spawn({
+        let connector = identity.connector.clone();
+        async move { upgrade(there, client(), &connector, "localhost").await }
+    });
+    let inbox = starttls_tokio::Inbox::new(identity.inbox());
+    let mut kept = crate::common::Kept::default();
+    let start = Instant::now();
+    let silent = inbox.receive::<starttls::smtp::Smtp, _>(here, &mut kept, Silent).await;
+    assert_eq!(silent.expect_err("silence").protocol(), Some(Rule::TimedOut));
+    // RFC 5321 §4.5.3.2.7.
+    assert_about(start.elapsed(), minutes(5) + LINGER);
+    drop(connect.await.expect("no panic").expect("upgraded"));
+}
+
 /// A peer that does not read.
 #[tokio::test(start_paused = true)]
-async fn writing_has_an_end() {
+async fn a_write_times_out() {
     let identity = Identity::new();
     let (here, mut there) = duplex(8);
     there.write_all(b"220 mx\r\n").await.expect("written");
@@ -111,9 +175,9 @@ async fn writing_has_an_end() {
     drop(there);
 }
 
-/// Last words are said, and then listened for two seconds at most.
+/// The farewell is sent, then the peer is read from for two seconds at most.
 #[tokio::test(start_paused = true)]
-async fn last_words_arrive() {
+async fn a_farewell_arrives() {
     let identity = Identity::new();
     let (here, mut there) = pipe();
     there.write_all(b"EHLO me\nSTARTTLS\n").await.expect("written");

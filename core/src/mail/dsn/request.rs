@@ -3,7 +3,7 @@ use crate::ArgumentError;
 use crate::mail::limits::{MAX_ID, MAX_ORIGINAL};
 use crate::wire::Writer;
 
-/// What a sender asks of the reports on one mail.
+/// The reports that a sender asks for on one mail.
 ///
 /// ```
 /// use starttls::mail::dsn::{Notify, Request, Return, Xtext};
@@ -24,36 +24,40 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Nothing is asked for: failures are reported.
+    /// No request: failures are reported.
     pub const NOTHING: Self = Self { id: None, brings: None, all: Recipient::NOTHING, each: &[] };
 
-    /// For every recipient, these reports.
+    /// Asks for these reports on every recipient.
     #[must_use]
     pub const fn notify(mut self, notify: Notify) -> Self {
         self.all.notify = Some(notify);
         self
     }
 
-    /// For each recipient by its index, what is asked; those without an entry get what
-    /// [`notify`](Self::notify) says.
+    /// Sets the requests of recipients by index. A recipient without an entry gets those of
+    /// [`notify`](Self::notify).
     #[must_use]
     pub const fn with_each(mut self, recipients: &'a [Recipient<'a>]) -> Self {
         self.each = recipients;
         self
     }
 
-    /// Reports of failure bring back this much of the message.
+    /// Sets how much of the message failure reports return.
     #[must_use]
     pub const fn bring(mut self, what: Return) -> Self {
         self.brings = Some(what);
         self
     }
 
-    /// Reports carry this id, by which the sender knows the mail again.
+    /// Sets the id by which the sender recognises the mail in reports.
     ///
     /// # Errors
-    /// [`ArgumentError::TooLong`] if it has more than 100 octets (RFC 3461 §4.4).
+    /// [`ArgumentError::TooLong`] if it has more than 100 bytes (RFC 3461 §4.4).
+    /// [`ArgumentError::NotAscii`] if it is not ASCII: RFC 6533 extends `ORCPT` and not `ENVID`.
     pub const fn with_id(mut self, id: Xtext<'a>) -> Result<Self, ArgumentError> {
+        if !id.as_str().is_ascii() {
+            return Err(ArgumentError::NotAscii);
+        }
         if id.as_str().len() > MAX_ID {
             return Err(ArgumentError::TooLong);
         }
@@ -61,7 +65,19 @@ impl<'a> Request<'a> {
         Ok(self)
     }
 
-    /// The parameters of MAIL.
+    /// Whether an original recipient is not ASCII, which needs a server with SMTPUTF8 (RFC 6533 §3).
+    pub(in crate::mail) const fn is_international(&self) -> bool {
+        let mut rest = self.each;
+        while let [one, others @ ..] = rest {
+            if matches!(one.original, Some(original) if !original.address().as_str().is_ascii()) {
+                return true;
+            }
+            rest = others;
+        }
+        false
+    }
+
+    /// Prints the parameters of MAIL.
     pub(in crate::mail) fn put_parameters(&self, out: &mut Writer<'_>) {
         if let Some(what) = self.brings {
             out.put(match what {
@@ -75,13 +91,22 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The parameters of RCPT for one recipient.
+    /// Prints the parameters of RCPT for one recipient.
     pub(in crate::mail) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
         self.each.get(usize::from(index)).unwrap_or(&self.all).put(out);
     }
 }
 
-/// What a sender asks of the reports on one recipient.
+/// The reports that a sender asks for on one recipient.
+///
+/// ```
+/// use starttls::mail::dsn::{Notify, Recipient, Request};
+///
+/// // Recipient 0 is reported in no case, the others on failure.
+/// let each = [Recipient::NOTHING.notify(Notify::NEVER)];
+/// let request = Request::NOTHING.notify(Notify::FAILURE).with_each(&each);
+/// # let _ = request;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Recipient<'a> {
@@ -90,20 +115,20 @@ pub struct Recipient<'a> {
 }
 
 impl<'a> Recipient<'a> {
-    /// Nothing is asked for: failures are reported.
+    /// No request: failures are reported.
     pub const NOTHING: Self = Self { notify: None, original: None };
 
-    /// These reports.
+    /// Asks for these reports.
     #[must_use]
     pub const fn notify(mut self, notify: Notify) -> Self {
         self.notify = Some(notify);
         self
     }
 
-    /// Reports name the recipient as the first sender did.
+    /// Sets the recipient's original address, which reports then show.
     ///
     /// # Errors
-    /// [`ArgumentError::TooLong`] if it has more than 500 octets (RFC 3461 §4.2).
+    /// [`ArgumentError::TooLong`] if it has more than 500 bytes (RFC 3461 §4.2).
     pub const fn with_original(
         mut self,
         original: OriginalRecipient<'a>,
@@ -153,6 +178,8 @@ mod tests {
         let id = |length| Request::NOTHING.with_id(Xtext::new(text(length)).expect("valid"));
         assert!(id(MAX_ID).is_ok());
         assert_eq!(id(MAX_ID + 1), Err(ArgumentError::TooLong));
+        let id = Xtext::international("\u{fc}").expect("valid");
+        assert_eq!(Request::NOTHING.with_id(id), Err(ArgumentError::NotAscii));
         let original = |length| {
             let address = Xtext::new(text(length)).expect("valid");
             let original = OriginalRecipient::new("rfc822", address).expect("valid");

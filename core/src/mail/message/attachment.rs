@@ -4,19 +4,19 @@ use super::words::{self, Escape};
 use crate::ArgumentError;
 use crate::wire::same;
 
-/// The longest content type, in octets.
+/// The longest content type, in bytes.
 const MAX_TYPE: usize = 127;
 
-/// The longest file name, in octets: what file systems take.
+/// The longest file name, in bytes, as in file systems.
 const MAX_NAME: usize = 255;
 
-/// What is in front of a file name that is not continued.
+/// The text before a file name that is not continued.
 const EXTENDED: &[u8] = b" filename*=utf-8''";
 
-/// The longest file name in quotes, without them.
+/// The longest quoted file name, without its quotes.
 const MAX_QUOTED: usize = 64;
 
-/// A file that goes with a message, in base64. Its octets come later, see
+/// A file attached to a message, in base64. Its bytes follow later, see
 /// [`Composer::attach`](super::Composer::attach).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -27,13 +27,14 @@ pub struct Attachment<'a> {
 }
 
 impl<'a> Attachment<'a> {
-    /// `content_type` is at most 127 octets of `type/subtype` and parameters (RFC 2045 §5.1), e.g.
-    /// `image/jpeg` or `text/csv; charset=utf-8`; `name` is the file's, 1 to 255 octets of UTF-8.
+    /// An attachment. `content_type` has at most 127 bytes of `type/subtype` and parameters (RFC 2045
+    /// §5.1), for example `image/jpeg` or `text/csv; charset=utf-8`. `name` is the file's name, 1 to 255
+    /// bytes of UTF-8.
     ///
     /// # Errors
-    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`]; [`ArgumentError::Malformed`] for the
-    /// type; [`ArgumentError::Forbidden`] for a control character in the name, and for `message/…`
-    /// and `multipart/…`, which may not go in base64 (RFC 2045 §6.4).
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`]; [`ArgumentError::Malformed`] for the type;
+    /// [`ArgumentError::Forbidden`] for a control character in the name, and for `message/…` and
+    /// `multipart/…`, which base64 is not allowed for (RFC 2045 §6.4).
     pub const fn new(content_type: &'a str, name: &'a str) -> Result<Self, ArgumentError> {
         if content_type.is_empty() || name.is_empty() {
             return Err(ArgumentError::Empty);
@@ -54,20 +55,20 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// The file has so many octets: then [`Message::size`](super::Message::size) is known.
+    /// Sets the size of the file in bytes, which [`Message::size`](super::Message::size) needs.
     #[must_use]
     pub const fn with_size(mut self, octets: usize) -> Self {
         self.size = Some(octets);
         self
     }
 
-    /// How many octets the file has, if that was said.
+    /// The size of the file in bytes, if it was set.
     #[must_use]
     pub const fn size(&self) -> Option<usize> {
         self.size
     }
 
-    /// The fields of the part.
+    /// Prints the header of the part.
     pub(super) fn put(&self, out: &mut Sink<'_>) {
         out.put(text::PART);
         words::put_folded(self.content_type, false, out);
@@ -85,10 +86,10 @@ impl<'a> Attachment<'a> {
     }
 }
 
-/// Of `attribute-char`, which has more (RFC 2231 §7).
+/// The part of `attribute-char` that is safe everywhere; RFC 2231 §7 allows more.
 const PERCENT: Escape = Escape { mark: b'%', literal: b".-_" };
 
-/// `filename*=utf-8''…`, or `filename*0*=utf-8''…;` and so on (RFC 2231 §3 and §4).
+/// Prints `filename*=utf-8''…`, or `filename*0*=utf-8''…;` and so on (RFC 2231 §3 and §4).
 fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
     let mut section = 0_u32;
     let (_, more) = words::fitting(rest, LINE.saturating_sub(EXTENDED.len()), Some(&PERCENT));
@@ -100,7 +101,7 @@ fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
         }
         out.put(if section == 0 { b"*=utf-8''" } else { b"*=" });
         section = section.saturating_add(1);
-        // A semicolon behind it.
+        // A continued name needs room for a semicolon.
         let room = LINE.saturating_sub(out.column()).saturating_sub(usize::from(!one));
         let (fits, after) = words::fitting(rest, room, Some(&PERCENT));
         PERCENT.put(fits, out);
@@ -116,7 +117,7 @@ const fn is_of(content_type: &str, start: &[u8]) -> bool {
     }
 }
 
-/// `type "/" subtype *(";" [SP] attribute "=" value)`.
+/// Scans `type "/" subtype *(";" [SP] attribute "=" value)`.
 const fn content(input: &[u8]) -> Option<&[u8]> {
     let Some([b'/', subtype @ ..]) = token(input) else { return None };
     let mut rest = token(subtype);
@@ -130,7 +131,7 @@ const fn content(input: &[u8]) -> Option<&[u8]> {
     rest
 }
 
-/// `token`, of one octet or more (RFC 2045 §5.1).
+/// Scans a nonempty `token` (RFC 2045 §5.1).
 const fn token(input: &[u8]) -> Option<&[u8]> {
     let mut rest = input;
     while let [octet, tail @ ..] = rest
@@ -145,7 +146,7 @@ const fn token(input: &[u8]) -> Option<&[u8]> {
     if rest.len() < input.len() { Some(rest) } else { None }
 }
 
-/// The rest of a `quoted-string`, without escapes.
+/// Scans the rest of a `quoted-string` without escapes.
 const fn quoted(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
@@ -217,7 +218,7 @@ mod tests {
         Attachment::new("a/b", name).expect("valid").put(&mut out);
         let n = out.printed();
         let text = core::str::from_utf8(&output[..n]).expect("ASCII");
-        heapless::String::try_from(text).expect("2048 octets are enough")
+        heapless::String::try_from(text).expect("2048 bytes are enough")
     }
 
     #[test]

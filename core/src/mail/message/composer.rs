@@ -6,52 +6,54 @@ use super::{Mailbox, Message};
 use crate::Error;
 use crate::mail::base64;
 
-/// The characters of base64 in a line (RFC 2045 §6.8), and the octets that they stand for.
+/// The length of a base64 line in characters (RFC 2045 §6.8), and in the bytes that they encode.
 const BASE64_LINE: u8 = 76;
 const BASE64_OCTETS: usize = 57;
 
-/// What a [`Composer`] wants next. Exhaustive: a loop that does these three things does everything.
+/// What a [`Composer`] needs next.
+///
+/// The enum is exhaustive: a loop that handles these three cases is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
-    /// Send the first `n` octets of the output, one or more.
+    /// Send the first `n` bytes of the output; `n` is at least 1.
     Write(usize),
-    /// The attachment that has this place in [`Message::attachments`] is next: call
-    /// [`Composer::attach`] with its octets and then [`Composer::end_attachment`].
+    /// The attachment with this index in [`Message::attachments`] is next. Call [`Composer::attach`] with
+    /// its bytes, then [`Composer::end_attachment`].
     Attachment(usize),
     /// The message is complete.
     Done,
 }
 
-/// Prints a [`Message`] into outputs of any size. Its lines end with CRLF, and the last one does.
+/// Prints a [`Message`] into outputs of any size. All its lines end with CRLF.
 ///
-/// What comes out does not depend on the size of the outputs, nor on how attachments are cut.
+/// The result does not depend on the size of the outputs, nor on how attachments are cut.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Composer<'a> {
     message: &'a Message<'a>,
     place: Place,
-    /// Octets of the item at `place` that were written before.
+    /// The bytes of the item at `place` that are already written.
     taken: usize,
-    /// The octets of an attachment that are printed next, and how many they are.
+    /// The next bytes of an attachment, and their number.
     group: [u8; 3],
     filled: u8,
 }
 
-/// What is printed next.
+/// The next thing to print.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Place {
     item: Item,
-    /// Characters of this line of the text, or of an attachment.
+    /// The number of characters in the current line of the text or attachment.
     column: u8,
-    /// Of the text.
+    /// The encoding of the text.
     encoding: Encoding,
-    /// Which mailbox, header or attachment; or how many octets of the text were printed.
+    /// The index of the mailbox, header or attachment, or the number of printed bytes of the text.
     index: usize,
 }
 
-/// One piece of a message, of bounded length.
+/// A piece of a message, of bounded length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Item {
@@ -64,40 +66,42 @@ enum Item {
     Header,
     Mime,
     Text,
-    /// The header of an attachment, or the end behind the last one.
+    /// The header of an attachment, or the end after the last one.
     Part,
     /// A group of an attachment.
     Data,
-    /// The same, and the caller knows whose octets are wanted.
+    /// A group whose bytes the caller was asked for.
     Asked,
-    /// The same, and there are no more octets.
+    /// A group after whose bytes the attachment ends.
     Ended,
     Done,
 }
 
 impl<'a> Composer<'a> {
-    /// The least size of an output, in octets.
+    /// The minimum size of an output, in bytes.
     pub const MIN_OUTPUT: usize = 1;
 
     pub(super) const fn new(message: &'a Message<'a>) -> Self {
         Self { message, place: Place::START, taken: 0, group: [0; 3], filled: 0 }
     }
 
-    /// Fills `output` with what comes next.
+    /// Fills `output` with the next part of the message.
     ///
     /// # Errors
-    /// [`Error::OutputTooSmall`] for an empty output; nothing changed.
+    /// [`Error::OutputTooSmall`] for an empty output. Nothing changed.
     pub fn step(&mut self, output: &mut [u8]) -> Result<Progress, Error> {
         self.run(&mut &b""[..], output)
     }
 
-    /// Fills `output` from the front of a piece of the attachment that [`Progress::Attachment`]
-    /// asked for, and says how many octets to send, if any; what is left of `piece` comes with the
-    /// next call. A piece may have any size; up to three octets wait for others.
+    /// Fills `output` from the front of `piece`, a piece of the attachment that [`Progress::Attachment`]
+    /// asked for. Returns how many bytes to send, possibly 0.
+    ///
+    /// Pass the rest of `piece` to the next call. A piece may have any size; up to three bytes wait for
+    /// more.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no attachment was asked for, [`Error::OutputTooSmall`] for an empty
-    /// output; nothing changed.
+    /// [`Error::OutOfOrder`] if no attachment was asked for; [`Error::OutputTooSmall`] for an empty output.
+    /// Nothing changed.
     pub fn attach(&mut self, piece: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         match self.place.item {
             _ if output.is_empty() => Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT }),
@@ -112,7 +116,7 @@ impl<'a> Composer<'a> {
     /// Ends the attachment that [`Progress::Attachment`] asked for.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no attachment was asked for; nothing changed.
+    /// [`Error::OutOfOrder`] if no attachment was asked for. Nothing changed.
     pub fn end_attachment(&mut self) -> Result<(), Error> {
         if self.place.item != Item::Asked {
             return Err(Error::OutOfOrder);
@@ -159,7 +163,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Takes octets of an attachment until a group is full, and says whether it is.
+    /// Takes bytes of an attachment until a group is full. Returns whether it is.
     fn fill(&mut self, input: &mut &[u8]) -> bool {
         while let Some(place) = self.group.get_mut(usize::from(self.filled)) {
             let [octet, rest @ ..] = *input else { return false };
@@ -170,7 +174,7 @@ impl<'a> Composer<'a> {
         true
     }
 
-    /// How many octets the rest of the message has, with attachments of the sizes that they say.
+    /// The size of the rest of the message, with the known sizes of the attachments.
     pub(super) fn measure(mut self) -> Option<usize> {
         let mut sum: usize = 0;
         loop {
@@ -191,7 +195,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Prints the item at this place and goes on to the next.
+    /// Prints the current item and advances to the next.
     #[inline(never)]
     fn print(&mut self, out: &mut Sink<'_>) {
         let message = self.message;
@@ -275,7 +279,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Prints one mailbox of a field; behind the last one goes on to another item.
+    /// Prints one mailbox of a field, and advances to the item `then` after the last one.
     fn put_mailbox(
         &mut self,
         field: &[u8],
@@ -306,7 +310,7 @@ impl Place {
         Self { item: Item::Origin, column: 0, encoding: Encoding::SevenBit, index: 0 };
 }
 
-/// The octets of base64 with its line ends, but for the last.
+/// The length of `octets` bytes in base64, with all line ends but the last.
 const fn encoded_size(octets: usize) -> usize {
     let lines = octets.div_ceil(BASE64_OCTETS);
     let ends = lines.saturating_sub(1).saturating_mul(2);

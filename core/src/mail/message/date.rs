@@ -6,28 +6,37 @@ const DAY: u32 = 24 * 60 * 60;
 /// The end of the year 9999, in Unix time.
 const END: u64 = 253_402_300_800;
 
-/// When a message was written (RFC 5322 §3.3).
+/// The date of a message (RFC 5322 §3.3).
+///
+/// ```
+/// use starttls::ArgumentError;
+/// use starttls::mail::message::Date;
+///
+/// assert!(Date::new(1_795_262_400, 60).is_ok()); // 21 November 2026, 13:00 at UTC+1
+/// assert_eq!(Date::utc(u64::MAX), Err(ArgumentError::Malformed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Date {
-    /// Seconds since 1970 by the clock on the writer's wall.
+    /// Seconds since 1970 in the writer's local time.
     local: u64,
     offset: i16,
 }
 
 impl Date {
-    /// A Unix time in seconds, in UTC.
+    /// The date of a Unix time in seconds, in UTC.
     ///
     /// # Errors
-    /// [`ArgumentError::Malformed`] behind the year 9999.
+    /// [`ArgumentError::Malformed`] after the year 9999.
     pub const fn utc(unix: u64) -> Result<Self, ArgumentError> {
         Self::new(unix, 0)
     }
 
-    /// A Unix time in seconds, and how many minutes the writer's clock is ahead of UTC.
+    /// The date of a Unix time in seconds, with the writer's offset from UTC in minutes.
     ///
     /// # Errors
-    /// [`ArgumentError::Malformed`] for a day or more of offset, and outside of 1970 to 9999.
+    /// [`ArgumentError::Malformed`] for an offset of a day or more, and for a local time outside 1970 to
+    /// 9999.
     pub const fn new(unix: u64, offset: i16) -> Result<Self, ArgumentError> {
         if offset.unsigned_abs() >= 24 * 60 {
             return Err(ArgumentError::Malformed);
@@ -38,7 +47,7 @@ impl Date {
         }
     }
 
-    /// `date-time = day-of-week "," day month year hour ":" minute ":" second zone`.
+    /// Prints `date-time = day-of-week "," day month year hour ":" minute ":" second zone`.
     pub(super) fn put(self, out: &mut Sink<'_>) {
         const DAYS: [[u8; 3]; 7] = [*b"Thu", *b"Fri", *b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed"];
         const MONTHS: [([u8; 4], u8); 12] = [
@@ -55,10 +64,11 @@ impl Date {
             (*b" Nov", 30),
             (*b" Dec", 31),
         ];
-        // A division of 64 bits is larger than all this in small firmware. 128 seconds go into a day.
+        // A 64-bit division would be larger than all of this in small firmware, so the time is divided by
+        // 128 first.
         #[expect(clippy::cast_possible_truncation, reason = "so small before END")]
         let days = (self.local >> 7) as u32 / (DAY >> 7);
-        #[expect(clippy::cast_possible_truncation, reason = "what is cut off is so of both")]
+        #[expect(clippy::cast_possible_truncation, reason = "the high bits cancel out")]
         let time = (self.local as u32).wrapping_sub(days.wrapping_mul(DAY));
         let (mut year, mut day) = (1970, days);
         while let Some(less) = day.checked_sub(leap(year).wrapping_add(365)) {
@@ -86,7 +96,7 @@ impl Date {
     }
 }
 
-/// The days that a year of the Gregorian calendar has beyond 365.
+/// The number of days beyond 365 in a year of the Gregorian calendar.
 const fn leap(year: u32) -> u32 {
     (year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)) as u32
 }
@@ -118,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn no_dates() {
+    fn invalid_dates_are_refused() {
         for (unix, offset) in [(0, -1), (END, 0), (END - 1, 1), (u64::MAX, 1439), (END, 1440)] {
             assert_eq!(Date::new(unix, offset), Err(ArgumentError::Malformed), "{unix} {offset}");
         }

@@ -4,11 +4,11 @@ use crate::ArgumentError;
 use crate::mail::Address;
 use crate::wire::same;
 
-/// The longest name of a field, in octets: behind it is room for an encoded character.
+/// The longest name of a field, in bytes. An encoded character fits into the line after it.
 const MAX_NAME: usize = 50;
 
-/// The fields that a [`Message`](super::Message) writes itself, and the one that must not be sent.
-const WRITTEN: [&[u8]; 9] = [
+/// The fields that a [`Message`](super::Message) writes itself, and those that must not be sent.
+const WRITTEN: [&[u8]; 10] = [
     b"Bcc",
     b"Cc",
     b"Date",
@@ -16,15 +16,16 @@ const WRITTEN: [&[u8]; 9] = [
     b"MIME-Version",
     b"Message-ID",
     b"Reply-To",
+    b"Resent-Bcc",
     b"Subject",
     b"To",
 ];
 
-/// A field of the header that this library does not know, e.g. `Auto-Submitted: auto-generated`
-/// (RFC 3834), which keeps machines from answering to machines.
+/// A further header field, for example `Auto-Submitted: auto-generated` (RFC 3834), which keeps automatic
+/// responders from replying.
 ///
-/// The text is folded at its blanks. If it has characters outside ASCII it goes as encoded words,
-/// which only free text may be: not a list of addresses or ids.
+/// The text is folded at its blanks. If it is not ASCII, it becomes encoded words, which only free text may
+/// have, not a list of addresses or ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header<'a> {
@@ -33,13 +34,13 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// `name` is 1 to 50 octets of printable ASCII without a colon (RFC 5322 §3.6.8); `text` is at
-    /// most [`MAX_TEXT`](super::MAX_TEXT) octets without control characters, and in ASCII its words
-    /// have one blank between them.
+    /// A field. `name` has 1 to 50 bytes of printable ASCII without a colon (RFC 5322 §3.6.8). `text` has
+    /// at most [`MAX_TEXT`](super::MAX_TEXT) bytes without control characters; in ASCII, single blanks
+    /// separate its words.
     ///
     /// # Errors
-    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`], [`ArgumentError::NotAscii`] for the
-    /// name; [`ArgumentError::Forbidden`] for an octet, for `Bcc` and `Content-…`, and for fields
+    /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`]; [`ArgumentError::NotAscii`] for the name;
+    /// [`ArgumentError::Forbidden`] for a byte, for `Bcc`, `Resent-Bcc` and `Content-…`, and for fields
     /// that a message writes itself; [`ArgumentError::Malformed`] for other blanks.
     pub const fn new(name: &'a str, text: &'a str) -> Result<Self, ArgumentError> {
         if name.is_empty() || text.is_empty() {
@@ -68,7 +69,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The whole field.
+    /// Prints the whole field.
     pub(super) fn put(&self, out: &mut Sink<'_>) {
         out.put(self.name.as_bytes());
         out.put(b":");
@@ -95,10 +96,10 @@ const fn is_written(name: &[u8]) -> bool {
     }
 }
 
-/// The longest name in quotes, with them.
+/// The longest quoted name, with its quotes.
 const MAX_QUOTED: usize = 64;
 
-/// An address, and the name that people see in its place.
+/// An address with an optional display name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mailbox<'a> {
@@ -107,17 +108,17 @@ pub struct Mailbox<'a> {
 }
 
 impl<'a> Mailbox<'a> {
-    /// An address alone.
+    /// An address without a name.
     #[must_use]
     pub const fn new(address: Address<'a>) -> Self {
         Self { address, name: None }
     }
 
-    /// An address with a name, of any characters but controls.
+    /// An address with a name of any characters except control characters.
     ///
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`] above [`MAX_TEXT`](super::MAX_TEXT)
-    /// octets, [`ArgumentError::Forbidden`].
+    /// bytes, [`ArgumentError::Forbidden`].
     pub const fn named(name: &'a str, address: Address<'a>) -> Result<Self, ArgumentError> {
         if name.is_empty() {
             return Err(ArgumentError::Empty);
@@ -140,14 +141,15 @@ impl<'a> Mailbox<'a> {
         self.name
     }
 
-    /// `name-addr = [display-name] angle-addr` (RFC 5322 §3.4), with a blank in front. With brackets
-    /// every reader knows a local part in quotes from a name.
+    /// Prints `name-addr = [display-name] angle-addr` (RFC 5322 §3.4), with a blank before it. The brackets
+    /// keep readers from taking a quoted local part for a name.
     pub(super) fn put(&self, out: &mut Sink<'_>) {
         if let Some(name) = self.name {
             put_name(name, out);
         }
         let address = self.address.as_str();
-        // With brackets and a comma; a line with an encoded name ends two characters earlier.
+        // The width includes the brackets and a comma. A line with an encoded name ends two characters
+        // earlier.
         out.blank(address.len().saturating_add(5));
         out.put(b"<");
         out.put(address.as_bytes());
@@ -165,7 +167,7 @@ const fn needs_escape(octet: u8) -> bool {
     matches!(octet, b'"' | b'\\')
 }
 
-/// `display-name`, with a blank in front.
+/// Prints a `display-name`, with a blank before it.
 fn put_name(name: &str, out: &mut Sink<'_>) {
     let escapes = name.bytes().filter(|octet| needs_escape(*octet)).count();
     let quoted = name.len().saturating_add(escapes).saturating_add(2);
@@ -198,6 +200,7 @@ mod tests {
             ("A b", "c", ArgumentError::Forbidden),
             ("Ä", "b", ArgumentError::NotAscii),
             ("bcc", "a@b", ArgumentError::Forbidden),
+            ("resent-bcc", "a@b", ArgumentError::Forbidden),
             ("FROM", "a@b", ArgumentError::Forbidden),
             ("content-Anything", "a", ArgumentError::Forbidden),
             ("A", "b  c", ArgumentError::Malformed),

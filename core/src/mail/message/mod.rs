@@ -1,8 +1,8 @@
-//! What a mail says: header, text and attachments (RFC 5322, RFC 2045 to 2047, RFC 2231), printed
-//! piece by piece into a buffer of any size.
+//! The text of a mail: header, text and attachments (RFC 5322, RFC 2045 to 2047, RFC 2231), printed piece
+//! by piece into a buffer of any size.
 //!
-//! Nothing that the caller gives can end or add a line of the header: everything is checked before,
-//! at compile time if it is constant. Names, subject and file names may have any characters.
+//! No value from the caller can end or add a header line (I12): every value is checked first, in a constant
+//! at compile time. Names, subject and file names may have any characters except control characters.
 //!
 //! ```
 //! use starttls::mail::message::{Attachment, Date, Header, Mailbox, Progress};
@@ -24,10 +24,10 @@
 //! let mut output = [0; 64];
 //! let mut composer = message.compose();
 //! # let mut sent = Vec::new();
-//! # let mut send = |octets: &[u8]| sent.extend_from_slice(octets);
+//! # let mut send = |bytes: &[u8]| sent.extend_from_slice(bytes);
 //! loop {
 //!     match composer.step(&mut output)? {
-//!         // To `Exchange::body`, which makes of it what follows DATA.
+//!         // To `Exchange::body`, which adds the dot-stuffing.
 //!         Progress::Write(n) => send(&output[..n]),
 //!         Progress::Attachment(_) => {
 //!             for mut piece in camera {
@@ -86,7 +86,7 @@ use self::sink::Sink;
 use super::Address;
 use crate::ArgumentError;
 
-/// A message to be composed. It borrows everything, and copies are cheap.
+/// A message to be composed. It borrows all its parts, and copies are cheap.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Message<'a> {
@@ -104,7 +104,8 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Who wrote it, and to whom. Who gets it is the [`Envelope`](super::Envelope)'s business.
+    /// A message from this author to these mailboxes. The recipients that get it are those of the
+    /// [`Envelope`](super::Envelope).
     #[must_use]
     pub const fn new(from: Mailbox<'a>, to: &'a [Mailbox<'a>]) -> Self {
         Self {
@@ -122,24 +123,24 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Who else sees it.
+    /// Sets the mailboxes of the `Cc` field.
     #[must_use]
     pub const fn with_cc(mut self, cc: &'a [Mailbox<'a>]) -> Self {
         self.cc = cc;
         self
     }
 
-    /// Where answers go, if not to the author.
+    /// Sets the mailboxes that replies go to, if not to the author.
     #[must_use]
     pub const fn with_reply_to(mut self, reply_to: &'a [Mailbox<'a>]) -> Self {
         self.reply_to = reply_to;
         self
     }
 
-    /// What it is about. Without one, or with an empty one, there is no such field.
+    /// Sets the subject. An empty one leaves out the field.
     ///
     /// # Errors
-    /// [`ArgumentError::TooLong`] above [`MAX_TEXT`] octets, [`ArgumentError::Forbidden`] for
+    /// [`ArgumentError::TooLong`] above [`MAX_TEXT`] bytes, [`ArgumentError::Forbidden`] for
     /// control characters.
     pub const fn with_subject(mut self, subject: &'a str) -> Result<Self, ArgumentError> {
         self.subject = subject;
@@ -149,16 +150,16 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// When it was written. RFC 5322 asks for it; a machine without a clock leaves it to the
-    /// submission server (RFC 6409 §8.1).
+    /// Sets the date. RFC 5322 requires it; a device without a clock leaves it to the submission server
+    /// (RFC 6409 §8.1).
     #[must_use]
     pub const fn with_date(mut self, date: Date) -> Self {
         self.date = Some(date);
         self
     }
 
-    /// What no other message is called: `left@right`, without angle brackets, of the form of an
-    /// [`Address`] without quotes. A submission server adds one where it is missing (RFC 6409 §8.2).
+    /// Sets the message id, which no other message may have: `left@right` without angle brackets, in the
+    /// form of an [`Address`] without quotes. A submission server adds a missing one (RFC 6409 §8.2).
     ///
     /// # Errors
     /// Those of [`Address::new`], and [`ArgumentError::Malformed`] for quotes.
@@ -171,64 +172,65 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Other fields of the header.
+    /// Sets further header fields.
     #[must_use]
     pub const fn with_headers(mut self, headers: &'a [Header<'a>]) -> Self {
         self.headers = headers;
         self
     }
 
-    /// The text. Its lines may end with LF, CRLF or CR and all go with CRLF, the last one too.
+    /// Sets the text. Its lines may end with LF, CRLF or CR. All are sent with CRLF, including the last
+    /// one.
     #[must_use]
     pub const fn with_text(mut self, text: &'a str) -> Self {
         self.text = text;
         self
     }
 
-    /// Files that go with it. Their octets come later, see [`Composer::attach`].
+    /// Sets the attached files. Their bytes follow later, see [`Composer::attach`].
     #[must_use]
     pub const fn with_attachments(mut self, attachments: &'a [Attachment<'a>]) -> Self {
         self.attachments = attachments;
         self
     }
 
-    /// How the text may travel; [`Encoding::offered`] says what the server takes. Attachments go in
-    /// base64 in any case.
+    /// Sets the encoding of the text; [`Encoding::offered`] fits it to the server. Attachments always use
+    /// base64.
     #[must_use]
     pub const fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// The files that go with it.
+    /// The attached files.
     #[must_use]
     pub const fn attachments(&self) -> &'a [Attachment<'a>] {
         self.attachments
     }
 
-    /// Whether it has octets above 127: then the envelope needs
+    /// Whether the message has bytes above 127. Then the envelope needs
     /// [`with_eight_bit`](super::Envelope::with_eight_bit).
     #[must_use]
     pub fn is_eight_bit(&self) -> bool {
         self.text_encoding() == Encoding::EightBit || self.is_international()
     }
 
-    /// Whether there is an address in it with characters outside ASCII, which go as they are
-    /// (RFC 6532): then the server has to offer `SMTPUTF8`. Names and subject need nothing of it.
+    /// Whether the message has an address with characters outside ASCII, which are sent unencoded
+    /// (RFC 6532). Then the server has to offer `SMTPUTF8`. Names and subject do not need it.
     #[must_use]
     pub fn is_international(&self) -> bool {
         let lists = [core::slice::from_ref(&self.from), self.reply_to, self.to, self.cc];
         lists.into_iter().flatten().any(|mailbox| mailbox.address().is_international())
     }
 
-    /// How many octets it has, for [`Envelope::with_size`](super::Envelope::with_size); `None` if
-    /// an attachment does not say its size. It prints everything but attachments to find out.
+    /// The size of the message in bytes, for [`Envelope::with_size`](super::Envelope::with_size). `None` if
+    /// an attachment has no known size. The method prints everything but the attachments to count it.
     #[must_use]
     pub fn size(&self) -> Option<usize> {
         self.compose().measure()
     }
 
-    /// Begins to print it.
+    /// Starts to print the message.
     #[must_use]
     pub const fn compose(&self) -> Composer<'_> {
         Composer::new(self)
@@ -258,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_ends_a_line() {
+    fn no_value_ends_a_line() {
         let from = Address::new("a@b.example").expect("valid");
         let message = Message::new(from.into(), &[]);
         for bad in ["a\r\nBcc: c@d", "a\r", "a\n", "\0", "a\tb", "\x7f"] {
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_has_to_offer() {
+    fn extensions_that_a_message_needs() {
         let from = Address::new("a@b.example").expect("valid");
         let abroad = [Address::international("ä@b.example").expect("valid").into()];
         let message =

@@ -1,12 +1,12 @@
 use core::slice::IterMut;
 
-/// Lines should have no more characters than that, without CRLF (RFC 5322 §2.1.1).
+/// The recommended line length in characters, without CRLF (RFC 5322 §2.1.1).
 pub(super) const LINE: usize = 78;
 
-/// The output, which takes of an item what fits.
+/// An output that takes as much of an item as fits.
 ///
-/// An item is a pure function of a place in the message, and printed from its start whenever there
-/// is room again: the sink skips what it took before.
+/// An item is a pure function of a position in the message. Whenever there is room again, it is printed
+/// from its start, and the sink skips the bytes that it took before.
 #[derive(Debug)]
 pub(super) struct Sink<'o> {
     free: IterMut<'o, u8>,
@@ -21,12 +21,12 @@ impl<'o> Sink<'o> {
         Self { free: output.iter_mut(), skip: 0, printed: 0, lost: 0, column: 0 }
     }
 
-    /// An item follows, of which so many octets were taken before.
+    /// Starts an item of which `taken` bytes were written before.
     pub(super) const fn begin(&mut self, taken: usize) {
         (self.skip, self.printed, self.lost, self.column) = (taken, 0, 0, 0);
     }
 
-    /// How many octets of the item are taken by now, if any is left.
+    /// The number of bytes taken so far; `None` if the item is complete.
     pub(super) const fn taken(&self) -> Option<usize> {
         match self.lost {
             0 => None,
@@ -34,17 +34,17 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// How many octets the item has.
+    /// The length of the item.
     pub(super) const fn printed(&self) -> usize {
         self.printed
     }
 
-    /// How many octets are free.
+    /// The number of free bytes.
     pub(super) fn room(&self) -> usize {
         self.free.len()
     }
 
-    /// How many octets the item's last line has by now.
+    /// The length of the item's last line so far.
     pub(super) const fn column(&self) -> usize {
         self.column
     }
@@ -63,7 +63,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// A blank, on a new line if the next `width` octets would be beyond the limit of this one.
+    /// Writes a blank, after a line end if the next `width` bytes would exceed the line.
     pub(super) fn blank(&mut self, width: usize) {
         if self.column > 0 && self.column.saturating_add(width) >= LINE {
             self.put(b"\r\n");
@@ -71,7 +71,7 @@ impl<'o> Sink<'o> {
         self.put(b" ");
     }
 
-    /// An octet as two upper-case hexadecimal digits, behind a mark.
+    /// Writes a mark and a byte as two upper-case hexadecimal digits.
     pub(super) fn hexadecimal(&mut self, mark: u8, octet: u8) {
         let digit = |nibble: u8| match nibble {
             0..=9 => nibble | b'0',
@@ -80,7 +80,7 @@ impl<'o> Sink<'o> {
         self.put(&[mark, digit(octet >> 4), digit(octet & 15)]);
     }
 
-    /// The last so many digits of a number, four at most, behind a mark.
+    /// Writes a mark and the last `count` digits of a number, four at most.
     pub(super) fn digits(&mut self, mark: u8, count: usize, mut number: u32) {
         let mut digits = [b'0'; 4];
         for place in digits.iter_mut().rev() {

@@ -1,15 +1,16 @@
-//! The text of a message, and how it travels (RFC 2045 §6).
+//! The text of a message and its encoding (RFC 2045 §6).
 
 use super::sink::{LINE, Sink};
 use crate::mail::session::Extensions;
 
-/// The longest line of a message, in octets, without CRLF (RFC 5322 §2.1.1).
+/// The longest line of a message, without CRLF, in bytes (RFC 5322 §2.1.1).
 const MAX_LINE: usize = 998;
 
 /// The longest line of quoted-printable (RFC 2045 §6.7(5)).
 const MAX_QUOTED: u8 = 76;
 
-/// The boundary of all parts. Quoted-printable has no `=` before a `_`, and base64 no `_`.
+/// The boundary of all parts. It cannot occur in them: quoted-printable has no `=` before `_`, and base64
+/// has no `_`.
 macro_rules! boundary {
     () => {
         "=_"
@@ -19,7 +20,7 @@ macro_rules! boundary {
 /// `dash-boundary = "--" boundary` (RFC 2046 §5.1.1).
 const DELIMITER: &[u8] = concat!("--", boundary!()).as_bytes();
 
-/// The header of a message of parts, and the beginning of the first.
+/// The header of a multipart message, and the start of the first part.
 pub(super) const MULTIPART: &[u8] = concat!(
     "Content-Type: multipart/mixed; boundary=\"",
     boundary!(),
@@ -29,36 +30,37 @@ pub(super) const MULTIPART: &[u8] = concat!(
 )
 .as_bytes();
 
-/// The beginning of any other part.
+/// The start of any other part.
 pub(super) const PART: &[u8] = concat!("\r\n--", boundary!(), "\r\nContent-Type:").as_bytes();
 
-/// What is behind the last.
+/// The end after the last part.
 pub(super) const END: &[u8] = concat!("\r\n--", boundary!(), "--\r\n").as_bytes();
 
-/// How the text travels: what is asked for, and what becomes of it.
+/// The encoding of a text, requested or chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Encoding {
-    /// In ASCII: as it is if it is ASCII with lines of at most 78 octets, else in quoted-printable.
-    /// Every server takes that.
+    /// ASCII. A text that is ASCII with lines of at most 78 bytes stays unchanged; any other becomes
+    /// quoted-printable. Every server accepts this.
     #[default]
     SevenBit,
-    /// In UTF-8, for a server that offers `8BITMIME`: as it is, unless a line has more than 998
-    /// octets or there is a control character in it.
+    /// UTF-8, for a server that offers `8BITMIME`. A text with a line of more than 998 bytes or with a
+    /// control character becomes quoted-printable.
     EightBit,
-    /// In quoted-printable, in any case: no relay has a reason to change anything about it.
+    /// Quoted-printable in every case, which no relay has a reason to change.
     QuotedPrintable,
 }
 
 impl Encoding {
-    /// The most that the server takes.
+    /// The encoding with the fewest changes that the server accepts.
     #[must_use]
     pub const fn offered(extensions: Extensions) -> Self {
         if extensions.eight_bit_mime() { Self::EightBit } else { Self::SevenBit }
     }
 
-    /// What becomes of `text`. What looks like a boundary cannot stand as it is between boundaries.
+    /// The encoding chosen for `text`. In a multipart message a text that looks like a boundary has to be
+    /// encoded.
     pub(super) fn of(self, text: &str, multipart: bool) -> Self {
         let limit = match self {
             Self::SevenBit => LINE,
@@ -92,8 +94,8 @@ impl Encoding {
     }
 }
 
-/// Prints one octet or line end from the front of a text; returns how many octets that took, and the
-/// column. Its last line is ended.
+/// Prints one byte or line end from the front of a text. Returns how many bytes it took, and the column.
+/// The last line gets a line end, too.
 #[inline(never)]
 pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
     let line_end = match text {
@@ -116,7 +118,7 @@ pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_
     let literal = match octet {
         b'=' => false,
         b'!'..=b'~' => true,
-        // At the end of a line they would be lost (RFC 2045 §6.7(3)).
+        // Mail programs may strip them at the end of a line (RFC 2045 §6.7(3)).
         b' ' | b'\t' => !last,
         _ => false,
     };
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_becomes_of_a_text() {
+    fn the_encoding_depends_on_the_text() {
         use Encoding::{EightBit, QuotedPrintable, SevenBit};
         let long = [b'x'; MAX_LINE + 1];
         let long = core::str::from_utf8(&long).expect("ASCII");
@@ -179,7 +181,7 @@ mod tests {
         }
         let n = out.printed();
         let text = core::str::from_utf8(&output[..n]).expect("UTF-8");
-        heapless::String::try_from(text).expect("512 octets are enough")
+        heapless::String::try_from(text).expect("512 bytes are enough")
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn as_it_is() {
+    fn eight_bit_text_is_unchanged() {
         assert_eq!(printed("ü =\n.", Encoding::EightBit), "ü =\r\n.\r\n");
     }
 }

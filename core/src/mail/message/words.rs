@@ -1,22 +1,22 @@
-//! Words of a header: as they are, or encoded (RFC 2047).
+//! Words of a header, plain or encoded (RFC 2047).
 
 use super::sink::Sink;
 use crate::ArgumentError;
 use crate::mail::base64;
 
-/// The longest subject, display name or value of a header, in octets.
+/// The longest subject, display name or header value, in bytes.
 pub const MAX_TEXT: usize = 900;
 
-/// The longest word that is printed as it is, so that it fits a line with the name of its field.
+/// The longest plain word, in bytes. It fits into a line with the name of its field.
 const MAX_WORD: usize = 60;
 
-/// A line with an encoded word has no more characters (RFC 2047 §2).
+/// The longest line with an encoded word, in characters (RFC 2047 §2).
 const LINE: usize = 76;
 
-/// What stands around an encoded text.
+/// The length of an encoded word around its text.
 const FRAME: usize = b"=?utf-8?q??=".len();
 
-/// No control character, and not too long.
+/// Checks a text: no control characters, and not too long.
 pub(super) const fn check(text: &str) -> Result<(), ArgumentError> {
     if text.len() > MAX_TEXT {
         return Err(ArgumentError::TooLong);
@@ -31,7 +31,7 @@ pub(super) const fn check(text: &str) -> Result<(), ArgumentError> {
     Ok(())
 }
 
-/// Whether there is a blank at either end or behind another, which is lost on many ways.
+/// Whether a blank is at either end or follows another one. Relays may change such blanks.
 pub(super) const fn has_odd_blanks(text: &str) -> bool {
     let mut after_blank = true;
     let mut rest = text.as_bytes();
@@ -45,8 +45,8 @@ pub(super) const fn has_odd_blanks(text: &str) -> bool {
     false
 }
 
-/// Whether the text can go as it is: short words of ASCII with one blank between them, none of which
-/// looks as if it were encoded.
+/// Whether the text can be sent unencoded: short ASCII words with single blanks, none of which looks like
+/// an encoded word.
 pub(super) fn is_plain(text: &str) -> bool {
     let (mut length, mut before) = (0_usize, b' ');
     for octet in text.bytes() {
@@ -60,8 +60,8 @@ pub(super) fn is_plain(text: &str) -> bool {
     before != b' ' || text.is_empty()
 }
 
-/// Words with a blank before each, on as many lines as it takes; the first on the line of its field
-/// where it `stays`.
+/// Prints words with a blank before each, on as many lines as needed. If `stays`, the first word is on the
+/// field's line.
 pub(super) fn put_folded(text: &str, stays: bool, out: &mut Sink<'_>) {
     for (n, word) in text.as_bytes().split(|octet| *octet == b' ').enumerate() {
         out.blank(if n == 0 && stays { 0 } else { word.len() });
@@ -69,12 +69,12 @@ pub(super) fn put_folded(text: &str, stays: bool, out: &mut Sink<'_>) {
     }
 }
 
-/// `encoded-word = "=?" charset "?" encoding "?" encoded-text "?="`, with a blank before each, one
-/// on a line, and no character in two of them (RFC 2047 §5).
+/// Prints `encoded-word = "=?" charset "?" encoding "?" encoded-text "?="` with a blank before each, one on
+/// a line. No character spans two of them (RFC 2047 §5).
 pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
     let mut rest = text.as_bytes();
     let length = rest.len();
-    // Which one to use is a matter of reading without a decoder (RFC 2047 §4).
+    // RFC 2047 §4 recommends the encoding that is easier to read without a decoder.
     let ascii = rest.iter().filter(|octet| octet.is_ascii()).count();
     let quoted = ascii >= rest.iter().filter(|octet| **octet >= 0xc0).count();
     while !rest.is_empty() {
@@ -88,7 +88,7 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
             fitting(rest, (room / 4).saturating_mul(3), None)
         };
         if word.is_empty() {
-            // The name of the field is that long; there is room for any character on the next line.
+            // The field's name is long. The next line has room for any character.
             out.put(b"\r\n");
             continue;
         }
@@ -109,7 +109,7 @@ pub(super) fn put_encoded(text: &str, out: &mut Sink<'_>) {
     }
 }
 
-/// As many whole characters from the front of UTF-8 as have no more than `room`, and the rest.
+/// Splits off as many whole UTF-8 characters as fit into `room`.
 pub(super) fn fitting<'t>(
     text: &'t [u8],
     mut room: usize,
@@ -130,19 +130,19 @@ pub(super) fn fitting<'t>(
     (text, b"")
 }
 
-/// How to write what may not stand for itself: a mark and two hexadecimal digits.
+/// An escaping: a mark and two hexadecimal digits.
 #[derive(Debug)]
 pub(super) struct Escape {
     pub(super) mark: u8,
-    /// What may, beside letters and digits.
+    /// The unescaped bytes besides letters and digits.
     pub(super) literal: &'static [u8],
 }
 
-/// Of the Q encoding, wherever encoded words may stand (RFC 2047 §5(3)). A blank becomes `_`.
+/// The Q encoding, restricted to bytes that are allowed everywhere (RFC 2047 §5(3)). A blank becomes `_`.
 const QUOTED: Escape = Escape { mark: b'=', literal: b" !*+-/" };
 
 impl Escape {
-    #[expect(clippy::manual_contains, reason = "that is larger")]
+    #[expect(clippy::manual_contains, reason = "`contains` is larger")]
     fn is_literal(&self, octet: u8) -> bool {
         octet.is_ascii_alphanumeric() || self.literal.iter().any(|literal| *literal == octet)
     }
@@ -173,7 +173,7 @@ mod tests {
         print(text, &mut out);
         let n = out.printed();
         let text = core::str::from_utf8(&output[..n]).expect("ASCII");
-        heapless::String::try_from(text).expect("1024 octets are enough")
+        heapless::String::try_from(text).expect("1024 bytes are enough")
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         }
         for text in [filled::<150>("é😀"), filled::<150>("a日")] {
             for name in
-                ["Subject:", "X:", "A-Name-That-Leaves-No-Room-For-Any-Character-Behind-It:"]
+                ["Subject:", "X:", "A-Name-That-Leaves-No-Room-For-Any-Characters-After-It:"]
             {
                 let all = printed(name, &text, put_encoded);
                 assert!(all.lines().all(|line| line.len() <= 76), "{all}");
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// The part as often as it fits.
+    /// The part repeated as often as it fits.
     fn filled<const N: usize>(part: &str) -> heapless::String<N> {
         let mut text = heapless::String::new();
         while text.push_str(part).is_ok() {}

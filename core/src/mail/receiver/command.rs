@@ -1,10 +1,10 @@
-//! What each line of a client's does.
+//! The effect of each line from a client.
 
 use super::config::Authentication;
 use super::login::{self, Begin};
 use super::reply::Reply;
 use super::state::{Challenge, Question, Stage, State, Then, Transaction};
-use super::{Event, Login, Receiver, UserName, message, parameters};
+use super::{Authorization, Event, Login, Receiver, UserName, message, parameters};
 use crate::server::Answer as Engine;
 use crate::smtp::Dialect;
 use crate::smtp::command::{Verb, split};
@@ -12,11 +12,11 @@ use crate::smtp::server;
 use crate::wire::Framing as _;
 use crate::{Channel, Error, Untrusted};
 
-/// All that is told of a line that may have credentials in it.
-const AUTH: Untrusted<'static> = Untrusted(b"AUTH");
+/// The only part shown of a line that may have credentials.
+const AUTH: Untrusted<'static> = Untrusted::new(b"AUTH");
 
 impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
-    /// Takes a line: a command, or what the client says to a challenge.
+    /// Handles a line: a command, or a response to a challenge.
     pub(super) fn line<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, Error> {
         let Some(line) = self.lines.next(input)? else {
             return Ok(None);
@@ -26,11 +26,11 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             State::Challenged(challenge) => Some(challenge),
             _ => None,
         };
-        let said = match (challenge, verb) {
+        let shown = match (challenge, verb) {
             (None, Verb::Foreign) => return Err(Error::Foreign),
             (Some(_), _) | (None, Verb::Auth) => AUTH,
-            (None, Verb::Unknown) => Untrusted(b""),
-            _ => Untrusted(line),
+            (None, Verb::Unknown) => Untrusted::new(b""),
+            _ => Untrusted::new(line),
         };
         let event = match (self.config.limits.commands.checked_sub(1), challenge) {
             (None, _) => {
@@ -45,13 +45,13 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                 }
             }
         };
-        Ok(Some(event.unwrap_or(Event::Received(said))))
+        Ok(Some(event.unwrap_or(Event::Received(shown))))
     }
 
-    /// Does what a command asks for; an event is more than that it was received.
+    /// Executes a command. Returns an event if it says more than that the command arrived.
     fn command<'i>(&mut self, verb: Verb, argument: &'i [u8]) -> Result<Option<Event<'i>>, Error> {
         match verb {
-            // Behind a size that is none nobody can tell the message from commands.
+            // With an invalid size, the message and the next commands cannot be told apart.
             Verb::Bdat => {
                 let chunk = message::parse_bdat(argument).ok_or(Error::Syntax)?;
                 self.begin_chunk(chunk, !self.must_authenticate());
@@ -64,10 +64,11 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             }
             Verb::Ehlo | Verb::Lhlo | Verb::Helo => {
                 self.greeted = true;
+                self.extended = verb != Verb::Helo;
                 self.mail = Transaction::default();
                 let hello = if verb == Verb::Helo { Reply::Helo } else { Reply::Hello };
                 self.say(hello, Then::Await);
-                return Ok(Some(Event::Hello(Untrusted(argument))));
+                return Ok(Some(Event::Hello(Untrusted::new(argument))));
             }
             Verb::Noop => self.say(Reply::OK, Then::Await),
             Verb::Rset => {
@@ -77,9 +78,16 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             }
             Verb::Quit => self.say(Reply::engine(Engine::Bye), Then::Leave),
             Verb::StartTls if !self.channel.is_plaintext() => self.fault(Reply::TlsActive),
+            Verb::StartTls if self.config.start_tls && self.mail.stage == Stage::None => {
+                if argument.is_empty() {
+                    self.say(Reply::engine(Engine::GoAhead), Then::GoAhead);
+                } else {
+                    self.fault(Reply::server(server::Reply::NoParameters));
+                }
+            }
             Verb::Auth => return Ok(self.authenticate(argument)),
             Verb::Unknown | Verb::Foreign => self.fault(Reply::UNKNOWN),
-            // RFC 4954 §6: what is left needs to know who asks.
+            // All further commands need a login (RFC 4954 §6).
             _ if self.must_authenticate() => self.fault(Reply::AuthenticationRequired),
             Verb::Vrfy => {
                 self.say(Reply::server(server::Reply::CannotVerify), Then::Await);
@@ -90,7 +98,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         Ok(None)
     }
 
-    /// `MAIL`, `RCPT` and `DATA`, in this order or not at all (RFC 5321 §4.1.4).
+    /// Handles `MAIL`, `RCPT` and `DATA`, which have to come in this order (RFC 5321 §4.1.4).
     fn transaction<'i>(&mut self, verb: Verb, argument: &'i [u8]) -> Option<Event<'i>> {
         match (verb, self.mail.stage) {
             (Verb::Mail, Stage::None) if self.greeted => {
@@ -106,7 +114,9 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             (Verb::Rcpt, Stage::Envelope)
                 if self.mail.recipients >= self.config.limits.recipients =>
             {
-                self.fault(Reply::TooManyRecipients);
+                // This is no mistake: the client sends to these recipients in another mail (RFC 5321
+                // §4.5.3.1.10).
+                self.say(Reply::TooManyRecipients, Then::Await);
             }
             (Verb::Rcpt, Stage::Envelope) => {
                 match parameters::recipient(argument, &self.offer(), self.mail.international) {
@@ -126,22 +136,27 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         None
     }
 
-    /// `AUTH` (RFC 4954 §4): over TLS, behind EHLO, once, and not within a mail.
+    /// Handles `AUTH` (RFC 4954 §4): over TLS, after EHLO, once, and outside a mail.
     fn authenticate<'i>(&mut self, argument: &'i [u8]) -> Option<Event<'i>> {
         if self.config.authentication == Authentication::None {
             self.fault(Reply::NotImplemented);
         } else if self.channel.is_plaintext() {
             self.fault(Reply::engine(Engine::EncryptionRequired));
-        } else if !self.greeted || self.authenticated || self.mail.stage != Stage::None {
+        } else if !self.extended || self.authenticated || self.mail.stage != Stage::None {
             self.fault(Reply::BAD_SEQUENCE);
         } else {
-            match login::begin(argument) {
+            let offer = self.offer();
+            match login::begin(argument, offer.proof) {
+                // EXTERNAL needs a certificate, which this client lacks.
+                Begin::With(..) if offer.authentication == Authentication::None => {
+                    self.fault(Reply::UnknownMechanism);
+                }
                 Begin::With(challenge, Some(response)) => {
                     return self.proof(challenge, response);
                 }
                 Begin::With(challenge, None) => {
                     let ask = match challenge {
-                        Challenge::Plain => Reply::AskPlain,
+                        Challenge::Plain | Challenge::Authorization => Reply::AskEmpty,
                         Challenge::User | Challenge::Password => Reply::AskUser,
                     };
                     self.say(ask, Then::Challenged(challenge));
@@ -153,7 +168,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         None
     }
 
-    /// What the client says to a challenge.
+    /// Handles a response to a challenge.
     fn response<'i>(&mut self, challenge: Challenge, line: &'i [u8]) -> Option<Event<'i>> {
         if line == b"*" {
             self.fault(Reply::Cancelled);
@@ -165,6 +180,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
     fn proof<'i>(&mut self, challenge: Challenge, base64: &'i [u8]) -> Option<Event<'i>> {
         let event = match challenge {
             Challenge::User => UserName::new(base64).map(Event::User),
+            Challenge::Authorization => Authorization::new(base64).map(Event::External),
             Challenge::Plain | Challenge::Password => {
                 Login::new(base64, challenge == Challenge::Plain).map(Event::Login)
             }

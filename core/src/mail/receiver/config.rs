@@ -1,23 +1,39 @@
 use crate::settings::settings;
 
 settings! {
-    /// What a receiver offers, and how much of it. The default offers what needs nothing of the
+    /// The settings of a receiver. By default it offers the extensions that need nothing from the
     /// application: `PIPELINING`, `8BITMIME`, `CHUNKING` and `ENHANCEDSTATUSCODES`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Config {
-        /// How much a client may ask for.
+        /// The limits for a client.
         limits, with_limits: Limits,
-        /// Whether clients can say who they are, over TLS.
+        /// Whether clients can log in, over TLS.
         authentication, with_authentication: Authentication,
-        /// Whether to offer `DSN` (RFC 3461): the application reports on delivery as senders ask it to,
-        /// and passes on what they ask for.
+        /// How clients can log in.
+        proof, with_proof: Proof,
+        /// Whether to offer `DSN` (RFC 3461). The application then has to report on delivery as senders
+        /// request, and to pass their requests on.
         dsn, with_dsn: bool,
-        /// Whether to offer `SMTPUTF8` (RFC 6531): the application takes addresses and headers in UTF-8,
-        /// and passes them on to those who do.
+        /// Whether to offer `SMTPUTF8` (RFC 6531). The application then has to accept addresses and headers
+        /// in UTF-8, and to pass them on only to servers that do, too.
         smtp_utf8, with_smtp_utf8: bool,
-        /// Whether to offer `REQUIRETLS` over TLS (RFC 8689): the application passes such a mail on over
-        /// verified TLS or not at all.
+        /// Whether to offer `STARTTLS` in plaintext, between two mails (RFC 3207 §4). On
+        /// [`Event::StartTls`](super::Event::StartTls) the caller starts TLS, as an
+        /// [`Inbound`](crate::mail::Inbound) does.
+        start_tls, with_start_tls: bool,
+        /// Whether to offer `REQUIRETLS` over TLS (RFC 8689). The application then has to pass such a mail
+        /// on only over verified TLS.
         require_tls, with_require_tls: bool,
+    }
+}
+
+impl Config {
+    pub(super) fn takes_passwords(&self) -> bool {
+        self.authentication != Authentication::None && self.proof.is_password()
+    }
+
+    pub(super) fn takes_certificates(&self) -> bool {
+        self.authentication != Authentication::None && self.proof.is_certificate()
     }
 }
 
@@ -27,34 +43,60 @@ impl From<Limits> for Config {
     }
 }
 
-/// Whether clients can say who they are (`AUTH`, RFC 4954), by the mechanisms PLAIN (RFC 4616) and
-/// LOGIN. Both show the password to the server: they are offered and taken over TLS and nowhere
-/// else.
+/// Whether clients can log in (`AUTH`, RFC 4954). They never can without TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Authentication {
-    /// They cannot.
+    /// Clients cannot log in.
     #[default]
     None,
-    /// They can.
+    /// Clients can log in.
     Offered,
-    /// They have to before anything else, as on a submission server (RFC 6409 §4.3).
+    /// Clients have to log in before anything else, as on a submission server (RFC 6409 §4.3).
     Required,
 }
 
+/// The proof of identity that clients can log in with.
+///
+/// The enum is exhaustive: a receiver knows no other kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Proof {
+    /// A password, by the mechanisms PLAIN (RFC 4616) and LOGIN, which reveal it to the server.
+    #[default]
+    Password,
+    /// A certificate from the TLS handshake, by the mechanism EXTERNAL (RFC 4422 Appendix A). It is offered
+    /// only to clients with an accepted certificate, see
+    /// [`Inbound::encrypted_with`](crate::mail::Inbound::encrypted_with). Others are offered no login.
+    Certificate,
+    /// Either of them.
+    Either,
+}
+
+impl Proof {
+    pub(super) const fn is_password(self) -> bool {
+        matches!(self, Self::Password | Self::Either)
+    }
+
+    pub(super) const fn is_certificate(self) -> bool {
+        matches!(self, Self::Certificate | Self::Either)
+    }
+}
+
 settings! {
-    /// How much a client may ask for.
+    /// The limits for a client.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
-        /// Octets of one message, CRLFs counted and stuffed dots not (RFC 1870); `None` for no limit.
+        /// The size of a message in bytes, including CRLFs and without dot-stuffing (RFC 1870); `None` for
+        /// no limit.
         size, with_size: Option<usize>,
-        /// Recipients of one mail; at least 100 (RFC 5321 §4.5.3.1.8).
+        /// The number of recipients of a mail; at least 100 (RFC 5321 §4.5.3.1.8).
         recipients, with_recipients: u16,
-        /// Mistakes on one connection, wrong passwords among them.
+        /// The number of mistakes on a connection, wrong passwords included.
         errors, with_errors: u8,
-        /// Commands on one connection, of any kind. The default is enough for 30,000 mails, or for a
-        /// message of a gigabyte in chunks of 16 KiB; it bounds what a client can have for nothing
+        /// The number of commands on a connection. The default is enough for 30,000 mails, or for a message
+        /// of a gigabyte in chunks of 16 KiB. It bounds what a client gets by commands without cost to it
         /// (`NOOP`, `RSET`).
         commands, with_commands: u32,
     }

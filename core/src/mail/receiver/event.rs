@@ -1,4 +1,4 @@
-use super::{Login, UserName};
+use super::{Authorization, Login, UserName};
 use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
 use crate::mail::{Address, address};
 use crate::smtp::MAX_LINE;
@@ -7,94 +7,112 @@ use crate::wire::{Line, Writer};
 use crate::{ArgumentError, Untrusted};
 use core::str;
 
-/// What happens while mail is received. The events marked *judge* wait for an answer.
+/// An event while mail is received. Those marked *judge* wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// A command that the machine answers on its own. Of `AUTH` only the verb, and nothing of a line
-    /// that is no command: it may be a password out of place.
+    /// The client sent a command that the receiver answers itself. Of `AUTH` only the verb is shown, and of
+    /// an unknown command nothing, since it may be a misplaced password.
     Received(Untrusted<'i>),
-    /// The client's name for itself; any mail begun before is dropped.
+    /// The client introduced itself by this name. An unfinished mail is dropped.
     Hello(Untrusted<'i>),
-    /// The client logs in by LOGIN, as this user. Keep the name: the password comes alone, with the
-    /// next [`Login`](Self::Login).
+    /// The client logs in by LOGIN as this user. Keep the name: the next [`Login`](Self::Login) has only
+    /// the password.
     User(UserName<'i>),
-    /// *Judge:* a client logs in, once a connection. Whatever says yes is sent as 235; a no counts
-    /// as a mistake, see [`Answer::BAD_CREDENTIALS`].
+    /// *Judge:* the client logs in. A connection has at most one login. Acceptance is sent as 235; a
+    /// refusal counts as a mistake, see [`Answer::BAD_CREDENTIALS`].
     Login(Login<'i>),
+    /// *Judge:* the client logs in by its certificate from the TLS handshake, to act as this identity.
+    /// Answer it like a [`Login`](Self::Login).
+    External(Authorization<'i>),
     /// *Judge:* a mail begins.
     Mail(Mail<'i>),
-    /// *Judge:* the mail is for this recipient, too.
+    /// *Judge:* the mail has this recipient.
     Recipient(Recipient<'i>),
-    /// A piece of the message: of `DATA` dot-unstuffed and in lines, of `BDAT` as it is, of which
-    /// only the last line may have no CRLF. There is no other CR or LF in it. More may come than
-    /// [`Limits::size`](super::Limits::size) allows: an application need not keep it, the message is
-    /// refused at its end.
+    /// A piece of the message. After `DATA` it consists of lines without dot-stuffing; from `BDAT` it is
+    /// unchanged.
+    ///
+    /// Its only CRs and LFs are CRLFs, and only the last line of a chunked message may lack one. The
+    /// message may exceed [`Limits::size`](super::Limits::size): the application need not keep the excess,
+    /// since the receiver refuses the message at its end.
     Body(&'i [u8]),
-    /// A chunk of a message was read and dropped: it is out of order, or the message will be refused.
+    /// A chunk was received and dropped: it was out of order, or the message will be refused.
     Discarded,
-    /// *Judge:* the message is whole, and not larger than [`Limits::size`](super::Limits::size). SMTP
-    /// asks once; LMTP once for each accepted recipient.
+    /// *Judge:* the message is complete and within [`Limits::size`](super::Limits::size). With SMTP the
+    /// event comes once, with LMTP once for each accepted recipient.
     Message {
-        /// Its place among the accepted recipients; 0 for SMTP.
+        /// The recipient's index among the accepted ones; 0 for SMTP.
         index: u16,
     },
-    /// The message is whole, and the machine refuses it: it is larger than
-    /// [`Limits::size`](super::Limits::size), or its chunks have a CR or LF that stands alone. SMTP
-    /// says so once; LMTP once for each accepted recipient.
+    /// The message is complete, and the receiver refuses it.
+    ///
+    /// The reason is its size ([`Limits::size`](super::Limits::size)), a NUL byte (RFC 2045 §2.7), or a
+    /// bare CR or LF in its chunks. With SMTP the event comes once, with LMTP once for each accepted
+    /// recipient.
     Refused {
-        /// Its place among the accepted recipients; 0 for SMTP.
+        /// The recipient's index among the accepted ones; 0 for SMTP.
         index: u16,
     },
-    /// The mail that was begun is dropped.
+    /// The plaintext phase is over. Call [`Receiver::into_upgrade`](super::Receiver::into_upgrade) and run
+    /// the TLS handshake as its server. It needs [`Config::start_tls`](super::Config::start_tls).
+    StartTls,
+    /// The unfinished mail is dropped.
     Reset,
-    /// The client said goodbye and was answered: close.
+    /// The client said goodbye and got its reply. Close the connection.
     Quit,
 }
 
-/// Whom a mail is from, and what was said of it.
+/// The sender of a mail, and the parameters of `MAIL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Mail<'i> {
-    /// Where failures are reported.
+    /// The address to which failures are reported.
     pub path: Path<'i>,
-    /// All parameters as they came, of which the fields below have the meaning.
+    /// All parameters as received. The fields below have their meaning.
     pub parameters: &'i str,
-    /// How many octets the message has, by the client's word (`SIZE`, RFC 1870).
+    /// The size of the message in bytes, as the client announces it (`SIZE`, RFC 1870).
     pub size: Option<usize>,
-    /// Whether the message may have octets above 127 (`BODY=8BITMIME`, RFC 6152).
+    /// Whether the message may have bytes above 127 (`BODY=8BITMIME`, RFC 6152).
     pub eight_bit: bool,
-    /// Whether paths and headers may be in UTF-8 (`SMTPUTF8`, RFC 6531).
+    /// Whether paths and header fields may be UTF-8 (`SMTPUTF8`, RFC 6531).
     pub international: bool,
-    /// Whether the mail may go nowhere without verified TLS (`REQUIRETLS`, RFC 8689).
+    /// Whether the mail requires verified TLS on every hop (`REQUIRETLS`, RFC 8689).
     pub require_tls: bool,
-    /// What a report of failure is to bring back (`RET`, RFC 3461).
+    /// How much of the message a failure report returns (`RET`, RFC 3461).
     pub returns: Option<Return>,
-    /// What a report is to call the mail (`ENVID`, RFC 3461): at most 100 octets as encoded.
+    /// The mail's id in reports (`ENVID`, RFC 3461): at most 100 bytes in its encoded form.
     pub envelope_id: Option<Xtext<'i>>,
 }
 
-/// Whom a mail is for, and what was said of it.
+/// A recipient of a mail, and the parameters of `RCPT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Recipient<'i> {
-    /// Where it goes; never the null path.
+    /// The recipient's address; never the null path.
     pub path: Path<'i>,
-    /// All parameters as they came, of which the fields below have the meaning.
+    /// All parameters as received. The fields below have their meaning.
     pub parameters: &'i str,
-    /// Which reports the sender wants (`NOTIFY`, RFC 3461).
+    /// The reports that the sender wants (`NOTIFY`, RFC 3461).
     pub notify: Option<Notify>,
-    /// How the sender called the recipient (`ORCPT`, RFC 3461): at most 500 octets.
+    /// The sender's original address for the recipient (`ORCPT`, RFC 3461): at most 500 bytes.
     pub original: Option<OriginalRecipient<'i>>,
 }
 
-/// What is left of a reply line besides its code, blank and CRLF, in octets.
+/// The longest text of a reply line, without its code, blank and CRLF, in bytes.
 const MAX_TEXT: usize = MAX_LINE - 6;
 
-/// What an application says to a client.
+/// An application's reply to a client.
+///
+/// ```
+/// use starttls::ArgumentError;
+/// use starttls::mail::receiver::Answer;
+///
+/// assert!(Answer::new(550, "5.1.1 No such user").is_ok());
+/// assert_eq!(Answer::new(250, "a\r\n250 b"), Err(ArgumentError::Forbidden));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer<'a> {
@@ -103,19 +121,18 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'static> {
-    /// No to a [`Login`] (RFC 4954 §6), whatever is wrong with it.
+    /// Refuses a [`Login`], whatever is wrong with it (RFC 4954 §6).
     pub const BAD_CREDENTIALS: Self =
         Self { digits: *b"535", text: "5.7.8 Authentication credentials invalid" };
 }
 
 impl<'a> Answer<'a> {
-    /// A reply code, 200 to 599 but neither 3yz nor 421, and a line of text, best with an enhanced
-    /// status code (RFC 3463) in front.
+    /// A reply with a code from 200 to 599, except 3yz and 421, and a line of text. The text should start
+    /// with an enhanced status code (RFC 3463).
     ///
     /// # Errors
-    /// [`ArgumentError::Malformed`] for another code, [`ArgumentError::Forbidden`] for CR, LF or NUL
-    /// in the text, [`ArgumentError::TooLong`] if the line would be longer than
-    /// [`MAX_LINE`](crate::smtp::MAX_LINE).
+    /// [`ArgumentError::Malformed`] for another code, [`ArgumentError::Forbidden`] for CR, LF or NUL in the
+    /// text, and [`ArgumentError::TooLong`] if the line would exceed [`MAX_LINE`](crate::smtp::MAX_LINE).
     pub const fn new(code: u16, text: &'a str) -> Result<Self, ArgumentError> {
         let digits = [digit(code / 100), digit(code / 10), digit(code)];
         if !matches!(code, 200..=299 | 400..=420 | 422..=599) {
@@ -130,7 +147,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The same with another code.
+    /// This reply with another code.
     pub(super) const fn with_digits(self, digits: [u8; 3]) -> Self {
         Self { digits, ..self }
     }
@@ -151,38 +168,40 @@ const fn digit(number: u16) -> u8 {
     (number % 10) as u8 | b'0'
 }
 
-/// A mailbox in a command, of the form of RFC 5321 §4.1.2 and at most 254 octets long, 64 of them
-/// before the `@`; empty for the null path.
+/// A mailbox in a command, in the form of RFC 5321 §4.1.2 and with at most 254 bytes. It is empty for the
+/// null path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Path<'i>(&'i str);
 
 impl<'i> Path<'i> {
-    /// The mailbox without angle brackets: no control characters of ASCII, and nothing outside ASCII
-    /// unless the mail is [international](super::Mail::international). Who shows one of those escapes
-    /// what a terminal could take for more than a letter.
+    /// The mailbox, without angle brackets.
+    ///
+    /// It has no ASCII control characters, and is ASCII unless the mail is
+    /// [international](super::Mail::international). Before you show an international one, escape characters
+    /// that may control a terminal.
     #[must_use]
     pub const fn as_str(&self) -> &'i str {
         self.0
     }
 
-    /// Whether it is `<>`, the sender of reports about failures.
+    /// Whether the path is `<>`, the sender of failure reports.
     #[must_use]
     pub const fn is_null(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it has characters outside ASCII (RFC 6531).
+    /// Whether the path has characters outside ASCII (RFC 6531).
     #[must_use]
     pub const fn is_international(&self) -> bool {
         !self.0.is_ascii()
     }
 
-    /// Takes a path off the front of an argument.
+    /// Takes a path from the front of an argument.
     pub(super) fn parse(argument: &'i [u8]) -> Option<(Self, &'i [u8])> {
         let (Octets(rest), Octets(mailbox)) = address::path(Octets(argument)).ok()?;
         let mailbox = str::from_utf8(mailbox).ok()?;
-        // What is of the right form and still no address is too long, or has no domain.
+        // A path that passes the grammar but is no address is too long or has no domain.
         let fits = matches!(mailbox, "")
             || mailbox.eq_ignore_ascii_case("postmaster")
             || Address::international(mailbox).is_ok();
@@ -197,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_one_line() {
+    fn an_answer_is_one_line() {
         let mut output = [0; 32];
         let mut out = Writer::new(&mut output);
         Answer::new(550, "5.1.1 No such user").expect("valid").print(&mut out);
@@ -222,7 +241,8 @@ mod tests {
             Path::parse(text.as_bytes()).is_some()
         };
         assert!(path(64, 189));
-        assert!(!path(65, 1));
+        assert!(path(252, 1));
+        assert!(!path(253, 1));
         assert!(!path(64, 190));
     }
 

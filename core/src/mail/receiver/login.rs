@@ -1,14 +1,15 @@
-//! `AUTH` (RFC 4954) by PLAIN (RFC 4616) and LOGIN.
+//! `AUTH` (RFC 4954) with PLAIN (RFC 4616), LOGIN and EXTERNAL (RFC 4422 Appendix A).
 
 use core::str;
 
+use super::config::Proof;
 use super::state::Challenge;
 use crate::ArgumentError;
 use crate::conceal::conceal;
 use crate::mail::base64::{decode, is_base64};
 use crate::mail::credentials::MAX_SECRET;
 
-/// The user name of a client that logs in by LOGIN. It is never shown.
+/// The user name of a client that logs in by LOGIN. Debug output does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UserName<'i>(&'i [u8]);
 
@@ -17,17 +18,17 @@ impl<'i> UserName<'i> {
         is_base64(base64).then_some(Self(base64))
     }
 
-    /// Decodes the name into `buffer`; [`Login::MAX`] octets are enough for any.
+    /// Decodes the name into `buffer`. [`Login::MAX`] bytes are enough for any name.
     ///
     /// # Errors
     /// [`ArgumentError::TooLong`] for the buffer or for a name, [`ArgumentError::Empty`],
-    /// [`ArgumentError::Forbidden`] for NUL in it, [`ArgumentError::Malformed`] if it is no UTF-8.
+    /// [`ArgumentError::Forbidden`] for a NUL in it, [`ArgumentError::Malformed`] if it is not UTF-8.
     pub fn decode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, ArgumentError> {
         text(decode(self.0, buffer)?)
     }
 }
 
-/// What a client says to prove who it is, in base64 as it came. It is never shown.
+/// A client's login in base64, as received. Debug output does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Login<'i> {
     base64: &'i [u8],
@@ -35,7 +36,7 @@ pub struct Login<'i> {
 }
 
 impl<'i> Login<'i> {
-    /// The octets of the longest login, decoded: three texts of 255 and what divides them
+    /// The length of the longest decoded login, in bytes: three texts of 255 bytes and two separators
     /// (RFC 4616 §2).
     pub const MAX: usize = 3 * MAX_SECRET + 2;
 
@@ -43,11 +44,11 @@ impl<'i> Login<'i> {
         is_base64(base64).then_some(Self { base64, is_plain })
     }
 
-    /// Decodes the login into `buffer`; [`MAX`](Self::MAX) octets are enough for any.
+    /// Decodes the login into `buffer`. [`MAX`](Self::MAX) bytes are enough for any login.
     ///
     /// # Errors
-    /// As [`UserName::decode`], for any part of it, and [`ArgumentError::Malformed`] if it has not
-    /// the form of PLAIN. Refuse it then.
+    /// Those of [`UserName::decode`], for any part of it, and [`ArgumentError::Malformed`] if it has not
+    /// the form of PLAIN. Refuse the login then.
     pub fn decode<'b>(&self, buffer: &'b mut [u8]) -> Result<Claim<'b>, ArgumentError> {
         let octets = decode(self.base64, buffer)?;
         if !self.is_plain {
@@ -68,42 +69,70 @@ impl<'i> Login<'i> {
     }
 }
 
-/// Who a client says that it is, and its proof: UTF-8 without NUL, at most 255 octets each. It is
-/// never shown.
+/// The identity that a client with a certificate wants to act as, in base64 as received. Debug output does
+/// not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Authorization<'i>(&'i [u8]);
+
+impl<'i> Authorization<'i> {
+    pub(super) fn new(base64: &'i [u8]) -> Option<Self> {
+        is_base64(base64).then_some(Self(base64))
+    }
+
+    /// Decodes the identity into `buffer`. 255 bytes are enough for any. It is empty for the certificate's
+    /// own identity.
+    ///
+    /// # Errors
+    /// Those of [`UserName::decode`], except for an empty one. Refuse the login then.
+    pub fn decode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, ArgumentError> {
+        match decode(self.0, buffer)? {
+            [] => Ok(""),
+            octets => text(octets),
+        }
+    }
+}
+
+/// The identity that a client claims, and its password: UTF-8 without NUL, at most 255 bytes each. Debug
+/// output does not show them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claim<'b> {
-    /// As whom it wants to act; empty for itself. Refuse it if the user may not.
+    /// The identity that the client wants to act as; empty for its own. Refuse the login if the user may
+    /// not do that.
     pub authorization: &'b str,
-    /// Its name; `None` if it came with [`Event::User`](super::Event::User) before.
+    /// The user name; `None` if it came with an earlier [`Event::User`](super::Event::User).
     pub user: Option<&'b str>,
-    /// Its password; not empty.
+    /// The password; never empty.
     pub password: &'b str,
 }
 
 conceal!("UserName", UserName<'_>);
 conceal!("Login", Login<'_>);
+conceal!("Authorization", Authorization<'_>);
 conceal!("Claim", Claim<'_>);
 
-/// What `AUTH` has behind it.
+/// The argument of `AUTH`.
 pub(super) enum Begin<'i> {
-    /// A mechanism, and the initial response.
+    /// A mechanism, and the initial response if there is one.
     With(Challenge, Option<&'i [u8]>),
     Unknown,
     Malformed,
 }
 
 /// `sasl-mech [SP initial-response]`, `initial-response = base64 / "="` (RFC 4954 §8).
-pub(super) fn begin(argument: &[u8]) -> Begin<'_> {
+pub(super) fn begin(argument: &[u8], proof: Proof) -> Begin<'_> {
     let mut words = argument.split(|octet| *octet == b' ').filter(|word| !word.is_empty());
     let (Some(mechanism), response, None) = (words.next(), words.next(), words.next()) else {
         return Begin::Malformed;
     };
     let response = response.map(|response| if response == b"=" { b"" } else { response });
-    if mechanism.eq_ignore_ascii_case(b"PLAIN") {
+    let is = |name: &[u8]| mechanism.eq_ignore_ascii_case(name);
+    if is(b"PLAIN") && proof.is_password() {
         Begin::With(Challenge::Plain, response)
-    } else if mechanism.eq_ignore_ascii_case(b"LOGIN") {
+    } else if is(b"LOGIN") && proof.is_password() {
         Begin::With(Challenge::User, response)
+    } else if is(b"EXTERNAL") && proof.is_certificate() {
+        Begin::With(Challenge::Authorization, response)
     } else {
         Begin::Unknown
     }
@@ -156,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_as_long_as_it_is() {
+    fn decoding_needs_a_large_enough_buffer() {
         let user = UserName::new(b"dGlt").expect("base64");
         assert_eq!(user.decode(&mut [0; 2]), Err(ArgumentError::TooLong));
         assert_eq!(user.decode(&mut [0; 3]), Ok("tim"));
-        // 255 and 256 octets, and the letter "a" in each.
+        // Texts of 255 and 256 bytes, all of the letter "a".
         let long = "YWFh".repeat(85);
         let user = UserName::new(long.as_bytes()).expect("base64");
         assert_eq!(user.decode(&mut [0; 300]).map(str::len), Ok(255));
@@ -170,23 +199,48 @@ mod tests {
     }
 
     #[test]
-    fn never_shown() {
+    fn authorizations() {
+        let decode = |base64: &str| {
+            let buffer: &'static mut [u8] = std::vec![0; 300].leak();
+            Authorization::new(base64.as_bytes()).expect("base64").decode(buffer)
+        };
+        assert_eq!(decode(""), Ok(""));
+        assert_eq!(decode("ZnJlZEBleGFtcGxlLmNvbQ=="), Ok("fred@example.com"));
+        assert_eq!(decode("YQBi"), Err(ArgumentError::Forbidden));
+        assert_eq!(decode("/w=="), Err(ArgumentError::Malformed));
+        assert_eq!(decode(&"YWFh".repeat(85)).map(str::len), Ok(255));
+        assert_eq!(decode(&("YWFh".repeat(85) + "YQ==")), Err(ArgumentError::TooLong));
+        assert_eq!(std::format!("{:?}", Authorization::new(b"YQ==")), "Some(Authorization(..))");
+    }
+
+    #[test]
+    fn debug_shows_no_credential() {
         let mut shown = heapless::String::<64>::new();
         let login = Login::new(b"AHUAcA==", true).expect("base64");
         let mut buffer = [0; 8];
         let claim = login.decode(&mut buffer).expect("valid");
         let user = UserName::new(b"dQ==").expect("base64");
-        write!(shown, "{login:?} {claim:?} {user:?}").expect("64 octets are enough");
+        write!(shown, "{login:?} {claim:?} {user:?}").expect("64 bytes are enough");
         assert_eq!(shown, "Login(..) Claim(..) UserName(..)");
     }
 
     #[test]
-    fn what_auth_begins_with() {
-        assert!(matches!(begin(b"plain"), Begin::With(Challenge::Plain, None)));
-        assert!(matches!(begin(b"LOGIN ="), Begin::With(Challenge::User, Some(b""))));
-        assert!(matches!(begin(b"PLAIN  AA=="), Begin::With(Challenge::Plain, Some(b"AA=="))));
-        assert!(matches!(begin(b"CRAM-MD5"), Begin::Unknown));
-        assert!(matches!(begin(b""), Begin::Malformed));
-        assert!(matches!(begin(b"PLAIN a b"), Begin::Malformed));
+    fn arguments_of_auth() {
+        assert!(matches!(begin(b"plain", Proof::Either), Begin::With(Challenge::Plain, None)));
+        assert!(matches!(
+            begin(b"LOGIN =", Proof::Either),
+            Begin::With(Challenge::User, Some(b""))
+        ));
+        assert!(matches!(
+            begin(b"PLAIN  AA==", Proof::Either),
+            Begin::With(Challenge::Plain, Some(b"AA=="))
+        ));
+        assert!(matches!(begin(b"external", Proof::Certificate), Begin::With(_, None)));
+        assert!(matches!(begin(b"EXTERNAL", Proof::Password), Begin::Unknown));
+        assert!(matches!(begin(b"PLAIN", Proof::Certificate), Begin::Unknown));
+        assert!(matches!(begin(b"LOGIN", Proof::Certificate), Begin::Unknown));
+        assert!(matches!(begin(b"CRAM-MD5", Proof::Either), Begin::Unknown));
+        assert!(matches!(begin(b"", Proof::Either), Begin::Malformed));
+        assert!(matches!(begin(b"PLAIN a b", Proof::Either), Begin::Malformed));
     }
 }

@@ -1,15 +1,14 @@
-//! The message itself, by `DATA` or `BDAT`, and its end.
+//! The message, by `DATA` or `BDAT`, and its end.
 
 use super::parameters::number;
 use super::reply::Reply;
 use super::state::{Chunk, Question, Stage, State, Then, Transaction, Whole};
-use super::{Event, Receiver};
-use crate::mail::dots;
+use super::{Event, Receiver, dots};
 use crate::smtp::Dialect;
 use crate::{Channel, Error};
 
 impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
-    /// Takes the next piece of what follows `DATA`.
+    /// Takes the next piece of the message after `DATA`.
     pub(super) fn body<'i>(
         &mut self,
         mut line_start: bool,
@@ -21,17 +20,22 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             dots::Piece::Read => None,
             dots::Piece::Text(text) => {
                 self.mail.octets = self.mail.octets.saturating_add(text.len());
+                // A program that strips the NUL could find an end of the message where its sender had none
+                // (RFC 2045 §2.7, §2.8).
+                if text.contains(&0) {
+                    self.mail.refusal = Some(Reply::NulInMessage);
+                }
                 Some(Event::Body(text))
             }
             dots::Piece::End => {
-                let refusal = self.is_too_large().then_some(Reply::TooLarge);
+                let refusal =
+                    if self.is_too_large() { Some(Reply::TooLarge) } else { self.mail.refusal };
                 Some(self.whole(Whole { index: 0, refusal }))
             }
         })
     }
 
-    /// Begins a chunk. Nothing is said before it was read, whatever is wrong with it
-    /// (RFC 3030 §2).
+    /// Starts a chunk. Even if it is not allowed, the reply follows only after its last byte (RFC 3030 §2).
     pub(super) fn begin_chunk(&mut self, chunk: Chunk, allowed: bool) {
         if allowed && self.mail.recipients > 0 {
             if self.mail.stage == Stage::Envelope {
@@ -60,12 +64,13 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                     return Ok(Some(Event::Body(text)));
                 }
                 Piece::Bare => self.mail.refusal = Some(Reply::BareLineEnd),
+                Piece::Nul => self.mail.refusal = Some(Reply::NulInMessage),
             }
         }
         Ok(self.drop_chunk(chunk, input))
     }
 
-    /// Waits for what is left of a chunk; at the end of one that is kept, answers it.
+    /// Waits for the rest of a chunk, and replies at its end if the chunk is kept.
     fn await_chunk(&mut self, chunk: Chunk) {
         match (self.mail.stage, self.mail.refusal) {
             (Stage::Chunks { .. }, None) if chunk.left == 0 && !chunk.is_last => {
@@ -79,7 +84,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         }
     }
 
-    /// Takes octets that nobody wants; at their end, says why.
+    /// Drops the bytes of a chunk that is not kept, and replies with the reason at its end.
     fn drop_chunk<'i>(&mut self, mut chunk: Chunk, input: &mut &'i [u8]) -> Option<Event<'i>> {
         let here = chunk.left.min(input.len());
         *input = input.get(here..).unwrap_or_default();
@@ -99,7 +104,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         Some(Event::Discarded)
     }
 
-    /// The message is whole: asks about it, or refuses it in the application's place.
+    /// Handles the end of the message: asks the application, or refuses the message itself.
     pub(super) fn whole<'i>(&mut self, whole: Whole) -> Event<'i> {
         let Whole { index, refusal } = whole;
         match refusal {
@@ -115,7 +120,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         }
     }
 
-    /// What comes when a message was judged: LMTP has one reply for each recipient (RFC 2033 §4.2).
+    /// The state after a decision on the message. LMTP has one reply for each recipient (RFC 2033 §4.2).
     pub(super) fn judged(&mut self, whole: Whole) -> Then {
         let next = whole.index.saturating_add(1);
         if !D::IS_SMTP && next < self.mail.recipients {
@@ -130,8 +135,8 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
     }
 }
 
-/// `chunk-size [ SP "LAST" ]`, `chunk-size = 1*DIGIT` (RFC 3030 §2); `None` too if it is more than
-/// can be counted.
+/// Parses `chunk-size [ SP "LAST" ]`, `chunk-size = 1*DIGIT` (RFC 3030 §2). Returns `None` also for a size
+/// beyond `usize`.
 pub(super) fn parse_bdat(argument: &[u8]) -> Option<Chunk> {
     let mut words = argument.split(|octet| *octet == b' ').filter(|word| !word.is_empty());
     let left = number(words.next()?)?;
@@ -146,18 +151,20 @@ pub(super) fn parse_bdat(argument: &[u8]) -> Option<Chunk> {
 /// A piece of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'i> {
-    /// More is needed.
+    /// More bytes are needed.
     Read,
     Text(&'i [u8]),
-    /// A CR or LF stands alone.
+    /// A bare CR or LF.
     Bare,
+    /// A NUL byte, which no message may have.
+    Nul,
 }
 
-/// Takes the next piece off a chunk of which `left` octets are to come, without copying.
+/// Takes the next piece of a chunk with `left` remaining bytes, without copying.
 ///
-/// Lines end with CRLF here, too (RFC 3030 §2): whoever passed a lone CR or LF on could be made to
-/// end a mail where its sender did not. `after_cr` is the state from chunk to chunk. At most one
-/// octet is left waiting, and none at the end of the chunk.
+/// Lines in a chunk end with CRLF, too (RFC 3030 §2). If a bare CR or LF were passed on, the next server
+/// could see the end of the mail where its sender did not put it. `after_cr` is the state between chunks.
+/// At most one byte stays in the input, and none at the end of the chunk.
 fn piece<'i>(after_cr: &mut bool, left: usize, input: &mut &'i [u8]) -> Piece<'i> {
     let chunk = input.get(..left).unwrap_or(input);
     let ends = chunk.len() == left;
@@ -182,9 +189,11 @@ fn piece<'i>(after_cr: &mut bool, left: usize, input: &mut &'i [u8]) -> Piece<'i
                 break;
             }
             [b'\r'] => break,
-            // What stands before it is handed out first, however the input was cut.
-            [b'\r' | b'\n', ..] if length > 0 => break,
+            // Returns the bytes before the error first, so that the result does not depend on the cut
+            // (I14).
+            [b'\r' | b'\n' | 0, ..] if length > 0 => break,
             [b'\r' | b'\n', ..] => return Piece::Bare,
+            [0, ..] => return Piece::Nul,
             [_, after @ ..] => {
                 length = length.wrapping_add(1);
                 rest = after;
@@ -225,7 +234,7 @@ mod tests {
         }
     }
 
-    /// The pieces of one chunk that arrives in two parts.
+    /// The pieces of a chunk that arrives in two parts.
     fn read(after_cr: &mut bool, chunk: &[u8], cut: usize) -> Result<heapless::Vec<u8, 64>, ()> {
         let (mut left, mut start, mut all) = (chunk.len(), 0, heapless::Vec::new());
         for end in [cut, chunk.len()] {
@@ -233,7 +242,7 @@ mod tests {
             while left > 0 {
                 match piece(after_cr, left, &mut input) {
                     Piece::Read => break,
-                    Piece::Bare => return Err(()),
+                    Piece::Bare | Piece::Nul => return Err(()),
                     Piece::Text(text) => {
                         left -= text.len();
                         all.extend_from_slice(text).expect("short");
@@ -247,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_come_out_as_they_are_at_every_cut() {
+    fn chunks_are_unchanged_at_every_cut() {
         for chunks in [&[&b"a\r\n.\r\n..b"[..]][..], &[b"a\r", b"\nb"], &[b"\r", b"\n\r", b"\n"]] {
             for cut in 0..12 {
                 let mut after_cr = false;
@@ -261,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn lone_line_ends_are_found_at_every_cut() {
+    fn bare_line_ends_are_found_at_every_cut() {
         for chunks in [
             &[&b"a\nb"[..]][..],
             &[b"\n"],
@@ -271,6 +280,8 @@ mod tests {
             &[b"a", b"\n"],
             &[b"a\r\n", b"\n"],
             &[b"\r", b"\r"],
+            &[b"\0"],
+            &[b"a\r\n\0.\r\n"],
         ] {
             for cut in 0..4 {
                 let mut after_cr = false;

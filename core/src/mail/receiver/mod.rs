@@ -1,4 +1,15 @@
-//! The receiving side of a mail connection, after the upgrade.
+//! The server side of a mail connection, inside the channel.
+//!
+//! ```text
+//! hello ── login ── mail ── recipient … ── message ── mail … ── quit
+//! ```
+//!
+//! The order of calls:
+//!
+//! 1. Build a [`Receiver`] on its channel.
+//! 2. Call [`step`](Machine::step). Answer the events that are marked *judge* with
+//!    [`accept`](Receiver::accept) or [`answer`](Receiver::answer).
+//! 3. On [`Event::Body`] store the piece, on [`Event::Quit`] close the connection.
 //!
 //! ```
 //! use starttls::mail::{Receiver, receiver};
@@ -42,6 +53,7 @@
 
 mod command;
 mod config;
+mod dots;
 mod event;
 mod login;
 mod message;
@@ -52,12 +64,12 @@ mod state;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-pub use config::{Authentication, Config, Limits};
+pub use config::{Authentication, Config, Limits, Proof};
 pub use event::{Answer, Event, Mail, Path, Recipient};
-pub use login::{Claim, Login, UserName};
+pub use login::{Authorization, Claim, Login, UserName};
 
 use super::limits::{BODY_WAIT, MAX_COMMAND};
-use crate::server::Answer as Engine;
+use crate::server::{Answer as Engine, Upgrade};
 use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
 use crate::smtp::{Dialect, Domain, Smtp};
 use crate::wire::{Lines, Writer};
@@ -65,31 +77,32 @@ use crate::{Channel, Error, Machine, Step};
 use reply::Reply;
 use state::{Chunk, Question, State, Then, Transaction, Whole};
 
-/// Takes mail over TLS, or knowingly over plaintext.
+/// Receives mail over TLS or, by an explicit choice, over plaintext.
 ///
-/// It answers everything but what only an application can judge: those events say so, and wait for
-/// [`accept`](Self::accept) or [`answer`](Self::answer). A client that pipelines needs nothing
-/// special.
+/// It answers everything that needs no application. All other events are marked *judge*, and wait for
+/// [`accept`](Self::accept) or [`answer`](Self::answer). Pipelining clients need no special handling.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Receiver<'a, C, D = Smtp> {
     domain: Domain<'a>,
     channel: C,
     dialect: PhantomData<D>,
-    /// What is offered; mistakes and commands are counted down in it.
+    /// The settings; mistakes and commands count down in it.
     config: Config,
     lines: Lines<MAX_COMMAND>,
     state: State,
-    /// The client said who it is.
+    /// Whether the client has introduced itself.
     greeted: bool,
-    /// The client proved who it is.
+    /// Whether it did so by `EHLO` or `LHLO`, which allow extensions.
+    extended: bool,
+    /// Whether the client is authenticated.
     authenticated: bool,
     mail: Transaction,
 }
 
 impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
-    /// A receiver that knows nothing of the client and introduces itself as `domain`; [`Limits`]
-    /// alone will do for a `config`.
+    /// A receiver at the start of its channel, without knowledge of the client. It introduces itself as
+    /// `domain`. [`Limits`] alone are enough for a `config`.
     #[must_use]
     pub fn new(channel: C, domain: Domain<'a>, config: impl Into<Config>) -> Self {
         Self {
@@ -99,39 +112,40 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             } else {
                 State::Await
             },
-            // The plaintext machine lets nobody do business who did not introduce himself.
+            // In plaintext the client has already introduced itself to the server engine.
             greeted: channel.is_plaintext(),
             channel,
             dialect: PhantomData,
             config: config.into(),
+            extended: false,
             lines: Lines::default(),
             authenticated: false,
             mail: Transaction::default(),
         }
     }
 
-    /// What the receiver runs over.
+    /// The channel under the receiver.
     #[must_use]
     pub const fn channel(&self) -> &C {
         &self.channel
     }
 
-    /// Whether the application said yes to a [`Login`] of the client's.
+    /// Whether the application accepted a [`Login`].
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
-    /// Whether the message arrives, or arrived, in chunks (`BDAT`) and not behind `DATA`.
+    /// Whether the message arrives, or arrived, in chunks (`BDAT`) instead of after `DATA`.
     #[must_use]
     pub const fn is_chunked(&self) -> bool {
         matches!(self.mail.stage, state::Stage::Chunks { .. })
     }
 
-    /// Says yes to what the last event asked.
+    /// Accepts what the last event asks for.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if nothing was asked.
+    /// [`Error::OutOfOrder`] if the last event asks for nothing.
     pub fn accept(&mut self) -> Result<(), Error> {
         let question = self.question()?;
         let reply = match question {
@@ -144,17 +158,17 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         Ok(())
     }
 
-    /// Answers what the last event asked, 2yz for yes; says how many octets of `output` to send.
+    /// Answers the last event with a reply; 2yz accepts. Returns how many bytes of `output` to send.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if nothing was asked, [`Error::OutputTooSmall`]: nothing is answered
-    /// then.
+    /// [`Error::OutOfOrder`] if the last event asks for nothing; [`Error::OutputTooSmall`] if the reply
+    /// does not fit. The event stays unanswered.
     pub fn answer(&mut self, answer: Answer<'_>, output: &mut [u8]) -> Result<usize, Error> {
         let question = self.question()?;
         let yes = answer.is_yes();
         let login = yes && question == Question::Login;
         let mut out = Writer::new(output);
-        // No other code says that a login succeeded (RFC 4954 §4).
+        // 235 is the only code for a successful login (RFC 4954 §4).
         if login { answer.with_digits(*b"235") } else { answer }.print(&mut out);
         let written = out.finish()?;
         let then = self.decided(question, yes);
@@ -164,6 +178,19 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             then.into()
         };
         Ok(written)
+    }
+
+    /// Ends the plaintext phase, after [`Event::StartTls`]. `unread` is everything received that the
+    /// receiver has not consumed. Bytes that begin a TLS record go to the handshake.
+    ///
+    /// # Errors
+    /// Those of [`Server::into_upgrade`](crate::Server::into_upgrade).
+    pub fn into_upgrade(self, unread: &[u8]) -> Result<Upgrade<'_>, Error> {
+        match self.state {
+            State::Ready => Upgrade::new(unread, None),
+            State::Failed(error) => Err(error),
+            _ => Err(Error::OutOfOrder),
+        }
     }
 
     fn question(&self) -> Result<Question, Error> {
@@ -187,14 +214,14 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         Then::Await
     }
 
-    /// Counts a mistake; whether it was one of those that are put up with.
+    /// Counts a mistake. Returns whether it is within the limit.
     fn forgives(&mut self) -> bool {
         let left = self.config.limits.errors.checked_sub(1);
         self.config.limits.errors = left.unwrap_or_default();
         left.is_some()
     }
 
-    /// Answers a mistake.
+    /// Replies to a mistake.
     fn fault(&mut self, reply: Reply) {
         self.state = if self.forgives() {
             State::Say(reply, Then::Await)
@@ -212,12 +239,23 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         error
     }
 
-    /// What is offered over this channel.
+    /// The settings as they apply to this channel.
     fn offer(&self) -> Config {
         let mut offer = self.config;
+        // In plaintext neither a login nor a promise about TLS is possible; inside TLS there is no second
+        // upgrade (SM14).
         if self.channel.is_plaintext() {
             offer.authentication = Authentication::None;
             offer.require_tls = false;
+        } else {
+            offer.start_tls = false;
+        }
+        if !self.channel.is_verified() {
+            (offer.authentication, offer.proof) = match offer.proof {
+                // EXTERNAL needs a verified certificate, which this client lacks.
+                Proof::Certificate => (Authentication::None, offer.proof),
+                Proof::Password | Proof::Either => (offer.authentication, Proof::Password),
+            };
         }
         offer
     }
@@ -247,8 +285,12 @@ impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
                 self.state = State::Closed;
                 Ok(Some(Event::Quit))
             }
+            State::GoAhead => {
+                self.state = State::Ready;
+                Ok(Some(Event::StartTls))
+            }
             State::Say(..) => Ok(None),
-            State::Deciding(_) | State::Closed => return Err(Error::OutOfOrder),
+            State::Deciding(_) | State::Ready | State::Closed => return Err(Error::OutOfOrder),
             State::Failed(error) => return Err(error),
         };
         if let Some(event) = event.map_err(|error| self.fail(error))? {
@@ -288,7 +330,7 @@ impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
     }
 
     fn needs_flush(&self) -> bool {
-        self.state == State::Leaving
+        matches!(self.state, State::Leaving | State::GoAhead)
     }
 
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {

@@ -1,4 +1,4 @@
-//! What stands behind `MAIL` and `RCPT`.
+//! The arguments of `MAIL` and `RCPT`.
 
 use core::str;
 
@@ -8,14 +8,14 @@ use super::event::{Mail, Recipient};
 use super::reply::Reply;
 use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
 
-/// The longest value of `ENVID` and of `ORCPT`, in octets (RFC 3461 §4.4 and §4.2).
+/// The longest values of `ENVID` and `ORCPT`, in bytes (RFC 3461 §4.4 and §4.2).
 const MAX_ENVID: usize = 100;
 const MAX_ORCPT: usize = 500;
 
-/// The longest value of `AUTH`, in octets (RFC 4954 §3: 500 with its keyword and its blank).
+/// The longest value of `AUTH`, in bytes (RFC 4954 §3: 500 with its keyword and blank).
 const MAX_SUBMITTER: usize = 495;
 
-/// The most digits of a size (RFC 1870 §4).
+/// The maximum number of digits of a size (RFC 1870 §4).
 const MAX_SIZE_DIGITS: usize = 20;
 
 #[derive(Clone, Copy)]
@@ -43,9 +43,11 @@ const KEYWORDS: [(&[u8], Keyword); 9] = [
     (b"SMTPUTF8", Keyword::SmtpUtf8),
 ];
 
-/// `FROM:<reverse-path> [SP parameters]`, with the parameters of what is offered.
+/// Parses `FROM:<reverse-path> [SP parameters]`, with the parameters of the offered extensions.
 pub(super) fn mail<'i>(argument: &'i [u8], offer: &Config) -> Result<Mail<'i>, Reply> {
-    let (path, rest) = split(b"FROM:", argument).ok_or(Reply::BadSender)?;
+    // A bare postmaster has no domain to report to. Only a recipient may be one (RFC 5321 §4.1.1.3).
+    let is_sender = |(path, _): &(Path<'_>, _)| path.is_null() || path.as_str().contains('@');
+    let (path, rest) = split(b"FROM:", argument).filter(is_sender).ok_or(Reply::BadSender)?;
     let mut mail = Mail {
         path,
         parameters: str::from_utf8(rest).map_err(|_| Reply::BadParameter)?,
@@ -66,7 +68,8 @@ pub(super) fn mail<'i>(argument: &'i [u8], offer: &Config) -> Result<Mail<'i>, R
             (Keyword::Envid, _) if offer.dsn => {
                 mail.envelope_id = Some(xtext(value, MAX_ENVID, false)?);
             }
-            // Whom a client vouches for is checked and not believed: nobody (RFC 4954 §5).
+            // The identity that the client vouches for is checked and then ignored, as for an untrusted
+            // client (RFC 4954 §5).
             (Keyword::Auth, _) if offer.authentication != Authentication::None => {
                 xtext(value, MAX_SUBMITTER, false)?;
             }
@@ -82,7 +85,7 @@ pub(super) fn mail<'i>(argument: &'i [u8], offer: &Config) -> Result<Mail<'i>, R
     Ok(mail)
 }
 
-/// `TO:<forward-path> [SP parameters]`, with the parameters of what is offered.
+/// Parses `TO:<forward-path> [SP parameters]`, with the parameters of the offered extensions.
 pub(super) fn recipient<'i>(
     argument: &'i [u8],
     offer: &Config,
@@ -110,7 +113,7 @@ pub(super) fn recipient<'i>(
     Ok(recipient)
 }
 
-/// A number of digits and nothing else; the largest there is for one that is larger.
+/// Parses a decimal number. A larger one saturates.
 pub(super) fn number(digits: &[u8]) -> Option<usize> {
     let mut number: usize = 0;
     for digit in digits {
@@ -122,7 +125,7 @@ pub(super) fn number(digits: &[u8]) -> Option<usize> {
     (!digits.is_empty()).then_some(number)
 }
 
-/// A path behind its keyword, and the parameters, of which the first has a blank in front.
+/// Splits an argument into the path after its keyword and the parameters. A blank separates them.
 fn split<'i>(keyword: &[u8], argument: &'i [u8]) -> Option<(Path<'i>, &'i [u8])> {
     let (word, rest) = argument.split_at_checked(keyword.len())?;
     if !word.eq_ignore_ascii_case(keyword) {
@@ -132,8 +135,8 @@ fn split<'i>(keyword: &[u8], argument: &'i [u8]) -> Option<(Path<'i>, &'i [u8])>
     matches!(rest, [] | [b' ', ..]).then_some((path, rest.trim_ascii()))
 }
 
-/// Reads `esmtp-keyword ["=" esmtp-value] *( SP … )`, each keyword once. A keyword without a value
-/// has an empty one here, and one that has `=` and no value is refused.
+/// Parses `esmtp-keyword ["=" esmtp-value] *( SP … )`, in which each keyword may occur once. `take` gets an
+/// empty value for a keyword without one; `=` without a value is refused.
 fn read<'i>(
     parameters: &'i [u8],
     mut take: impl FnMut(Keyword, &'i [u8]) -> Result<(), Reply>,
@@ -162,7 +165,7 @@ fn read<'i>(
     Ok(())
 }
 
-/// `size-value ::= 1*20DIGIT` (RFC 1870 §4).
+/// Parses `size-value ::= 1*20DIGIT` (RFC 1870 §4).
 fn size(value: &[u8], limit: usize) -> Result<usize, Reply> {
     match number(value) {
         Some(_) if value.len() > MAX_SIZE_DIGITS => Err(Reply::BadParameter),
@@ -171,12 +174,12 @@ fn size(value: &[u8], limit: usize) -> Result<usize, Reply> {
     }
 }
 
-/// A keyword without a value.
+/// Parses a keyword without a value.
 const fn flag(value: &[u8]) -> Result<bool, Reply> {
     if value.is_empty() { Ok(true) } else { Err(Reply::BadParameter) }
 }
 
-/// `"FULL" / "HDRS"` (RFC 3461 §4.3).
+/// Parses `"FULL" / "HDRS"` (RFC 3461 §4.3).
 fn returns(value: &[u8]) -> Result<Return, Reply> {
     if value.eq_ignore_ascii_case(b"FULL") {
         Ok(Return::Full)
@@ -187,7 +190,7 @@ fn returns(value: &[u8]) -> Result<Return, Reply> {
     }
 }
 
-/// `"NEVER" / 1#( "SUCCESS" / "FAILURE" / "DELAY" )` (RFC 3461 §4.1).
+/// Parses `"NEVER" / 1#( "SUCCESS" / "FAILURE" / "DELAY" )` (RFC 3461 §4.1).
 fn notify(value: &[u8]) -> Result<Notify, Reply> {
     if value.eq_ignore_ascii_case(b"NEVER") {
         return Ok(Notify::NEVER);
@@ -204,8 +207,8 @@ fn notify(value: &[u8]) -> Result<Notify, Reply> {
     Ok(all)
 }
 
-/// `addr-type ";" xtext` (RFC 3461 §4.2), the latter in UTF-8 for the type `utf-8` in an
-/// international mail (RFC 6533 §3).
+/// Parses `addr-type ";" xtext` (RFC 3461 §4.2). In an international mail the text of type `utf-8` may be
+/// UTF-8 (RFC 6533 §3).
 fn orcpt(value: &[u8], international: bool) -> Result<OriginalRecipient<'_>, Reply> {
     let mut parts = value.splitn(2, |octet| *octet == b';');
     let (Some(address_type), Some(address), true) =
@@ -251,7 +254,15 @@ mod tests {
         let path = |argument| mail(argument, &nothing).map(|mail| mail.path.as_str());
         assert_eq!(path(b"from:<a@b> BODY=8bitmime"), Ok("a@b"));
         assert_eq!(path(b"FROM:<>"), Ok(""));
-        for bad in [&b""[..], b"FROM", b"FROM: <a@b>", b"FROM:<a@b>BODY=7BIT", b"TO:<a@b>"] {
+        for bad in [
+            &b""[..],
+            b"FROM",
+            b"FROM: <a@b>",
+            b"FROM:<a@b>BODY=7BIT",
+            b"TO:<a@b>",
+            b"FROM:<postmaster>",
+            b"FROM:<@\xff\xfe:a@b>",
+        ] {
             assert_eq!(path(bad), Err(Reply::BadSender), "{bad:?}");
         }
         let path = |argument, international| {
@@ -265,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_offered() {
+    fn only_offered_parameters_are_accepted() {
         let nothing = Config::default();
         for parameter in
             ["SIZE=1", "RET=FULL", "ENVID=a", "AUTH=<>", "SMTPUTF8", "REQUIRETLS", "NOTIFY=NEVER"]
@@ -281,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn all_at_once() {
+    fn all_parameters_together() {
         let argument = "FROM:<ä@b> REQUIRETLS size=12 SMTPUTF8  ENVID=QQ+2B1 BODY=8BITMIME \
                         RET=hdrs AUTH=a@b";
         let mail = mail(argument.as_bytes(), &everything()).expect("valid");

@@ -3,16 +3,16 @@ use crate::server::{Answer as Engine, Said};
 use crate::smtp::{Domain, server};
 use crate::wire::Writer;
 
-/// What the machine says on its own.
+/// The receiver's own replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Reply {
     Greeting,
     Hello,
     Helo,
-    /// What the plaintext machine says in the same case.
+    /// A reply that it shares with the plaintext machine.
     Server(Said<server::Reply>),
-    AskPlain,
+    AskEmpty,
     AskUser,
     AskPassword,
     Authenticated,
@@ -34,6 +34,7 @@ pub(super) enum Reply {
     StartMessage,
     TooLarge,
     BareLineEnd,
+    NulInMessage,
     Delivered,
     TooManyCommands,
     BadChunkClosing,
@@ -53,12 +54,12 @@ impl Reply {
         Self::Server(Said::Engine(answer))
     }
 
-    /// The whole reply, but for those that name the server.
+    /// The whole reply. Empty for those that name the server.
     const fn text(self) -> &'static str {
         match self {
             Self::Greeting | Self::Hello | Self::Helo => "",
             Self::Server(reply) => reply.text(),
-            Self::AskPlain => "334 ",
+            Self::AskEmpty => "334 ",
             Self::AskUser => "334 VXNlcm5hbWU6",
             Self::AskPassword => "334 UGFzc3dvcmQ6",
             Self::Authenticated => "235 2.7.0 Authentication successful",
@@ -79,6 +80,7 @@ impl Reply {
             Self::UnknownParameter => "555 5.5.4 Unknown parameter",
             Self::StartMessage => "354 End with a dot on a line of its own",
             Self::TooLarge => "552 5.3.4 Message too large",
+            Self::NulInMessage => "550 5.6.0 NUL bytes not allowed",
             Self::BareLineEnd => "550 5.6.11 Lines end with CRLF",
             Self::Delivered => "250 2.0.0 Delivered",
             Self::TooManyCommands => "421 4.7.0 Too many commands, closing",
@@ -124,10 +126,13 @@ fn print_extensions(config: &Config, out: &mut Writer<'_>) {
     }
     out.put(b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-CHUNKING");
     for (offered, line) in [
-        (config.smtp_utf8, &b"\r\n250-SMTPUTF8"[..]),
+        (config.start_tls, &b"\r\n250-STARTTLS"[..]),
+        (config.smtp_utf8, b"\r\n250-SMTPUTF8"),
         (config.dsn, b"\r\n250-DSN"),
         (config.require_tls, b"\r\n250-REQUIRETLS"),
-        (config.authentication != Authentication::None, b"\r\n250-AUTH PLAIN LOGIN"),
+        (config.authentication != Authentication::None, b"\r\n250-AUTH"),
+        (config.takes_passwords(), b" PLAIN LOGIN"),
+        (config.takes_certificates(), b" EXTERNAL"),
     ] {
         if offered {
             out.put(line);

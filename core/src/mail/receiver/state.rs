@@ -6,21 +6,25 @@ use crate::Error;
 pub(super) enum State {
     /// The client's turn.
     Await,
-    /// The client's turn, to answer a challenge.
+    /// The client's turn, to respond to a challenge.
     Challenged(Challenge),
-    /// A reply is to be written, then the state is `Then`.
+    /// The reply is due; then the state follows from `Then`.
     Say(Reply, Then),
-    /// The application judges.
+    /// The application decides.
     Deciding(Question),
-    /// The message arrives, behind `DATA`.
+    /// The message arrives after `DATA`.
     Body {
         line_start: bool,
     },
-    /// A piece of it arrives, behind `BDAT`.
+    /// A chunk arrives after `BDAT`.
     Chunk(Chunk),
-    /// The message is whole; the application is to be asked.
+    /// The message is complete. The event is due.
     Whole(Whole),
     Leaving,
+    /// The go-ahead is sent. The event is due.
+    GoAhead,
+    /// The caller was told to start TLS.
+    Ready,
     Closed,
     Failed(Error),
 }
@@ -33,6 +37,7 @@ pub(super) enum Then {
     Body,
     Whole(Whole),
     Leave,
+    GoAhead,
     TooManyErrors,
     TooManyCommands,
 }
@@ -45,13 +50,14 @@ impl From<Then> for State {
             Then::Body => Self::Body { line_start: true },
             Then::Whole(whole) => Self::Whole(whole),
             Then::Leave => Self::Leaving,
+            Then::GoAhead => Self::GoAhead,
             Then::TooManyErrors => Self::Failed(Error::TooManyErrors),
             Then::TooManyCommands => Self::Failed(Error::TooManyCommands),
         }
     }
 }
 
-/// What a client was asked for.
+/// The response that the client was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Challenge {
@@ -61,9 +67,11 @@ pub(super) enum Challenge {
     User,
     /// The password of LOGIN.
     Password,
+    /// The message of EXTERNAL.
+    Authorization,
 }
 
-/// What the application was asked.
+/// The decision that the application was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Question {
@@ -73,37 +81,37 @@ pub(super) enum Question {
     Message { index: u16 },
 }
 
-/// A chunk that arrives.
+/// A chunk that is arriving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Chunk {
-    /// How many octets are to come.
+    /// The number of bytes still to come.
     pub(super) left: usize,
     pub(super) is_last: bool,
 }
 
-/// A message that is whole.
+/// A complete message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Whole {
-    /// Which recipient is asked about; 0 for all of SMTP.
+    /// The index of the recipient whose decision is pending; 0 for SMTP.
     pub(super) index: u16,
-    /// Why it is refused in the application's place.
+    /// The receiver's own reason for refusing the message.
     pub(super) refusal: Option<Reply>,
 }
 
-/// What is known of the mail under way.
+/// The state of the current mail.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Transaction {
     pub(super) stage: Stage,
-    /// It may have addresses in UTF-8.
+    /// Whether its addresses may be UTF-8.
     pub(super) international: bool,
-    /// How many recipients were accepted.
+    /// The number of accepted recipients.
     pub(super) recipients: u16,
-    /// How many octets of the message came.
+    /// The number of received bytes of the message.
     pub(super) octets: usize,
-    /// What every further chunk is told.
+    /// The reply to every further chunk.
     pub(super) refusal: Option<Reply>,
 }
 
@@ -114,9 +122,9 @@ pub(super) enum Stage {
     None,
     /// MAIL was accepted.
     Envelope,
-    /// A chunk was begun.
+    /// A chunk has begun.
     Chunks {
-        /// The last one ended with a CR.
+        /// Whether the last chunk ended with a CR.
         after_cr: bool,
     },
 }

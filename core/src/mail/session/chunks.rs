@@ -1,4 +1,4 @@
-//! The message in chunks (RFC 3030).
+//! Messages in chunks (RFC 3030).
 
 use core::cell::Cell;
 
@@ -7,25 +7,26 @@ use crate::smtp::Dialect;
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
-/// How many chunks may be unanswered: their replies fit anywhere.
+/// The maximum number of chunks without a reply. Their replies fit into any buffer.
 const MAX_PENDING: u8 = 16;
 
-/// `BDAT`, a blank, a number, a blank, `LAST`, CRLF.
+/// The length of `BDAT`, a blank, a number, a blank, `LAST` and CRLF.
 const MAX_COMMAND: usize = 32;
 
 impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
-    /// The least size of an output for [`chunk`](Self::chunk), in octets.
+    /// The minimum size of the output for [`chunk`](Self::chunk), in bytes.
     pub const MIN_CHUNK: usize = MAX_COMMAND + 2;
 
-    /// Makes a chunk of as much of `message` as fits into `output`, and says how many octets to send,
-    /// after [`Event::Chunks`](super::Event::Chunks). What is left of `message` comes with the next
-    /// call, or with the next such event if this one says 0: the server has to answer first. A larger
-    /// output makes larger chunks and fewer answers.
+    /// Turns as much of `message` as fits into `output` into a chunk, after
+    /// [`Event::Chunks`](super::Event::Chunks). Returns how many bytes to send.
+    ///
+    /// Pass the rest of `message` to the next call. If this call returns 0, the server has to reply first:
+    /// wait for the next such event. A larger output makes larger chunks and fewer replies.
     ///
     /// # Errors
-    /// [`Error::OutputTooSmall`] below [`MIN_CHUNK`](Self::MIN_CHUNK), [`Error::OutOfOrder`] if the
-    /// server does not wait for a chunk. After [`Error::BareLineEnd`] and [`Error::LineTooLong`] the
-    /// connection is good for nothing more: close it, and the server drops the mail.
+    /// [`Error::OutputTooSmall`] below [`MIN_CHUNK`](Self::MIN_CHUNK); [`Error::OutOfOrder`] if the server
+    /// does not wait for a chunk. After [`Error::BareLineEnd`], [`Error::LineTooLong`] and
+    /// [`Error::NulInMessage`] close the connection: then the server discards the mail.
     pub fn chunk(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         self.session.in_order(self.session.takes_chunks())?;
         if output.len() < Self::MIN_CHUNK {
@@ -47,7 +48,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
         out.put_decimal(octets);
         out.put(b"\r\n");
         let command = out.finish()?;
-        // The number is known when the octets are: they move up to it.
+        // The length is known only now, so the bytes move up to the end of the command.
         let cells = Cell::from_mut(output).as_slice_of_cells();
         for (place, octet) in
             cells.iter().skip(command).zip(cells.iter().skip(MAX_COMMAND)).take(octets)
@@ -59,7 +60,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
 }
 
 impl<C: Channel, D: Dialect> Session<C, D> {
-    /// The last chunk: the line end that the message lacks, or nothing.
+    /// Prints the last chunk: the message's missing line end, or nothing.
     pub(super) fn put_last_chunk(&self, out: &mut Writer<'_>) {
         out.put(match self.stuffer.last() {
             b".\r\n" => b"BDAT 0 LAST\r\n",

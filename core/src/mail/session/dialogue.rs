@@ -1,15 +1,15 @@
-//! What each job says, and what the answers lead to.
+//! The commands of each task, and the consequences of the replies.
 
 use super::{Command, Event, Extensions, Fate, Session, State};
 use crate::mail::limits::{MAX_ID, MAX_ORIGINAL, MAX_PATH};
 use crate::mail::{Address, Credentials, Envelope};
+use crate::smtp::client::is_unknown_command;
 use crate::smtp::reply::Reply;
 use crate::smtp::{Dialect, Domain, MAX_DOMAIN, MAX_LINE};
 use crate::wire::Writer;
 use crate::{Channel, Error};
 
-/// The longest of what a session says at once: a response to a challenge, or a recipient with all
-/// that may be asked for it.
+/// The longest output of one step: a response to a challenge, or a recipient with all its parameters.
 pub(super) const MAX_OUTPUT: usize = {
     let response = MAX_RESPONSE + b"\r\n".len();
     let hello = b"EHLO \r\n".len() + MAX_DOMAIN;
@@ -25,18 +25,26 @@ pub(super) const MAX_OUTPUT: usize = {
 const MAX_RESPONSE: usize = if cfg!(feature = "xoauth2") {
     (b"user=\x01auth=Bearer \x01\x01".len() + 255 + 4096).div_ceil(3) * 4
 } else if cfg!(feature = "scram") {
-    // Each octet of the name may take three.
-    (b"p=tls-server-end-point,,n=,r=".len() + 3 * 255 + 24).div_ceil(3) * 4
+    // The first response has the user name, each byte of which may take three, but it is shorter.
+    MAX_SCRAM.div_ceil(3) * 4
 } else {
     (2 + 255 + 255usize).div_ceil(3) * 4
 };
 
-/// How many commands may be unanswered. Whoever only writes while the server only writes, too, would
-/// wait for ever once all buffers are full (RFC 2920 §3.1); the replies to so many fit anywhere.
+#[cfg(feature = "scram")]
+const MAX_SCRAM: usize = super::mechanism::scram::MAX_FINAL;
+#[cfg(not(feature = "scram"))]
+const MAX_SCRAM: usize = 0;
+
+/// The maximum number of commands without a reply.
+///
+/// If both sides only write, they block each other once all buffers are full (RFC 2920 §3.1). The
+/// replies to so many commands fit into any buffer.
 const MAX_PENDING: u8 = 128;
 
-/// What an [`Exchange`](super::Exchange) does, and with what.
+/// A task with its argument.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Job<'m> {
     Hello(Domain<'m>),
     Authenticate(&'m Credentials<'m>),
@@ -47,7 +55,7 @@ pub(super) enum Job<'m> {
     Quit,
 }
 
-/// What an [`Exchange`](super::Exchange) does.
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Kind {
@@ -73,7 +81,7 @@ impl<'m> Job<'m> {
         }
     }
 
-    /// The name by which it introduces the client.
+    /// The name by which the client introduces itself.
     const fn domain(self) -> &'m str {
         match self {
             Self::Hello(domain) => domain.as_str(),
@@ -81,7 +89,7 @@ impl<'m> Job<'m> {
         }
     }
 
-    /// The envelope of the mail it sends.
+    /// The envelope of the mail that the task sends.
     pub(super) const fn envelope(self) -> Option<&'m Envelope<'m>> {
         match self {
             Self::Send(envelope) => Some(envelope),
@@ -93,7 +101,7 @@ impl<'m> Job<'m> {
 }
 
 impl<C: Channel, D: Dialect> Session<C, D> {
-    /// Prints commands, as many as may go together and fit.
+    /// Prints as many commands as may go together and fit.
     pub(super) fn ask(&mut self, job: Job<'_>, out: &mut Writer<'_>) {
         while let State::Ask(command) = self.state {
             let before = out.len();
@@ -125,7 +133,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         }
     }
 
-    /// Prints one command: what stands in front of its argument, the argument, and what follows.
+    /// Prints one command: its verb, its argument, and the rest.
     #[inline(never)]
     fn print(&mut self, command: Command, job: Job<'_>, out: &mut Writer<'_>) {
         let (verb, argument) = match (command, job.envelope()) {
@@ -165,14 +173,14 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         out.put(b"\r\n");
     }
 
-    /// What the last line of a reply leads to.
+    /// The event for the last line of a reply, and the next state.
     pub(super) fn answered<'i>(
         &mut self,
         command: Command,
         job: Job<'_>,
         reply: Reply<'i>,
-    ) -> Result<Event<'i>, Error> {
-        // The one code that says yes, where there is one.
+    ) -> Event<'i> {
+        // The only code that means success, for commands that have one.
         let token = match command {
             Command::Greeting => 220,
             Command::Hello | Command::Helo => 250,
@@ -181,7 +189,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             _ => 0,
         };
         let yes = match reply.code() {
-            // Whatever the server says to that, it was the last word.
+            // After QUIT any reply ends the session.
             _ if command == Command::Quit => true,
             235 if command == Command::Auth && self.round != self.mechanism.rounds() => false,
             code if code == token => true,
@@ -189,7 +197,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             _ => false,
         };
         if !yes && reply.code() < 400 {
-            return Err(Error::UnexpectedReply);
+            return self.told(reply, Error::UnexpectedReply);
         }
         self.pending = self.pending.saturating_sub(1);
         let mut event = if yes { Event::Done(reply) } else { Event::Rejected { command, reply } };
@@ -200,12 +208,28 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             Command::Greeting if yes => {
                 (state, event) = (State::Ask(Command::Hello), Event::Received(reply));
             }
-            Command::Hello if reply.code() >= 500 && D::IS_SMTP && self.channel.is_plaintext() => {
+            Command::Hello
+                if is_unknown_command(reply.code())
+                    && D::IS_SMTP
+                    && self.channel.is_plaintext() =>
+            {
                 self.extensions = Extensions::default();
                 (state, event) = (State::Ask(Command::Helo), Event::Received(reply));
             }
             Command::Greeting | Command::Hello | Command::Helo if !yes => {
-                return Err(Error::Refused);
+                return self.told(reply, Error::Refused);
+            }
+
+            // The server does not accept a mechanism that it listed (RFC 4954 §4 and §6). It refused no
+            // password, so the next listed mechanism is tried, unless the caller chose this one.
+            Command::Auth if matches!(reply.code(), 504 | 534) => {
+                self.extensions.withdraw(self.mechanism);
+                if let Job::Authenticate(credentials) = job
+                    && let Some(next) = credentials.mechanism(self.extensions)
+                {
+                    (self.mechanism, self.round) = (next, 0);
+                    (state, event) = (State::Ask(Command::Auth), Event::Received(reply));
+                }
             }
 
             Command::Reset if yes => {
@@ -239,13 +263,14 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             Command::Chunk if yes => {
                 event = Event::Received(reply);
                 state = match (self.fate, self.pending) {
+                    _ if self.state == State::Ask(Command::Message) => self.state,
                     (Fate::Unknown, 1) => State::Ask(Command::Message),
                     (Fate::NotAccepted, 0) => State::Chunks,
                     _ => State::Ask(Command::Chunk),
                 };
             }
             #[cfg(feature = "extensions")]
-            // Without this chunk the server has no whole message, whatever follows.
+            // Without this chunk the server never has a whole message.
             Command::Chunk => self.fate = Fate::NotAccepted,
             Command::Message => {
                 let (index, taken) = (self.delivered, self.taken || yes);
@@ -254,8 +279,8 @@ impl<C: Channel, D: Dialect> Session<C, D> {
                     event = Event::Delivery { index, reply };
                     state = State::Delivered;
                 }
-                // Refused or not, the transaction is over (RFC 5321 §4.1.1.4), for LMTP with the
-                // last reply.
+                // Accepted or not, the transaction is over (RFC 5321 §4.1.1.4); for LMTP with the last
+                // reply.
                 if D::IS_SMTP || self.delivered >= self.accepted {
                     self.dirty = false;
                     self.fate = if taken { Fate::Accepted } else { Fate::NotAccepted };
@@ -267,21 +292,21 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         }
         match state {
             State::Ask(next) if self.pending > 0 => {
-                // It is said already.
+                // The command was already sent.
                 self.awaited = next;
                 state = State::Await;
             }
             State::Idle | State::NoRecipients => {
-                // What was said too much is answered, too.
+                // The replies to unneeded commands are still to come.
                 (self.stale, self.pending) = (self.pending, 0);
             }
             _ => {}
         }
         self.state = state;
-        Ok(event)
+        event
     }
 
-    /// The server waits for chunks.
+    /// The state in which the server waits for chunks.
     #[cfg(feature = "extensions")]
     const fn begin_chunks(&mut self) -> State {
         self.stuffer.restart();
@@ -294,6 +319,17 @@ impl<C: Channel, D: Dialect> Session<C, D> {
     fn is_in_chunks(&self) -> bool {
         #[cfg(feature = "extensions")]
         return self.job == Kind::SendChunks;
+        #[cfg(not(feature = "extensions"))]
+        false
+    }
+
+    /// Whether the last chunk has to wait for the previous one's reply: a server without PIPELINING gets
+    /// one command at a time (RFC 2920 §3.1).
+    pub(super) fn ends_later(&self) -> bool {
+        #[cfg(feature = "extensions")]
+        return self.state == State::Ask(Command::Message)
+            && self.pending > 0
+            && !self.extensions.pipelining();
         #[cfg(not(feature = "extensions"))]
         false
     }

@@ -1,17 +1,18 @@
+use crate::Untrusted;
 use crate::smtp::Reply;
 
-/// The commands of a session; each has one reply, but for LMTP's message.
+/// A command of a session. Each has one reply, except LMTP's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Command {
-    /// Not ours: the server's greeting on a port with implicit TLS.
+    /// No command: the server's greeting inside implicit TLS.
     Greeting,
     /// `EHLO` or `LHLO`.
     Hello,
-    /// `HELO`, in plaintext only.
+    /// `HELO`, only in plaintext.
     Helo,
-    /// `AUTH`, with all that it asks for.
+    /// `AUTH`, with the responses to its challenges.
     Auth,
     /// `MAIL FROM`.
     Mail,
@@ -21,7 +22,7 @@ pub enum Command {
     Data,
     /// The message, with its final dot or its last chunk.
     Message,
-    /// `BDAT`, but for the last.
+    /// `BDAT`, except the last one.
     #[cfg(feature = "extensions")]
     Chunk,
     /// `RSET`.
@@ -30,74 +31,79 @@ pub enum Command {
     Quit,
 }
 
-/// What happens in a session.
+/// An event in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
-    /// Part of an answer; it may be shown.
+    /// A part of a reply, or a reply after which the next step fails. Show or log it.
     Received(Reply<'i>),
-    /// The answer for one recipient: 2yz accepts it. The mail goes on if any is accepted.
+    /// A line that is not a reply. Show or log it; the next step fails.
+    Unreadable(Untrusted<'i>),
+    /// The reply for one recipient; 2yz accepts it. The mail continues if any recipient is accepted.
     Recipient {
-        /// Its place in [`Envelope::to`](crate::mail::Envelope::to).
+        /// The recipient's index in [`Envelope::to`](crate::mail::Envelope::to).
         index: u16,
-        /// What the server said.
+        /// The server's reply.
         reply: Reply<'i>,
     },
-    /// The server waits for the message: call [`Exchange::body`](super::Exchange::body) and [`Exchange::finish`](super::Exchange::finish).
+    /// The server waits for the message. Call [`Exchange::body`](super::Exchange::body), then
+    /// [`Exchange::finish`](super::Exchange::finish).
     Body(Reply<'i>),
-    /// The server takes chunks of the message, or more of them: call
-    /// [`Exchange::chunk`](super::Exchange::chunk) and [`Exchange::finish`](super::Exchange::finish).
+    /// The server waits for chunks of the message. Call [`Exchange::chunk`](super::Exchange::chunk), then
+    /// [`Exchange::finish`](super::Exchange::finish).
     #[cfg(feature = "extensions")]
     Chunks,
-    /// LMTP only: what became of the message for one accepted recipient; 2yz delivers it.
+    /// LMTP only: the result for one accepted recipient; 2yz means delivered.
     Delivery {
-        /// Its place among the accepted recipients.
+        /// The recipient's index among the accepted ones.
         index: u16,
-        /// What the server said.
+        /// The server's reply.
         reply: Reply<'i>,
     },
-    /// The job is done.
+    /// The task is done.
     Done(Reply<'i>),
-    /// The server refused; the session goes on.
+    /// The server refused a command. The session continues.
     Rejected {
-        /// What was refused.
+        /// The refused command.
         command: Command,
-        /// What the server said.
+        /// The server's reply.
         reply: Reply<'i>,
     },
-    /// No recipient was accepted, nothing is sent; the session goes on.
+    /// No recipient was accepted, and nothing was sent. The session continues.
     NoRecipients,
-    /// LMTP only: every [`Delivery`](Self::Delivery) is told; the job is done.
+    /// LMTP only: every [`Delivery`](Self::Delivery) has been reported. The task is done.
     Delivered,
 }
 
 impl Event<'_> {
-    /// Whether the job ends with it.
+    /// Whether the event ends the task.
     #[must_use]
     pub const fn is_last(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Rejected { .. } | Self::NoRecipients | Self::Delivered)
     }
 }
 
-/// What became of a mail. Exhaustive: whoever asks has to know every answer.
+/// The fate of a mail.
+///
+/// The enum is exhaustive, because code that matches on it has to handle every fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fate {
-    /// Nothing of the message was sent.
+    /// No part of the message was sent.
     NotSent,
-    /// The server refused it, or did not get the end of it: nobody has it.
+    /// The server refused the message, or did not get its end. It does not have the mail.
     NotAccepted,
-    /// The server takes responsibility for it (RFC 5321 §4.2.5); LMTP: for one recipient at least,
-    /// and the events tell for which.
+    /// The server has taken responsibility for the mail (RFC 5321 §4.2.5). LMTP: for at least one
+    /// recipient; the events tell which.
     Accepted,
-    /// The end was sent and no answer came. The server may have it: sent again, it may arrive twice
-    /// (RFC 1047).
+    /// The end of the message was sent, and no reply arrived. The server may have the mail. If sent again,
+    /// it may arrive twice (RFC 1047).
     Unknown,
 }
 
 impl Fate {
-    /// Whether sending it again cannot make it arrive twice.
+    /// Whether the mail can be sent again without arriving twice.
     #[must_use]
     pub const fn is_safe_to_retry(self) -> bool {
         matches!(self, Self::NotSent | Self::NotAccepted)

@@ -3,14 +3,14 @@ use core::time::Duration;
 use super::dialogue::{self, Job, Kind};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
-use crate::mail::limits::{DATA_WAIT, MESSAGE_WAIT};
+use crate::mail::limits::{DATA_WAIT, MAX_CHALLENGE, MESSAGE_WAIT};
 use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
 use crate::smtp::reply::{FIRST, Reply};
 use crate::smtp::{Dialect, Smtp};
 use crate::wire::{Framing, Writer};
-use crate::{Channel, Error, Machine, Step};
+use crate::{Channel, Error, Machine, Step, Untrusted};
 
-/// A job of a [`Session`] that is under way.
+/// A task of a [`Session`].
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Exchange<'s, 'm, C, D = Smtp> {
@@ -19,19 +19,19 @@ pub struct Exchange<'s, 'm, C, D = Smtp> {
 }
 
 impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
-    /// Fills `output` from the front of `message` and says how many octets to send, after
-    /// [`Event::Body`]. What is left of `message` comes with the next call.
+    /// Fills `output` from the front of `message`, after [`Event::Body`]. Returns how many bytes to send.
+    /// Pass the rest of `message` to the next call.
     ///
     /// # Errors
-    /// Those of [`Stuffer::push`](crate::mail::Stuffer::push); [`Error::OutOfOrder`] if the server
-    /// does not wait for a message. After [`Error::BareLineEnd`] the connection is good for nothing
-    /// more: close it, and the server drops the mail.
+    /// Those of [`Stuffer::push`](crate::mail::Stuffer::push); [`Error::OutOfOrder`] if the server does not
+    /// wait for a message. After [`Error::BareLineEnd`], [`Error::LineTooLong`] and [`Error::NulInMessage`]
+    /// close the connection: then the server discards the mail.
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         self.session.in_order(self.session.state == State::Body)?;
         self.session.stuffer.push(message, output)
     }
 
-    /// Ends the message; what became of it comes with the next steps.
+    /// Ends the message. The next steps report the server's decision.
     ///
     /// # Errors
     /// Those of [`Stuffer::end`](crate::mail::Stuffer::end) and [`body`](Self::body).
@@ -44,7 +44,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
 }
 
 impl<C: Channel, D: Dialect> Session<C, D> {
-    /// Whether the caller may do what it does.
+    /// Checks that the call is allowed in this state.
     pub(super) const fn in_order(&self, allowed: bool) -> Result<(), Error> {
         match self.state {
             State::Failed(error) => Err(error),
@@ -53,12 +53,28 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         }
     }
 
-    /// How long waiting for the server is reasonable.
+    /// Whether the server waits for the message, as [`Event::Body`] reported.
+    pub(in crate::mail) fn awaits_body(&self) -> bool {
+        self.state == State::Body
+    }
+
+    /// Whether the last line was cut.
+    pub(in crate::mail) fn is_cut(&self) -> bool {
+        self.lines.is_cut()
+    }
+
+    /// Whether no reply is incomplete.
+    pub(in crate::mail) const fn begins_wait(&self) -> bool {
+        self.code == FIRST
+    }
+
+    /// How long to wait for the server.
     pub(in crate::mail) fn wait(&self) -> Option<Duration> {
         match (self.state, self.awaited) {
-            _ if self.stale > 0 => Some(COMMAND_WAIT),
+            _ if self.stale > 0 || self.lines.is_cut() => Some(COMMAND_WAIT),
             #[cfg(feature = "extensions")]
             (State::Await, Command::Chunk) if self.pending == 0 => None,
+            _ if self.ends_later() => Some(COMMAND_WAIT),
             (State::Await, Command::Data) => Some(DATA_WAIT),
             (State::Await, Command::Message) => Some(MESSAGE_WAIT),
             (State::Await, _) => Some(COMMAND_WAIT),
@@ -72,6 +88,14 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
+        if let State::Failed(error) = self.state {
+            return Err(error);
+        }
+        // The rest of a line may still break a rule, so nothing follows from its front before its end
+        // (I11).
+        if !self.lines.skip(input)? {
+            return Ok(Step::Read);
+        }
         let mut out = Writer::new(output);
         match self.state {
             // Without recipients the server gets an empty message (RFC 2920 §3.1).
@@ -96,7 +120,9 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             State::Await => return self.receive(job, input),
             _ if self.stale > 0 => return self.receive(job, input),
             State::Challenged => self.respond(job, input, &mut out)?,
-            // What is there before the question cannot be its answer.
+            State::Ask(_) if self.ends_later() => return self.receive(job, input),
+            // A reply that arrives before its command answers nothing; an attacker may have injected it
+            // (I6).
             State::Ask(_) if self.pending == 0 && !input.is_empty() => {
                 return Err(Error::Unsolicited);
             }
@@ -113,7 +139,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         out.finish().map(Step::Write)
     }
 
-    /// Answers the challenge in front of the input.
+    /// Writes the response to the challenge at the front of the input.
     fn respond(
         &mut self,
         job: Job<'_>,
@@ -121,7 +147,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         out: &mut Writer<'_>,
     ) -> Result<(), Error> {
         let mut rest = *input;
-        let line = self.lines.next(&mut rest)?;
+        let line = self.lines.next_within(&mut rest, MAX_CHALLENGE, false)?;
         let (Some(line), Job::Authenticate(credentials)) = (line, job) else {
             return Err(Error::OutOfOrder);
         };
@@ -143,37 +169,67 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         input: &mut &'i [u8],
     ) -> Result<Step<Event<'i>>, Error> {
         let mut rest = *input;
-        let Some(line) = self.lines.next(&mut rest)? else { return Ok(Step::Read) };
+        let is_challenge = self.awaited == Command::Auth
+            && self.stale == 0
+            && self.mechanism.responds(self.round)
+            && matches!(input, [b'3', b'3', b'4', ..]);
+        let max = if is_challenge { MAX_CHALLENGE } else { MAX_LINE };
+        let line = self.lines.next_within(&mut rest, max, !is_challenge)?;
+        let Some(line) = line else { return Ok(Step::Read) };
+        let line = Untrusted::new(line).with_cut(self.lines.is_cut());
         let is_first = self.code == FIRST;
-        let reply = Reply::follow(line, &mut self.code)?;
+        let reply = match Reply::parse(line) {
+            Ok(reply) => reply,
+            Err(error) => {
+                *input = rest;
+                self.state = State::Failed(error);
+                return Ok(Step::Event(Event::Unreadable(line)));
+            }
+        };
+        let event = match reply.follow(&mut self.code) {
+            Ok(()) => self.hear(job, reply, is_first),
+            Err(error) => self.told(reply, error),
+        };
+        // A challenge stays in the input until its response is written.
+        if self.state != State::Challenged {
+            *input = rest;
+        }
+        Ok(Step::Event(event))
+    }
+
+    /// Returns the event and fails with the next step, since the event is what the error is about.
+    pub(super) fn told<'i>(&mut self, reply: Reply<'i>, error: Error) -> Event<'i> {
+        self.state = State::Failed(error);
+        Event::Received(reply)
+    }
+
+    /// The event for one line of a reply.
+    fn hear<'i>(&mut self, job: Job<'_>, reply: Reply<'i>, is_first: bool) -> Event<'i> {
         let command = (self.stale == 0).then_some(self.awaited);
         if command == Some(Command::Hello) && !is_first {
             self.extensions.read(reply.text().as_untrusted_bytes());
         }
         self.frames = if reply.is_last() { 0 } else { self.frames.wrapping_add(1) };
-        let event = match (command, reply.code()) {
-            _ if self.frames >= MAX_FRAMES => return Err(Error::ReplyTooLong),
+        match (command, reply.code()) {
+            _ if self.frames >= MAX_FRAMES => self.told(reply, Error::ReplyTooLong),
             _ if !reply.is_last() => Event::Received(reply),
             (Some(Command::Auth), 334) if self.mechanism.responds(self.round) => {
                 self.state = State::Challenged;
-                // The challenge stays in the input until it is answered.
-                return Ok(Step::Event(Event::Received(reply)));
+                Event::Received(reply)
             }
             (command, 421) if command != Some(Command::Quit) => {
                 if D::IS_SMTP && command == Some(Command::Message) {
                     self.fate = Fate::NotAccepted;
                 }
-                return Err(Error::Closing);
+                self.told(reply, Error::Closing)
             }
-            (Some(command), _) => self.answered(command, job, reply)?,
+            (Some(command), _) => self.answered(command, job, reply),
             (None, code) => {
                 self.stale = self.stale.wrapping_sub(1);
                 self.waits_in_vain = self.stale == 0 && code == 354;
                 Event::Received(reply)
             }
-        };
-        *input = rest;
-        Ok(Step::Event(event))
+        }
     }
 }
 
@@ -195,7 +251,7 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, C, D> {
 
     fn end_of_input(&mut self) -> Result<(), Error> {
         match self.session.state {
-            // The server may close without an answer to QUIT; the mail is safe.
+            // The server may close the connection without a reply to QUIT. The mail is not affected.
             State::Closed | State::Await if self.session.awaited == Command::Quit => {
                 self.session.state = State::Closed;
                 Ok(())
@@ -216,9 +272,10 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, C, D> {
         self.session.wait()
     }
 
-    /// A message whose end was not sent is nowhere.
+    /// If the end of a message was not sent, the server does not have the mail.
     fn never_sent(&mut self, n: usize) {
         let session = &mut *self.session;
+        // Without its final dot a message after `DATA` has no end.
         let ends = session.job == Kind::Send && session.awaited == Command::Message;
         if ends && session.fate == Fate::Unknown && n >= b".\r\n".len() {
             session.fate = Fate::NotAccepted;
@@ -227,5 +284,13 @@ impl<C: Channel, D: Dialect> Machine for Exchange<'_, '_, C, D> {
 
     fn is_secret(&self) -> bool {
         self.session.job == Kind::Authenticate
+    }
+
+    fn is_cut(&self) -> bool {
+        self.session.is_cut()
+    }
+
+    fn begins_wait(&self) -> bool {
+        self.session.begins_wait()
     }
 }

@@ -1,7 +1,10 @@
 use super::Mechanism;
+use crate::Error;
 use crate::smtp::reply::{bit, decimal};
 
-/// What the server said it can do, inside the channel of this session and nowhere else.
+/// The extensions that a server offers inside the channel of this session.
+///
+/// An offer from before TLS never gets in here (SM11).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extensions {
@@ -10,7 +13,7 @@ pub struct Extensions {
     max_size: usize,
 }
 
-/// Each keyword has the bit of its place.
+/// The position of a keyword is its bit.
 const KEYWORDS: &[&str] = &[
     "SIZE",
     "AUTH",
@@ -41,12 +44,18 @@ pub(in crate::mail) const REQUIRE_TLS: u16 = 1 << 7;
 const CHUNKING: u16 = 1 << 8;
 
 impl Extensions {
-    /// Takes one line of the answer to EHLO, behind its code.
+    /// Reads one line of the reply to EHLO, after its code.
     pub(super) fn read(&mut self, line: &[u8]) {
         let mut words = line.split(|octet| *octet == b' ');
-        let keyword = bit(KEYWORDS, words.next().unwrap_or_default());
+        let first = words.next().unwrap_or_default();
+        // `AUTH=LOGIN PLAIN` comes from drafts before RFC 2554; some servers offer nothing else.
+        let (first, value) = match first.split_at_checked(b"AUTH".len()) {
+            Some((name, [b'=', value @ ..])) if bit(KEYWORDS, name) == AUTH => (name, value),
+            _ => (first, &b""[..]),
+        };
+        let keyword = bit(KEYWORDS, first);
         self.set |= keyword;
-        for word in words {
+        for word in core::iter::once(value).chain(words) {
             match keyword {
                 AUTH => self.mechanisms |= bit(Mechanism::NAMES, word),
                 SIZE => {
@@ -59,71 +68,98 @@ impl Extensions {
         }
     }
 
+    /// Removes a mechanism that the server listed but does not accept.
+    pub(super) const fn withdraw(&mut self, mechanism: Mechanism) {
+        self.mechanisms &= !mechanism.bit();
+    }
+
+    /// Checks that all of these are offered.
+    ///
+    /// # Errors
+    /// The error for the first missing one.
+    pub(in crate::mail) const fn check(self, extensions: u16) -> Result<(), Error> {
+        let missing = extensions & !self.set;
+        Err(match missing {
+            0 => return Ok(()),
+            _ if missing & EIGHT_BIT_MIME != 0 => Error::NoEightBitMime,
+            _ if missing & SMTP_UTF8 != 0 => Error::NoSmtpUtf8,
+            #[cfg(feature = "extensions")]
+            _ if missing & DSN != 0 => Error::NoDsn,
+            _ => Error::NoRequireTls,
+        })
+    }
+
     /// Whether all of these are offered.
     pub(in crate::mail) const fn has(self, extensions: u16) -> bool {
         self.set & extensions == extensions
     }
 
-    /// `AUTH` by this mechanism, RFC 4954.
+    /// Whether `AUTH` with this mechanism is offered (RFC 4954).
     #[must_use]
     pub const fn offers(self, mechanism: Mechanism) -> bool {
         self.mechanisms & mechanism.bit() != 0
     }
 
-    /// `8BITMIME`, RFC 6152.
+    /// Whether `AUTH` is offered, with any mechanism (RFC 4954).
+    #[must_use]
+    pub const fn auth(self) -> bool {
+        self.has(AUTH)
+    }
+
+    /// Whether `8BITMIME` is offered (RFC 6152).
     #[must_use]
     pub const fn eight_bit_mime(self) -> bool {
         self.has(EIGHT_BIT_MIME)
     }
 
-    /// `SMTPUTF8`, RFC 6531.
+    /// Whether `SMTPUTF8` is offered (RFC 6531).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn smtp_utf8(self) -> bool {
         self.has(SMTP_UTF8)
     }
 
-    /// `DSN`, RFC 3461.
+    /// Whether `DSN` is offered (RFC 3461).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn dsn(self) -> bool {
         self.has(DSN)
     }
 
-    /// `REQUIRETLS`, RFC 8689.
+    /// Whether `REQUIRETLS` is offered (RFC 8689).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn require_tls(self) -> bool {
         self.has(REQUIRE_TLS)
     }
 
-    /// `CHUNKING`, RFC 3030.
+    /// Whether `CHUNKING` is offered (RFC 3030).
     #[cfg(feature = "extensions")]
     #[must_use]
     pub const fn chunking(self) -> bool {
         self.has(CHUNKING)
     }
 
-    /// `PIPELINING`, RFC 2920.
+    /// Whether `PIPELINING` is offered (RFC 2920).
     #[must_use]
     pub const fn pipelining(self) -> bool {
         self.has(PIPELINING)
     }
 
-    /// `ENHANCEDSTATUSCODES`, RFC 2034.
+    /// Whether `ENHANCEDSTATUSCODES` is offered (RFC 2034).
     #[must_use]
     pub const fn enhanced_status_codes(self) -> bool {
         self.has(ENHANCED_STATUS_CODES)
     }
 
-    /// `SIZE`, RFC 1870.
+    /// Whether `SIZE` is offered (RFC 1870).
     #[must_use]
     pub const fn size(self) -> bool {
         self.has(SIZE)
     }
 
-    /// The largest message that the server takes, in octets (RFC 1870); `None` if it did not say,
-    /// or said 0, or more than fits.
+    /// The largest message that the server accepts, in bytes (RFC 1870). `None` if the server announces no
+    /// limit, 0, or a number that does not fit.
     #[must_use]
     pub const fn max_size(self) -> Option<usize> {
         match self.max_size {

@@ -1,4 +1,4 @@
-//! How a client proves who it is (RFC 4954).
+//! Authentication of a client (RFC 4954).
 
 #[cfg(feature = "cram-md5")]
 mod cram_md5;
@@ -6,37 +6,42 @@ mod cram_md5;
 pub(super) mod scram;
 
 use super::Session;
+#[cfg(any(feature = "cram-md5", feature = "scram"))]
+use crate::ArgumentError;
 use crate::Error;
 use crate::mail::Credentials;
 use crate::mail::base64::Encoder;
 use crate::smtp::MAX_LINE;
 use crate::wire::Writer;
 
-/// A mechanism of SASL (RFC 4422).
+/// A SASL mechanism (RFC 4422).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Mechanism {
     /// `PLAIN`, RFC 4616.
     Plain,
-    /// `LOGIN`: two prompts; for servers that offer nothing else. No RFC describes it.
+    /// `LOGIN`, with two prompts, for servers that offer nothing else. No RFC describes it.
     Login,
-    /// `CRAM-MD5`, RFC 2195: the password is not shown, but the server has to know it.
+    /// `CRAM-MD5` (RFC 2195). It does not reveal the password, but the server has to store it.
     #[cfg(feature = "cram-md5")]
     CramMd5,
-    /// `XOAUTH2`: a bearer token. No RFC describes it.
+    /// `XOAUTH2`, with a bearer token. No RFC describes it.
     #[cfg(feature = "xoauth2")]
     XOAuth2,
-    /// `SCRAM-SHA-256`, RFC 7677: the password is not shown, and the server proves that it knows it.
+    /// `SCRAM-SHA-256` (RFC 7677). It does not reveal the password, and the server proves that it knows it.
     #[cfg(feature = "scram")]
     ScramSha256,
-    /// `SCRAM-SHA-256-PLUS`, tied to the TLS connection.
+    /// `SCRAM-SHA-256-PLUS`, which is bound to the TLS connection.
     #[cfg(feature = "scram")]
     ScramSha256Plus,
+    /// `EXTERNAL` (RFC 4422 Appendix A), with the client's certificate from the TLS handshake.
+    #[cfg(feature = "external")]
+    External,
 }
 
 impl Mechanism {
-    /// All that this build knows, the strongest first.
+    /// All mechanisms of this build, in order of preference.
     pub const ALL: &'static [Self] = &[
         #[cfg(feature = "scram")]
         Self::ScramSha256Plus,
@@ -48,9 +53,11 @@ impl Mechanism {
         Self::Login,
         #[cfg(feature = "xoauth2")]
         Self::XOAuth2,
+        #[cfg(feature = "external")]
+        Self::External,
     ];
 
-    /// Its registered name.
+    /// The registered name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,10 +71,12 @@ impl Mechanism {
             Self::ScramSha256 => "SCRAM-SHA-256",
             #[cfg(feature = "scram")]
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            #[cfg(feature = "external")]
+            Self::External => "EXTERNAL",
         }
     }
 
-    /// Each has the bit of its name's place in a set of mechanisms.
+    /// The names by index; a mechanism's index is its bit in a set.
     pub(super) const NAMES: &'static [&'static str] = &[
         Self::Plain.name(),
         Self::Login.name(),
@@ -79,13 +88,15 @@ impl Mechanism {
         Self::ScramSha256.name(),
         #[cfg(feature = "scram")]
         Self::ScramSha256Plus.name(),
+        #[cfg(feature = "external")]
+        Self::External.name(),
     ];
 
     pub(super) const fn bit(self) -> u16 {
         1 << self as u16
     }
 
-    /// After how many responses of the client the server may say yes.
+    /// The number of client responses after which the server may accept.
     pub(super) const fn rounds(self) -> u8 {
         match self {
             Self::Login => 2,
@@ -97,7 +108,8 @@ impl Mechanism {
 
     /// Whether the client has a response number `round`.
     pub(super) const fn responds(self, round: u8) -> bool {
-        // Before it says no, a server tells why, and wants an answer to that.
+        // Before it refuses, an XOAUTH2 server sends the reason as a challenge, and waits for an empty
+        // response.
         #[cfg(feature = "xoauth2")]
         if matches!(self, Self::XOAuth2) {
             return round <= 1;
@@ -105,7 +117,7 @@ impl Mechanism {
         round < self.rounds()
     }
 
-    /// Whether the client speaks first, so that its first response may go with `AUTH`.
+    /// Whether the client sends the first response, which may then accompany `AUTH`.
     const fn is_client_first(self) -> bool {
         match self {
             Self::Login => false,
@@ -115,15 +127,20 @@ impl Mechanism {
         }
     }
 
-    /// Prints the first response, where it may go with the mechanism's name; says how many responses
-    /// that makes.
+    /// Prints the initial response with the mechanism's name, if possible, and returns the number of
+    /// responses so far.
     ///
-    /// It may as long as the command is no longer than a line (RFC 4954 §4).
+    /// The command may be at most as long as a line (RFC 4954 §4).
     pub(super) fn begin(self, credentials: &Credentials<'_>, out: &mut Writer<'_>) -> u8 {
         let before = out.len();
         if self.is_client_first() {
             out.put(b" ");
+            let empty = out.len();
             self.put(0, credentials, out);
+            if out.len() == empty {
+                // An empty initial response is written as `=` (RFC 4954 §4).
+                out.put(b"=");
+            }
             if out.len() <= MAX_LINE - 2 {
                 return 1;
             }
@@ -132,7 +149,7 @@ impl Mechanism {
         0
     }
 
-    /// Prints response number `round`, where it does not depend on the challenge, in base64.
+    /// Prints response number `round` in base64, for mechanisms without a challenge to process.
     fn put(self, round: u8, credentials: &Credentials<'_>, out: &mut Writer<'_>) {
         let mut out = Encoder::new(out);
         let (user, secret) = (credentials.user.as_bytes(), credentials.secret.as_bytes());
@@ -158,6 +175,9 @@ impl Mechanism {
             }
             #[cfg(feature = "cram-md5")]
             Self::CramMd5 => {}
+            // `extern-initial-resp = external-authzid`, which may be empty.
+            #[cfg(feature = "external")]
+            Self::External => out.put(user),
             Self::Login => out.put(if round == 0 { user } else { secret }),
         }
         out.finish();
@@ -165,7 +185,7 @@ impl Mechanism {
 }
 
 impl<C, D> Session<C, D> {
-    /// Prints the client's next response, which answers `challenge`, in base64.
+    /// Prints the client's response to `challenge`, in base64.
     pub(super) fn put_response(
         &mut self,
         challenge: &[u8],
@@ -194,8 +214,15 @@ impl<C, D> Session<C, D> {
     }
 }
 
-/// What a challenge says.
+/// The longest decoded challenge, in bytes. It has room for a nonce of several hundred bytes.
 #[cfg(any(feature = "cram-md5", feature = "scram"))]
-fn decode<'b>(challenge: &[u8], buffer: &'b mut [u8; MAX_LINE]) -> Result<&'b [u8], Error> {
-    crate::mail::base64::decode(challenge, buffer).map_err(|_| Error::Syntax)
+pub(super) const MAX_SAID: usize = 1024;
+
+/// Decodes a challenge.
+#[cfg(any(feature = "cram-md5", feature = "scram"))]
+fn decode<'b>(challenge: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
+    crate::mail::base64::decode(challenge, buffer).map_err(|error| match error {
+        ArgumentError::TooLong => Error::FrameTooLong,
+        _ => Error::Syntax,
+    })
 }

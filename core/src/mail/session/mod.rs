@@ -1,4 +1,11 @@
-//! The sending side of a mail connection, after the upgrade.
+//! The client side of a mail connection, inside the channel.
+//!
+//! ```text
+//! hello ── authenticate ── send ── send … ── quit
+//! ```
+//!
+//! Each method of [`Session`] starts a task, an [`Exchange`]. Drive it to its last event
+//! ([`Event::is_last`]) before you start the next one.
 
 #[cfg(feature = "extensions")]
 mod chunks;
@@ -22,40 +29,41 @@ pub use mechanism::Mechanism;
 use super::{Credentials, Envelope, LineEnds, Stuffer};
 use crate::smtp::reply::FIRST;
 use crate::smtp::{Dialect, Domain, MAX_LINE, Smtp};
-use crate::wire::{Lines, Writer};
+use crate::wire::{ReplyLines, Writer};
 use crate::{Channel, Error, Tls};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
-    /// Our turn, from this command on.
+    /// The client's turn, starting with this command.
     Ask(Command),
     /// The server's turn.
     Await,
-    /// The server wants a response to the challenge in front of the input.
+    /// The challenge at the front of the input needs a response.
     Challenged,
     /// The server waits for the message.
     Body,
-    /// The server waits for chunks; the caller is to be told.
+    /// The server waits for chunks. The event is due.
     #[cfg(feature = "extensions")]
     Chunks,
-    /// A job is done and the next may begin.
+    /// No task is active.
     Idle,
-    /// The job ended without a message; the caller is to be told.
+    /// The task ended without a message. The event is due.
     NoRecipients,
-    /// The job ended with the last delivery; the caller is to be told.
+    /// The task ended with the last delivery. The event is due.
     Delivered,
     Closed,
     Failed(Error),
 }
 
-/// A mail session over TLS, or knowingly over plaintext.
+/// A mail session over TLS or, by an explicit choice, over plaintext.
 ///
-/// It lives as long as its connection and is driven by jobs: [`hello`](Self::hello) first, then
-/// any of the others as often as needed, and [`quit`](Self::quit). A job borrows the session and
-/// what it sends, and can be taken up again by calling the same method with the same argument, so
-/// that an event loop can keep the session and not the job. Behind the event that ends a job
-/// ([`Event::is_last`]), the same call begins a new one.
+/// It lives as long as its connection and runs tasks: [`hello`](Self::hello) first, then any others as
+/// often as needed, and [`quit`](Self::quit).
+///
+/// A task borrows the session and what it sends. Calling the same method with the same argument again
+/// resumes the task, so an event loop may store the session without the task. After the task's last event
+/// ([`Event::is_last`]), the same call starts a new one.
 ///
 /// ```
 /// # use starttls::{mail, smtp, Error, Machine, Step, Tls};
@@ -70,59 +78,60 @@ enum State {
 /// # }
 /// ```
 ///
-/// With a server that offers `PIPELINING` (RFC 2920) the envelope and `DATA` are said at once: a mail
+/// With a server that offers `PIPELINING` (RFC 2920), the envelope and `DATA` leave together, and a mail
 /// takes two round trips.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-// What is used most comes first: Thumb reaches a struct's first 32 octets by short instructions.
+// The hottest fields come first: Thumb reaches a struct's first 32 bytes with short instructions.
 #[repr(C)]
 pub struct Session<C, D = Smtp> {
     state: State,
-    /// The job under way, or the last one.
+    /// The current task, or the last one.
     job: Kind,
     /// The command that the next reply answers.
     awaited: Command,
-    /// Commands of this job that are not answered.
+    /// The number of this task's commands without a reply.
     pending: u8,
-    /// Commands of a job that is over that are not answered.
+    /// The number of an ended task's commands without a reply.
     stale: u8,
-    /// The server waits for a message that will not come.
+    /// Whether the server waits for a message that will not come.
     waits_in_vain: bool,
     frames: u8,
     fate: Fate,
-    /// A transaction is open on the server that RSET has to end.
+    /// Whether the server has an open transaction that needs RSET.
     dirty: bool,
-    /// LMTP: the message was delivered to somebody.
+    /// LMTP: whether the message was delivered to any recipient.
     taken: bool,
     /// The mechanism of AUTH, once it is chosen.
     mechanism: Mechanism,
-    /// Responses of the client in AUTH so far.
+    /// The number of the client's responses in AUTH so far.
     round: u8,
     channel: C,
-    lines: Lines<MAX_LINE>,
+    lines: ReplyLines<MAX_LINE>,
     code: u16,
     stuffer: Stuffer,
-    /// Recipients asked for, answered, answered with yes, and (LMTP) told of the delivery.
+    /// Recipients that were sent, that got a reply, that were accepted, and (LMTP) whose delivery is
+    /// reported.
     asked: u16,
     answered: u16,
     accepted: u16,
     delivered: u16,
     extensions: Extensions,
     dialect: PhantomData<D>,
-    /// SCRAM: what the server has to say at last.
+    /// SCRAM: the server's signature that has to follow.
     #[cfg(feature = "scram")]
     expected: mechanism::scram::Expected,
 }
 
 impl<C: Channel, D: Dialect> Session<C, D> {
-    /// A session that knows nothing of the server.
+    /// A session at the start of its channel, without knowledge of the server.
     #[must_use]
     pub fn new(channel: C) -> Self {
         let state = if channel.greets() { State::Await } else { State::Ask(Command::Hello) };
         Self {
             channel,
             dialect: PhantomData,
-            lines: Lines::default(),
+            lines: ReplyLines::default(),
             code: FIRST,
             frames: 0,
             state,
@@ -147,44 +156,45 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         }
     }
 
-    /// What the server can do; nothing before [`hello`](Self::hello) is done.
+    /// The server's extensions; empty before [`hello`](Self::hello) is done.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.extensions
     }
 
-    /// What the session runs over.
+    /// The channel under the session.
     #[must_use]
     pub const fn channel(&self) -> &C {
         &self.channel
     }
 
-    /// What became of the mail that was sent last, whatever happened to the connection since.
+    /// The fate of the last mail, whatever happened to the connection since.
     #[must_use]
     pub const fn fate(&self) -> Fate {
         self.fate
     }
 
-    /// What to do with lone CR or LF in the messages of this session, from here on.
+    /// Sets the treatment of a bare CR or LF in messages, from now on.
     pub const fn set_line_ends(&mut self, line_ends: LineEnds) {
         self.stuffer.set_line_ends(line_ends);
     }
 
-    /// Introduces the client as `domain`, and learns what the server can do.
+    /// Introduces the client as `domain` and reads the server's extensions.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if another job is under way or this one was done.
+    /// [`Error::OutOfOrder`] if another task is active or this one was done.
     pub fn hello<'m>(&mut self, domain: Domain<'m>) -> Result<Exchange<'_, 'm, C, D>, Error> {
         self.job(Job::Hello(domain))
     }
 
-    /// Sends one mail. After [`Event::Body`] the message follows through the job.
+    /// Sends one mail. After [`Event::Body`] pass the message to the task.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if another job is under way or there was no [`hello`](Self::hello).
-    /// [`Error::MessageTooLarge`] or [`Error::Unsupported`] if the server said that it does not take
-    /// such a mail, [`Error::Unverified`] if it may not be told of it; nothing is sent then, and the
-    /// session is as it was.
+    /// [`Error::OutOfOrder`] if another task is active or [`hello`](Self::hello) was not done.
+    ///
+    /// [`Error::MessageTooLarge`] or an error that [is unsupported](Error::is_unsupported) if the server
+    /// cannot take the mail; [`Error::Unverified`] if it must not get the envelope. Then nothing is sent,
+    /// and the session is unchanged.
     pub fn send<'m>(
         &mut self,
         envelope: &'m Envelope<'m>,
@@ -192,12 +202,11 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         self.job(Job::Send(envelope))
     }
 
-    /// Sends one mail like [`send`](Self::send), the message in chunks (RFC 3030), by `BDAT` instead
-    /// of `DATA`: after [`Event::Chunks`] it follows through [`Exchange::chunk`].
+    /// Sends one mail like [`send`](Self::send), but in chunks (RFC 3030), by `BDAT` instead of `DATA`.
+    /// After [`Event::Chunks`] pass the message to [`Exchange::chunk`].
     ///
     /// # Errors
-    /// Those of [`send`](Self::send), and [`Error::Unsupported`] if the server does not offer
-    /// `CHUNKING`.
+    /// Those of [`send`](Self::send), and [`Error::NoChunking`] if the server does not offer `CHUNKING`.
     #[cfg(feature = "extensions")]
     pub fn send_chunks<'m>(
         &mut self,
@@ -206,10 +215,10 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         self.job(Job::SendChunks(envelope))
     }
 
-    /// Drops a mail that was begun and not finished, or asks whether the server is still there.
+    /// Drops an unfinished mail, or checks that the server is still there.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if another job is under way.
+    /// [`Error::OutOfOrder`] if another task is active.
     pub fn reset(&mut self) -> Result<Exchange<'_, '_, C, D>, Error> {
         self.job(Job::Reset)
     }
@@ -217,12 +226,13 @@ impl<C: Channel, D: Dialect> Session<C, D> {
     /// Says goodbye.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if another job is under way.
+    /// [`Error::OutOfOrder`] if another task is active.
     pub fn quit(&mut self) -> Result<Exchange<'_, '_, C, D>, Error> {
         self.job(Job::Quit)
     }
 
-    /// [`authenticate`](Session::authenticate), where only the value of the channel says that it is TLS.
+    /// Like [`authenticate`](Session::authenticate), for a channel that is known to be TLS only at run
+    /// time.
     pub(super) fn log_in<'c>(
         &mut self,
         credentials: &'c Credentials<'c>,
@@ -246,15 +256,19 @@ impl<C: Channel, D: Dialect> Session<C, D> {
 
     fn begin(&mut self, job: Job<'_>) -> Result<(), Error> {
         let command = match job {
-            // A session begins with it, and it is not said twice.
+            // A session starts with its hello and has only one.
             Job::Hello(_) => return Err(Error::OutOfOrder),
             Job::Authenticate(credentials) => {
                 let mechanism = credentials.mechanism(self.extensions);
-                self.mechanism = mechanism.ok_or(Error::Unsupported)?;
+                let missing =
+                    if self.extensions.auth() { Error::NoMechanism } else { Error::NoAuth };
+                self.mechanism = mechanism.ok_or(missing)?;
                 Command::Auth
             }
             #[cfg(feature = "extensions")]
-            Job::SendChunks(_) if !self.extensions.chunking() => return Err(Error::Unsupported),
+            Job::SendChunks(_) if !self.extensions.chunking() => {
+                return Err(Error::NoChunking);
+            }
             Job::Reset => Command::Reset,
             Job::Quit => Command::Quit,
             _ if self.dirty => Command::Reset,
@@ -282,10 +296,10 @@ impl<C: Channel, D: Dialect> Session<C, D> {
 }
 
 impl<D: Dialect> Session<Tls, D> {
-    /// Proves who the client is, by the strongest mechanism that the server offers, or the one that
-    /// the credentials name.
+    /// Authenticates the client, by the strongest mechanism that the server offers, or the one that the
+    /// credentials name.
     ///
-    /// It exists on sessions over TLS only:
+    /// Only a session over TLS has this method:
     ///
     /// ```compile_fail,E0599
     /// # use starttls::{smtp, Plaintext};
@@ -295,9 +309,9 @@ impl<D: Dialect> Session<Tls, D> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unverified`] if nobody vouches for the server, [`Error::Unsupported`] if it offers
-    /// no mechanism of ours, [`Error::OutOfOrder`] if another job is under way. Nothing is sent then,
-    /// and the session is as it was.
+    /// [`Error::Unverified`] if the server is not verified; [`Error::NoAuth`] or [`Error::NoMechanism`] if
+    /// it offers no mechanism that fits; [`Error::OutOfOrder`] if another task is active. Then nothing is
+    /// sent, and the session is unchanged.
     pub fn authenticate<'c>(
         &mut self,
         credentials: &'c Credentials<'c>,
@@ -306,7 +320,7 @@ impl<D: Dialect> Session<Tls, D> {
     }
 }
 
-/// Prints a goodbye to a server that does not take what it was asked before.
+/// Prints a goodbye to a server that refused the last command.
 pub(super) fn goodbye(output: &mut [u8]) -> Result<usize, Error> {
     let mut out = Writer::new(output);
     out.put(b"QUIT\r\n");

@@ -1,27 +1,28 @@
-//! MTA-STS, RFC 8461: what a domain says of its mail servers by a TXT record and over HTTPS.
+//! MTA-STS (RFC 8461): a policy about a domain's mail servers, from a TXT record and over HTTPS.
 
 mod record;
 
 use core::fmt;
 
-pub use record::{Id, announced};
+pub use record::{Flaw, Id, announced, flaw};
 
 use super::Domain;
+use super::resolution::REFRESH;
 
-/// The longest policy that is read, in octets (RFC 8461 §3.3).
+/// The longest policy, in bytes (RFC 8461 §3.3).
 pub const MAX_POLICY: usize = 64 * 1024;
 
-/// The longest time for which a policy holds, in seconds: a year (RFC 8461 §3.2).
+/// The longest validity of a policy, in seconds: a year (RFC 8461 §3.2).
 pub const MAX_AGE: u32 = 31_557_600;
 
-/// The label in front of a domain at which its TXT record is (RFC 8461 §3.1).
+/// The label before a domain that has its TXT record (RFC 8461 §3.1).
 pub const RECORD_LABEL: &str = "_mta-sts";
 
-/// The label in front of a domain that makes its policy host (RFC 8461 §3.2). The policy is at
-/// `https://` this host and [`POLICY_PATH`].
+/// The label before a domain that makes its policy host (RFC 8461 §3.2). The policy is at `https://` this
+/// host and [`POLICY_PATH`].
 pub const HOST_LABEL: &str = "mta-sts";
 
-/// Where the policy is on its host.
+/// The path of the policy on its host.
 pub const POLICY_PATH: &str = "/.well-known/mta-sts.txt";
 
 /// `(ALPHA / DIGIT) *31(ALPHA / DIGIT / "_" / "-" / ".")`
@@ -56,20 +57,22 @@ fn trim_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What a policy has its senders do. Exhaustive: RFC 8461 §5 knows no other.
+/// What a policy asks of senders.
+///
+/// The enum is exhaustive: RFC 8461 §5 defines no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Mode {
-    /// Deliver only to the hosts that it lists, over verified TLS.
+    /// Deliver only to the listed hosts, over verified TLS.
     Enforce,
-    /// Deliver in any case, and report what enforcing would have refused.
+    /// Deliver in any case, and report what enforcement would have refused.
     Testing,
-    /// There is no policy any more.
+    /// The domain has no policy any more.
     None,
 }
 
 impl Mode {
-    /// As policies spell it.
+    /// The name in policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,18 +83,18 @@ impl Mode {
     }
 }
 
-/// Why a text is no policy.
+/// The reason why a policy is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Invalid {
-    /// More than [`MAX_POLICY`] octets.
+    /// It has more than [`MAX_POLICY`] bytes.
     TooLong,
-    /// A line that is no `key: value`, or a value that its key cannot have.
+    /// A line is not `key: value`, or a value does not fit its key.
     Syntax,
-    /// A version that is not `STSv1`.
+    /// The version is not `STSv1`.
     Version,
-    /// `version`, `mode` or `max_age` is not there, or `mx` where the mode needs one.
+    /// `version`, `mode` or `max_age` is missing, or `mx` in a mode that needs it.
     Incomplete,
 }
 
@@ -99,7 +102,7 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the policy is longer than 64 KiB",
-            Self::Syntax => "a line of the policy is not of the form that RFC 8461 §3.2 asks for",
+            Self::Syntax => "a line of the policy violates RFC 8461 §3.2",
             Self::Version => "the policy is not of version STSv1",
             Self::Incomplete => "the policy lacks version, mode, max_age or mx",
         })
@@ -108,7 +111,18 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// A policy as its host says it; borrows from the text.
+/// A policy from its host. It borrows from the text.
+///
+/// ```
+/// use starttls::mx::Domain;
+/// use starttls::mx::sts::{Invalid, Mode, Policy};
+///
+/// let text = b"version: STSv1\nmode: enforce\nmx: *.example.org\nmax_age: 604800\n";
+/// let policy = Policy::read(text)?;
+/// assert_eq!(policy.mode(), Mode::Enforce);
+/// assert!(policy.lists(&Domain::new("mx.example.org").unwrap()));
+/// # Ok::<(), Invalid>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy<'t> {
@@ -118,12 +132,12 @@ pub struct Policy<'t> {
 }
 
 impl<'t> Policy<'t> {
-    /// Reads the body of the answer at [`POLICY_PATH`] (RFC 8461 §3.2). Keys that it does not know are
-    /// passed over, and of a key that is there twice, but for `mx`, the first one counts. Empty lines
-    /// are borne.
+    /// Parses the response body from [`POLICY_PATH`] (RFC 8461 §3.2). Unknown keys and empty lines are
+    /// ignored. The first of several equal keys counts, except for `mx`.
     ///
     /// # Errors
-    /// It is no policy; a sender then does as if there were none, or goes by the one that it knows.
+    /// The reason why the text is invalid. A sender then acts as if there were no policy, or uses a stored
+    /// one.
     pub fn read(text: &'t [u8]) -> Result<Self, Invalid> {
         if text.len() > MAX_POLICY {
             return Err(Invalid::TooLong);
@@ -160,25 +174,37 @@ impl<'t> Policy<'t> {
         }
     }
 
-    /// What senders are to do.
+    /// The mode: what the domain demands of senders.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// For how many seconds from its fetching it holds, at most [`MAX_AGE`].
+    /// The validity in seconds from its fetch, at most [`MAX_AGE`].
     #[must_use]
     pub const fn max_age(&self) -> u32 {
         self.max_age
     }
 
-    /// The text that it was read from, for a cache.
+    /// The age of the policy and its remaining validity, in seconds. `fetched` and `now` are Unix times.
+    /// `None` if it has expired.
+    ///
+    /// If a wrong clock put the fetch into the future, the policy is valid and has the age at which it is
+    /// fetched again. If it counted as fresh, it would never expire.
+    #[must_use]
+    pub fn age_and_left(&self, fetched: u64, now: u64) -> Option<(u64, u32)> {
+        let Some(age) = now.checked_sub(fetched) else { return Some((REFRESH, self.max_age)) };
+        let left = u32::try_from(u64::from(self.max_age).checked_sub(age)?).ok()?;
+        (left != 0).then_some((age, left))
+    }
+
+    /// The text of the policy, for a cache.
     #[must_use]
     pub const fn as_bytes(&self) -> &'t [u8] {
         self.text
     }
 
-    /// The patterns of hosts: names, of which the first label may be `*`.
+    /// The patterns of hosts: names, whose first label may be `*`.
     pub fn patterns(&self) -> impl Iterator<Item = &'t str> + use<'t> {
         lines(self.text).filter_map(|line| match field(line.ok()?)? {
             (b"mx", value) => core::str::from_utf8(value).ok(),
@@ -186,7 +212,7 @@ impl<'t> Policy<'t> {
         })
     }
 
-    /// Whether one of the patterns is the name of `host`; `*` is exactly one label (RFC 8461 §4.1).
+    /// Whether a pattern matches `host`. `*` stands for exactly one label (RFC 8461 §4.1).
     #[must_use]
     pub fn lists(&self, host: &Domain) -> bool {
         let host = host.as_str();
@@ -202,7 +228,7 @@ fn same(name: &str, pattern: &str) -> bool {
     name.eq_ignore_ascii_case(pattern.strip_suffix('.').unwrap_or(pattern))
 }
 
-/// The lines that are not empty, without their ends.
+/// The nonempty lines, without their line ends.
 fn lines(text: &[u8]) -> impl Iterator<Item = Result<&[u8], Invalid>> {
     text.split(|octet| *octet == b'\n')
         .map(|line| trim_end(line.strip_suffix(b"\r").unwrap_or(line)))
@@ -222,7 +248,7 @@ fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
         .then_some((key, value))
 }
 
-/// `1*10(DIGIT)`, no more than a year.
+/// Parses `1*10(DIGIT)`, limited to a year.
 fn seconds(value: &[u8]) -> Option<u32> {
     if value.len() > 10 || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -298,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_64_kib() {
+    fn a_policy_has_at_most_64_kib() {
         let mut text = [b'\n'; MAX_POLICY + 1];
         text[..WHOLE.len()].copy_from_slice(WHOLE.as_bytes());
         assert!(Policy::read(&text[..MAX_POLICY]).is_ok());

@@ -1,14 +1,16 @@
+use core::fmt;
+
 use super::{is_name, trim_end, trim_start};
 
-/// What names a version of a policy: 1 to 32 letters and digits.
+/// The id of a policy's version: 1 to 32 letters and digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id {
-    /// With zeros behind it.
+    /// The id, padded with zeros.
     octets: [u8; 32],
 }
 
 impl Id {
-    /// Checks an id, as a cache gives it back.
+    /// Checks an id, for example from a cache.
     #[must_use]
     pub fn new(id: &str) -> Option<Self> {
         Self::read(id.as_bytes())
@@ -39,8 +41,8 @@ impl defmt::Format for Id {
     }
 }
 
-/// The id in the TXT records at `_mta-sts.` and the domain, the strings of each put together; `None`
-/// where they announce no policy.
+/// The id in the TXT records at `_mta-sts.` and the domain. The strings of each record have to be
+/// concatenated. `None` if they announce no policy.
 ///
 /// ```abnf
 /// sts-text-record = sts-version 1*(sts-field-delim sts-field) [sts-field-delim]
@@ -51,28 +53,74 @@ impl defmt::Format for Id {
 /// ```
 #[must_use]
 pub fn announced(records: &[&[u8]]) -> Option<Id> {
+    read(records).ok()
+}
+
+/// The reason why the TXT records at `_mta-sts.` and the domain announce no policy. `None` if they do, or
+/// if there are none.
+#[must_use]
+pub fn flaw(records: &[&[u8]]) -> Option<Flaw> {
+    if records.is_empty() { None } else { read(records).err() }
+}
+
+/// A defect of TXT records that should announce a policy (RFC 8461 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Flaw {
+    /// No record begins with `v=STSv1;`.
+    Version,
+    /// Several records begin with it, so none counts.
+    Several,
+    /// The record has no `id`.
+    NoId,
+    /// The `id` is not 1 to 32 letters and digits.
+    Id,
+    /// A field is not of the form `NAME=VALUE`, or is empty.
+    Field,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Version => "no TXT record begins with v=STSv1;",
+            Self::Several => "several TXT records begin with v=STSv1, so none counts",
+            Self::NoId => "the TXT record has no id",
+            Self::Id => "the id of the TXT record is not 1 to 32 letters and digits",
+            Self::Field => "a field of the TXT record is not of the form NAME=VALUE",
+        })
+    }
+}
+
+impl core::error::Error for Flaw {}
+
+fn read(records: &[&[u8]]) -> Result<Id, Flaw> {
     let mut ours = records.iter().filter_map(|record| record.strip_prefix(b"v=STSv1"));
     let mut ours = ours.by_ref().filter(|fields| fields.trim_ascii_start().starts_with(b";"));
-    let (fields, None) = (ours.next()?, ours.next()) else { return None };
+    let fields = match (ours.next(), ours.next()) {
+        (Some(fields), None) => fields,
+        (Some(_), Some(_)) => return Err(Flaw::Several),
+        (None, _) => return Err(Flaw::Version),
+    };
     let mut id = None;
     let mut rest = fields;
     while let [b';', field @ ..] = trim_start(rest) {
         let field = trim_start(field);
         let end = field.iter().position(|octet| *octet == b';').unwrap_or(field.len());
-        let (field, behind) = field.split_at_checked(end)?;
+        let (field, after) = field.split_at_checked(end).unwrap_or_default();
         let field = trim_end(field);
         match (field, field.strip_prefix(b"id=")) {
-            ([], _) if behind.is_empty() => {}
-            (_, Some(value)) if id.is_none() => id = Some(Id::read(value)?),
+            ([], _) if after.is_empty() => {}
+            (_, Some(value)) if id.is_none() => id = Some(Id::read(value).ok_or(Flaw::Id)?),
             _ if is_extension(field) => {}
-            _ => return None,
+            _ => return Err(Flaw::Field),
         }
-        rest = behind;
+        rest = after;
     }
-    if trim_start(rest).is_empty() { id } else { None }
+    if trim_start(rest).is_empty() { id.ok_or(Flaw::NoId) } else { Err(Flaw::Field) }
 }
 
-/// `sts-ext-name "=" sts-ext-value`; the value has no `=`.
+/// Whether a field is `sts-ext-name "=" sts-ext-value`. The value has no `=`.
 fn is_extension(field: &[u8]) -> bool {
     let Some(equals) = field.iter().position(|octet| *octet == b'=') else { return false };
     let (name, value) = field.split_at_checked(equals).unwrap_or_default();
@@ -129,6 +177,28 @@ mod tests {
                 records.iter().map(|record| record.as_bytes()).collect();
             let id = announced(&octets);
             assert_eq!(id.as_ref().map(Id::as_str), expected, "{records:?}");
+        }
+    }
+    #[test]
+    fn defects_of_records_are_found() {
+        let rows: [(&[&str], Option<Flaw>); 11] = [
+            (&[], None),
+            (&["v=STSv1; id=1"], None),
+            (&["v=spf1 -all", "v=STSv1; id=1"], None),
+            (&["v=spf1 -all"], Some(Flaw::Version)),
+            (&["v=STSv1"], Some(Flaw::Version)),
+            (&["V=STSv1; id=1"], Some(Flaw::Version)),
+            (&["v=STSv1; id=1", "v=STSv1; id=1"], Some(Flaw::Several)),
+            (&["v=STSv1; x=1"], Some(Flaw::NoId)),
+            (&["v=STSv1; id=2026-11-22"], Some(Flaw::Id)),
+            (&["v=STSv1; id=1; x"], Some(Flaw::Field)),
+            (&["v=STSv1; id=1;; x=1"], Some(Flaw::Field)),
+        ];
+        for (records, expected) in rows {
+            let octets: heapless::Vec<&[u8], 4> =
+                records.iter().map(|record| record.as_bytes()).collect();
+            assert_eq!(flaw(&octets), expected, "{records:?}");
+            assert!(flaw(&octets).is_none() || announced(&octets).is_none(), "{records:?}");
         }
     }
 }

@@ -1,17 +1,21 @@
-//! TLS in front of a server that has none.
+//! TLS in front of a server without TLS.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 
-use crate::common::{Server, scripted, starttls, text};
+use serde::Deserialize;
 
-/// A plaintext server for one connection: says `greeting`, then `ok` to each line, until it said
-/// goodbye to QUIT or its client left; what it heard.
-fn plaintext(greeting: &'static str, ok: &'static str) -> (String, JoinHandle<String>) {
+use crate::common::{Server, at_start, scripted_as, scripted_backend, starttls, text};
+
+/// A plaintext server for one connection after the one at the start: sends `greeting`, then `ok` to each line, until it has
+/// answered QUIT or its client closed. Returns its input.
+pub(crate) fn plaintext(greeting: &'static str, ok: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let server = thread::spawn(move || {
+        at_start(&listener);
         let (mut stream, _) = listener.accept().expect("a connection");
         stream.write_all(greeting.as_bytes()).expect("written");
         let mut heard = Vec::new();
@@ -44,17 +48,17 @@ fn the_client_sees_one_greeting() {
         let output = starttls(&arguments, b"EHLO me.test\r\nQUIT\r\n");
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert_eq!(text(&output.stdout), answers, "{protocol}");
-        // Nothing of the plaintext phase went behind.
+        // No byte of the plaintext phase reached the backend.
         assert_eq!(backend.join().expect("no panic"), "EHLO me.test\r\nQUIT\r\n");
     }
 }
 
 #[test]
-fn a_mail_to_the_server_behind() {
+fn a_mail_to_the_backend() {
     let inbox = tempfile::tempdir().expect("a directory");
     let deliver = inbox.path().to_str().expect("UTF-8");
-    let mut behind = Server::start(&["smtp", "--deliver", deliver]);
-    let address = format!("127.0.0.1:{}", behind.port);
+    let mut backend = Server::start(&["smtp", "--deliver", deliver]);
+    let address = format!("127.0.0.1:{}", backend.port);
     let front = Server::start(&["smtp", "--backend", &address, "--require-tls"]);
     let url = front.url("smtp");
     let message = "x\r\n".repeat(1 << 20);
@@ -62,11 +66,11 @@ fn a_mail_to_the_server_behind() {
     let output = starttls(&arguments, message.as_bytes());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let mut line = String::new();
-    behind.output.read_line(&mut line).expect("a line");
+    backend.output.read_line(&mut line).expect("a line");
     assert!(line.contains(&format!("octets={} channel=plaintext", message.len())), "{line}");
 }
 
-/// What is answered to a client that says `input` and then only listens.
+/// The replies to a client that sends `input` and then only reads.
 pub(crate) fn said_to(port: &str, input: &str) -> String {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("connected");
     stream.write_all(input.as_bytes()).expect("written");
@@ -77,11 +81,11 @@ pub(crate) fn said_to(port: &str, input: &str) -> String {
 }
 
 #[test]
-fn nobody_behind() {
+fn an_unreachable_backend() {
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = free.local_addr().expect("an address").to_string();
     drop(free);
-    const DOWN: &str = "421 4.3.2 The server behind is not available, closing\r\n";
+    const DOWN: &str = "421 4.3.2 The backend server is not available, closing\r\n";
     let server = Server::start(&["smtp", "--backend", &address]);
     assert_eq!(said_to(&server.port, ""), DOWN);
     let server = Server::start(&["smtps", "--backend", &address]);
@@ -102,22 +106,21 @@ fn nobody_behind() {
 }
 
 #[test]
-fn who_goes_on_in_plaintext_is_introduced() {
+fn a_plaintext_client_is_introduced_to_the_backend() {
     for (answers, expected) in [
         (&["250 x\r\n", "250 sender\r\n"][..], "250 sender\r\n"),
         (&["502 x\r\n", "250 x\r\n", "250 sender\r\n"], "250 sender\r\n"),
         (&["502 x\r\n", "502-not\r\n502 you\r\n"], "502-not\r\n502 you\r\n"),
         (&["421 later\r\n"], "421 later\r\n"),
-        (&["nonsense\r\n"], "421 4.3.2 The server behind is not available, closing\r\n"),
-        // It has TLS of its own.
+        (&["nonsense\r\n"], "421 4.3.2 The backend server is not available, closing\r\n"),
+        // The backend has TLS itself.
         (
             &["250-x\r\n250 STARTTLS\r\n", "220 go\r\n"],
-            "421 4.3.2 The server behind is not available, closing\r\n",
+            "421 4.3.2 The backend server is not available, closing\r\n",
         ),
     ] {
-        let (url, backend) = scripted(&[&["220 behind\r\n"], answers].concat());
-        let address = url.strip_prefix("smtp://").expect("an address");
-        let server = Server::start(&["smtp", "--backend", address]);
+        let (address, backend) = scripted_backend(&[&["220 behind\r\n"], answers].concat());
+        let server = Server::start(&["smtp", "--backend", &address]);
         let said = said_to(&server.port, "EHLO me.test\r\nMAIL FROM:<a@b>\r\n");
         let answered = said.split_once("250 ENHANCEDSTATUSCODES\r\n").expect("our answer").1;
         assert_eq!(answered, expected, "{answers:?}");
@@ -128,7 +131,7 @@ fn who_goes_on_in_plaintext_is_introduced() {
 }
 
 #[test]
-fn the_policy_is_the_front_s() {
+fn the_front_decides_the_policy() {
     const MAIL: &str = "EHLO me.test\r\nMAIL FROM:<a@b>\r\nQUIT\r\n";
     let (address, backend) = plaintext("220 behind\r\n", "250 behind\r\n");
     let server = Server::start(&["smtp", "--backend", &address, "--require-tls"]);
@@ -142,4 +145,67 @@ fn the_policy_is_the_front_s() {
     assert!(said.ends_with("250 ENHANCEDSTATUSCODES\r\n250 behind\r\n250 behind\r\n"), "{said}");
     let heard = backend.join().expect("no panic");
     assert_eq!(heard, "EHLO [127.0.0.1]\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
+}
+
+/// The warnings of `serve` about its backend at the start. Each case ends with the script of the checking connection.
+#[test]
+fn a_backend_with_tls_causes_a_warning() {
+    const OFFERS: &str = "offers an upgrade to TLS itself. Clients may see that offer inside TLS, and use it or refuse to \
+                          continue: disable TLS on its plaintext listener.";
+    const SPEAKS: &str = "speaks TLS itself. It does not understand the forwarded plaintext: pass its plaintext listener.";
+    #[derive(Deserialize)]
+    struct Backends {
+        backend: Vec<Backend>,
+    }
+
+    #[derive(Deserialize)]
+    struct Backend {
+        scheme: String,
+        script: Vec<String>,
+        warning: String,
+    }
+
+    let Backends { backend } = toml::from_str(include_str!("backends.toml")).expect("a table");
+    assert!(backend.len() > 10, "{}", backend.len());
+    for Backend { scheme, script, warning } in backend {
+        // The server's thread outlives this iteration.
+        let script: Vec<&'static str> = script.into_iter().map(|reply| &*reply.leak()).collect();
+        let (url, backend) = scripted_as("x", &script);
+        let address = url.strip_prefix("x://").expect("an address");
+        let said = said_at_start(&[&scheme, "--backend", address, "--require-tls"]);
+        let warning = match &warning[..] {
+            "offers" => OFFERS,
+            "speaks" => SPEAKS,
+            "" => "",
+            other => panic!("{other}"),
+        };
+        let expected = match warning {
+            "" => String::new(),
+            _ => format!("starttls: warning: the server of --backend, {address}, {warning}\n"),
+        };
+        assert_eq!(said, expected, "{scheme} {script:?}");
+        backend.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_silent_backend_causes_a_warning() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = silent.local_addr().expect("an address").to_string();
+    let said = said_at_start(&["smtp", "--backend", &address]);
+    assert!(said.contains("sent nothing for 5 seconds. If its port uses implicit TLS"), "{said}");
+    drop(silent);
+    let said = said_at_start(&["smtp", "--backend", &address]);
+    assert!(said.contains("cannot be reached (") && said.contains("until it runs"), "{said}");
+}
+
+pub(crate) fn said_at_start(arguments: &[&str]) -> String {
+    let mut server = Server::start_with(arguments, Stdio::piped());
+    server.signal("TERM");
+    let mut said = String::new();
+    let stderr = server.child.stderr.as_mut().expect("a pipe");
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    let end = said.find("starttls: ending").expect("the signal");
+    said.truncate(end);
+    said
 }

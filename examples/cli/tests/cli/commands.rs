@@ -1,4 +1,4 @@
-//! Each command, as a user runs it.
+//! Runs each command as a user does.
 
 use std::fs;
 use std::io::BufRead as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::common::{Server, scripted, starttls, text};
 
 #[test]
-fn the_main_job() {
+fn the_demonstration() {
     let output = starttls(&["send"], b"");
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{shown}{}", text(&output.stderr));
@@ -23,7 +23,7 @@ fn the_main_job() {
         place("yes, as 127.0.0.1"),
         place("MAIL FROM:<sender@localhost>"),
         place("sent to <you@localhost>"),
-        place("octet for octet what was sent"),
+        place("byte for byte what was sent"),
         place("21.5 degrees"),
     ];
     assert!(order.is_sorted(), "{order:?} in {shown}");
@@ -45,8 +45,9 @@ fn mail_to_a_file() {
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let mut line = String::new();
         server.output.read_line(&mut line).expect("a line");
-        let (envelope, file) = line.trim_end().split_once(" in=").expect("a file");
-        assert_eq!(envelope, "mail from=<a@b.test> to=<c@d.test> octets=33 channel=tls");
+        let line = line.trim_end().strip_prefix("mail in=").expect("a mail");
+        let (file, said) = line.split_once(' ').expect("a file");
+        assert_eq!(said, "octets=33 channel=tls by=DATA from=\"a@b.test\" to=\"c@d.test\"");
         let file = fs::read(directory.path().join(file)).expect("a mail");
         assert_eq!(text(&file), "Subject: dots\r\n\r\n.\r\n..a\r\nno end\r\n");
     }
@@ -80,11 +81,11 @@ fn mail_from_a_user() {
     }
     let mut line = String::new();
     server.output.read_line(&mut line).expect("a line");
-    assert!(line.contains(" channel=tls user=\"me\" in="), "{line}");
+    assert!(line.contains(" channel=tls by=DATA user=\"me\" from="), "{line}");
 }
 
 #[test]
-fn a_subject_makes_a_message() {
+fn a_subject_composes_a_message() {
     let mut server = Server::start(&["smtp"]);
     let url = server.url("smtp");
     let arguments =
@@ -100,7 +101,7 @@ fn a_subject_makes_a_message() {
 }
 
 #[test]
-fn a_probe_tells_programs_what_it_found() {
+fn a_probe_prints_json() {
     let server = Server::start(&["smtp"]);
     let url = server.url("smtp");
     let output = starttls(&["probe", &url, "--ca", &server.ca, "--json"], b"");
@@ -118,7 +119,7 @@ fn a_probe_tells_programs_what_it_found() {
     let output = starttls(&["probe", &url, "--ca", &server.ca], b"");
     assert!(text(&output.stdout).contains("verdict: upgraded and verified"));
 
-    // A stranger's CA: the handshake is shown, and fails.
+    // An untrusted CA: the handshake is displayed, and fails.
     let stranger = Server::start(&["smtp"]);
     let output = starttls(&["probe", &url, "--ca", &stranger.ca, "--json"], b"");
     assert_eq!(output.status.code(), Some(5));
@@ -129,7 +130,7 @@ fn a_probe_tells_programs_what_it_found() {
 }
 
 #[test]
-fn each_end_has_its_exit_code_and_one_line_of_advice() {
+fn each_outcome_has_an_exit_code_and_one_line_of_advice() {
     const HELLO: &str = "250-x\r\n250 STARTTLS\r\n";
     for (lines, code, line) in [
         (&["220 x\r\n", "250 x\r\n"][..], 2, "does not offer TLS"),
@@ -139,12 +140,15 @@ fn each_end_has_its_exit_code_and_one_line_of_advice() {
         (&["220 x\r\n", HELLO, "220 go\r\n250 forged\r\n"], 4, "(rule I2)"),
         (&["220 x\n"], 4, "(rule I11)"),
         (&["220 x\r\n", HELLO, "220 go\r\n", "no TLS at all"], 5, "TLS: "),
-        (&["220"], 1, "too slow"),
+        (&["220"], 9, "too slow"),
+        (&[""], 9, "if this port uses implicit TLS, try smtps://127.0.0.1:"),
+        (&["\x15\x03\x03\x00\x02\x02\x0a"], 4, "uses implicit TLS: try smtps://127.0.0.1:"),
     ] {
         let (url, server) = scripted(lines);
         let output = starttls(&["probe", &url, "--timeout", "1"], b"");
         let error = text(&output.stderr);
-        assert!(text(&output.stdout).contains("verdict: not safe to use: "));
+        let verdict = if code == 5 { "verdict: not verified: " } else { "verdict: not upgraded: " };
+        assert!(text(&output.stdout).contains(verdict), "{lines:?}");
         assert_eq!(output.status.code(), Some(code), "{lines:?}: {error}");
         assert!(error.contains(line), "{lines:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
@@ -163,13 +167,13 @@ fn a_rejected_mail() {
     let with_user = [&arguments[..], &["--user", "u", "--password-file", password]].concat();
     let output = starttls(&with_user, b"x\r\n");
     assert_eq!(output.status.code(), Some(1), "the server offers no AUTH");
-    assert!(text(&output.stderr).contains("takes no password here"));
+    assert!(text(&output.stderr).contains("accepts no login here"));
     assert!(!text(&output.stdout).contains("a password"));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_output_that_is_full_is_an_error_and_no_panic() {
+fn a_full_output_is_an_error_without_a_panic() {
     for arguments in [&["send"][..], &["probe", "smtp://127.0.0.1:1", "--json"], &["serve", "smtp"]]
     {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
@@ -180,29 +184,52 @@ fn an_output_that_is_full_is_an_error_and_no_panic() {
             .output()
             .expect("it ends");
         let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        // The failure counts more than the failure to print it, and an accepted mail stays accepted.
+        let code = match arguments[0] {
+            "probe" => 8,
+            "send" => 0,
+            _ => 1,
+        };
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
 
 #[test]
-fn mistakes_are_told_at_once() {
+fn usage_errors_are_reported_at_once() {
     for (arguments, complaint) in [
         (&["send", "--server", "mail.example.org", "--to", "a@b"][..], "SCHEME://HOST"),
         (&["send", "--server", "smtp://localhost"], "--to"),
-        (&["send", "--to", "nobody"], "a recipient's address"),
-        (&["send", "--user", "u"], "--password-file"),
+        (&["send", "--to", "nobody"], "'--to <ADDRESS>'"),
+        (
+            &["send", "--to", "a@b.test", "--server", "smtp://localhost", "--user", "u"],
+            "--password-file",
+        ),
+        (
+            &["send", "--to", "a@b.test", "--server", "smtp://localhost", "--auth", "plain"],
+            "--user and --password-file",
+        ),
+        (
+            &["send", "--to", "a@b.test", "--server", "smtp://localhost", "--auth", "external"],
+            "--client-cert",
+        ),
+        (&["send", "--auth", "external"], "--server"),
         (&["send", "/no/such/file"], "/no/such/file"),
         (&["serve", "gopher"], "gopher"),
         (&["serve", "nntp"], "--backend HOST:PORT"),
         (&["serve", "nntp", "--deliver", "x"], "--backend HOST:PORT"),
-        (&["send", "--server", "nntp://localhost", "--to", "a@b"], "nntp takes no mail"),
-        (&["probe", "gopher://localhost"], "there are smtp, smtps, lmtp"),
+        (&["send", "--server", "nntp://localhost", "--to", "a@b"], "nntp does not carry mail"),
+        (&["probe", "gopher://localhost"], "known are smtp, smtps, lmtp"),
         (&["serve", "smtp", "--cert", "x"], "--key"),
         (&["serve", "smtp", "--user", "x"], "--password-file"),
         (&["serve", "smtp", "--user", "x", "--password-file", "/no/such/file"], "/no/such/file"),
-        (&["probe", "smtp://127.0.0.1:1"], "Check the host"),
-        (&["probe", "smtp://localhost", "--ca", "/no/such/file"], "reading the CA file"),
+        (&["probe", "smtp://localhost", "--ca", "/no/such/file"], "--ca /no/such/file: "),
+        (&["probe", "smtp://[::1"], "invalid IPv6 address"),
+        (&["probe", "smtp://localhost", "--pin", "/no/such/file"], "--pin /no/such/file: "),
+        (&["probe", "smtp://localhost", "--client-cert", "x"], "--client-key"),
+        (&["probe", "postgress://localhost", "--no-alpn"], "demands ALPN"),
+        (&["send", "--pin", "x"], "--pin needs --server"),
+        (&["serve", "smtp", "--backend", "nobody"], "--backend"),
         (&["probe", "smtp://localhost", "--timeout", "0"], "at least 1"),
     ] {
         let output = starttls(arguments, b"");
@@ -212,4 +239,31 @@ fn mistakes_are_told_at_once() {
         assert!(!error.contains("operator"), "no server has said anything: {error}");
     }
     assert_eq!(starttls(&["--help"], b"").status.code(), Some(0));
+}
+
+#[test]
+fn an_unreachable_server() {
+    for url in ["smtp://127.0.0.1:1", "imaps://[::1]:1", "smtp://no-such-host.invalid"] {
+        let output = starttls(&["probe", url], b"");
+        let (shown, error) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(8), "{error}");
+        assert!(shown.contains(url) && shown.contains("verdict: not reachable: "), "{shown}");
+        assert!(error.contains("Check the host"), "{error}");
+    }
+}
+
+#[test]
+fn each_command_lists_its_exit_codes() {
+    for (command, codes) in [
+        ("probe", "0 1 2 3 4 5 8 9"),
+        ("connect", "0 1 2 3 4 5 8 9"),
+        ("send", "0 1 2 3 4 5 6 7 8 9 10 11 12"),
+        ("policy", "0 1 7 10"),
+    ] {
+        let help = text(&starttls(&[command, "--help"], b"").stdout);
+        let (_, listed) = help.split_once("Exit codes:\n").expect("codes");
+        let listed: Vec<_> =
+            listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(listed.join(" "), codes, "{help}");
+    }
 }

@@ -1,4 +1,4 @@
-//! What is written for the user: who he is, and the message with its files.
+//! The login, and the composed message with its files.
 
 use std::fs;
 
@@ -94,7 +94,7 @@ fn a_message_with_files() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_missing_file() {
     let output = starttls(&["send", "--subject", "x", "--attach", "/nowhere/at/all"], b"");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/nowhere/at/all: "), "{}", text(&output.stderr));
@@ -107,7 +107,11 @@ fn a_line_that_is_too_long() {
         let whole = starttls(&["send", "-"], &line);
         let error = text(&whole.stderr);
         assert_eq!(whole.status.code(), Some(code), "{length}: {error}");
-        assert_eq!(error.contains("with --subject, which does"), code != 0, "{length}: {error}");
+        assert_eq!(
+            error.contains("with --subject, which encodes it"),
+            code != 0,
+            "{length}: {error}"
+        );
         let as_text = starttls(&["send", "-", "--subject", "x"], &line);
         assert_eq!(as_text.status.code(), Some(0), "{length}: {}", text(&as_text.stderr));
     }

@@ -13,7 +13,7 @@ fn standard_input_and_output() {
     {
         let server = Server::start(&[protocol, "--require-tls"]);
         let url = server.url(scheme);
-        // Standard input ends at once. Without a QUIT it is we who leave.
+        // Standard input ends at once. Without a QUIT the command closes first.
         for (quit, linger) in [("QUIT\r\n", "60"), ("", "0")] {
             let input = format!("{hello} me.test\r\nNOOP\r\n{quit}");
             let output = starttls(
@@ -31,7 +31,22 @@ fn standard_input_and_output() {
 }
 
 #[test]
-fn the_server_s_end_is_the_end() {
+fn lines_of_a_terminal() {
+    let server = Server::start(&["smtp", "--require-tls"]);
+    let url = server.url("smtp");
+    let arguments = ["connect", &url, "--ca", &server.ca, "--linger", "60", "--crlf"];
+    for input in ["EHLO me.test\nQUIT\n", "EHLO me.test\r\nQUIT\n"] {
+        let output = starttls(&arguments, input.as_bytes());
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+        assert!(said.ends_with("221 2.0.0 Goodbye\r\n"), "{said}");
+    }
+    let output = starttls(&[&arguments[..], &["--listen", "127.0.0.1:0"]].concat(), b"");
+    assert!(text(&output.stderr).contains("cannot be used with"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_server_ends_the_command() {
     let server = Server::start(&["smtp", "--require-tls"]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_starttls"))
         .args(["connect", &server.url("smtp"), "--ca", &server.ca])
@@ -48,7 +63,7 @@ fn the_server_s_end_is_the_end() {
     assert!(text(&output.stdout).ends_with("221 2.0.0 Goodbye\r\n"), "{}", text(&output.stdout));
 }
 
-/// `starttls connect --listen`, ended with its test.
+/// `starttls connect --listen`, ended together with its test.
 pub(crate) struct Pipe(Child, pub(crate) u16);
 
 impl Pipe {
@@ -82,14 +97,14 @@ fn local_connections() {
         (0..3).map(|_| TcpStream::connect(("127.0.0.1", pipe.1)).expect("connected")).collect();
     for stream in &mut local {
         stream.write_all(b"EHLO me.test\r\nNOOP\r\n").expect("written");
-        // What is on its way arrives, though nothing more will be asked.
+        // Data in transit arrives, although the client sends nothing more.
         stream.shutdown(Shutdown::Write).expect("closed");
         let mut said = String::new();
         stream.read_to_string(&mut said).expect("text");
-        assert!(said.starts_with("220 localhost is through to TLS\r\n250-"), "{said}");
+        assert!(said.starts_with("220 localhost is connected over TLS\r\n250-"), "{said}");
         assert!(said.ends_with("250 2.0.0 Ok\r\n"), "{said}");
     }
-    // A client that has no TLS gets some.
+    // A client without TLS gets TLS.
     let url = format!("smtp://127.0.0.1:{}", pipe.1);
     let arguments = ["send", "--server", &url, "--tls", "opportunistic", "--to", "c@d.test"];
     let output = starttls(&arguments, b"x\r\n");
@@ -100,7 +115,7 @@ fn local_connections() {
 }
 
 #[test]
-fn a_server_that_cannot_be_had() {
+fn an_unusable_server() {
     let stranger = Server::start(&["smtp"]);
     let server = Server::start(&["smtp"]);
     let output = starttls(&["connect", &server.url("smtp"), "--ca", &stranger.ca], b"");
@@ -118,16 +133,20 @@ fn a_server_that_cannot_be_had() {
     let mut local = TcpStream::connect(("127.0.0.1", pipe.1)).expect("connected");
     let mut said = String::new();
     local.read_to_string(&mut said).expect("text");
-    assert_eq!(said, "421 4.3.2 The server behind is not available, closing\r\n");
+    assert_eq!(said, "421 4.3.2 The backend server is not available, closing\r\n");
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_an_error() {
+fn a_truncated_reply_is_an_error() {
     let (url, ca) = tls_scripted(&[&["250 ok\r\n", "250 half of"]]);
     let ca = ca.path().to_str().expect("UTF-8");
     let output =
         starttls(&["connect", &url, "--ca", ca, "--linger", "60"], b"EHLO x\r\na\r\nb\r\n");
     assert!(text(&output.stdout).ends_with("250 half of"), "{}", text(&output.stdout));
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("without TLS's goodbye"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("without TLS's close_notify"),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -6,27 +6,32 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
+use starttls::pop3::Pop3;
+use starttls::sieve::Sieve;
+use starttls_std::Mode;
 
-use crate::backend::said_to;
-use crate::common::{Server, scripted_as, starttls, text};
+use crate::backend::{plaintext as plain_backend, said_at_start, said_to};
+use crate::common::{
+    Server, at_start, scripted_as, scripted_backend, starttls, text, tls_scripted_as,
+};
 use crate::connect::Pipe;
 
-/// What a protocol's plaintext server says, and what its client.
-struct Dialogue {
-    scheme: &'static str,
+/// The lines of a protocol's plaintext server, and of its client.
+pub(crate) struct Dialogue {
+    pub(crate) scheme: &'static str,
     greeting: &'static str,
     command: &'static str,
     answer: &'static str,
     goodbye: &'static str,
     farewell: &'static str,
-    /// What goes on in plaintext, where that is possible, and what is for the front before it.
+    /// The dialogue that continues in plaintext, if possible, and the front's part before it.
     plaintext: Option<(&'static str, &'static str)>,
     /// A login, which is refused in plaintext.
     login: &'static str,
     down: &'static str,
 }
 
-const DIALOGUES: [Dialogue; 7] = [
+pub(crate) const DIALOGUES: [Dialogue; 7] = [
     Dialogue {
         scheme: "imap",
         greeting: "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] behind\r\n",
@@ -36,7 +41,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "* BYE\r\nbye OK\r\n",
         plaintext: None,
         login: "a LOGIN me secret\r\n",
-        down: "* BYE The server behind is not available\r\n",
+        down: "* BYE The backend server is not available\r\n",
     },
     Dialogue {
         scheme: "pop3",
@@ -47,7 +52,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "+OK bye\r\n",
         plaintext: None,
         login: "PASS secret\r\n",
-        down: "-ERR [SYS/TEMP] The server behind is not available\r\n",
+        down: "-ERR [SYS/TEMP] The backend server is not available\r\n",
     },
     Dialogue {
         scheme: "ftp",
@@ -58,7 +63,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "221 bye\r\n",
         plaintext: None,
         login: "PASS secret\r\n",
-        down: "421 The server behind is not available, closing\r\n",
+        down: "421 The backend server is not available, closing\r\n",
     },
     Dialogue {
         scheme: "nntp",
@@ -69,7 +74,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "205 bye\r\n",
         plaintext: Some(("CAPABILITIES\r\n", "GROUP a\r\n")),
         login: "AUTHINFO PASS secret\r\n",
-        down: "400 The server behind is not available, closing\r\n",
+        down: "400 The backend server is not available, closing\r\n",
     },
     Dialogue {
         scheme: "sieve",
@@ -80,7 +85,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "OK\r\n",
         plaintext: None,
         login: "AUTHENTICATE \"PLAIN\" \"secret\"\r\n",
-        down: "BYE \"The server behind is not available\"\r\n",
+        down: "BYE \"The backend server is not available\"\r\n",
     },
     Dialogue {
         scheme: "irc",
@@ -91,7 +96,7 @@ const DIALOGUES: [Dialogue; 7] = [
         farewell: "ERROR :bye\r\n",
         plaintext: Some(("CAP LS 302\r\n", "NICK me\r\n")),
         login: "PASS secret\r\n",
-        down: "ERROR :The server behind is not available\r\n",
+        down: "ERROR :The backend server is not available\r\n",
     },
     Dialogue {
         scheme: "nut",
@@ -106,11 +111,14 @@ const DIALOGUES: [Dialogue; 7] = [
     },
 ];
 
-/// A plaintext server that serves so many connections; what it heard in each.
-fn plaintext(dialogue: &'static Dialogue, connections: usize) -> (String, JoinHandle<Vec<String>>) {
+/// A plaintext server for this many connections after the one at the start; returns the input of each.
+pub(crate) fn plaintext(
+    dialogue: &'static Dialogue,
+    connections: usize,
+) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let serve = move || {
+    let serve = |listener: &TcpListener| {
         let (mut stream, _) = listener.accept().expect("a connection");
         let _ = stream.write_all(dialogue.greeting.as_bytes());
         let (mut heard, mut start, mut octet) = (Vec::new(), 0, [0]);
@@ -128,11 +136,15 @@ fn plaintext(dialogue: &'static Dialogue, connections: usize) -> (String, JoinHa
         }
         text(&heard)
     };
-    (address, thread::spawn(move || (0..connections).map(|_| serve()).collect()))
+    let serve_all = move || {
+        at_start(&listener);
+        (0..connections).map(|_| serve(&listener)).collect()
+    };
+    (address, thread::spawn(serve_all))
 }
 
-/// The schemes of a protocol: TLS asked for, and TLS first.
-fn schemes(scheme: &str) -> Vec<String> {
+/// The schemes of a protocol: STARTTLS and implicit TLS.
+pub(crate) fn schemes(scheme: &str) -> Vec<String> {
     let implicit = !matches!(scheme, "sieve" | "nut");
     [scheme.to_owned()].into_iter().chain(implicit.then(|| format!("{scheme}s"))).collect()
 }
@@ -161,11 +173,11 @@ fn a_probe_and_a_pipe_through_a_front() {
             let arguments = ["connect", &url, "--ca", &server.ca, "--linger", "60"];
             let output = starttls(&arguments, format!("{command}{goodbye}").as_bytes());
             assert_eq!(output.status.code(), Some(0), "{scheme}: {}", text(&output.stderr));
-            // After STARTTLS a server does not greet again, but for one protocol.
+            // After STARTTLS a server does not greet again, except in one protocol.
             let greets = !asked || dialogue.scheme == "sieve";
             let greeting = if greets { greeting } else { "" };
             assert_eq!(text(&output.stdout), format!("{greeting}{answer}{farewell}"), "{scheme}");
-            // Nothing of the plaintext phase went behind.
+            // No byte of the plaintext phase reached the backend.
             let heard = backend.join().expect("no panic");
             assert_eq!(heard, [goodbye.to_owned(), format!("{command}{goodbye}")], "{scheme}");
         }
@@ -173,7 +185,7 @@ fn a_probe_and_a_pipe_through_a_front() {
 }
 
 #[test]
-fn the_policy_is_the_front_s() {
+fn the_front_decides_the_policy() {
     for dialogue in &DIALOGUES {
         let Dialogue { scheme, login, goodbye, .. } = *dialogue;
         let (first, business) = dialogue.plaintext.unwrap_or_default();
@@ -192,7 +204,7 @@ fn the_policy_is_the_front_s() {
 }
 
 #[test]
-fn nobody_behind() {
+fn an_unreachable_backend() {
     for dialogue in &DIALOGUES {
         let scheme = dialogue.scheme;
         let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -203,8 +215,8 @@ fn nobody_behind() {
         let pipe = Pipe::start(&server.url(scheme), &server.ca);
         assert_eq!(said_to(&pipe.1.to_string(), ""), dialogue.down, "{scheme}");
     }
-    // What the server behind has against us, it has against the client; what is no greeting is not
-    // handed on.
+    // A backend's refusal is passed on to the client; an invalid greeting is not
+    // passed on.
     for (scheme, greeting, expected) in [
         ("imap", "* BYE full\r\n", "* BYE full\r\n"),
         ("imap", "* PREAUTH you are root\r\n", DIALOGUES[0].down),
@@ -217,9 +229,8 @@ fn nobody_behind() {
         ("nntp", "502 never\r\n", "502 never\r\n"),
         ("nntp", "400 later\r\n", "400 later\r\n"),
     ] {
-        let (url, backend) = scripted_as("x", &[greeting]);
-        let address = url.strip_prefix("x://").expect("an address");
-        let server = Server::start(&[scheme, "--backend", address]);
+        let (address, backend) = scripted_backend(&[greeting]);
+        let server = Server::start(&[scheme, "--backend", &address]);
         assert_eq!(said_to(&server.port, ""), expected, "{scheme}: {greeting}");
         assert_eq!(backend.join().expect("no panic"), b"", "{scheme}: {greeting}");
     }
@@ -234,10 +245,10 @@ fn a_plaintext_client_through_a_pipe() {
         let pipe = Pipe::start(&server.url(scheme), &server.ca);
         let said = said_to(&pipe.1.to_string(), &[command, goodbye].concat());
         let greeting = match scheme {
-            "imap" => "* OK localhost is through to TLS\r\n",
-            "pop3" => "+OK localhost is through to TLS\r\n",
-            "ftp" => "220 localhost is through to TLS\r\n",
-            "nntp" => "200 localhost is through to TLS\r\n",
+            "imap" => "* OK localhost is connected over TLS\r\n",
+            "pop3" => "+OK localhost is connected over TLS\r\n",
+            "ftp" => "220 localhost is connected over TLS\r\n",
+            "nntp" => "200 localhost is connected over TLS\r\n",
             _ => dialogue.greeting,
         };
         assert_eq!(said, format!("{greeting}{}{}", dialogue.answer, dialogue.farewell));
@@ -245,12 +256,13 @@ fn a_plaintext_client_through_a_pipe() {
 }
 
 #[test]
-fn each_end_has_its_exit_code() {
+fn each_outcome_has_its_exit_code() {
     for (scheme, lines, code, line) in [
-        ("imap", &["* OK x\r\n", "* CAPABILITY IMAP4rev1\r\n"][..], 1, "too slow"),
+        ("imap", &["* OK x\r\n", "* CAPABILITY IMAP4rev1\r\n"][..], 9, "too slow"),
         ("imap", &["* PREAUTH in\r\n"], 2, "does not offer TLS"),
         ("imap", &["* BYE no\r\n"], 3, "the peer said: * BYE no"),
         ("imap", &["* OK [CAPABILITY STARTTLS]\r\n", "x2 OK\r\n"], 4, "(rule I4)"),
+        ("ftp", &["+OK ready\r\n"], 4, "looks like pop3: try pop3://127.0.0.1:"),
         ("pop3", &["+OK\r\n", "+OK\r\nUSER\r\n.\r\n"], 2, "does not offer TLS"),
         ("pop3", &["+OK\r\n", "+OK\r\nSTLS\r\n.\r\n", "-ERR no\r\n"], 3, "said: -ERR no"),
         ("pop3", &["+OK\r\n", "+OK\r\nSTLS\r\n.\r\n", "+OK\r\n+OK\r\n"], 4, "(rule I2)"),
@@ -265,8 +277,17 @@ fn each_end_has_its_exit_code() {
         ("irc", &["", ":x 670 * :go\r\n"], 4, "(rule I6)"),
         ("nut", &["", "ERR FEATURE-NOT-CONFIGURED\n"], 3, "FEATURE-NOT-CONFIGURED"),
         ("nut", &["", "OK STARTTLS\nOK\n"], 4, "(rule I2)"),
-        ("nut", &["", "OK STARTTLS\n", "no TLS at all"], 5, "TLS: "),
-        ("imaps", &["", "* OK no TLS"], 5, "TLS: "),
+        ("nut", &["", "OK STARTTLS\n", "no TLS at all"], 5, "it said: no TLS at all"),
+        ("imaps", &["", "* OK no TLS"], 5, "try imap://127.0.0.1:"),
+        (
+            "imaps",
+            &["", "220 mx ESMTP\r\n"],
+            5,
+            "it said: 220 mx ESMTP. This port does not use implicit TLS: try smtp://",
+        ),
+        ("ftp", &["220 mx ESMTP\r\n", "502 what\r\n", "502 what\r\n"], 3, "try smtp://127.0.0.1:"),
+        ("ldap", &["", "\x15\x03\x03\0\x02\x02\x0a"], 4, "try ldaps://127.0.0.1:"),
+        ("irc", &["", "\x15\x03\x03\0\x02\x02\x0a"], 4, "try ircs://127.0.0.1:"),
     ] {
         let (url, server) = scripted_as(scheme, lines);
         let output = starttls(&["probe", &url, "--timeout", "1"], b"");
@@ -287,7 +308,7 @@ fn pictures_without_credentials() {
         let (ours, theirs) = (place.path().join(scheme), place.path().join("server"));
         let [ours, theirs] = [&ours, &theirs].map(|path| path.to_str().expect("UTF-8"));
         let server = Server::start(&[scheme, "--backend", &address, "--ladder-svg", theirs]);
-        // Behind a login in plaintext nothing is drawn that might be the rest of it.
+        // After a plaintext login, lines that might be its continuation are not drawn.
         let end = if scheme == "nut" { "\n" } else { "\r\n" };
         said_to(&server.port, &format!("{login}c2VjcmV0{end}{goodbye}"));
         let url = server.url(scheme);
@@ -314,5 +335,50 @@ fn pictures_without_credentials() {
             assert!(!drawn.contains("secret") && !drawn.contains("c2VjcmV0"), "{scheme}: {drawn}");
             fs::remove_file(file).expect("removed");
         }
+    }
+}
+
+/// The reply to the goodbye shows that the server has finished the handshake.
+#[test]
+fn a_silent_server_is_verified_by_its_goodbye() {
+    let servers = [
+        tls_scripted_as::<Sieve>(Mode::StartTls, &[&["OK\r\n"], &["OK\r\n"]]),
+        tls_scripted_as::<Pop3>(Mode::Implicit, &[&["+OK\r\n"], &["+OK\r\n"]]),
+    ];
+    for (url, ca) in servers {
+        let arguments =
+            ["probe", &url, "--ca", ca.path().to_str().expect("UTF-8"), "--timeout", "2"];
+        let output = starttls(&arguments, b"");
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{url}: {}", text(&output.stderr));
+        assert!(said.contains("verified, but the server did not speak first"), "{said}");
+        let output = starttls(&[&arguments[..], &["--json"]].concat(), b"");
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{url}: {}", text(&output.stderr));
+        assert!(said.contains("\"missing\":\"the server did not speak first"), "{said}");
+    }
+}
+
+/// The backend of FTP has no TLS, so none on its data connections.
+#[test]
+fn features_missing_in_the_backend_are_not_listed() {
+    let (address, _backend) = plain_backend("220 behind\r\n", "");
+    let server = Server::start(&["ftp", "--backend", &address, "--require-tls"]);
+    let said = said_to(&server.port, "FEAT\r\nQUIT\r\n");
+    assert!(said.contains("211-Features:\r\n AUTH TLS\r\n UTF8\r\n211 End\r\n"), "{said}");
+}
+
+#[test]
+fn a_front_as_backend_causes_a_warning() {
+    for dialogue in &DIALOGUES {
+        let scheme = dialogue.scheme;
+        let (address, _backend) = plaintext(dialogue, 1);
+        let inner = Server::start(&[scheme, "--backend", &address, "--require-tls"]);
+        let place = format!("127.0.0.1:{}", inner.port);
+        let said = said_at_start(&[scheme, "--backend", &place]);
+        assert!(
+            said.contains(&format!("{place}, offers an upgrade to TLS itself.")),
+            "{scheme}: {said}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The machine alone: what a server said arrives octet by octet, as from the interrupt of a serial
-//! port, until TLS is to begin. Prints both sides; the exit code is 0 if it came that far.
+//! The machine alone: a server's replies arrive byte by byte, as from the interrupt of a serial
+//! port, until TLS begins. Prints both sides; the exit code is 0 if the go-ahead arrives.
 
 #![no_std]
 #![no_main]
@@ -12,12 +12,12 @@ const NAME: smtp::Domain<'_> = match smtp::Domain::new("sensor.example.test") {
     Err(_) => panic!("not a name"),
 };
 
-/// What the server says.
+/// The server's replies.
 const SERVER: &[u8] = b"220 mail.example.test ESMTP\r\n\
     250-mail.example.test\r\n250-SIZE 1000000\r\n250 STARTTLS\r\n\
     220 2.0.0 Go ahead\r\n";
 
-/// What a driver keeps for a connection: all of it can be a `static`.
+/// A driver's state for a connection; all of it can be a `static`.
 struct Connection {
     client: smtp::Client<'static>,
     received: Buffer<512>,
@@ -28,7 +28,7 @@ impl Connection {
         Self { client: smtp::Client::new(NAME, Policy::Required), received: Buffer::new() }
     }
 
-    /// An octet came in. True when the TLS handshake is to begin.
+    /// Handles a received byte. Returns true when the TLS handshake begins.
     fn on_octet(&mut self, octet: u8) -> Result<bool, Error> {
         self.received.fill(|free| {
             free.iter_mut().take(1).for_each(|place| *place = octet);
@@ -54,7 +54,7 @@ impl Connection {
     }
 }
 
-/// Puts octets on the line.
+/// Sends bytes.
 fn send(octets: &[u8]) {
     print!("{}", core::str::from_utf8(octets).unwrap_or("?"));
 }
@@ -64,7 +64,7 @@ fn run() -> Result<(), Error> {
     for octet in SERVER {
         send(&[*octet]);
         if connection.on_octet(*octet)? {
-            // The machine is gone; what it leaves is for whoever does TLS.
+            // The machine is consumed; the TLS library continues from here.
             let _upgrade = connection.client.into_upgrade(connection.received.filled())?;
             return Ok(());
         }

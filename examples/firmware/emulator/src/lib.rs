@@ -1,5 +1,5 @@
-//! What the firmware has from QEMU, by semihosting, and on a board from the board: the log, the time,
-//! randomness, the settings in flash, and an end with an exit code.
+//! The firmware's services from QEMU, by semihosting, which a board provides itself: the log, the time,
+//! randomness, the settings in flash, and an exit with a code.
 
 #![no_std]
 
@@ -9,32 +9,32 @@ use defmt_semihosting as _;
 use semihosting::experimental::{random, time::SystemTime};
 use sensor::Exit;
 
-/// How many octets the page of the settings has, as `memory.x` says.
+/// The size of the settings page in bytes, as in `memory.x`.
 const PAGE: usize = 4096;
 
 unsafe extern "C" {
-    /// Where it is.
+    /// The address of the page.
     safe static _settings: [u8; PAGE];
 }
 
-/// The page of flash that the factory wrote.
+/// The page of flash written by the factory.
 #[must_use]
 pub fn settings() -> &'static [u8] {
     &_settings
 }
 
-/// The host's clock, in seconds since 1970. A product asks a server (SNTP), or has a clock with a
-/// battery; without the right time, certificates that ended are good for ever.
+/// The host's clock, in seconds since 1970. A product uses SNTP, or a clock with a battery; without
+/// the right time, expired certificates stay valid forever.
 #[must_use]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The host's randomness, for a generator's seed. A product reads its generator of true random
-/// numbers; what can be guessed here decrypts everything.
+/// The host's randomness, as a generator's seed. A product reads its true random number generator;
+/// an attacker who can guess the seed decrypts everything.
 ///
 /// # Panics
-/// If the host has none: better no mail than a readable one.
+/// If the host has none: no mail is better than a readable one.
 #[must_use]
 pub fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
@@ -44,7 +44,7 @@ pub fn seed() -> [u8; 32] {
     seed
 }
 
-/// Ends the emulation. A product sleeps until it has something to say again.
+/// Ends the emulation. A product sleeps until its next report.
 pub fn exit(exit: Exit) -> ! {
     semihosting::process::exit(exit as i32)
 }

@@ -11,20 +11,20 @@ use object::{
 
 use crate::part::{Origin, Part};
 
-/// What an image takes, in octets.
+/// The memory use of an image, in bytes.
 #[derive(Debug, Default)]
 pub struct Image {
     /// Flash, by part.
     pub flash: BTreeMap<Part, u64>,
     /// Flash by part and crate, or file of the project.
     pub crates: BTreeMap<(Part, String), u64>,
-    /// RAM that is taken from the start, the heap included.
+    /// Statically allocated RAM, including the heap.
     pub ram: u64,
-    /// Of it, the heap.
+    /// The heap's share of it.
     pub heap: u64,
 }
 
-/// A range of addresses with what lies there.
+/// A range of addresses with its content.
 struct Section {
     start: u64,
     octets: Vec<u8>,
@@ -35,7 +35,7 @@ impl Section {
         (self.start..self.start + self.octets.len() as u64).contains(&address)
     }
 
-    /// The aligned words, with where they are.
+    /// The aligned words, with their addresses.
     fn words(&self) -> impl Iterator<Item = (u64, u64)> {
         let words = self.octets.chunks_exact(4);
         words.enumerate().map(|(n, word)| {
@@ -44,7 +44,7 @@ impl Section {
         })
     }
 
-    /// The literals that `LDR` loads (A7.7.44) in a range of instructions, with where that is.
+    /// The literals that `LDR` loads (A7.7.44) in a range of instructions, with the addresses of the instructions.
     fn loaded(&self, range: Range<u64>) -> Vec<(u64, u64)> {
         let half = |at: u64| {
             let at = usize::try_from(at.checked_sub(self.start)?).ok()?;
@@ -63,14 +63,14 @@ impl Section {
                 (_, 0xf85f) => loaded.push((at, base - (second & 0xfff))),
                 _ => {}
             }
-            // The first five bits of a half say whether there is another.
+            // The first five bits of a halfword tell whether a second one follows.
             at += if first >> 11 > 0b11100 { 4 } else { 2 };
         }
         loaded
     }
 
-    /// The addresses that `MOVW` and `MOVT` make between them (ARM DDI 0403E, A7.7.76 and A7.7.79),
-    /// with where the second is.
+    /// The addresses that `MOVW` and `MOVT` form together (ARM DDI 0403E, A7.7.76 and A7.7.79),
+    /// with the address of the second.
     fn moved(&self) -> Vec<(u64, u64)> {
         let mut low = [0; 16];
         let mut made = Vec::new();
@@ -97,9 +97,9 @@ impl Section {
 impl Image {
     /// Reads an ELF file with debug information, built from the project at `root`.
     ///
-    /// Code counts for the crate in whose source it was written, inlined code too; code of Rust's
-    /// core and of containers counts for who calls it, where it is inlined. A constant counts for
-    /// the first code or constant that points to it.
+    /// Code counts for the crate that contains its source, inlined code too. Inlined code of Rust's
+    /// core and of containers counts for its caller. A constant counts for the first code or constant
+    /// that points to it.
     pub fn read(path: &Path, root: &Path) -> Result<Self> {
         let data = fs::read(path).with_context(|| path.display().to_string())?;
         let file = object::File::parse(&*data)?;
@@ -137,18 +137,18 @@ impl Image {
             let mut address = section.start;
             let end = section.start + section.octets.len() as u64;
             for function in functions.iter().filter(|function| section.contains(function.start)) {
-                // What lies between two functions belongs to nobody; one function may have two names.
+                // Bytes between two functions have no owner; one function may have two names.
                 image.add(Part::Rest, "gaps", function.start.saturating_sub(address));
                 let code = address.max(function.start)..function.end;
                 let mut owner = None;
                 for at in code.clone().step_by(2) {
-                    // What has no line is of whom the code before is: the compiler does not know
-                    // where that is from.
+                    // Code without a line, whose source the compiler does not know, counts for the
+                    // owner of the code before it.
                     owner = owner_of(&loader, at, root)?.or(owner);
                     let owner = owner.clone().unwrap_or((Part::Rest, "Rust's core".into()));
                     owners.insert(at, owner);
                 }
-                // A literal is of whom loads it.
+                // A literal counts for the code that loads it.
                 for (at, literal) in section.loaded(code.clone()) {
                     for half in [literal, literal + 2].into_iter().filter(|at| code.contains(at)) {
                         owners.extend(owners.get(&at).cloned().map(|owner| (half, owner)));
@@ -163,7 +163,7 @@ impl Image {
         }
         image.constants(&code, &constants, &owners);
         let (counted, flash) = (image.flash.values().sum::<u64>(), in_flash(&file));
-        ensure!(counted == flash, "{counted} octets of {flash} are somebody's");
+        ensure!(counted == flash, "{counted} bytes of {flash} have an owner");
         Ok(image)
     }
 
@@ -172,7 +172,7 @@ impl Image {
         *self.crates.entry((part, name.to_owned())).or_default() += octets;
     }
 
-    /// A constant reaches from where somebody points to where the next is pointed to.
+    /// A constant extends from one target of a pointer to the next one.
     fn constants(
         &mut self,
         code: &[Section],
@@ -191,7 +191,7 @@ impl Image {
         for (_, to) in &inner {
             owned.entry(*to).or_insert(None);
         }
-        // Whoever owns a table owns what it points to; a table may point to tables.
+        // The owner of a table owns the targets of its pointers; a table may point to tables.
         for _ in 0..4 {
             for (at, to) in &inner {
                 let owner = owned.range(..=at).next_back().and_then(|(_, owner)| owner.clone());
@@ -214,7 +214,7 @@ impl Image {
     }
 }
 
-/// What is written into flash: everything that has octets and an address.
+/// The content of flash: every section with bytes and an address.
 fn in_flash(file: &object::File<'_>) -> u64 {
     let sections = file.sections().filter(|section| match section.flags() {
         SectionFlags::Elf { sh_flags, .. } => sh_flags.contains(object::elf::SHF_ALLOC),
@@ -226,7 +226,7 @@ fn in_flash(file: &object::File<'_>) -> u64 {
         .sum()
 }
 
-/// Whose the instruction is: the innermost function, inlined ones included, that has an owner.
+/// The owner of an instruction: that of the innermost function, inlined ones included, that has one.
 fn owner_of(loader: &Loader, address: u64, root: &Path) -> Result<Option<(Part, String)>> {
     let failed = |error| anyhow!("{address:#x}: {error}");
     let mut frames = loader.find_frames(address).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What the firmware costs, for `report`: a table of both boards, kept in the README and compared
+//! The cost of the firmware, for `report`: a table of both boards, stored in the README and compared
 //! with it.
 
 mod board;
@@ -21,19 +21,19 @@ struct Args {
     /// The project's root.
     #[arg(long)]
     root: PathBuf,
-    /// Where the table is kept.
+    /// The file with the table.
     #[arg(long)]
     readme: PathBuf,
-    /// Put the figures into the table.
+    /// Write the figures into the table.
     #[arg(long)]
     write: bool,
-    /// Fail where a figure is more than 5 % over the table, or a limit is exceeded.
+    /// Fail if a figure is more than 5 % over the table, or exceeds a limit.
     #[arg(long, conflicts_with = "write")]
     check: bool,
     /// Print flash by crate, too.
     #[arg(long)]
     crates: bool,
-    /// An image and what it printed in some runs, as `ELF=LOG`, for each board.
+    /// An image and the log of its runs, as `ELF=LOG`, for each board.
     #[arg(required = true)]
     boards: Vec<String>,
 }

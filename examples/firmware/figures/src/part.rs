@@ -1,14 +1,14 @@
 use std::fmt;
 use std::path::Path;
 
-/// Whose code it is.
+/// The owner of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The way to TLS: engines, SMTP's grammar, framing.
     Machine,
     /// The mail session inside TLS.
     Session,
-    /// The composing of the message.
+    /// The composition of the message.
     Composer,
     /// `starttls-embedded` and `starttls-rustls`.
     Adapter,
@@ -23,7 +23,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// In the order of the table.
+    /// All parts, in the order of the table.
     pub const ALL: [Self; 8] = [
         Self::Machine,
         Self::Session,
@@ -35,10 +35,10 @@ impl Part {
         Self::Rest,
     ];
 
-    /// Those of this project.
+    /// The parts of this project.
     pub const OURS: [Self; 4] = [Self::Machine, Self::Session, Self::Composer, Self::Adapter];
 
-    /// As the table calls it.
+    /// The name in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Machine => "the machine: plaintext to TLS",
@@ -53,10 +53,10 @@ impl Part {
     }
 }
 
-/// Where a line of source is.
+/// The origin of a line of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'p> {
-    /// Code that counts for whoever calls it: Rust's core, and containers like heapless.
+    /// Code that counts for its caller: Rust's core, and containers like heapless.
     Caller,
     /// A crate of this name.
     Crate(&'p str),
@@ -64,7 +64,7 @@ pub enum Origin<'p> {
     Project(&'p str),
 }
 
-/// Crates whose code counts for whoever calls it.
+/// Crates whose code counts for its caller.
 const CONTAINERS: [&str; 7] = [
     "critical-section",
     "embassy-sync",
@@ -98,7 +98,7 @@ const RUNTIME: [&str; 17] = [
 ];
 
 impl<'p> Origin<'p> {
-    /// Of a source file, as the compiler wrote it down; `root` is the project's.
+    /// The origin of a source file, by the path in the debug information; `root` is the project's.
     pub fn of(file: &'p str, root: &Path) -> Self {
         if let Ok(inside) = Path::new(file).strip_prefix(root) {
             return Self::Project(inside.to_str().unwrap_or_default());
@@ -121,7 +121,7 @@ impl<'p> Origin<'p> {
         Self::Caller
     }
 
-    /// Whose it is; `None` if its caller's.
+    /// The owner; `None` if its caller's.
     pub fn part(self) -> Option<Part> {
         let part = match self {
             Self::Caller => return None,
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_code_is_says_whose_it_is() {
+    fn the_path_determines_the_owner() {
         let registry = "/home/me/.cargo/registry/src/index-0123456789abcdef";
         for (file, part) in [
             ("/p/core/src/mail/session/mod.rs", Some(Part::Session)),

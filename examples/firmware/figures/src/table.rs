@@ -5,11 +5,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::board::Board;
 
-/// What stands around the table where it is kept.
+/// The markers around the table in the file.
 const BEGIN: &str = "<!-- figures: written by `report --write` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// What a figure may grow by before it is a complaint, in percent.
+/// The tolerated growth of a figure, in percent.
 const GROWTH: u64 = 5;
 
 /// A row for each figure, a column for each board.
@@ -19,7 +19,7 @@ pub struct Table {
     rows: Vec<(String, Vec<u64>)>,
 }
 
-/// The text before the table, the table, and the text behind it.
+/// The text before the table, the table, and the text after it.
 pub fn find(text: &str) -> Result<(&str, &str, &str)> {
     let begin = text.find(BEGIN).context("there is no place for the table")? + BEGIN.len();
     let (before, rest) = text.split_at(begin);
@@ -43,7 +43,7 @@ impl Table {
         table
     }
 
-    /// Reads what was printed.
+    /// Parses a printed table.
     pub fn parse(text: &str) -> Result<Self> {
         let mut lines = text.lines().map(|line| line.split('|').map(str::trim));
         let mut cells =
@@ -64,7 +64,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Every figure that is well over that of `kept`, or not in it.
+    /// Every figure that exceeds that of `kept` by more than the tolerance, or is not in it.
     pub fn grown(&self, kept: &Self) -> Vec<String> {
         let limits: BTreeMap<_, _> = kept.figures().collect();
         self.figures()
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn is_found_and_read_as_it_was_printed() {
+    fn parsing_reverses_printing() {
         let printed = table([1_234_567, 1000]).to_string();
         assert!(printed.contains("| flash | 1,234,567 | 1,000 |\n"));
         let text = format!("x\n{BEGIN}{printed}{END}y\n");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_is_named() {
+    fn growth_is_reported() {
         let kept = table([1000, 1000]);
         assert!(table([1050, 10]).grown(&kept).is_empty());
         let grown = table([1000, 1051]).grown(&kept);

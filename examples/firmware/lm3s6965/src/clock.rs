@@ -7,7 +7,7 @@ use cortex_m_rt::exception;
 use embedded_hal::delay::DelayNs;
 use smoltcp::time::Instant;
 
-/// What the core runs at after a reset, in ticks per millisecond.
+/// The core's clock after a reset, in ticks per millisecond.
 const TICKS: u32 = 12_500;
 
 /// A tick, in nanoseconds.
@@ -15,10 +15,10 @@ const TICK: u64 = 1_000_000 / TICKS as u64;
 
 static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
 
-/// The ticks that were slept.
+/// The ticks spent asleep.
 static ASLEEP: AtomicU32 = AtomicU32::new(0);
 
-/// Starts to count.
+/// Starts counting.
 pub fn start(mut timer: SYST) {
     timer.set_clock_source(SystClkSource::Core);
     timer.set_reload(TICKS - 1);
@@ -39,13 +39,13 @@ pub fn wait() {
     ASLEEP.store(ASLEEP.load(Ordering::Relaxed).wrapping_add(slept), Ordering::Relaxed);
 }
 
-/// The microseconds since the start that were not slept.
+/// The microseconds awake since the start.
 pub fn awake() -> usize {
     let ticks = ticks().wrapping_sub(ASLEEP.load(Ordering::Relaxed));
     (u64::from(ticks) * TICK / 1000) as usize
 }
 
-/// The ticks since the start; they go round after 5 minutes.
+/// The ticks since the start; they wrap after 5 minutes.
 fn ticks() -> u32 {
     loop {
         let milliseconds = MILLISECONDS.load(Ordering::Relaxed);

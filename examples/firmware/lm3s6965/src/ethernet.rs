@@ -1,12 +1,12 @@
 //! The Ethernet controller of the Stellaris family (LM3S6965 data sheet, chapter 17), as a device for
-//! smoltcp, polled. On a board its clock and its pins have to be switched on first.
+//! smoltcp, polled. On a board its clock and its pins must be enabled first.
 
 use core::ptr::{read_volatile, write_volatile};
 
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-/// The longest frame, header and all, without the checksum.
+/// The longest frame, including the header, without the checksum.
 const FRAME: usize = 1514;
 
 const BASE: usize = 0x4004_8000;
@@ -20,17 +20,17 @@ const TRANSMIT: usize = 0x38;
 
 /// Enable, for both directions.
 const ENABLE: u32 = 1;
-/// Fill up short frames, add checksums, send while receiving.
+/// Pad short frames, add checksums, send while receiving.
 const PAD_CHECKSUM_DUPLEX: u32 = 1 << 1 | 1 << 2 | 1 << 4;
 
-/// The controller and room for one frame in each direction.
+/// The controller and a buffer for one frame in each direction.
 pub struct Ethernet {
     received: [u8; FRAME],
     sent: [u8; FRAME],
 }
 
 impl Ethernet {
-    /// Switches it on. There must be one only: it owns the registers.
+    /// Enables the controller. Only one instance may exist: it owns the registers.
     pub fn new(address: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = address;
         write(ADDRESS_0, u32::from_le_bytes([a, b, c, d]));
@@ -40,7 +40,7 @@ impl Ethernet {
         Self { received: [0; FRAME], sent: [0; FRAME] }
     }
 
-    /// Takes a frame out of the controller: two octets of length, the frame, four of checksum.
+    /// Reads a frame from the controller: two bytes of length, the frame, four of checksum.
     fn take(&mut self) -> Option<usize> {
         if read(PACKETS) == 0 {
             return None;
@@ -51,7 +51,7 @@ impl Ethernet {
         for octet in [first, second] {
             places.next().into_iter().for_each(|place| *place = octet);
         }
-        // All of it, however long, or the next frame would begin in the middle of this one.
+        // Read all of it, however long, or the next frame would begin in the middle of this one.
         for _ in 0..(length + 4).saturating_sub(2).div_ceil(4) {
             for octet in read(DATA).to_le_bytes() {
                 places.next().into_iter().for_each(|place| *place = octet);
@@ -85,7 +85,7 @@ impl phy::Device for Ethernet {
     }
 }
 
-/// A frame that came in.
+/// A received frame.
 pub struct Received<'a>(&'a [u8]);
 
 impl phy::RxToken for Received<'_> {
@@ -94,7 +94,7 @@ impl phy::RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame that goes out.
+/// A buffer for a frame to send.
 pub struct Free<'a>(&'a mut [u8; FRAME]);
 
 impl phy::TxToken for Free<'_> {
@@ -103,7 +103,7 @@ impl phy::TxToken for Free<'_> {
         let result = f(frame);
         meter::SENT.add(frame.len());
         while read(TRANSMIT) & ENABLE != 0 {}
-        // The length without the header of 14 octets goes in front.
+        // The length without the header of 14 bytes goes in front.
         let [low, high] = (frame.len().saturating_sub(14) as u16).to_le_bytes();
         let mut octets = [low, high].into_iter().chain(frame.iter().copied());
         while let Some(first) = octets.next() {

@@ -26,7 +26,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 use crate::ethernet::Ethernet;
 use crate::network::{Network, Socket};
 
-/// A product's is its own: the manufacturer's prefix and a number.
+/// The Ethernet address. A product has a unique one: the manufacturer's prefix and a number.
 const ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 7];
 
 static ETHERNET: StaticCell<Ethernet> = StaticCell::new();

@@ -1,4 +1,4 @@
-//! The way to a server: an address by DHCP, the server's by DNS, a connection; on smoltcp.
+//! The connection to a server, on smoltcp: an address by DHCP, the server's address by DNS, TCP.
 
 use core::net::Ipv4Addr;
 
@@ -14,16 +14,16 @@ use starttls_embedded::smoltcp::TcpSocket;
 use crate::clock;
 use crate::ethernet::Ethernet;
 
-/// How long to wait for an address, for an answer of DNS, and for a connection.
+/// The timeouts for an address, for a DNS answer, and for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The least port of the range that is free for anyone (RFC 6335 §6).
+/// The first port of the dynamic range (RFC 6335 §6).
 const EPHEMERAL: u16 = 49152;
 
-/// A connection. The address is not renewed while it lasts, which a lease outlives.
+/// A connection. Its address is not renewed meanwhile, because a lease lasts longer.
 pub type Socket<'a, 'n> = TcpSocket<'a, 'n, Ethernet, fn() -> Instant>;
 
-/// A network with an address in it.
+/// A network with an assigned address.
 pub struct Network<'n> {
     interface: Interface,
     device: &'n mut Ethernet,
@@ -33,7 +33,7 @@ pub struct Network<'n> {
 }
 
 impl<'n> Network<'n> {
-    /// Asks DHCP for an address, a gateway and a DNS server, and goes on renewing them. `seed` makes
+    /// Requests an address, a gateway and a DNS server by DHCP, and keeps renewing them. `seed` makes
     /// sequence numbers and ports hard to guess.
     pub fn start(
         device: &'n mut Ethernet,
@@ -53,7 +53,7 @@ impl<'n> Network<'n> {
         Ok(network)
     }
 
-    /// The address of this name; an address stands for itself.
+    /// Resolves a name; an address is returned unchanged.
     pub fn resolve(
         &mut self,
         host: &str,
@@ -81,7 +81,7 @@ impl<'n> Network<'n> {
         answer.unwrap_or(Err(Exit::NoHost))
     }
 
-    /// Connects to a server, with room for what is received and sent, from a random port.
+    /// Connects to a server from a random port, with buffers for both directions.
     pub fn connect(
         &mut self,
         server: (Ipv4Addr, u16),
@@ -90,7 +90,7 @@ impl<'n> Network<'n> {
     ) -> Result<Socket<'_, 'n>, Exit> {
         let mut socket =
             tcp::Socket::new(tcp::SocketBuffer::new(received), tcp::SocketBuffer::new(sent));
-        // How long nobody may answer, from the first segment to the last.
+        // The longest silence of the peer, from the first segment to the last.
         socket.set_timeout(Some(PATIENCE));
         let handle = self.sockets.add(socket);
         let Self { interface, device, sockets, .. } = self;
@@ -103,7 +103,7 @@ impl<'n> Network<'n> {
         Ok(socket)
     }
 
-    /// Lets frames in and out.
+    /// Receives and sends frames.
     fn poll(&mut self) {
         self.interface.poll(clock::now(), self.device, &mut self.sockets);
         match self.sockets.get_mut::<dhcpv4::Socket<'_>>(self.lease).poll() {
@@ -124,7 +124,7 @@ impl<'n> Network<'n> {
         }
     }
 
-    /// Until there is an outcome, or no more patience.
+    /// Polls until there is a result, or the timeout expires.
     fn until<T>(&mut self, mut outcome: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
         let end = clock::now() + PATIENCE;
         while clock::now() < end {

@@ -1,5 +1,5 @@
 //! embassy's clock on the two timers of the board (CMSDK, ARM DDI 0479D §4.5), which count down at
-//! 25 MHz: one never stops and tells the time, one is set to the next alarm.
+//! 25 MHz: one runs freely and tells the time, the other is set to the next alarm.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -15,7 +15,7 @@ use crate::register::Register;
 pub const COUNTER_INTERRUPT: Interrupt = Interrupt(8);
 pub const ALARM_INTERRUPT: Interrupt = Interrupt(9);
 
-/// How often a timer counts, in a second.
+/// The timers' frequency, in Hz.
 pub const HZ: u32 = 25_000_000;
 const COUNTS_PER_TICK: u64 = HZ as u64 / TICK_HZ;
 
@@ -41,7 +41,7 @@ impl Timer {
         Register(self.0 + 8)
     }
 
-    /// Read: whether it has reached zero. Written: forget that.
+    /// Read: whether it has reached zero. Write: clears that.
     fn reached(&self) -> Register {
         Register(self.0 + 12)
     }
@@ -56,7 +56,7 @@ impl Timer {
 }
 
 struct Clock {
-    /// How often the counter has gone round.
+    /// The number of wraps of the counter.
     rounds: Mutex<Cell<u32>>,
     queue: Mutex<RefCell<Queue>>,
 }
@@ -66,7 +66,7 @@ embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
     queue: Mutex::new(RefCell::new(Queue::new())),
 });
 
-/// Starts the clock, before anybody asks it.
+/// Starts the clock, before its first use.
 pub fn start() {
     COUNTER.start(u32::MAX);
     COUNTER_INTERRUPT.unmask();
@@ -78,7 +78,7 @@ pub fn counts() -> u64 {
     critical_section::with(|token| CLOCK.counts(token))
 }
 
-/// To be called at [`COUNTER_INTERRUPT`] and [`ALARM_INTERRUPT`].
+/// Handles [`COUNTER_INTERRUPT`] and [`ALARM_INTERRUPT`].
 pub fn on_interrupt() {
     critical_section::with(|token| {
         CLOCK.counts(token);
@@ -99,13 +99,13 @@ impl Clock {
         (u64::from(rounds.get()) << 32) | u64::from(!value)
     }
 
-    /// Wakes whose time has come, and sets the alarm for the next.
+    /// Wakes all due tasks, and sets the alarm for the next one.
     fn ring(&self, token: CriticalSection<'_>) {
         ALARM.control().write(0);
         let now = self.counts(token) / COUNTS_PER_TICK;
         let next = self.queue.borrow_ref_mut(token).next_expiration(now);
         if next != u64::MAX {
-            // An alarm that comes too early sets the next.
+            // An early alarm sets the next one.
             let counts = next.saturating_sub(now).saturating_mul(COUNTS_PER_TICK);
             ALARM.start(counts.try_into().unwrap_or(u32::MAX).max(1));
         }

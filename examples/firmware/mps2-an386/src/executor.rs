@@ -1,5 +1,5 @@
-//! embassy's executor for this board: it sleeps by `WFI`, where embassy's own sleeps by `WFE`, which
-//! QEMU does not do, and it measures how long it sleeps.
+//! embassy's executor for this board: it sleeps by `WFI`, because QEMU does not implement the `WFE` of
+//! embassy's own executor, and it measures its sleep.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,13 @@ use static_cell::StaticCell;
 
 use crate::clock;
 
-/// There is something to do.
+/// Whether there is work.
 static PENDING: AtomicBool = AtomicBool::new(false);
 
-/// The counts that were slept.
+/// The counts spent asleep.
 static ASLEEP: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
-/// The microseconds since the start that were not slept.
+/// The microseconds awake since the start.
 pub fn awake() -> usize {
     let asleep = critical_section::with(|token| ASLEEP.borrow(token).get());
     ((clock::counts() - asleep) / u64::from(clock::HZ / 1_000_000)) as usize
@@ -27,17 +27,17 @@ fn pend(_: *mut ()) {
     PENDING.store(true, Ordering::Release);
 }
 
-/// Runs what `start` spawns, for ever.
+/// Runs the tasks that `start` spawns, forever.
 pub fn run(start: impl FnOnce(Spawner)) -> ! {
     static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
     let executor = EXECUTOR.init(raw::Executor::new(core::ptr::null_mut()));
     let executor: &'static raw::Executor = executor;
     start(executor.spawner());
     loop {
-        // SAFETY: there is one loop, and no task polls the executor.
+        // SAFETY: this is the only loop, and no task polls the executor.
         unsafe { executor.poll() };
-        // With interrupts masked none comes between the question and the sleep, and it wakes all
-        // the same.
+        // With interrupts masked, none can occur between the check and the sleep, and a pending
+        // one still wakes the core.
         critical_section::with(|token| {
             if !PENDING.swap(false, Ordering::AcqRel) {
                 let before = clock::counts();

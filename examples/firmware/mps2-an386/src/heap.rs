@@ -5,27 +5,27 @@ use core::mem::MaybeUninit;
 
 use embedded_alloc::LlffHeap;
 
-/// How large it is, in octets.
+/// Its size, in bytes.
 const SIZE: usize = 96 * 1024;
 
 #[global_allocator]
 static HEAP: Heap = Heap(LlffHeap::empty());
 
-/// An allocator that notes its peak.
+/// An allocator that records its peak.
 struct Heap(LlffHeap);
 
-/// Gives the heap its memory. To be called once, before anything is allocated.
+/// Gives the heap its memory. Call it once, before the first allocation.
 pub fn start() {
     #[unsafe(no_mangle)]
     static mut HEAP_SPACE: [MaybeUninit<u8>; SIZE] = [MaybeUninit::uninit(); SIZE];
-    // SAFETY: nobody else names this memory.
+    // SAFETY: no other code uses this memory.
     unsafe { HEAP.0.init((&raw mut HEAP_SPACE).addr(), SIZE) }
 }
 
-// SAFETY: the allocator inside does it all.
+// SAFETY: every call is forwarded to the inner allocator.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the same promises.
+        // SAFETY: the caller upholds the same contract.
         let place = unsafe { self.0.alloc(layout) };
         meter::HEAP.peak(self.0.used());
         place

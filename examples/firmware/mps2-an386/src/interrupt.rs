@@ -1,4 +1,4 @@
-//! Which interrupt is whose.
+//! The interrupts and their handlers.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
@@ -9,7 +9,7 @@ use crate::{clock, lan9118};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Interrupt(pub u8);
 
-// SAFETY: the chip has every number that is used here.
+// SAFETY: the chip has every number used here.
 unsafe impl InterruptNumber for Interrupt {
     fn number(self) -> u16 {
         self.0.into()
@@ -17,9 +17,9 @@ unsafe impl InterruptNumber for Interrupt {
 }
 
 impl Interrupt {
-    /// Lets it come.
+    /// Enables the interrupt.
     pub fn unmask(self) {
-        // SAFETY: it has a handler below, and nobody relies on its being masked.
+        // SAFETY: it has a handler below, and no code relies on its being masked.
         unsafe { NVIC::unmask(self) }
     }
 }

@@ -9,12 +9,12 @@ use embassy_sync::waitqueue::AtomicWaker;
 use crate::interrupt::Interrupt;
 use crate::register::Register;
 
-/// The number of its interrupt.
+/// The number of the controller's interrupt.
 pub const INTERRUPT: Interrupt = Interrupt(13);
 
-/// The longest frame without its checksum, in octets: header and payload.
+/// The longest frame without its checksum, in bytes: header and payload.
 const FRAME: usize = 14 + 1500;
-/// The checksum that the controller leaves on a received frame, in octets.
+/// The checksum that the controller leaves on a received frame, in bytes.
 const CHECKSUM: usize = 4;
 
 const BASE: usize = 0x4020_0000;
@@ -33,15 +33,15 @@ const TX_FIFO_INF: Register = Register(BASE + 0x80);
 const MAC_CSR_CMD: Register = Register(BASE + 0xa4);
 const MAC_CSR_DATA: Register = Register(BASE + 0xa8);
 
-/// Of [`IRQ_CFG`]: on, active high, push-pull, as the board is wired.
+/// In [`IRQ_CFG`]: enabled, active high, push-pull, as the board is wired.
 const IRQ_ON: u32 = 0x111;
-/// Of [`INT_STS`]: a frame was received.
+/// In [`INT_STS`]: a frame was received.
 const RX_STATUS_LEVEL: u32 = 1 << 3;
-/// Of [`HW_CFG`]: store and forward, 5 KiB for frames to be sent.
+/// In [`HW_CFG`]: store and forward, 5 KiB for frames to send.
 const STORE_AND_FORWARD: u32 = (1 << 20) | (5 << 16);
 const TX_ON: u32 = 1 << 1;
 
-/// The MAC's own registers, behind [`MAC_CSR_CMD`].
+/// The MAC's own registers, accessed through [`MAC_CSR_CMD`].
 const MAC_CR: u32 = 1;
 const ADDRH: u32 = 2;
 const ADDRL: u32 = 3;
@@ -49,29 +49,29 @@ const MAC_RX_TX_ON: u32 = (1 << 2) | (1 << 3);
 const MAC_BUSY: u32 = 1 << 31;
 const MAC_READ: u32 = 1 << 30;
 
-/// Who waits for a frame.
+/// The task that waits for a frame.
 static WAKER: AtomicWaker = AtomicWaker::new();
 
-/// To be called at [`INTERRUPT`].
+/// Handles [`INTERRUPT`].
 pub fn on_interrupt() {
-    // Until the frames have been fetched, which `receive` says by enabling it again.
+    // Stays disabled until the frames are fetched; then `receive` enables it again.
     INT_EN.write(0);
     WAKER.wake();
 }
 
-/// The controller. There is one.
+/// The controller. Only one exists.
 pub struct Lan9118 {
     address: [u8; 6],
 }
 
 impl Lan9118 {
-    /// Starts the controller, under the address in its EEPROM.
+    /// Starts the controller with the address in its EEPROM.
     pub fn new() -> Self {
         HW_CFG.write(STORE_AND_FORWARD);
         FIFO_INT.write(0);
         INT_STS.write(!0);
         IRQ_CFG.write(IRQ_ON);
-        // Not before its line is at rest.
+        // Not before its interrupt line is idle.
         INTERRUPT.unmask();
         TX_CFG.write(TX_ON);
         mac_write(MAC_CR, MAC_RX_TX_ON);
@@ -80,7 +80,7 @@ impl Lan9118 {
         Self { address: [a, b, c, d, e, f] }
     }
 
-    /// Whether a frame waits.
+    /// Whether a received frame is waiting.
     fn waiting(&self) -> bool {
         (RX_FIFO_INF.read() >> 16) & 0xff > 0
     }
@@ -103,14 +103,14 @@ impl Driver for Lan9118 {
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Room> {
-        // The outcomes of earlier frames; TCP sees to what was lost.
+        // Discards the results of earlier frames; TCP repairs losses.
         while (TX_FIFO_INF.read() >> 16) & 0xff > 0 {
             TX_STATUS.read();
         }
-        // Two command words, and up to three octets to fill the last word.
+        // Two command words, and up to three bytes of padding in the last word.
         let room = (TX_FIFO_INF.read() & 0xffff) as usize >= FRAME + 12;
         if !room {
-            // It is being emptied at wire speed.
+            // The queue drains at wire speed.
             context.waker().wake_by_ref();
         }
         room.then_some(Room)
@@ -132,7 +132,7 @@ impl Driver for Lan9118 {
     }
 }
 
-/// A frame that waits in the controller.
+/// A received frame in the controller.
 pub struct Received;
 
 impl RxToken for Received {
@@ -153,7 +153,7 @@ impl RxToken for Received {
     }
 }
 
-/// Room for a frame in the controller.
+/// Space for a frame in the controller.
 pub struct Room;
 
 impl TxToken for Room {
@@ -162,7 +162,7 @@ impl TxToken for Room {
         let length = length.min(FRAME);
         let result = write(words.as_flattened_mut().get_mut(..length).unwrap_or_default());
         meter::SENT.add(length);
-        // First and last segment in one; and the length again, of the whole frame.
+        // First and last segment in one; then the length of the whole frame again.
         TX_DATA.write((1 << 13) | (1 << 12) | length as u32);
         TX_DATA.write(length as u32);
         for word in words.iter().take(length.div_ceil(4)) {

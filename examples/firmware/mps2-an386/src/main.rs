@@ -27,10 +27,10 @@ use lan9118::Lan9118;
 use sensor::{Exit, Settings};
 use static_cell::StaticCell;
 
-/// The sockets: for DHCP, for DNS, for the mail.
+/// The sockets for DHCP, DNS and the mail.
 const SOCKETS: usize = 3;
 
-/// How long the network may take for an address, and for a connection.
+/// The timeout for an address, and for a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[cortex_m_rt::entry]
@@ -77,7 +77,7 @@ async fn run(spawner: Spawner) -> Result<(), Exit> {
 
     let (mut received, mut to_send) = ([0; 2048], [0; 2048]);
     let mut socket = TcpSocket::new(stack, &mut received, &mut to_send);
-    // Each write is a whole thought, and Nagle's algorithm would hold it back.
+    // Each write is complete, and Nagle's algorithm would delay it.
     socket.set_nagle_enabled(false);
     defmt::info!("connecting to {}:{=u16}", Display2Format(&address), settings.port);
     let connect = socket.connect((address, settings.port)).with_timeout(PATIENCE);
@@ -88,7 +88,7 @@ async fn run(spawner: Spawner) -> Result<(), Exit> {
     sent
 }
 
-/// An address is taken as it is.
+/// Resolves a name; an address is returned unchanged.
 async fn resolve(stack: Stack<'_>, host: &str) -> Option<IpAddress> {
     if let Ok(address) = host.parse::<Ipv4Addr>() {
         return Some(address.into());

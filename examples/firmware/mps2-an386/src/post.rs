@@ -17,7 +17,7 @@ use crate::executor;
 
 static BUFFERS: ConstStaticCell<Buffers<512, 256>> = ConstStaticCell::new(Buffers::new());
 
-/// Upgrades the connection, logs in, and sends the report of this time.
+/// Upgrades the connection, logs in, and sends the report for this time.
 pub async fn send(
     settings: &Settings<'_>,
     socket: &mut TcpSocket<'_>,

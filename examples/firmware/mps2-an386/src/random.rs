@@ -1,4 +1,4 @@
-//! Random octets for TLS: a generator (ChaCha20) with a seed from the board.
+//! Random bytes for TLS: a generator (ChaCha20) with a seed from the board.
 
 use core::cell::RefCell;
 
@@ -9,19 +9,19 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
 static GENERATOR: Mutex<RefCell<Option<ChaCha20Rng>>> = Mutex::new(RefCell::new(None));
 
-/// Seeds the generator. Before that there is nothing to be had.
+/// Seeds the generator. Before that, it fails.
 pub fn start(seed: [u8; 32]) {
     critical_section::with(|token| GENERATOR.replace(token, Some(ChaCha20Rng::from_seed(seed))));
 }
 
-/// Random octets.
+/// Random bytes.
 pub fn octets<const N: usize>() -> [u8; N] {
     let mut octets = [0; N];
     fill(&mut octets).expect("seeded at the start");
     octets
 }
 
-/// Where rustls-rustcrypto gets them.
+/// The source of random bytes for rustls-rustcrypto.
 fn fill(octets: &mut [u8]) -> Result<(), Error> {
     critical_section::with(|token| match &mut *GENERATOR.borrow_ref_mut(token) {
         Some(generator) => {

@@ -7,7 +7,7 @@ pub struct Register(pub usize);
 impl Register {
     #[inline(always)]
     pub fn read(self) -> u32 {
-        // SAFETY: only the addresses of this board's devices are made into a `Register`.
+        // SAFETY: a `Register` exists only for addresses of this board's devices.
         unsafe { (self.0 as *const u32).read_volatile() }
     }
 

@@ -1,4 +1,4 @@
-//! Whom the board trusts, and by which cryptography.
+//! The board's trusted CA and its cryptography.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -39,7 +39,7 @@ fn config(ca: &[u8], now: u64) -> Result<ClientConfig, rustls::Error> {
         .with_no_client_auth())
 }
 
-/// The time, going on from when it was set.
+/// The current time, counted from when it was set.
 #[derive(Debug)]
 struct Clock {
     set: Instant,

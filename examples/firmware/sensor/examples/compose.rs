@@ -1,5 +1,5 @@
-//! The mail as a board composes it, on standard output: `compose SETTINGS`, a file as
-//! `Settings` describes it, with `time` in it.
+//! Writes the mail that a board composes to standard output: `compose SETTINGS`, a file as
+//! `Settings` describes it, with `time`.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("compose SETTINGS")?;
     let page = std::fs::read(path)?;
     let settings = Settings::parse(&page).map_err(|error| format!("{error:?}"))?;
-    let report = Report::new(&settings, settings.time.ok_or("there is no time in the settings")?)?;
+    let report = Report::new(&settings, settings.time.ok_or("the settings contain no time")?)?;
     let message = report.message()?;
     let (mut composer, mut output) = (message.compose(), [0; 512]);
     let mut out = std::io::stdout().lock();

@@ -1,38 +1,38 @@
 use starttls::Error;
 use starttls::mail::session::{Command, Fate};
 
-/// How it went, as the exit code of the emulator; on a board, what the log and a lamp say.
+/// The result, as the exit code of the emulator; a board shows it in its log and by a lamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Exit {
-    /// The server took the mail.
+    /// The server accepted the mail.
     Accepted = 0,
-    /// The settings in flash are not whole.
+    /// The settings in flash are incomplete or malformed.
     Settings = 10,
-    /// No address was to be had from the network.
+    /// The network assigned no address.
     NoAddress = 11,
-    /// The server's name leads to no address.
+    /// DNS has no address for the server's name.
     NoHost = 12,
-    /// The server does not take the connection.
+    /// The TCP connection failed.
     NoConnection = 13,
-    /// The server offers no STARTTLS.
+    /// The server does not offer STARTTLS.
     NotOffered = 20,
-    /// The server offers STARTTLS and refuses it.
+    /// The server offers STARTTLS but refuses it.
     Refused = 21,
-    /// Plaintext came behind the go-ahead.
+    /// Plaintext arrived after the go-ahead.
     PlaintextAfterGoAhead = 22,
     /// The server broke the protocol in another way.
     Violation = 23,
-    /// The connection ended too early; nothing of the mail can have arrived.
+    /// The connection ended too early; the mail cannot have arrived.
     Closed = 24,
-    /// The connection ended before the server's answer to the whole mail: it may have arrived.
+    /// The connection ended before the server's reply to the mail: it may have arrived.
     InDoubt = 25,
     /// The server took too long.
     TimedOut = 26,
-    /// A buffer of ours is too small, or another mistake of ours.
+    /// A buffer is too small, or another mistake of the firmware.
     Ours = 27,
-    /// The certificate leads to no CA that is trusted.
+    /// The certificate does not lead to the trusted CA.
     UnknownIssuer = 30,
     /// The certificate is for other names.
     WrongName = 31,
@@ -42,7 +42,7 @@ pub enum Exit {
     NotYetValid = 33,
     /// TLS failed for another reason.
     Tls = 34,
-    /// The server takes no login, or not this one.
+    /// The server accepts no login, or not this one.
     Login = 40,
     /// The server refused the mail or its recipient.
     Rejected = 41,
@@ -51,35 +51,39 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What failed, for a log; [`Fate`] says more about [`Self::InDoubt`].
+    /// A description for the log; [`Fate`] explains [`Self::InDoubt`].
     #[must_use]
     pub fn text(self) -> defmt::Str {
         match self {
-            Self::Accepted => defmt::intern!("the server took the mail"),
-            Self::Settings => defmt::intern!("the settings in flash are not whole"),
-            Self::NoAddress => defmt::intern!("the network gives no address"),
-            Self::NoHost => defmt::intern!("the server's name leads to no address"),
-            Self::NoConnection => defmt::intern!("the server cannot be connected to"),
-            Self::NotOffered => defmt::intern!("the server offers no STARTTLS"),
+            Self::Accepted => defmt::intern!("the server accepted the mail"),
+            Self::Settings => defmt::intern!("the settings in flash are incomplete or malformed"),
+            Self::NoAddress => defmt::intern!("the network assigned no address"),
+            Self::NoHost => defmt::intern!("DNS has no address for the server's name"),
+            Self::NoConnection => defmt::intern!("the connection to the server failed"),
+            Self::NotOffered => defmt::intern!("the server does not offer STARTTLS"),
             Self::Refused => defmt::intern!("the server refused STARTTLS, or is closing"),
-            Self::PlaintextAfterGoAhead => defmt::intern!("plaintext came where TLS begins"),
+            Self::PlaintextAfterGoAhead => {
+                defmt::intern!("the server sent plaintext after the go-ahead")
+            }
             Self::Violation => defmt::intern!("the server broke the protocol"),
             Self::Closed => defmt::intern!("the connection ended, and no mail arrived"),
             Self::InDoubt => defmt::intern!("the connection ended, and the mail may have arrived"),
             Self::TimedOut => defmt::intern!("the server took too long"),
-            Self::Ours => defmt::intern!("a buffer is too small, or another mistake of ours"),
+            Self::Ours => {
+                defmt::intern!("a buffer is too small, or another mistake of the firmware")
+            }
             Self::UnknownIssuer => defmt::intern!("the certificate's issuer is not trusted"),
             Self::WrongName => defmt::intern!("the certificate is for another name"),
             Self::Expired => defmt::intern!("the certificate has expired"),
             Self::NotYetValid => defmt::intern!("the certificate is not valid yet"),
             Self::Tls => defmt::intern!("TLS failed"),
-            Self::Login => defmt::intern!("the server does not take the login"),
+            Self::Login => defmt::intern!("the server rejected the login"),
             Self::Rejected => defmt::intern!("the server rejected the mail or its recipient"),
             Self::Panic => defmt::intern!("the firmware panicked"),
         }
     }
 
-    /// What an error of a mailer comes to; `tls` says it of one of TLS.
+    /// Converts a mailer's error; `tls` converts an error of TLS.
     pub fn of<S, T>(
         error: &starttls_embedded::Error<S, T>,
         fate: Fate,

@@ -1,6 +1,5 @@
-//! What every board says, whatever its network and its TLS are made of: the [mail](Report) with its
-//! [attachment](Readings), the [settings](Settings) that it finds in flash, and the [exit code](Exit)
-//! that tells how it went.
+//! The common part of every board, for any network and TLS: the [mail](Report) with its
+//! [attachment](Readings), the [settings](Settings) in flash, and the [exit code](Exit).
 
 #![no_std]
 #![forbid(unsafe_code)]

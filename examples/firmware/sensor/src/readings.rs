@@ -2,11 +2,11 @@ use core::fmt::Write as _;
 
 use heapless::String;
 
-/// The readings of the last day in CSV, one every quarter of an hour, made line by line while they
-/// are sent: a file of any length in the room of one line.
+/// The readings of the last day in CSV, one every quarter of an hour, generated line by line while they
+/// are sent: a file of any length in the memory of one line.
 #[derive(Clone, Debug)]
 pub struct Readings {
-    /// The time of the next line, and of the last, in seconds since 1970.
+    /// The times of the next line and of the last, in seconds since 1970.
     next: u64,
     last: u64,
     line: String<32>,
@@ -16,11 +16,11 @@ pub struct Readings {
 /// Between two readings, in seconds.
 const STEP: u64 = 900;
 
-/// How many there are.
+/// The number of readings.
 const COUNT: u64 = 96;
 
 impl Readings {
-    /// Up to this time, in seconds since 1970.
+    /// The readings up to this time, in seconds since 1970.
     #[must_use]
     pub fn until(now: u64) -> Self {
         let last = now - now % STEP;
@@ -29,7 +29,7 @@ impl Readings {
         Self { next: last.saturating_sub((COUNT - 1) * STEP), last, line, taken: 0 }
     }
 
-    /// What the thermometer shows at this time, in tenths of a degree: warm at 15 o'clock, cold at 3.
+    /// The simulated temperature at this time, in tenths of a degree: warmest at 15:00, coldest at 3:00.
     #[must_use]
     pub fn celsius(time: u64) -> i16 {
         let from_three = (time % 86_400).abs_diff(3 * 3600) as i32;

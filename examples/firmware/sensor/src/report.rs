@@ -30,7 +30,7 @@ pub struct Report<'s> {
 }
 
 impl<'s> Report<'s> {
-    /// What the sensor calls itself in `EHLO`.
+    /// The sensor's name in `EHLO`.
     pub const NAME: Domain<'static> = match Domain::new("sensor.example.test") {
         Ok(name) => name,
         Err(_) => panic!("not a name"),
@@ -39,7 +39,7 @@ impl<'s> Report<'s> {
     /// The report at this time, in seconds since 1970.
     ///
     /// # Errors
-    /// What is wrong with an address, or that the time is after 9999.
+    /// If an address is invalid, or the time is after the year 9999.
     pub fn new(settings: &Settings<'s>, now: u64) -> Result<Self, ArgumentError> {
         let (from, to) = (Address::new(settings.from)?, Address::new(settings.to)?);
         Date::utc(now)?;
@@ -68,7 +68,7 @@ impl<'s> Report<'s> {
         })
     }
 
-    /// The mail, ready to be composed. Its one attachment is [`Self::readings`].
+    /// The mail, ready for composition. Its only attachment is [`Self::readings`].
     ///
     /// # Errors
     /// None for a report that [`Self::new`] made.
@@ -82,7 +82,7 @@ impl<'s> Report<'s> {
             .with_attachments(&FILES))
     }
 
-    /// Whom it is from and for.
+    /// The sender and the recipient.
     ///
     /// # Errors
     /// None: there is one recipient.

@@ -1,33 +1,33 @@
 use starttls::ArgumentError;
 use starttls::mail::Credentials;
 
-/// What the factory writes into the last page of flash: lines of `key=value`, a NUL, and the
-/// certificate of the CA that is trusted, in DER. A board boots with them, so that nothing has to be
-/// built again to send to another server.
+/// The settings that the factory writes into the last page of flash: lines of `key=value`, a NUL, and
+/// the certificate of the trusted CA in DER. A board reads them at start, so sending to another server
+/// needs no new build.
 ///
 /// | key | value |
 /// |---|---|
-/// | `server` | `HOST:PORT`; an IPv4 address or a name that DNS knows |
-/// | `name` | what the server's certificate has to be for |
+/// | `server` | `HOST:PORT`; an IPv4 address or a DNS name |
+/// | `name` | the name that the server's certificate must have |
 /// | `user`, `password` | the login |
 /// | `from`, `to` | the addresses |
-/// | `time` | seconds since 1970, instead of the clock's; optional |
-/// | `patience` | seconds to wait for the server each time, not what is reasonable; optional |
+/// | `time` | seconds since 1970, instead of the clock; optional |
+/// | `patience` | seconds to wait for the server each time, instead of the default; optional |
 #[derive(Clone, Copy)]
 pub struct Settings<'s> {
-    /// Where the server is: an IPv4 address or a name.
+    /// The server's IPv4 address or name.
     pub host: &'s str,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// The name to be found in its certificate.
+    /// The name that its certificate must have.
     pub name: &'s str,
-    /// Who sends.
+    /// The sender's address.
     pub from: &'s str,
-    /// Who gets it.
+    /// The recipient's address.
     pub to: &'s str,
-    /// The time to go by, in seconds since 1970, instead of the clock's.
+    /// The time to use instead of the clock, in seconds since 1970.
     pub time: Option<u64>,
-    /// How long to wait for the server each time, in seconds, instead of what is reasonable.
+    /// The time to wait for the server each time, in seconds, instead of the default.
     pub patience: Option<u32>,
     /// The trusted CA, in DER.
     pub ca: &'s [u8],
@@ -35,12 +35,12 @@ pub struct Settings<'s> {
     password: &'s str,
 }
 
-/// What is wrong with the settings. Exhaustive: a key is there and good, or not.
+/// A problem with the settings. Exhaustive: a key is missing, malformed or fine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
 pub enum SettingsError {
-    /// There is no such line, or nothing behind the text.
+    /// The line is missing, or the certificate after the text.
     Missing(&'static str),
-    /// The value is not of the documented form.
+    /// The value does not have the documented form.
     Malformed(&'static str),
 }
 
@@ -48,7 +48,7 @@ impl<'s> Settings<'s> {
     /// Reads a page.
     ///
     /// # Errors
-    /// What is missing or malformed. Unknown keys are passed over.
+    /// The missing or malformed key. Unknown keys are ignored.
     pub fn parse(page: &'s [u8]) -> Result<Self, SettingsError> {
         let mut parts = page.splitn(2, |octet| *octet == 0);
         let text = core::str::from_utf8(parts.next().unwrap_or_default())
@@ -76,7 +76,7 @@ impl<'s> Settings<'s> {
     /// The login.
     ///
     /// # Errors
-    /// What is wrong with the user's name or the password.
+    /// If the user's name or the password is invalid.
     pub fn credentials(&self) -> Result<Credentials<'s>, ArgumentError> {
         Credentials::new(self.user, self.password)
     }
@@ -95,7 +95,7 @@ fn number<T: core::str::FromStr>(
     value.map(str::parse).transpose().map_err(|_| SettingsError::Malformed(key))
 }
 
-/// The DER sequence that begins here, without what is behind it (X.690 §8.1).
+/// The DER sequence that begins here, without the bytes after it (X.690 §8.1).
 fn element(octets: &[u8]) -> Option<&[u8]> {
     let (header, length) = match *octets {
         [0x30, 0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_faulty_key_is_named() {
         for (page, error) in [
             (&b""[..], SettingsError::Missing("server")),
             (b"server=a\n", SettingsError::Malformed("server")),

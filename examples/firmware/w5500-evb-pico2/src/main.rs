@@ -1,5 +1,5 @@
-//! The sensor's daily mail from a board that can be bought: WIZnet's W5500-EVB-Pico2, an RP2350 with
-//! an Ethernet controller; over embassy and embedded-tls, without a heap.
+//! The sensor's daily mail from a commercial board: WIZnet's W5500-EVB-Pico2, an RP2350 with an
+//! Ethernet controller; over embassy and embedded-tls, without a heap.
 
 #![no_std]
 #![no_main]
@@ -33,21 +33,21 @@ bind_interrupts!(struct Irqs {
     TRNG_IRQ => trng::InterruptHandler<TRNG>;
 });
 
-/// The page of flash that the factory wrote, as `memory.x` says: `../settings` makes one.
+/// The page of flash written by the factory, at the address in `memory.x`; `../settings` makes one.
 const PAGE: usize = 4096;
 
 unsafe extern "C" {
     safe static _settings: [u8; PAGE];
 }
 
-/// Between two mails, and before the next try where one failed.
+/// The pause between two mails, and before the next try after a failure.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const RETRY: Duration = Duration::from_secs(600);
 
-/// How long a connection may take.
+/// The timeout of a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the mail is sent with; one at a time.
+/// The buffers for sending a mail, one at a time.
 struct Room {
     received: [u8; 2048],
     to_send: [u8; 2048],
@@ -91,10 +91,10 @@ async fn main(spawner: Spawner) {
     }
 }
 
-/// What failed is in the log.
+/// The failure is in the log.
 struct Failed;
 
-/// Writes into the log what failed.
+/// Logs the failure.
 fn failed<E: Debug>(what: &'static str) -> impl FnOnce(E) -> Failed {
     move |error| {
         defmt::error!("{=str}: {}", what, defmt::Debug2Format(&error));
@@ -121,7 +121,7 @@ async fn daily(
     let address = network::resolve(stack, settings.host).await;
     let address = address.ok_or("no address").map_err(failed("the server's name"))?;
     let mut socket = TcpSocket::new(stack, &mut room.received, &mut room.to_send);
-    // Each write is a whole thought, and Nagle's algorithm would hold it back.
+    // Each write is complete, and Nagle's algorithm would delay it.
     socket.set_nagle_enabled(false);
     let connect = socket.connect(IpEndpoint::new(address, settings.port)).with_timeout(PATIENCE);
     connect.await.map_err(failed("the connection"))?.map_err(failed("the connection"))?;
@@ -134,6 +134,6 @@ async fn daily(
     socket.close();
     let _ = socket.flush().with_timeout(PATIENCE).await;
     sent.map_err(failed("the mail"))?;
-    defmt::info!("the server took the mail");
+    defmt::info!("the server accepted the mail");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The way to the network: the W5500 on its pins, embassy-net, the time by SNTP.
+//! The network: the W5500 on its pins, embassy-net, the time by SNTP.
 
 use core::net::Ipv4Addr;
 
@@ -20,16 +20,16 @@ use static_cell::StaticCell;
 
 use crate::Irqs;
 
-/// A product asks a server of its own.
+/// The time server. A product uses a server that its maker controls.
 const TIME_SERVER: &str = "pool.ntp.org";
 
-/// For an answer of DNS, or of the time server.
+/// The timeout for an answer of DNS, or of the time server.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// From 1900, where NTP begins, to 1970, in seconds.
+/// The seconds from 1900, where NTP begins, to 1970.
 const FROM_1900: u64 = 2_208_988_800;
 
-/// Where the controller is on this board.
+/// The controller's pins on this board.
 pub struct Pins {
     pub spi: Peri<'static, SPI0>,
     pub clock: Peri<'static, PIN_18>,
@@ -53,7 +53,7 @@ async fn stack(mut runner: embassy_net::Runner<'static, Device<'static>>) -> ! {
     runner.run().await
 }
 
-/// Starts the controller, and asks DHCP for an address. `seed` makes sequence numbers and ports hard
+/// Starts the controller, and requests an address by DHCP. `seed` makes sequence numbers and ports hard
 /// to guess.
 pub async fn start(spawner: Spawner, pins: Pins, seed: u64) -> Stack<'static> {
     static STATE: StaticCell<State<4, 4>> = StaticCell::new();
@@ -72,7 +72,7 @@ pub async fn start(spawner: Spawner, pins: Pins, seed: u64) -> Stack<'static> {
         Output::new(reset, Level::High),
     )
     .await
-    .expect("the controller answers");
+    .expect("the controller responds");
     spawner.spawn(controller(runner).expect("one controller"));
 
     let resources = RESOURCES.init(StackResources::new());
@@ -82,13 +82,13 @@ pub async fn start(spawner: Spawner, pins: Pins, seed: u64) -> Stack<'static> {
     network
 }
 
-/// A locally administered address, from the number that each chip has.
+/// A locally administered Ethernet address, derived from the chip's unique number.
 fn address() -> [u8; 6] {
     let [.., a, b, c, d, e] = otp::get_chipid().unwrap_or_default().to_be_bytes();
     [0x02, a, b, c, d, e]
 }
 
-/// The address of a name; an address is taken as it is.
+/// Resolves a name; an address is returned unchanged.
 pub async fn resolve(stack: Stack<'_>, host: &str) -> Option<IpAddress> {
     if let Ok(address) = host.parse::<Ipv4Addr>() {
         return Some(address.into());
@@ -97,8 +97,8 @@ pub async fn resolve(stack: Stack<'_>, host: &str) -> Option<IpAddress> {
     query.await.ok()?.ok()?.first().copied()
 }
 
-/// The time by SNTP (RFC 4330), in seconds since 1970. Who sits on the way to the server can lie;
-/// a product asks by NTS, or has a clock with a battery to compare with.
+/// The time by SNTP (RFC 4330), in seconds since 1970. An on-path attacker can forge it; a product
+/// uses NTS, or compares with a clock with a battery.
 pub async fn time(stack: Stack<'_>) -> Option<u64> {
     let server = resolve(stack, TIME_SERVER).await?;
     let (mut incoming, mut outgoing) = ([PacketMetadata::EMPTY; 1], [PacketMetadata::EMPTY; 1]);
@@ -111,7 +111,7 @@ pub async fn time(stack: Stack<'_>) -> Option<u64> {
     packet[0] = 0x23;
     socket.send_to(&packet, (server, 123)).await.ok()?;
     let (_, from) = socket.recv_from(&mut packet).with_timeout(PATIENCE).await.ok()?.ok()?;
-    // From whom was asked: a server's answer, with the time of its sending.
+    // From the queried server: an answer in server mode, with its transmit time.
     let [mode, stratum, ..] = packet;
     if from.endpoint.addr != server || mode & 7 != 4 || stratum == 0 {
         return None;

@@ -1,4 +1,4 @@
-//! TLS in front of a PostgreSQL server that has none: who does not ask for it gets no further.
+//! TLS in front of a PostgreSQL server without TLS. A client that does not request TLS is refused.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -6,25 +6,26 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use starttls::{Protocol, postgres, server};
-use starttls_tokio::{Prompt, Timeouts, accept, connect, serve};
+use starttls_tokio::{Places, Prompt, Timeouts, Turned, accept, connect, serve};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
 use tokio_rustls::TlsAcceptor;
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where clients come to.
+    /// The address to listen on.
     listen: SocketAddr,
-    /// Where the server is.
+    /// The address of the server.
     backend: SocketAddr,
-    /// PEM: the certificate and those above it.
+    /// A PEM file: the certificate and its chain.
     certificate: PathBuf,
-    /// PEM: its key.
+    /// A PEM file: the certificate's key.
     key: PathBuf,
 }
 
-/// Clients at the same time.
-const CONNECTIONS: usize = 10_000;
+/// The limits of simultaneous clients, in total and from one address.
+const PLACES: Places = Places::new(10_000).with_per_peer(100);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,12 +34,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let acceptor = tokio_clients::acceptor(&args.certificate, &args.key, alpn)?;
     let listener = TcpListener::bind(args.listen).await?;
     println!("{}", listener.local_addr()?);
-    let not_accepted = |error| eprintln!("{error}");
-    serve(&listener, CONNECTIONS, not_accepted, |client, peer| {
+    let turned = |turned| match turned {
+        Turned::Failed(error) => eprintln!("{error}"),
+        Turned::Away(_, peer) => eprintln!("{peer} has too many connections"),
+        _ => {}
+    };
+    let stop = async { drop(ctrl_c().await) };
+    serve(&listener, PLACES, stop, turned, |client, peer| {
         let acceptor = acceptor.clone();
         async move {
             if let Err(error) = forward(client, args.backend, acceptor).await {
-                eprintln!("{peer}: {error}");
+                eprintln!("{peer:?}: {error}");
             }
         }
     })
@@ -46,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One client, to its end.
+/// Serves one client to its end.
 async fn forward(
     client: Prompt,
     backend: SocketAddr,

@@ -1,4 +1,4 @@
-//! Lists an account's mailboxes: STARTTLS by `starttls-tokio`, all of IMAP by `async-imap`.
+//! Lists an account's mailboxes: STARTTLS by `starttls-tokio`, IMAP by `async-imap`.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ use tokio_clients::Account;
 async fn main() -> Result<(), Box<dyn Error>> {
     let account = Account::parse();
     let connector = account.connector()?;
-    // Nobody on the way can know the tag that the go-ahead has to have.
+    // An on-path attacker cannot predict the tag that the go-ahead must have.
     let mut tag = [0; 4];
     let random = connector.config().crypto_provider().secure_random;
     random.fill(&mut tag).map_err(|_| "no random numbers")?;

@@ -1,5 +1,4 @@
-//! Asks a PostgreSQL server who we are to it: SSLRequest by `starttls-tokio`, all of SQL by
-//! `tokio-postgres`.
+//! Asks a PostgreSQL server for the current user: SSLRequest by `starttls-tokio`, SQL by `tokio-postgres`.
 
 use std::error::Error;
 
@@ -20,9 +19,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stream = upgrade(stream, machine, &connector, &account.host).await?;
 
     let mut config = Config::new();
-    // A database that every server has.
+    // A database that exists on every server.
     config.user(&account.user).password(&account.password).dbname("postgres");
-    // The stream has TLS already: it is not to be asked for once more.
+    // The stream already has TLS; tokio-postgres must not request it again.
     config.ssl_mode(SslMode::Disable);
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
     tokio::spawn(connection);

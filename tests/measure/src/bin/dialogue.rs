@@ -1,4 +1,4 @@
-//! Repeats a client's dialogue to the upgrade, for an instruction counter to watch.
+//! Repeats a client's dialogue up to the upgrade, for an instruction counter.
 //!
 //! usage: dialogue (whole|octets|idle-whole|idle-octets|scan) REPETITIONS
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use starttls::smtp::{self, Domain};
 use starttls::{Error, Machine, Policy, Step, client};
 
-/// What the server says, in three turns: 13 lines and 271 octets answer EHLO.
+/// The server's replies, in three turns: 13 lines and 271 bytes answer EHLO.
 const TURNS: [&[u8]; 3] = [
     b"220 mail.example.org ESMTP\r\n",
     b"250-mail.example.org at your service\r\n\
@@ -30,7 +30,7 @@ const TURNS: [&[u8]; 3] = [
 
 const _: () = assert!(TURNS[1].len() == 271);
 
-/// Where the chunks of each turn end.
+/// The ends of each turn's chunks.
 type Cuts = [Vec<usize>; 3];
 
 fn cuts(chunk: usize) -> Cuts {
@@ -38,7 +38,7 @@ fn cuts(chunk: usize) -> Cuts {
         .map(|turn| (1..=turn.len()).filter(|end| end % chunk == 0 || *end == turn.len()).collect())
 }
 
-/// Shows a machine what the server says, in chunks; whether it said that TLS may start.
+/// Passes the server's replies to a machine, in chunks. Returns whether TLS may start.
 #[inline(always)]
 fn talk<M: Machine>(
     machine: &mut M,
@@ -71,7 +71,7 @@ fn dialogue(cuts: &Cuts) -> Result<client::Upgrade, Error> {
     client.into_upgrade(&[])
 }
 
-/// Wants more whatever it is shown: what the loop above costs alone.
+/// Always wants more input: measures the cost of the loop above.
 struct Idle;
 
 impl Machine for Idle {
@@ -102,7 +102,7 @@ fn idle(cuts: &Cuts) -> bool {
     talk(&mut Idle, cuts, |()| false) == Ok(false)
 }
 
-/// The least that finding the lines can cost on this machine.
+/// The minimal cost of finding the lines on this machine.
 fn scan() -> usize {
     black_box(TURNS).iter().map(|turn| memchr::memchr_iter(b'\n', turn).count()).sum()
 }

@@ -1,5 +1,5 @@
-//! Repeats a TLS handshake between two ends of a pipe in memory, for an instruction counter to watch:
-//! bare, or behind an upgrade by `starttls-tokio` on both sides.
+//! Repeats a TLS handshake between two ends of an in-memory pipe, for an instruction counter:
+//! bare, or after an upgrade by `starttls-tokio` on both sides.
 //!
 //! usage: handshakes (bare|upgrade) REPETITIONS
 
@@ -17,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const HOST: &str = "localhost";
 
-/// The server's id, which both offer each other in either mode.
+/// The protocol's ALPN id, which both sides offer in either mode.
 const ALPN: Option<&[u8]> = Protocol::LDAP.alpn;
 
 fn identity() -> (TlsConnector, TlsAcceptor) {
@@ -25,7 +25,7 @@ fn identity() -> (TlsConnector, TlsAcceptor) {
     let mut server = ca.identity([HOST]).server();
     server.alpn_protocols.extend(ALPN.map(<[u8]>::to_vec));
     let mut client = ca.client(ALL_VERSIONS);
-    // Each handshake is a whole one, with its certificates.
+    // Each handshake is a full one, with its certificates.
     client.resumption = Resumption::disabled();
     (Arc::new(client).into(), Arc::new(server).into())
 }
@@ -49,7 +49,7 @@ async fn repeat(upgrade: bool, repetitions: usize) -> Result<(), Box<dyn Error>>
                 acceptor.accept(there)
             )?
         };
-        // Both ends are through.
+        // Both ends have finished.
         let mut octet = [0];
         here.write_all(&[1]).await?;
         here.flush().await?;

@@ -1,5 +1,5 @@
-//! Opens connections to `starttls serve`, each of which says hello and then nothing, and measures how much
-//! memory the server has for them.
+//! Opens connections to `starttls serve`, each of which sends EHLO and then stays silent, and measures the
+//! server's memory for them.
 //!
 //! usage: idle PROGRAM CONNECTIONS
 
@@ -13,7 +13,7 @@ use std::{env, fs};
 use starttls::mail::{Address, Envelope};
 use starttls_std::{ClientTls, Mailer, Settings};
 
-/// Connections that do not count: what the server sets up once is there then.
+/// Connections that do not count: they trigger the server's one-time allocations.
 const WARM_UP: usize = 100;
 
 struct Server(Child);
@@ -26,7 +26,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Its own memory, in octets, but for what it shares with others.
+    /// The process's private memory, in bytes.
     fn memory(&self) -> Result<usize, Box<dyn Error>> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.0.id()))?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
@@ -50,7 +50,7 @@ fn read_to(stream: &mut TcpStream, last: &[u8]) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Opens connections, and keeps them.
+/// Opens connections, and keeps them open.
 fn open(port: u16, connections: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let mut streams = Vec::with_capacity(connections);
     for _ in 0..connections {
@@ -68,7 +68,7 @@ fn open(port: u16, connections: usize) -> Result<Vec<TcpStream>, Box<dyn Error>>
 
 fn measure(program: &str, connections: usize) -> Result<usize, Box<dyn Error>> {
     let mut child = Command::new(program)
-        .args(["serve", "smtp", "--require-tls"])
+        .args(["serve", "smtp", "--require-tls", "--max-per-peer", "20000"])
         .stdout(Stdio::piped())
         .spawn()?;
     let output = child.stdout.take().ok_or("no output")?;
@@ -84,7 +84,7 @@ fn measure(program: &str, connections: usize) -> Result<usize, Box<dyn Error>> {
     let idle = open(port, connections)?;
     let each = server.memory()?.saturating_sub(before) / connections;
 
-    // Among all of them there is place for one who has something to say.
+    // The idle connections do not keep an active one out.
     let mailer = Mailer::new(
         Settings::new("localhost", ClientTls::with_ca_pem(&fs::read(ca)?)?).with_port(port),
     );

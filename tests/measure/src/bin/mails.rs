@@ -1,5 +1,5 @@
-//! Sends mails over loopback, in turns by `starttls-std` and by a client written by hand, and
-//! compares how long they take.
+//! Sends mails over loopback, alternating between `starttls-std` and a client written by hand, and
+//! compares their times.
 //!
 //! usage: mails PAIRS MAX_RATIO
 
@@ -23,7 +23,7 @@ use test_identity::{Authority, provider};
 const HOST: &str = "localhost";
 const WARM_UP: usize = 20;
 
-/// A message of 1,024 octets: a header, and lines of 78 octets and less.
+/// A message of 1,024 bytes: a header, and lines of at most 78 bytes.
 fn message() -> Vec<u8> {
     let mut message = b"Subject: measured\r\n\r\n".to_vec();
     while message.len() < 1024 - 2 {
@@ -35,8 +35,8 @@ fn message() -> Vec<u8> {
     message
 }
 
-/// A P-256 CA of its own, and a server's certificate signed by it. Every handshake is a full one:
-/// the server hands out no tickets.
+/// A P-256 CA and a server's certificate signed by it. Every handshake is a full one, because the
+/// server issues no tickets.
 fn identity() -> (Arc<ServerConfig>, Authority) {
     let ca = Authority::default();
     let mut server = ca.identity([HOST]).server();
@@ -61,7 +61,7 @@ fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
     }
 }
 
-/// Reads one reply to its last line and holds its code against what is expected.
+/// Reads one reply to its last line and checks its code.
 fn reply(stream: &mut impl Read, expected: &[u8]) -> io::Result<()> {
     let mut received = Vec::with_capacity(512);
     let mut piece = [0; 512];
@@ -85,7 +85,7 @@ fn ask(stream: &mut (impl Read + Write), request: &[u8], expected: &[u8]) -> io:
     reply(stream, expected)
 }
 
-/// What a careful person writes who needs one mail sent and nothing else.
+/// A careful minimal client: it sends one mail and does nothing else.
 fn by_hand(port: u16, tls: &Arc<ClientConfig>, message: &[u8]) -> Result<(), Box<dyn Error>> {
     let mut tcp = TcpStream::connect((HOST, port))?;
     tcp.set_nodelay(true)?;
@@ -98,7 +98,7 @@ fn by_hand(port: u16, tls: &Arc<ClientConfig>, message: &[u8]) -> Result<(), Box
     ask(&mut stream, b"MAIL FROM:<me@example.org>\r\n", b"250")?;
     ask(&mut stream, b"RCPT TO:<you@example.org>\r\n", b"250")?;
     ask(&mut stream, b"DATA\r\n", b"354")?;
-    // Its lines do not begin with dots.
+    // No line of the message begins with a dot.
     ask(&mut stream, &[message, b".\r\n"].concat(), b"250")?;
     ask(&mut stream, b"QUIT\r\n", b"221")?;
     stream.conn.send_close_notify();
@@ -126,7 +126,7 @@ fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for n in 0..WARM_UP + pairs {
-        // Who goes first alternates.
+        // The first one alternates.
         for turn in [n % 2 == 0, n % 2 != 0] {
             let start = Instant::now();
             if turn {

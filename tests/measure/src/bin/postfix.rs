@@ -1,11 +1,11 @@
-//! Sends mails to a server over STARTTLS, in turns by `starttls-std` and by lettre, and compares how
-//! many a second they send.
+//! Sends mails to a server over STARTTLS, alternating between `starttls-std` and lettre, and compares
+//! their rates.
 //!
 //! usage: postfix HOST PORT CA TURNS MAILS
 //!
-//! Prints, once for a connection a mail and once for one kept connection: mails a second of ours,
-//! of lettre, and ours / lettre; then round trips of a connection with one mail, and of each mail
-//! on a kept one.
+//! Prints, once with a connection per mail and once with one persistent connection: mails a second of
+//! `starttls-std`, of lettre, and the ratio; then round trips of a connection with one mail, and of
+//! each further mail on a persistent one.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ const WARM_UP: usize = 1;
 const FROM: &str = "me@example.test";
 const TO: &str = "you@example.test";
 
-/// 1 KiB: a header and lines of 76 octets.
+/// 1 KiB: a header and lines of 76 bytes.
 fn message() -> Vec<u8> {
     let mut message = format!("From: <{FROM}>\r\nTo: <{TO}>\r\nSubject: x\r\n\r\n").into_bytes();
     while message.len() < 1024 {
@@ -36,7 +36,7 @@ fn message() -> Vec<u8> {
     message
 }
 
-/// Counts how often the client spoke after it had listened.
+/// Counts how often the client sent after it had read.
 #[derive(Default)]
 struct Flights {
     count: usize,
@@ -55,7 +55,7 @@ impl Observer for Flights {
 
 struct Bench {
     ours: Mailer,
-    /// What lettre's documentation shows for STARTTLS, and the test CA.
+    /// The STARTTLS setup from lettre's documentation, with the test CA.
     theirs: SmtpTransportBuilder,
     message: Vec<u8>,
     mails: usize,
@@ -111,11 +111,11 @@ impl Bench {
         Ok(self.mails as f64 / start.elapsed().as_secs_f64())
     }
 
-    /// Medians of both and of the ratios of each pair of turns.
+    /// The medians of both rates and of the ratio in each pair of turns.
     fn compare(&self, kept: bool, turns: usize) -> Result<[f64; 3], Box<dyn Error>> {
         let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..WARM_UP + turns {
-            // Who goes first alternates.
+            // The first one alternates.
             let (a, b) = if n % 2 == 0 {
                 let a = self.ours(kept)?;
                 (a, self.theirs(kept)?)
@@ -132,7 +132,7 @@ impl Bench {
         Ok([ours, theirs, ratios].map(median))
     }
 
-    /// Of a whole connection with one mail, and of one more mail on it.
+    /// The round trips of a whole connection with one mail, and of one more mail on it.
     fn round_trips(&self) -> Result<(usize, usize), Box<dyn Error>> {
         let to = [Address::new(TO)?];
         let envelope = Envelope::new(Some(Address::new(FROM)?), &to)?;

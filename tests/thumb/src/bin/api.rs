@@ -1,6 +1,6 @@
-//! The whole public API, called with octets that the compiler knows nothing about.
+//! The whole public API, called with bytes that are opaque to the compiler.
 //!
-//! It links only if no panic is reachable from any of it.
+//! It links only if no panic is reachable.
 
 #![no_std]
 #![no_main]
@@ -26,7 +26,7 @@ fn policy() -> Policy {
     if opaque(true) { Policy::Required } else { Policy::Opportunistic }
 }
 
-/// Steps a machine until it needs something, and tells it everything that can be told.
+/// Steps a machine until it needs something, and makes every possible call.
 fn drive<M: Machine>(
     machine: &mut M,
     mut event: impl FnMut(&mut M, M::Event<'_>),
@@ -319,7 +319,7 @@ fn judge<C: starttls::Channel, D: smtp::Dialect>(
     }
 }
 
-/// What a sender asks of reports, from octets that nobody knows.
+/// A sender's delivery status parameters, from opaque bytes.
 fn reports() {
     use mail::dsn::{Notify, OriginalRecipient, Xtext};
     let (mut kind, mut address) = ([0; 32], [0; 64]);

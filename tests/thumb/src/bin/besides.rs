@@ -1,6 +1,6 @@
-//! What the protocols have besides what all have, called with octets that the compiler knows nothing about.
+//! The API specific to single protocols, called with bytes that are opaque to the compiler.
 //!
-//! It links only if no panic is reachable from any of it.
+//! It links only if no panic is reachable.
 
 #![no_std]
 #![no_main]
@@ -50,7 +50,7 @@ fn parameters() -> Option<postgres::Opening> {
     postgres::Opening::new(mode, parse().1.ok()?).ok()
 }
 
-/// What a client of MySQL hands on, and what a server reads again.
+/// The handshake that a MySQL client passes on, and that a server parses again.
 fn hand_on(policy: Policy) {
     let request = opaque(mysql::SslRequest::new(opaque(0), opaque(0), opaque(0)));
     let mut client = mysql::Client::new(request, policy);

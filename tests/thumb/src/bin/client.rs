@@ -28,11 +28,11 @@ const DOMAIN: xmpp::Domain<'_> = match xmpp::Domain::new("im.example.org") {
 };
 
 macro_rules! client {
-    // A constant of a device is checked when it is built.
+    // A device's constants are checked at compile time.
     (xmpp::Xmpp) => {
         Ok::<_, starttls::ArgumentError>(xmpp::Client::new(DOMAIN, Policy::Required))
     };
-    // What is kept of the greeting is moved as seldom as by a program of one protocol.
+    // The kept greeting is moved as rarely as in a program for one protocol.
     (mysql::Mysql) => {
         Ok::<_, starttls::ArgumentError>(mysql::Client::new(
             mysql::SslRequest::default(),

@@ -1,4 +1,4 @@
-//! A message with a picture, composed with a buffer of 512 octets. Nobody sends it.
+//! A message with a picture, composed in a buffer of 512 bytes, and not sent.
 
 #![no_std]
 #![no_main]

@@ -1,7 +1,6 @@
-//! The whole blocking side of the adapter, over a socket and a TLS that the compiler knows nothing
-//! about.
+//! The whole blocking side of the adapter, over a socket and a TLS that are opaque to the compiler.
 //!
-//! It links only if no panic is reachable from any of it.
+//! It links only if no panic is reachable.
 
 #![no_std]
 #![no_main]
@@ -73,7 +72,7 @@ impl DelayNs for Delay {
     }
 }
 
-/// Hands the socket through: the TLS of another library may panic, and is not in the image.
+/// Passes the socket through unchanged. A real TLS library may panic, so none is in the image.
 struct Through;
 
 struct Passed<S>(S);

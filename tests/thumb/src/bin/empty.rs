@@ -1,4 +1,4 @@
-//! The image without the library: what the others are compared with.
+//! The image without the library: the reference for the others.
 
 #![no_std]
 #![no_main]

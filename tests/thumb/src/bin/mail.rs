@@ -36,7 +36,7 @@ type Received = Buffer<512>;
 
 type Job<'j> = Exchange<'j, 'j, Tls>;
 
-/// Everything of the library that a caller calls, so that the size report can tell the two apart.
+/// The caller's calls into the library, grouped so that the size report can separate the two.
 mod library {
     use super::*;
 

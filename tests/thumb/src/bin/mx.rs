@@ -1,6 +1,6 @@
-//! What mail servers demand of each other, asked and answered with what the compiler knows nothing about.
+//! The resolution of a mail domain (`mx`), with answers that are opaque to the compiler.
 //!
-//! It links only if no panic is reachable from any of it.
+//! It links only if no panic is reachable.
 
 #![no_std]
 #![no_main]

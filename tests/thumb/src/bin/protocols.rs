@@ -1,6 +1,6 @@
-//! Every protocol in both roles, called with octets that the compiler knows nothing about.
+//! Every protocol in both roles, called with bytes that are opaque to the compiler.
 //!
-//! It links only if no panic is reachable from any of it.
+//! It links only if no panic is reachable.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! How large the machines are, as the sizes of symbols.
+//! The sizes of the machines, as sizes of symbols.
 
 #![no_std]
 #![no_main]
@@ -15,7 +15,7 @@ const SESSION: usize = size_of::<mail::Session<Tls>>();
 const RECEIVER: usize = size_of::<mail::Receiver<'_, Tls>>();
 const COMPOSER: usize = size_of::<mail::message::Composer<'_>>();
 
-const _: () = assert!(CLIENT <= 32, "the state of a client's upgrade has outgrown 32 octets");
+const _: () = assert!(CLIENT <= 32, "the state of a client's upgrade has outgrown 32 bytes");
 
 #[unsafe(no_mangle)]
 static SMTP_CLIENT: [u8; CLIENT] = [0; CLIENT];

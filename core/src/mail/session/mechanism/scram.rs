@@ -4,42 +4,46 @@ use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac;
 use sha2::{Digest, Sha256};
 
-use super::{Mechanism, decode};
+use super::{MAX_SAID, Mechanism, decode};
 use crate::Error;
 use crate::conceal::conceal;
 use crate::mail::base64::Encoder;
 use crate::mail::{ChannelBinding, Credentials};
-use crate::smtp::MAX_LINE;
 use crate::smtp::reply::decimal;
+use crate::wipe::Secret;
 use crate::wire::Writer;
 
-/// What servers may ask for: no less than RFC 7677 §4 does, and no more than a second or two of a
-/// computer's time.
-const ITERATIONS: core::ops::RangeInclusive<usize> = 4096..=1_000_000;
+/// The minimum number of iterations (RFC 7677 §4).
+const MIN_ITERATIONS: usize = 4096;
 
-/// The longest salt, in octets.
+/// The longest text before the nonce in the final message, in bytes: a header and a binding of at most 64
+/// bytes, in base64.
+const MAX_BOUND: usize = 128;
+
+/// The longest final message, in bytes before base64.
+pub(in crate::mail::session) const MAX_FINAL: usize = MAX_SAID + MAX_BOUND + b",p=".len() + 44;
+
+/// The longest salt, in bytes.
 const MAX_SALT: usize = 64;
 
-type Hash = [u8; 32];
-
-/// What a server will say that knows the password.
-#[derive(Clone, Copy, Default)]
-pub(in crate::mail::session) struct Expected(Hash);
+/// The signature of a server that knows the password.
+#[derive(Default)]
+pub(in crate::mail::session) struct Expected(Secret);
 
 conceal!("Expected", Expected);
 
 impl Expected {
-    /// Holds the server's last message against it.
+    /// Compares the server's final message with it.
     pub(super) fn verify(&self, challenge: &[u8]) -> Result<(), Error> {
-        let mut buffer = [0; MAX_LINE];
+        let mut buffer = [0; MAX_SAID];
         match decode(challenge, &mut buffer)? {
             [b'v', b'=', signature @ ..] => {
-                let mut buffer = [0; MAX_LINE];
+                let mut buffer = [0; MAX_SALT];
                 let signature = signature.split(|octet| *octet == b',').next();
-                if decode(signature.unwrap_or_default(), &mut buffer)? == self.0 {
-                    Ok(())
-                } else {
-                    Err(Error::Unverified)
+                match decode(signature.unwrap_or_default(), &mut buffer) {
+                    Ok(signature) if self.0.is(signature) => Ok(()),
+                    Ok(_) | Err(Error::FrameTooLong) => Err(Error::Unverified),
+                    Err(error) => Err(error),
                 }
             }
             [b'e', b'=', ..] => Err(Error::Refused),
@@ -58,14 +62,15 @@ pub(super) fn put_first(
     put_bare(credentials, |octets| out.put(octets));
 }
 
-/// `gs2-header`: whether and by what the channel is bound.
+/// `gs2-header`: whether and how the channel is bound.
 fn header(credentials: &Credentials<'_>, mechanism: Mechanism) -> &'static [u8] {
     match (&credentials.binding, mechanism) {
         (Some(ChannelBinding::Exporter(_)), Mechanism::ScramSha256Plus) => b"p=tls-exporter,,",
         (Some(ChannelBinding::ServerEndPoint(_)), Mechanism::ScramSha256Plus) => {
             b"p=tls-server-end-point,,"
         }
-        // The client could, and thinks that the server cannot.
+        // The client supports channel binding and believes that the server does not. If an attacker removed
+        // the server's offer, the server detects it by this (RFC 5802 §6).
         (Some(_), _) if !credentials.is_forced() => b"y,,",
         _ => b"n,,",
     }
@@ -85,7 +90,7 @@ fn put_bare(credentials: &Credentials<'_>, mut put: impl FnMut(&[u8])) {
     put(&nonce(credentials));
 }
 
-/// The client's nonce, printable.
+/// The client's nonce in printable form.
 fn nonce(credentials: &Credentials<'_>) -> [u8; 24] {
     let mut printed = [0; 24];
     let mut out = Writer::new(&mut printed);
@@ -95,7 +100,7 @@ fn nonce(credentials: &Credentials<'_>) -> [u8; 24] {
     printed
 }
 
-/// What the server says first: `nonce "," salt "," iteration-count ["," extensions]`.
+/// The server's first message: `nonce "," salt "," iteration-count ["," extensions]`.
 struct First<'m> {
     nonce: &'m [u8],
     salt: &'m [u8],
@@ -103,7 +108,7 @@ struct First<'m> {
 }
 
 impl<'m> First<'m> {
-    fn parse(message: &'m [u8]) -> Result<Self, Error> {
+    fn parse(message: &'m [u8], most: u32) -> Result<Self, Error> {
         let mut fields = message.split(|octet| *octet == b',');
         match (fields.next(), fields.next(), fields.next()) {
             (
@@ -111,43 +116,46 @@ impl<'m> First<'m> {
                 Some([b's', b'=', salt @ ..]),
                 Some([b'i', b'=', count @ ..]),
             ) => {
-                let iterations = decimal(count)
-                    .filter(|count| ITERATIONS.contains(count))
-                    .and_then(|count| u32::try_from(count).ok())
-                    .ok_or(Error::Syntax)?;
-                Ok(Self { nonce, salt, iterations })
+                let iterations = decimal(count).filter(|count| *count >= MIN_ITERATIONS);
+                match iterations.map(u32::try_from) {
+                    None => Err(Error::Syntax),
+                    Some(Ok(iterations)) if iterations <= most => {
+                        Ok(Self { nonce, salt, iterations })
+                    }
+                    Some(_) => Err(Error::TooManyIterations),
+                }
             }
             _ => Err(Error::Syntax),
         }
     }
 }
 
-/// `client-final-message = channel-binding "," nonce "," proof`, which answers `challenge`; says what
-/// the server has to say to that.
+/// Prints `client-final-message = channel-binding "," nonce "," proof`, the response to `challenge`.
+/// Returns the signature that the server has to send.
 pub(super) fn put_final(
     credentials: &Credentials<'_>,
     mechanism: Mechanism,
     challenge: &[u8],
     out: &mut Writer<'_>,
 ) -> Result<Expected, Error> {
-    let mut buffer = [0; MAX_LINE];
+    let mut buffer = [0; MAX_SAID];
     let message = decode(challenge, &mut buffer)?;
-    let first = First::parse(message)?;
+    let first = First::parse(message, credentials.most_iterations())?;
     let ours = nonce(credentials);
     if !first.nonce.starts_with(&ours) || first.nonce.len() == ours.len() {
         return Err(Error::Unverified);
     }
 
-    let mut salt = [0; MAX_LINE];
-    let salt = decode(first.salt, &mut salt)?;
-    if salt.is_empty() || salt.len() > MAX_SALT {
+    let mut salt = [0; MAX_SALT];
+    let salt = decode(first.salt, &mut salt).map_err(|_| Error::Syntax)?;
+    if salt.is_empty() {
         return Err(Error::Syntax);
     }
-    let mut salted = Hash::default();
-    pbkdf2_hmac::<Sha256>(credentials.secret.as_bytes(), salt, first.iterations, &mut salted);
+    let mut salted = Secret::default();
+    pbkdf2_hmac::<Sha256>(credentials.secret.as_bytes(), salt, first.iterations, &mut salted.0);
 
-    // What is signed: everything said, but for the proof.
-    let mut without_proof = [0; MAX_LINE + 128];
+    // The signature covers all messages without the proof.
+    let mut without_proof = [0; MAX_SAID + MAX_BOUND];
     let mut bound = Writer::new(&mut without_proof);
     bound.put(b"c=");
     let mut encoder = Encoder::new(&mut bound);
@@ -164,19 +172,19 @@ pub(super) fn put_final(
     bound.put(first.nonce);
     let length = bound.finish()?;
     let without_proof = without_proof.get(..length).unwrap_or_default();
-    let sign = |key: &Hash| -> Result<Hash, Error> {
+    let sign = |key: &Secret| -> Result<Secret, Error> {
         let mut hash = keyed(key)?;
         put_bare(credentials, |octets| hash.update(octets));
         hash.update(b",");
         hash.update(message);
         hash.update(b",");
         hash.update(without_proof);
-        Ok(hash.finalize().into_bytes().into())
+        Ok(Secret(hash.finalize().into_bytes().into()))
     };
 
     let client_key = derive(&salted, b"Client Key")?;
-    let mut proof = sign(&Sha256::digest(client_key).into())?;
-    for (octet, key) in proof.iter_mut().zip(client_key) {
+    let mut proof = sign(&Secret(Sha256::digest(client_key.0.as_slice()).into()))?;
+    for (octet, key) in proof.0.iter_mut().zip(&client_key.0) {
         *octet ^= key;
     }
     let expected = sign(&derive(&salted, b"Server Key")?)?;
@@ -184,7 +192,7 @@ pub(super) fn put_final(
     let mut printed = [0; 44];
     let mut inner = Writer::new(&mut printed);
     let mut encoder = Encoder::new(&mut inner);
-    encoder.put(&proof);
+    encoder.put(&proof.0);
     encoder.finish();
     let mut out = Encoder::new(out);
     out.put(without_proof);
@@ -194,12 +202,35 @@ pub(super) fn put_final(
     Ok(Expected(expected))
 }
 
-fn keyed(key: &Hash) -> Result<Hmac<Sha256>, Error> {
-    Hmac::new_from_slice(key).map_err(|_| Error::Unsupported)
+fn keyed(key: &Secret) -> Result<Hmac<Sha256>, Error> {
+    Hmac::new_from_slice(&key.0).map_err(|_| Error::NoMechanism)
 }
 
-fn derive(salted: &Hash, label: &[u8]) -> Result<Hash, Error> {
+fn derive(salted: &Secret, label: &[u8]) -> Result<Secret, Error> {
     let mut hash = keyed(salted)?;
     hash.update(label);
-    Ok(hash.finalize().into_bytes().into())
+    Ok(Secret(hash.finalize().into_bytes().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iterations_have_two_limits() {
+        let parse = |message: &'static str, most| {
+            First::parse(message.as_bytes(), most).map(|first| first.iterations)
+        };
+        assert_eq!(parse("r=a,s=b,i=4096", 4096), Ok(4096));
+        assert_eq!(parse("r=a,s=b,i=4097", 4096), Err(Error::TooManyIterations));
+        assert_eq!(parse("r=a,s=b,i=4294967296", u32::MAX), Err(Error::TooManyIterations));
+        assert_eq!(parse("r=a,s=b,i=4095", u32::MAX), Err(Error::Syntax));
+        assert_eq!(parse("r=a,s=b,i=0", u32::MAX), Err(Error::Syntax));
+        let credentials = Credentials::new("a", "b").expect("valid");
+        assert_eq!(credentials.most_iterations(), 1_000_000);
+        assert_eq!(credentials.or_max_iterations(5_000).most_iterations(), 5_000);
+        let chosen = credentials.with_max_iterations(10_000).or_max_iterations(5_000);
+        assert_eq!(chosen.most_iterations(), 10_000);
+        assert_eq!(credentials.with_max_iterations(10_000).most_iterations(), 10_000);
+    }
 }

@@ -1,0 +1,242 @@
+//! The delivery of mails in `starttls serve`, and its permitted senders.
+
+use std::io::{self, BufRead as _, BufReader, Seek as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starttls_tokio::{Answer, Deliver, Mail, PeerCertificate, Secret};
+use tempfile::NamedTempFile;
+use tokio::sync::Mutex;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use crate::excerpt::visible;
+use crate::files;
+use crate::out::{self, out, tell};
+use crate::outcome::Failure;
+use crate::spool::{self, Spool};
+
+/// The time that a mail waits for its turn on standard output.
+const TURN: Duration = Duration::from_secs(10);
+
+/// The piece of a line that a terminal gets at a time.
+const LINE: u64 = 4096;
+
+/// A directory, or standard output.
+#[derive(Debug)]
+pub(crate) struct Store {
+    directory: Option<Spool>,
+    login: Option<(String, Secret)>,
+    /// The turns on standard output.
+    output: Mutex<()>,
+}
+
+impl Store {
+    /// Delivers to this directory, or to standard output; accepts any sender, or only this user with this password.
+    pub(crate) fn new(
+        directory: Option<&Path>,
+        login: Option<(String, Secret)>,
+    ) -> Result<Self, Failure> {
+        let open = |path: &Path| {
+            Spool::open(path)
+                .map_err(|error| Failure::from(files::unreadable("--deliver", path, &error)))
+        };
+        Ok(Self { directory: directory.map(open).transpose()?, login, output: Mutex::new(()) })
+    }
+}
+
+/// Receives the mails of one connection.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    store: Arc<Store>,
+    message: Option<NamedTempFile>,
+    /// Each recipient gets a copy: LMTP.
+    copies: bool,
+}
+
+impl Delivery {
+    pub(crate) const fn new(store: Arc<Store>, copies: bool) -> Self {
+        Self { store, message: None, copies }
+    }
+
+    fn begin(&self) -> io::Result<NamedTempFile> {
+        self.store.directory.as_ref().map_or_else(spool::elsewhere, Spool::begin)
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut message = match self.message.take() {
+            Some(message) => message,
+            None => self.begin()?,
+        };
+        // After an error it is discarded.
+        message.write_all(piece)?;
+        self.message = Some(message);
+        Ok(())
+    }
+
+    /// The message's destination.
+    fn keep(&mut self, spool: &Spool) -> io::Result<String> {
+        // A message without a single byte was never begun.
+        let message = match self.message.take() {
+            Some(message) => message,
+            None => self.begin()?,
+        };
+        if !self.copies {
+            return spool.keep(message);
+        }
+        let kept = spool.keep_copy(&message);
+        self.message = Some(message);
+        kept
+    }
+
+    /// Prints the envelope and the message in one piece.
+    async fn print(&mut self, mail: &Mail) -> io::Result<()> {
+        let turn = timeout(TURN, self.store.output.lock()).await;
+        let _turn = turn.map_err(|_| io::Error::other("no process reads standard output"))?;
+        block_in_place(|| {
+            out::raw(format!("{}\n", line(mail, "-")).as_bytes())?;
+            if let Some(message) = &mut self.message {
+                message.rewind()?;
+                let mut message = BufReader::new(message.as_file());
+                if out::is_terminal() { show(&mut message)? } else { out::copy(&mut message)? }
+            }
+            out::raw(b"\n")
+        })
+    }
+}
+
+impl Deliver for Delivery {
+    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+        let known = self.store.login.as_ref();
+        let known = known.is_some_and(|(name, right)| right.matches(password) && name == user);
+        if known {
+            tell!("{user:?} logged in");
+            return Answer::new(235, "2.7.0 Authentication successful");
+        }
+        // Without the name: people type their passwords into the wrong field.
+        tell!("a login was refused");
+        refused_login()
+    }
+
+    /// A certificate from --client-ca entitles the client to each of its names, and to no other.
+    async fn identify(
+        &mut self,
+        certificate: &PeerCertificate,
+        authorization: &str,
+    ) -> Result<String, Answer> {
+        let mut names = certificate.names();
+        if names.is_empty() {
+            names.push(certificate.subject());
+        }
+        let mut names = names.into_iter().filter(|name| !name.is_empty());
+        match names.find(|name| authorization.is_empty() || name == authorization) {
+            Some(user) => {
+                tell!("{user:?} logged in by a certificate");
+                Ok(user)
+            }
+            None => {
+                tell!("a login by the certificate of {:?} was refused", certificate.subject());
+                Err(refused_login())
+            }
+        }
+    }
+
+    async fn sender(&mut self, _: &str) -> Answer {
+        self.message = None;
+        Answer::new(250, "2.1.0 Sender ok")
+    }
+
+    async fn keep(&mut self, _: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
+        // The disk may be slow.
+        block_in_place(|| self.write(piece)).map_err(|error| not_stored(&error))
+    }
+
+    async fn deliver(&mut self, mail: &Mail) -> Answer {
+        let store = Arc::clone(&self.store);
+        let place = match &store.directory {
+            Some(spool) => block_in_place(|| self.keep(spool)),
+            None => self.print(mail).await.map(|()| "standard output".to_owned()),
+        };
+        // This decides; a later announcement changes nothing.
+        match place {
+            Ok(place) => {
+                if store.directory.is_some() {
+                    out!("{}", line(mail, &place));
+                }
+                Answer::new(250, format!("2.0.0 Delivered to {place}"))
+            }
+            Err(error) => not_stored(&error),
+        }
+    }
+}
+
+/// The refusal of a login.
+fn refused_login() -> Answer {
+    Answer::new(535, "5.7.8 Authentication credentials invalid")
+}
+
+fn not_stored(error: &io::Error) -> Answer {
+    tell!("a mail was not stored: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Answer::new(452, "4.3.1 No room to store it, try again later")
+        }
+        _ => Answer::new(451, "4.3.0 Could not be stored, try again later"),
+    }
+}
+
+/// The log line of a mail: first our own data, then the client's text in quotes, with quotes and control characters
+/// escaped.
+fn line(mail: &Mail, place: &str) -> String {
+    let channel = if mail.encrypted { "tls" } else { "plaintext" };
+    let by = if mail.chunked { "BDAT" } else { "DATA" };
+    let user = mail.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
+    let certified = |shown: &PeerCertificate| format!(" certificate={:?}", shown.subject());
+    let certificate = mail.certificate.as_ref().map(certified).unwrap_or_default();
+    let to: Vec<String> = mail.to.iter().map(|to| format!("{:?}", to.path)).collect();
+    format!(
+        "mail in={place} octets={} channel={channel} by={by}{user}{certificate} from={:?} to={}",
+        mail.size,
+        mail.from,
+        to.join(",")
+    )
+}
+
+/// A message for a terminal, with control characters escaped.
+fn show(message: &mut impl io::BufRead) -> io::Result<()> {
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        if io::Read::take(&mut *message, LINE).read_until(b'\n', &mut piece)? == 0 {
+            return Ok(());
+        }
+        let end = if piece.ends_with(b"\n") { "\n" } else { "" };
+        let text = String::from_utf8_lossy(piece.trim_ascii_end());
+        out::raw(format!("{}{end}", visible(&text)).as_bytes())?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let login = Some(("me".to_owned(), Secret::new("passw0rd")));
+        let shown = format!("{:?}", Store::new(None, login).expect("a store"));
+        assert!(shown.contains("\"me\"") && !shown.contains("passw0rd"), "{shown}");
+    }
+
+    #[test]
+    fn a_client_cannot_forge_a_field() {
+        let mut mail = Mail::default();
+        mail.from = "\"a\\\" octets=1 channel=tls user=\\\"root\\\" in=y\"@x.example".into();
+        mail.size = 3;
+        assert_eq!(
+            line(&mail, "1.eml"),
+            "mail in=1.eml octets=3 channel=plaintext by=DATA \
+             from=\"\\\"a\\\\\\\" octets=1 channel=tls user=\\\\\\\"root\\\\\\\" in=y\\\"@x.example\" to="
+        );
+    }
+}
