@@ -7,6 +7,7 @@ mod literals;
 #[cfg(any(feature = "ldap", feature = "smtp"))]
 mod octets;
 mod packets;
+mod skip;
 mod text;
 mod words;
 mod writer;
