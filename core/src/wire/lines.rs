@@ -1,6 +1,6 @@
 //! Lines that end with CRLF or LF.
 
-use super::skip::{BY_WORDS, skip_text};
+use super::skip::{PREFER_SPEED, skip_text};
 use super::{Framing, MAX_CUT};
 use crate::Error;
 
@@ -54,7 +54,7 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> 
         max: usize,
         cuts: bool,
     ) -> Result<Option<&'i [u8]>, Error> {
-        if BY_WORDS && !(CUT && self.cut) {
+        if PREFER_SPEED && !(CUT && self.cut) {
             // The frequent ends of a scan, in few instructions: a whole line, and no control character at all.
             let end = skip_text(input, usize::from(self.scanned));
             match input.split_at_checked(end) {

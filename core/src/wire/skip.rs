@@ -1,29 +1,29 @@
 //! Skips over bytes that mean nothing to a framing.
 
-/// Whether several bytes are looked at together. The code for it is larger, and pays where a register holds eight
-/// bytes.
-pub(super) const BY_WORDS: bool = cfg!(target_pointer_width = "64");
-
-const WORD: usize = size_of::<u64>();
+/// Whether code may be larger to be faster, for example to look at eight bytes at a time. Small processors prefer
+/// less code.
+pub(crate) const PREFER_SPEED: bool = cfg!(target_pointer_width = "64");
 
 /// The same byte in all places of a word.
 const fn each(octet: u8) -> u64 {
-    u64::from_ne_bytes([octet; WORD])
+    u64::from_ne_bytes([octet; 8])
 }
 
 /// The position of the first byte at or after `from` that is a CR or lower; the end of the input if there is none.
 #[inline(always)]
 pub(super) fn skip_text(input: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(octets) = input.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*octets);
-        // The highest bit of each byte that is at most CR. A borrow may set it for bytes after such a one, but
-        // not for the first.
-        let low = word.wrapping_sub(each(b'\r' + 1)) & !word & each(0x80);
-        if low != 0 {
-            return at.wrapping_add((low.trailing_zeros() / 8) as usize);
+    if let Some((words, _)) = input.get(at..).map(<[u8]>::as_chunks) {
+        for octets in words {
+            let word = u64::from_le_bytes(*octets);
+            // The highest bit of each byte that is at most CR. A borrow may set it for bytes after such a one,
+            // but not for the first.
+            let low = word.wrapping_sub(each(b'\r' + 1)) & !word & each(0x80);
+            if low != 0 {
+                return at.wrapping_add((low.trailing_zeros() / 8) as usize);
+            }
+            at = at.wrapping_add(octets.len());
         }
-        at = at.wrapping_add(WORD);
     }
     while let Some(octet) = input.get(at)
         && *octet > b'\r'
