@@ -1,6 +1,6 @@
 //! Commands, as a server reads them.
 
-use crate::wire::{is_http, look_up, split_word};
+use crate::wire::{is_http, is_name, split_word};
 
 /// A command's verb (RFC 5321 §4.1.1, RFC 3207, RFC 4954, RFC 3030, RFC 2033).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,34 +25,38 @@ pub(crate) enum Verb {
     Unknown,
 }
 
-const VERBS: [(&[u8], Verb); 15] = [
-    (b"AUTH", Verb::Auth),
-    (b"BDAT", Verb::Bdat),
-    (b"DATA", Verb::Data),
-    (b"EHLO", Verb::Ehlo),
-    (b"EXPN", Verb::Expn),
-    (b"HELO", Verb::Helo),
-    (b"HELP", Verb::Help),
-    (b"LHLO", Verb::Lhlo),
-    (b"MAIL", Verb::Mail),
-    (b"NOOP", Verb::Noop),
-    (b"QUIT", Verb::Quit),
-    (b"RCPT", Verb::Rcpt),
-    (b"RSET", Verb::Rset),
-    (b"STARTTLS", Verb::StartTls),
-    (b"VRFY", Verb::Vrfy),
-];
-
 /// Splits a line into its verb, in any case, and its argument without surrounding blanks. RFC 5321 §4.1.1
 /// asks servers to tolerate trailing white space.
 pub(crate) fn split(line: &[u8]) -> (Verb, &[u8]) {
     let (word, argument) = split_word(line.trim_ascii_end());
-    let verb = match look_up(&VERBS, word) {
-        Some(verb) => verb,
-        None if is_http(word) => Verb::Foreign,
-        None => Verb::Unknown,
-    };
-    (verb, argument)
+    (verb(word), argument)
+}
+
+/// The verb that a word is, in any case.
+fn verb(word: &[u8]) -> Verb {
+    match word {
+        [a, b, c, d] => match &[*a, *b, *c, *d].map(|letter| letter.to_ascii_uppercase()) {
+            b"AUTH" => Verb::Auth,
+            b"BDAT" => Verb::Bdat,
+            b"DATA" => Verb::Data,
+            b"EHLO" => Verb::Ehlo,
+            b"EXPN" => Verb::Expn,
+            b"HELO" => Verb::Helo,
+            b"HELP" => Verb::Help,
+            b"LHLO" => Verb::Lhlo,
+            b"MAIL" => Verb::Mail,
+            b"NOOP" => Verb::Noop,
+            b"QUIT" => Verb::Quit,
+            b"RCPT" => Verb::Rcpt,
+            b"RSET" => Verb::Rset,
+            b"VRFY" => Verb::Vrfy,
+            _ if is_http(word) => Verb::Foreign,
+            _ => Verb::Unknown,
+        },
+        _ if is_name(word, b"STARTTLS") => Verb::StartTls,
+        _ if is_http(word) => Verb::Foreign,
+        _ => Verb::Unknown,
+    }
 }
 
 #[cfg(test)]

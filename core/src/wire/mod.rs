@@ -4,7 +4,7 @@
 
 mod lines;
 mod literals;
-#[cfg(any(feature = "ldap", feature = "smtp"))]
+#[cfg(feature = "ldap")]
 mod octets;
 mod packets;
 mod skip;
@@ -14,7 +14,7 @@ mod writer;
 
 pub use lines::{LfLines, LfReplyLines, Lines, ReplyLines};
 pub use literals::Literals;
-#[cfg(any(feature = "ldap", feature = "smtp"))]
+#[cfg(feature = "ldap")]
 pub(crate) use octets::Octets;
 pub use packets::{Header, Octet, Packets};
 #[cfg(feature = "smtp")]

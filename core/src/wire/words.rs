@@ -21,7 +21,8 @@ pub fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
 /// The first word of a line: the bytes before the first blank, possibly none.
 #[must_use]
 pub fn word(line: &[u8]) -> &[u8] {
-    line.split(|octet| *octet == b' ').next().unwrap_or_default()
+    let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
+    line.get(..end).unwrap_or_default()
 }
 
 /// Looks up a word, in any case, in `table`. The first match counts.

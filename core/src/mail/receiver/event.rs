@@ -1,8 +1,8 @@
 use super::{Authorization, Login, UserName};
+use crate::mail::address;
 use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
-use crate::mail::{Address, address};
+use crate::mail::limits::MAX_PATH;
 use crate::smtp::MAX_LINE;
-use crate::wire::Octets;
 use crate::wire::{Line, Writer};
 use crate::{ArgumentError, Untrusted};
 use core::str;
@@ -199,13 +199,11 @@ impl<'i> Path<'i> {
 
     /// Takes a path from the front of an argument.
     pub(super) fn parse(argument: &'i [u8]) -> Option<(Self, &'i [u8])> {
-        let (Octets(rest), Octets(mailbox)) = address::path(Octets(argument)).ok()?;
-        let mailbox = str::from_utf8(mailbox).ok()?;
-        // A path that passes the grammar but is no address is too long or has no domain.
-        let fits = matches!(mailbox, "")
-            || mailbox.eq_ignore_ascii_case("postmaster")
-            || Address::international(mailbox).is_ok();
-        fits.then_some((Self(mailbox), rest))
+        let (mailbox, rest) = address::path(argument)?;
+        if mailbox.len() > MAX_PATH - 2 {
+            return None;
+        }
+        Some((Self(str::from_utf8(mailbox).ok()?), rest))
     }
 }
 

@@ -7,6 +7,7 @@ use super::config::{Authentication, Config};
 use super::event::{Mail, Recipient};
 use super::reply::Reply;
 use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
+use crate::wire::is_name;
 
 /// The longest values of `ENVID` and `ORCPT`, in bytes (RFC 3461 §4.4 and §4.2).
 const MAX_ENVID: usize = 100;
@@ -46,7 +47,7 @@ const KEYWORDS: [(&[u8], Keyword); 9] = [
 /// Parses `FROM:<reverse-path> [SP parameters]`, with the parameters of the offered extensions.
 pub(super) fn mail<'i>(argument: &'i [u8], offer: &Config) -> Result<Mail<'i>, Reply> {
     // A bare postmaster has no domain to report to. Only a recipient may be one (RFC 5321 §4.1.1.3).
-    let is_sender = |(path, _): &(Path<'_>, _)| path.is_null() || path.as_str().contains('@');
+    let is_sender = |(path, _): &(Path<'_>, _)| !path.as_str().eq_ignore_ascii_case("postmaster");
     let (path, rest) = split(b"FROM:", argument).filter(is_sender).ok_or(Reply::BadSender)?;
     let mut mail = Mail {
         path,
@@ -79,7 +80,7 @@ pub(super) fn mail<'i>(argument: &'i [u8], offer: &Config) -> Result<Mail<'i>, R
         }
         Ok(())
     })?;
-    if path.is_international() && !mail.international {
+    if !mail.international && path.is_international() {
         return Err(Reply::SenderNotAscii);
     }
     Ok(mail)
@@ -107,7 +108,7 @@ pub(super) fn recipient<'i>(
         }
         Ok(())
     })?;
-    if path.is_international() && !international {
+    if !international && path.is_international() {
         return Err(Reply::RecipientNotAscii);
     }
     Ok(recipient)
@@ -128,7 +129,7 @@ pub(super) fn number(digits: &[u8]) -> Option<usize> {
 /// Splits an argument into the path after its keyword and the parameters. A blank separates them.
 fn split<'i>(keyword: &[u8], argument: &'i [u8]) -> Option<(Path<'i>, &'i [u8])> {
     let (word, rest) = argument.split_at_checked(keyword.len())?;
-    if !word.eq_ignore_ascii_case(keyword) {
+    if !is_name(word, keyword) {
         return None;
     }
     let (path, rest) = Path::parse(rest)?;
@@ -142,6 +143,9 @@ fn read<'i>(
     mut take: impl FnMut(Keyword, &'i [u8]) -> Result<(), Reply>,
 ) -> Result<(), Reply> {
     let mut seen: u16 = 0;
+    if parameters.is_empty() {
+        return Ok(());
+    }
     for word in parameters.split(|octet| *octet == b' ').filter(|word| !word.is_empty()) {
         let mut parts = word.splitn(2, |octet| *octet == b'=');
         let name = parts.next().unwrap_or_default();
