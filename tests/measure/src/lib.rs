@@ -1,5 +1,7 @@
 //! What the measuring programs share.
 
+pub mod talk;
+
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -10,8 +10,6 @@ use std::borrow::Cow;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use imap_codec::decode::Decoder as _;
-use imap_codec::{GreetingCodec, ResponseCodec};
 use io_smtp::coroutine::{SmtpCoroutine, SmtpCoroutineState, SmtpYield};
 use io_smtp::rfc3207::starttls::SmtpStartTls;
 use io_smtp::rfc5321::ehlo::SmtpEhlo;
@@ -21,7 +19,8 @@ use smtp_proto::response::parser::ResponseReceiver;
 use smtp_proto::{EhloResponse, Request};
 use starttls::mail::{Address, Envelope, Receiver, Session, receiver, session};
 use starttls::smtp::{self, Domain};
-use starttls::{Error, Machine, Policy, Step, Tls, Verification, client, imap};
+use starttls::{Machine, Policy, Step, Tls, Verification, client};
+use starttls_measure::talk::{repeat, scan, talk};
 
 /// The most repetitions, for which there are prepared sessions.
 const MOST: usize = 2000;
@@ -50,67 +49,12 @@ const FIELDS: &[u8] = b"server: l.example.org at your service\
 const REPLY: &[u8] = b"250 2.1.5 Ok\r\n";
 const MAIL: &[u8] = b"MAIL FROM:<me@example.org> SIZE=1024\r\n";
 const RCPT: &[u8] = b"RCPT TO:<someone@example.org>\r\n";
-const IMAP: [&[u8]; 3] = [
-    b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+] Server ready.\r\n",
-    b"* CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED NAMESPACE\r\n\
-      AAAAAAAA1 OK Capability completed (0.001 + 0.000 secs).\r\n",
-    b"AAAAAAAA2 OK Begin TLS negotiation now, and nothing before it.\r\n",
-];
-
 const _: () = assert!(EHLO.len() == 271 && FIELDS.len() == 273 && RCPT.len() == 31);
-const _: () = assert!(IMAP[0].len() + IMAP[1].len() + IMAP[2].len() == 317);
-
-/// A client's dialogue: each reply in one read, or in reads of `piece` bytes.
-///
-/// The step is behind a call, as in a program with more than one loop.
-#[inline(never)]
-fn talk<M: Machine>(
-    machine: &mut M,
-    turns: &[&[u8]],
-    piece: usize,
-    is_last: impl Fn(M::Event<'_>) -> bool,
-) -> Result<bool, Error> {
-    let mut output = [0; 512];
-    for turn in turns {
-        let (mut start, mut end) = (0, 0);
-        while end < turn.len() {
-            end = turn.len().min(end + piece);
-            loop {
-                let mut input = turn.get(start..end).unwrap_or_default();
-                let step = step(machine, &mut input, &mut output)?;
-                start = end - input.len();
-                match step {
-                    Step::Read => break,
-                    Step::Write(n) => drop(black_box(output.get(..n))),
-                    Step::Event(event) if is_last(event) => return Ok(input.is_empty()),
-                    Step::Event(event) => drop(black_box(event)),
-                }
-            }
-        }
-    }
-    Ok(false)
-}
-
-#[inline(never)]
-fn step<'i, M: Machine>(
-    machine: &mut M,
-    input: &mut &'i [u8],
-    output: &mut [u8],
-) -> Result<Step<M::Event<'i>>, Error> {
-    machine.step(input, output)
-}
-
 fn dialogue(piece: usize) -> Option<client::Upgrade> {
     let mut client = smtp::Client::new(black_box(Domain::LOCALHOST), Policy::Required);
     let turns = black_box([SMTP_GREETING, EHLO, GO_AHEAD]);
     talk(&mut client, &turns, piece, |event| event == client::Event::UpgradeReady).ok()?;
     client.into_upgrade(&[]).ok()
-}
-
-fn imap_dialogue(piece: usize) -> bool {
-    let mut client = imap::Client::new(black_box(imap::Tag::new(0)), Policy::Required);
-    talk(&mut client, &black_box(IMAP), piece, |event| event == client::Event::UpgradeReady).is_ok()
-        && client.into_upgrade(&[]).is_ok()
 }
 
 /// A coroutine of io-smtp from its request, if it has one, to the end of the reply, in reads of `piece` bytes.
@@ -153,41 +97,6 @@ fn httparse_fields() -> bool {
     let mut fields = [httparse::EMPTY_HEADER; 16];
     httparse::parse_headers(black_box(FIELDS), &mut fields)
         .is_ok_and(|found| black_box(found).is_complete())
-}
-
-fn imap_proto_dialogue() -> bool {
-    black_box(IMAP).iter().all(|turn| {
-        let mut rest = *turn;
-        while !rest.is_empty() {
-            let Ok((after, response)) = imap_proto::Response::parse(rest) else { return false };
-            drop(black_box(response));
-            rest = after;
-        }
-        true
-    })
-}
-
-fn imap_codec_dialogue() -> bool {
-    let [greeting, replies @ ..] = black_box(IMAP);
-    let greeted = black_box(GreetingCodec::default().decode(greeting)).is_ok();
-    greeted
-        && replies.iter().all(|turn| {
-            let mut rest = *turn;
-            while !rest.is_empty() {
-                let Ok((after, response)) = ResponseCodec::default().decode(rest) else {
-                    return false;
-                };
-                drop(black_box(response));
-                rest = after;
-            }
-            true
-        })
-}
-
-/// Finds the line ends.
-fn scan(turns: &[&[u8]], lines: usize) -> bool {
-    turns.iter().map(|turn| memchr::memchr_iter(b'\n', black_box(turn)).count()).sum::<usize>()
-        == lines
 }
 
 /// A session over TLS that has sent EHLO.
@@ -264,12 +173,12 @@ fn command(receiver: &mut Receiver<'_, Tls>, command: &[u8], output: &mut [u8]) 
 fn each<T>(
     repetitions: usize,
     prepare: impl Fn() -> Option<T>,
-    mut work: impl FnMut(&mut T) -> bool,
+    work: impl FnMut(&mut T) -> bool,
 ) -> bool {
     let Some(mut prepared) = (0..MOST).map(|_| prepare()).collect::<Option<Vec<T>>>() else {
         return false;
     };
-    repetitions <= MOST && prepared.iter_mut().take(repetitions).all(|one| work(one))
+    repetitions <= MOST && prepared.iter_mut().take(repetitions).all(work)
 }
 
 fn replies(repetitions: usize, output: &mut [u8]) -> bool {
@@ -288,10 +197,6 @@ fn replies(repetitions: usize, output: &mut [u8]) -> bool {
         }
     }
     left == 0
-}
-
-fn repeat(repetitions: usize, work: impl Fn() -> bool) -> bool {
-    (0..repetitions).all(|_| black_box(work()))
 }
 
 fn main() -> ExitCode {
@@ -321,11 +226,6 @@ fn main() -> ExitCode {
         "rcpt" => each(n, || receiver(true), |one| command(one, RCPT, &mut output)),
         "rcpt-smtp-proto" => repeat(n, || smtp_proto_request(RCPT)),
         "rcpt-memchr" => repeat(n, || scan(&[RCPT], 1)),
-        "imap" => repeat(n, || imap_dialogue(usize::MAX)),
-        "imap-octets" => repeat(n, || imap_dialogue(1)),
-        "imap-imap-proto" => repeat(n, imap_proto_dialogue),
-        "imap-imap-codec" => repeat(n, imap_codec_dialogue),
-        "imap-memchr" => repeat(n, || scan(&IMAP, 4)),
         _ => false,
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
