@@ -16,6 +16,7 @@
 
 mod address;
 mod base64;
+mod blocks;
 mod credentials;
 mod dots;
 pub mod dsn;
