@@ -45,11 +45,12 @@ impl Service {
     pub(crate) fn open(
         protocol: &str,
         place: &Place,
+        shared: bool,
         limits: &Limits,
         needs: Needs,
     ) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let listener = runtime.block_on(place.bind())?;
+        let listener = runtime.block_on(place.bind(shared))?;
         let all = limits.max_connections.min(affordable(needs));
         let places = Places::new(all).with_per_peer(limits.max_per_peer);
         let said = format!("listening {protocol} {}", listener.place()?);

@@ -21,6 +21,8 @@ mod report;
 mod resume;
 #[cfg(unix)]
 mod service;
+#[cfg(unix)]
+mod shared;
 mod structured;
 mod tls;
 mod truncation;
