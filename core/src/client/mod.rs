@@ -267,6 +267,17 @@ impl<G: Grammar> Client<G> {
         }
     }
 
+    /// Acts on a frame.
+    ///
+    /// Like [`act`](Self::act), this is a separate function for the sake of single bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    fn received<'i>(&mut self, frame: &'i [u8]) -> Step<Event<'i>> {
+        // The event precedes the error, since the frame is what the error is about.
+        self.state = self.judge(frame).unwrap_or_else(State::Failed);
+        let text = Untrusted::new(frame).with_cut(self.framing.is_cut());
+        Step::Event(Event::Received(text))
+    }
+
     /// Drops the rest of a cut frame. Returns true once the frame's end was reached.
     fn skip(&mut self, input: &mut &[u8]) -> Result<bool, Error> {
         match self.state {
@@ -305,12 +316,7 @@ impl<G: Grammar> Machine for Client<G> {
         }
         match self.framing.next(input) {
             Ok(None) => Ok(Step::Read),
-            Ok(Some(frame)) => {
-                // The event precedes the error, since the frame is what the error is about.
-                self.state = self.judge(frame).unwrap_or_else(State::Failed);
-                let text = Untrusted::new(frame).with_cut(self.framing.is_cut());
-                Ok(Step::Event(Event::Received(text)))
-            }
+            Ok(Some(frame)) => Ok(self.received(frame)),
             Err(error) => Err(self.fail(error)),
         }
     }

@@ -4,30 +4,42 @@ use std::hint::black_box;
 
 use starttls::{Error, Machine, Step};
 
-/// A client's dialogue: each reply in one read, or in reads of `piece` bytes.
+/// The ends of the reads of each turn.
+pub type Cuts = Vec<Vec<usize>>;
+
+/// Cuts each turn into reads of `piece` bytes.
+pub fn cuts(turns: &[&[u8]], piece: usize) -> Cuts {
+    let ends = |turn: &&[u8]| {
+        let length = turn.len();
+        (1..=length).filter(|end| end % piece == 0 || *end == length).collect()
+    };
+    turns.iter().map(ends).collect()
+}
+
+/// A client's dialogue. Returns whether its last event came with the last byte.
 ///
 /// The step is behind a call, as in a program with more than one loop.
 #[inline(never)]
 pub fn talk<M: Machine>(
     machine: &mut M,
     turns: &[&[u8]],
-    piece: usize,
+    cuts: &Cuts,
     is_last: impl Fn(M::Event<'_>) -> bool,
 ) -> Result<bool, Error> {
     let mut output = [0; 512];
-    for turn in turns {
-        let (mut start, mut end) = (0, 0);
-        while end < turn.len() {
-            end = turn.len().min(end + piece);
+    for (turn, ends) in turns.iter().zip(cuts) {
+        let mut start = 0;
+        for end in ends {
             loop {
-                let mut input = turn.get(start..end).unwrap_or_default();
-                let step = step(machine, &mut input, &mut output)?;
+                let mut input = turn.get(start..*end).unwrap_or_default();
+                let step = step(machine, &mut input, &mut output);
                 start = end - input.len();
                 match step {
-                    Step::Read => break,
-                    Step::Write(n) => drop(black_box(output.get(..n))),
-                    Step::Event(event) if is_last(event) => return Ok(input.is_empty()),
-                    Step::Event(event) => drop(black_box(event)),
+                    Ok(Step::Read) => break,
+                    Ok(Step::Write(n)) => drop(black_box(output.get(..n))),
+                    Ok(Step::Event(event)) if is_last(event) => return Ok(input.is_empty()),
+                    Ok(Step::Event(event)) => drop(black_box(event)),
+                    Err(error) => return Err(error),
                 }
             }
         }

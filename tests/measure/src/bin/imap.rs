@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use imap_codec::decode::Decoder as _;
 use imap_codec::{GreetingCodec, ResponseCodec};
 use starttls::{Policy, client, imap};
-use starttls_measure::talk::{repeat, scan, talk};
+use starttls_measure::talk::{Cuts, cuts, repeat, scan, talk};
 
 /// The server's replies, in three turns.
 const TURNS: [&[u8]; 3] = [
@@ -21,10 +21,12 @@ const TURNS: [&[u8]; 3] = [
 
 const _: () = assert!(TURNS[0].len() + TURNS[1].len() + TURNS[2].len() == 317);
 
-fn dialogue(piece: usize) -> bool {
+fn dialogue(cuts: &Cuts) -> bool {
     let mut client = imap::Client::new(black_box(imap::Tag::new(0)), Policy::Required);
-    talk(&mut client, &black_box(TURNS), piece, |event| event == client::Event::UpgradeReady)
-        .is_ok()
+    talk(&mut client, black_box(&TURNS), black_box(cuts), |event| {
+        event == client::Event::UpgradeReady
+    })
+    .is_ok()
         && client.into_upgrade(&[]).is_ok()
 }
 
@@ -61,9 +63,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, mode, repetitions] = arguments.as_slice() else { return ExitCode::FAILURE };
     let Ok(n) = repetitions.parse::<usize>() else { return ExitCode::FAILURE };
+    let (whole, octets) = (cuts(&TURNS, usize::MAX), cuts(&TURNS, 1));
     let done = match mode.as_str() {
-        "ours" => repeat(n, || dialogue(usize::MAX)),
-        "octets" => repeat(n, || dialogue(1)),
+        "ours" => repeat(n, || dialogue(&whole)),
+        "octets" => repeat(n, || dialogue(&octets)),
         "imap-proto" => repeat(n, imap_proto),
         "imap-codec" => repeat(n, imap_codec),
         "memchr" => repeat(n, || scan(&TURNS, 4)),

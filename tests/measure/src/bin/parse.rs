@@ -20,7 +20,7 @@ use smtp_proto::{EhloResponse, Request};
 use starttls::mail::{Address, Envelope, Receiver, Session, receiver, session};
 use starttls::smtp::{self, Domain};
 use starttls::{Machine, Policy, Step, Tls, Verification, client};
-use starttls_measure::talk::{repeat, scan, talk};
+use starttls_measure::talk::{Cuts, cuts, repeat, scan, talk};
 
 /// The most repetitions, for which there are prepared sessions.
 const MOST: usize = 2000;
@@ -50,10 +50,14 @@ const REPLY: &[u8] = b"250 2.1.5 Ok\r\n";
 const MAIL: &[u8] = b"MAIL FROM:<me@example.org> SIZE=1024\r\n";
 const RCPT: &[u8] = b"RCPT TO:<someone@example.org>\r\n";
 const _: () = assert!(EHLO.len() == 271 && FIELDS.len() == 273 && RCPT.len() == 31);
-fn dialogue(piece: usize) -> Option<client::Upgrade> {
+const TURNS: [&[u8]; 3] = [SMTP_GREETING, EHLO, GO_AHEAD];
+
+fn dialogue(cuts: &Cuts) -> Option<client::Upgrade> {
     let mut client = smtp::Client::new(black_box(Domain::LOCALHOST), Policy::Required);
-    let turns = black_box([SMTP_GREETING, EHLO, GO_AHEAD]);
-    talk(&mut client, &turns, piece, |event| event == client::Event::UpgradeReady).ok()?;
+    talk(&mut client, black_box(&TURNS), black_box(cuts), |event| {
+        event == client::Event::UpgradeReady
+    })
+    .ok()?;
     client.into_upgrade(&[]).ok()
 }
 
@@ -101,7 +105,7 @@ fn httparse_fields() -> bool {
 
 /// A session over TLS that has sent EHLO.
 fn session() -> Option<Session<Tls>> {
-    let tls = dialogue(usize::MAX)?.established(Verification::Verified).ok()?;
+    let tls = dialogue(&cuts(&TURNS, usize::MAX))?.established(Verification::Verified).ok()?;
     let mut session = Session::new(tls);
     let mut hello = session.hello(Domain::LOCALHOST).ok()?;
     matches!(hello.step(&mut &b""[..], &mut [0; 512]), Ok(Step::Write(_))).then_some(())?;
@@ -204,15 +208,16 @@ fn main() -> ExitCode {
     let [_, mode, repetitions] = arguments.as_slice() else { return ExitCode::FAILURE };
     let Ok(n) = repetitions.parse::<usize>() else { return ExitCode::FAILURE };
     let mut output = [0; 512];
+    let (whole, octets) = (cuts(&TURNS, usize::MAX), cuts(&TURNS, 1));
     let done = match mode.as_str() {
-        "dialogue" => repeat(n, || dialogue(usize::MAX).is_some()),
-        "dialogue-octets" => repeat(n, || dialogue(1).is_some()),
+        "dialogue" => repeat(n, || dialogue(&whole).is_some()),
+        "dialogue-octets" => repeat(n, || dialogue(&octets).is_some()),
         "dialogue-smtp-proto" => repeat(n, || {
             smtp_proto_reply(SMTP_GREETING) && smtp_proto_ehlo() && smtp_proto_reply(GO_AHEAD)
         }),
         "dialogue-io-smtp" => repeat(n, || io_smtp_dialogue(usize::MAX)),
         "dialogue-io-smtp-octets" => repeat(n, || io_smtp_dialogue(1)),
-        "dialogue-memchr" => repeat(n, || scan(&[SMTP_GREETING, EHLO, GO_AHEAD], 15)),
+        "dialogue-memchr" => repeat(n, || scan(&TURNS, 15)),
         "ehlo" => each(n, session, |session| greet(session, &mut output)),
         "ehlo-smtp-proto" => repeat(n, smtp_proto_ehlo),
         "ehlo-httparse" => repeat(n, httparse_fields),
