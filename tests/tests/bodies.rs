@@ -3,8 +3,9 @@
 //! A piece of one byte has no blocks, so the same functions are their own reference.
 
 use proptest::prelude::*;
+use starttls::mail::message::{Attachment, Encoding, Mailbox, Progress};
 use starttls::mail::receiver::{self, Limits};
-use starttls::mail::{LineEnds, Receiver, Stuffer};
+use starttls::mail::{Address, LineEnds, Message, Receiver, Stuffer};
 use starttls::smtp::{self, Domain};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, client};
 
@@ -115,6 +116,38 @@ fn received(
     (body, replies, None, unread.len())
 }
 
+/// A message with this text and file, in outputs of this size.
+fn composed(
+    text: &str,
+    file: &[u8],
+    lengths: &[usize],
+    room: usize,
+    encoding: Encoding,
+) -> Vec<u8> {
+    let me = [Mailbox::new(Address::new("a@b.example").expect("valid"))];
+    let files = [Attachment::new("a/b", "c").expect("valid").with_size(file.len())];
+    let message = Message::new(me[0], &me).with_text(text).with_attachments(&files);
+    let message = message.with_encoding(encoding);
+    let (mut composer, mut all, mut output) = (message.compose(), Vec::new(), vec![0; room]);
+    loop {
+        match composer.step(&mut output).expect("room") {
+            Progress::Write(n) => all.extend_from_slice(&output[..n]),
+            Progress::Attachment(_) => {
+                for mut piece in pieces(file, lengths) {
+                    while !piece.is_empty() {
+                        let n = composer.attach(&mut piece, &mut output).expect("asked");
+                        all.extend_from_slice(&output[..n]);
+                    }
+                }
+                composer.end_attachment().expect("asked");
+            }
+            Progress::Done => break,
+        }
+    }
+    assert_eq!(message.size(), Some(all.len()));
+    all
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -149,6 +182,23 @@ proptest! {
                 prop_assert_eq!(&blocks, &octets);
             }
         }
+    }
+
+    #[test]
+    fn a_message_is_composed_the_same_by_the_line_and_by_the_byte(
+        text in "([ -~]{0,90}(\r\n|\n|\r|\t|=|\u{e4}){0,2}){0,12}",
+        file in prop::collection::vec(any::<u8>(), 0..1200),
+        lengths in prop::collection::vec(1..400_usize, 1..5),
+        room in 1..400_usize,
+        encoding in prop::sample::select(vec![
+            Encoding::SevenBit,
+            Encoding::EightBit,
+            Encoding::QuotedPrintable,
+        ]),
+    ) {
+        let octets = composed(&text, &file, &[1], 1, encoding);
+        prop_assert_eq!(&composed(&text, &file, &[usize::MAX], 1 << 20, encoding), &octets);
+        prop_assert_eq!(&composed(&text, &file, &lengths, room, encoding), &octets);
     }
 
     #[test]
