@@ -130,12 +130,18 @@ impl ServerTls {
 
     /// Starts a handshake with the client's early bytes. An error if they do not all fit: a handshake without
     /// some of them would be another one.
-    pub(crate) fn begin(&self, early: &[u8]) -> Result<Server<MuteServer>, Error> {
+    pub(crate) fn begin(&self, mut early: &[u8]) -> Result<Server<MuteServer>, Error> {
         let mut connection = Server::implicit(Arc::clone(&self.config));
-        let room = connection.receive_buffer();
-        let room = room.get_mut(..early.len()).ok_or(starttls_rustls::Error::MessageTooLong)?;
-        room.copy_from_slice(early);
-        connection.received(early.len());
+        while !early.is_empty() {
+            let room = connection.receive_buffer();
+            let (now, rest) = early.split_at(room.len().min(early.len()));
+            if now.is_empty() {
+                return Err(starttls_rustls::Error::MessageTooLong.into());
+            }
+            room.iter_mut().zip(now).for_each(|(place, octet)| *place = *octet);
+            connection.received(now.len());
+            early = rest;
+        }
         Ok(connection)
     }
 }

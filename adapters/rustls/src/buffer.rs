@@ -1,23 +1,59 @@
-//! The two buffers of a connection. Both are allocated once and never grow.
+//! The two buffers of a connection. An empty one holds no memory; a filled one grows up to its limit.
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::ops::{Deref, DerefMut};
 
-use zeroize::Zeroize as _;
+use crate::records::length;
+use crate::{MIN_RECEIVE, RECEIVE, SEND};
 
-use crate::{RECEIVE, SEND};
+/// Memory that is wiped when it is released, since it may hold a password.
+#[derive(Default)]
+pub(crate) struct Octets(Box<[u8]>);
+
+impl Octets {
+    fn new(len: usize) -> Self {
+        Self(vec![0; len].into_boxed_slice())
+    }
+}
+
+impl Deref for Octets {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Octets {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Octets {
+    /// `Zeroize` writes byte by byte, which takes longer than the encryption of a record. This writes as
+    /// many bytes at once as the machine can, and the barrier keeps the compiler from leaving it out.
+    fn drop(&mut self) {
+        self.0.fill(0);
+        zeroize::optimization_barrier(&*self.0);
+    }
+}
 
 /// The received and unconsumed bytes: first plaintext, then records that are still encrypted.
 ///
 /// ```text
-/// 0 ··· start [plaintext] plain ··· cipher [records] end ··· RECEIVE
+/// 0 ··· start [plaintext] plain ··· cipher [records] end ··· at most RECEIVE
 /// ```
 ///
 /// A record is decrypted in place, and its contents move forward to the end of the plaintext. They always
 /// fit, because a record is longer than its contents.
+#[derive(Default)]
 pub(crate) struct Incoming {
-    pub(crate) octets: Box<[u8]>,
+    pub(crate) octets: Octets,
     pub(crate) marks: Marks,
+    /// The minimum size of the next buffer, in bytes. It grows while each receive fills the buffer.
+    next: usize,
 }
 
 /// `start <= plain <= cipher <= end`; without TLS, `plain == cipher == end`.
@@ -32,7 +68,12 @@ pub(crate) struct Marks {
 impl Marks {
     /// How many more bytes can be received.
     pub(crate) const fn room(&self) -> usize {
-        RECEIVE - (self.plain - self.start) - (self.end - self.cipher)
+        RECEIVE - self.unconsumed()
+    }
+
+    /// How many bytes are received and not consumed.
+    const fn unconsumed(&self) -> usize {
+        (self.plain - self.start) + (self.end - self.cipher)
     }
 
     /// Ends the plaintext: the unread bytes belong to TLS.
@@ -42,31 +83,55 @@ impl Marks {
 }
 
 impl Incoming {
-    pub(crate) fn new() -> Self {
-        Self { octets: vec![0; RECEIVE].into_boxed_slice(), marks: Marks::default() }
-    }
-
-    /// The free space, moved together at the end.
+    /// The free space, moved together at the end. It has room for the rest of the record that has begun to
+    /// arrive, so that a record takes few reads.
     pub(crate) fn free_mut(&mut self) -> &mut [u8] {
+        let size = self.size();
         let Marks { start, plain, cipher, end } = self.marks;
         let unread = plain - start;
-        if start > 0 {
-            self.octets.copy_within(start..plain, 0);
+        let unconsumed = self.marks.unconsumed();
+        if size > self.octets.len() || (unconsumed == 0 && size < self.octets.len()) {
+            let mut octets = Octets::new(size);
+            let old = [start..plain, cipher..end].map(|range| self.octets.get(range));
+            let old = old.into_iter().flatten().flatten();
+            octets.iter_mut().zip(old).for_each(|(place, octet)| *place = *octet);
+            self.octets = octets;
+        } else {
+            if start > 0 {
+                self.octets.copy_within(start..plain, 0);
+            }
+            if cipher > unread {
+                self.octets.copy_within(cipher..end, unread);
+            }
         }
-        if cipher > unread {
-            self.octets.copy_within(cipher..end, unread);
-        }
-        let end = unread + (end - cipher);
-        self.marks = Marks { start: 0, plain: unread, cipher: unread, end };
-        self.octets.get_mut(end..).unwrap_or_default()
+        self.marks = Marks { start: 0, plain: unread, cipher: unread, end: unconsumed };
+        self.octets.get_mut(unconsumed..).unwrap_or_default()
+    }
+
+    /// The size of the buffer that the next bytes need, in bytes.
+    fn size(&self) -> usize {
+        let records = self.octets.get(self.marks.cipher..self.marks.end).unwrap_or_default();
+        let unread = self.marks.plain - self.marks.start;
+        let needed = unread + length(records).max(records.len() + MIN_RECEIVE / 4);
+        let size = needed.max(self.next).max(MIN_RECEIVE).next_power_of_two();
+        size.min(RECEIVE)
     }
 
     /// `n` bytes were received into the free space.
     pub(crate) fn received(&mut self, n: usize, encrypted: bool) {
-        let end = self.octets.len().min(self.marks.end.saturating_add(n));
+        let size = self.octets.len();
+        let end = size.min(self.marks.end.saturating_add(n));
+        self.next = if end == size { size.saturating_mul(4).min(RECEIVE) } else { 0 };
         self.marks.end = end;
         if !encrypted {
             (self.marks.plain, self.marks.cipher) = (end, end);
+        }
+    }
+
+    /// Releases the memory if every received byte is consumed.
+    pub(crate) fn release(&mut self) {
+        if self.marks.unconsumed() == 0 {
+            (self.octets, self.marks) = (Octets::default(), Marks::default());
         }
     }
 
@@ -98,17 +163,14 @@ impl Incoming {
 }
 
 /// The bytes to send, in order.
+#[derive(Default)]
 pub(crate) struct Outgoing {
-    octets: Box<[u8]>,
+    octets: Octets,
     start: usize,
     end: usize,
 }
 
 impl Outgoing {
-    pub(crate) fn new() -> Self {
-        Self { octets: vec![0; SEND].into_boxed_slice(), start: 0, end: 0 }
-    }
-
     pub(crate) fn filled(&self) -> &[u8] {
         self.octets.get(self.start..self.end).unwrap_or_default()
     }
@@ -120,17 +182,25 @@ impl Outgoing {
     /// The first `n` bytes were sent.
     pub(crate) fn sent(&mut self, n: usize) {
         self.start = self.end.min(self.start.saturating_add(n));
+        self.release();
+    }
+
+    /// Releases the memory if every byte is sent.
+    pub(crate) fn release(&mut self) {
         if self.is_empty() {
-            (self.start, self.end) = (0, 0);
+            *self = Self::default();
         }
     }
 
-    pub(crate) fn room(&self) -> usize {
-        self.octets.len() - (self.end - self.start)
+    pub(crate) const fn room(&self) -> usize {
+        SEND - (self.end - self.start)
     }
 
     /// The free space, moved together at the end.
     pub(crate) fn free_mut(&mut self) -> &mut [u8] {
+        if self.octets.is_empty() {
+            self.octets = Octets::new(SEND);
+        }
         if self.start > 0 {
             self.octets.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -141,19 +211,5 @@ impl Outgoing {
     /// `n` bytes were written into the free space.
     pub(crate) fn filled_more(&mut self, n: usize) {
         self.end = self.octets.len().min(self.end.saturating_add(n));
-    }
-}
-
-/// Wipes the buffer, which may hold a password.
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.octets.zeroize();
-    }
-}
-
-/// Wipes the buffer, which may hold a password.
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        self.octets.zeroize();
     }
 }

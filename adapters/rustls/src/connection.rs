@@ -96,8 +96,8 @@ impl<E: Engine> Connection<E> {
     fn at(stage: Stage<E>) -> Self {
         const { assert!(E::MAX_INPUT <= RECEIVE && E::MAX_OUTPUT <= SEND) }
         Self {
-            incoming: Incoming::new(),
-            outgoing: Outgoing::new(),
+            incoming: Incoming::default(),
+            outgoing: Outgoing::default(),
             stage,
             wait: None,
             progress: 0,
@@ -108,6 +108,9 @@ impl<E: Engine> Connection<E> {
 
     /// The buffer for the next received bytes. Empty while [`RECEIVE`] bytes are unconsumed: then receive
     /// nothing.
+    ///
+    /// It has 512 bytes while nothing is unconsumed, and grows with the record that arrives, and while
+    /// each receive fills it. Receive again if more bytes are waiting than fit.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.incoming.free_mut()
     }
@@ -229,7 +232,8 @@ impl<E: Engine> Connection<E> {
         if self.open_records()? == Opened::NoRoom {
             return Ok(Step::Write);
         }
-        let Self { incoming: Incoming { octets, marks }, outgoing, stage, .. } = self;
+        self.incoming.release();
+        let Self { incoming: Incoming { octets, marks, .. }, outgoing, stage, .. } = self;
         let (plaintext, rest) = octets.split_at_mut(marks.plain);
         let received = rest.get_mut(marks.cipher - marks.plain..marks.end - marks.plain);
         let output = match stage {
@@ -297,7 +301,7 @@ impl<E: Engine> Connection<E> {
 pub(crate) fn idle<E: Engine, N>(
     stage: &Stage<E>,
     marks: Marks,
-    outgoing: &Outgoing,
+    outgoing: &mut Outgoing,
     mut ended: bool,
 ) -> Result<Step<N>, Error> {
     if let Stage::Tunnel(records) = stage {
@@ -306,6 +310,7 @@ pub(crate) fn idle<E: Engine, N>(
         }
         ended |= records.peer_closed;
     }
+    outgoing.release();
     if ended {
         Ok(Step::End)
     } else if !outgoing.is_empty() {

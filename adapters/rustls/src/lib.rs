@@ -61,14 +61,17 @@ pub const MAX_OUTPUT: usize = 6144;
 /// The minimum space that [`Connection::write_with`] offers, in bytes.
 pub const MIN_ROOM: usize = 2048;
 
-/// The size of the receive buffer, in bytes: an unfinished frame, then a whole record.
+/// The limit of the receive buffer, in bytes: an unfinished frame, then a whole record.
 ///
 /// Each message of the TLS handshake has to fit too, such as the peer's certificate chain.
 pub const RECEIVE: usize = MAX_RECORD + MAX_FRAME;
 
-/// The size of the send buffer, in bytes: a whole flight of the handshake, or waiting bytes and a record of
+/// The limit of the send buffer, in bytes: a whole flight of the handshake, or waiting bytes and a record of
 /// TLS itself.
 pub const SEND: usize = MAX_RECORD + 4096;
+
+/// The size of the receive buffer of a connection that waits, in bytes: a command, or a record with one.
+pub(crate) const MIN_RECEIVE: usize = 512;
 
 /// The time limit of a whole handshake.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);

@@ -11,7 +11,8 @@ use crate::records::{Opened, Records};
 
 impl<E: Engine> Connection<E> {
     pub(crate) fn step_plaintext(&mut self) -> Result<Step<Event<E::Event<'_>>>, Error> {
-        let Self { incoming: Incoming { octets, marks }, outgoing, stage, .. } = self;
+        self.incoming.release();
+        let Self { incoming: Incoming { octets, marks, .. }, outgoing, stage, .. } = self;
         let Stage::Opening(engine, _) = stage else {
             return Err(starttls::Error::OutOfOrder.into());
         };
@@ -23,7 +24,10 @@ impl<E: Engine> Connection<E> {
                 Ok(()) => return Ok(Step::End),
                 Err(error) => return Err(failed(stage, &mut self.failed, error.into())),
             },
-            Ok(Turn::Read) if outgoing.is_empty() => return Ok(Step::Read),
+            Ok(Turn::Read) if outgoing.is_empty() => {
+                outgoing.release();
+                return Ok(Step::Read);
+            }
             Ok(Turn::Read | Turn::NoRoom) => return Ok(Step::Write),
             Err(error) if is_ours(&error) => return Err(error),
             Err(error) => {
@@ -78,6 +82,7 @@ impl<E: Engine> Connection<E> {
         if opened == Opened::NoRoom {
             return Ok(Step::Write);
         }
+        self.incoming.release();
         if !records.common().is_handshaking() {
             return self.established();
         }

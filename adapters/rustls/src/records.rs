@@ -76,6 +76,17 @@ const MIN_FRAGMENT: usize = 27;
 /// The size of a record's header, in bytes.
 const HEADER: usize = 5;
 
+/// The length of the first records together, up to the end of the one that has begun to arrive, in bytes.
+///
+/// It is only a guess: rustls may have moved the messages of a handshake over the headers.
+pub(crate) fn length(records: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some([_, _, _, high, low, ..]) = records.get(length..) {
+        length += HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    length
+}
+
 /// The maximum size of `plaintext` bytes in fragments of `fragment` bytes, after a key update.
 const fn sealed(plaintext: usize, fragment: usize) -> usize {
     plaintext + (plaintext / fragment + 1) * OVERHEAD + KEY_UPDATE

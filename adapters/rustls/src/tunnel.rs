@@ -54,12 +54,13 @@ impl<E: Engine> Connection<E> {
         if self.open_records()? == Opened::NoRoom {
             return Ok(Step::Write);
         }
+        self.incoming.release();
         let marks = self.incoming.marks;
         if marks.start < marks.plain {
             self.progress += 1;
             return Ok(Step::Event(marks));
         }
-        let step = idle(&self.stage, marks, &self.outgoing, self.ended)?;
+        let step = idle(&self.stage, marks, &mut self.outgoing, self.ended)?;
         match (step, &self.stage) {
             // If reading waited for writing, two peers that both send would wait for each other forever.
             (Step::Write, _) if marks.room() > 0 => Ok(Step::Read),

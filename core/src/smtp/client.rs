@@ -2,10 +2,10 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use super::limits::{COMMAND_WAIT, MAX_DOMAIN, MAX_LINE};
-use super::reply::{FIRST, Reply, bit};
+use super::reply::{FIRST, Reply};
 use super::{Dialect, Domain};
 use crate::client::{self, Grammar, Phase};
-use crate::wire::{ReplyLines, Writer, word};
+use crate::wire::{ReplyLines, Writer, after_word};
 use crate::{Error, Policy, Protocol, Untrusted};
 
 /// The grammar of an SMTP or LMTP client up to the upgrade (RFC 3207 §4).
@@ -54,7 +54,7 @@ impl<D: Dialect> Grammar for ClientGrammar<'_, D> {
         // The first line of the reply to EHLO names the server; keywords follow (RFC 5321 §4.1.1.1). A
         // server named STARTTLS offers nothing by that.
         if phase == Phase::Capabilities && !first {
-            self.offered |= bit(&["STARTTLS"], word(reply.text().octets)) != 0;
+            self.offered |= after_word(reply.text().octets, b"STARTTLS").is_some();
         }
         if !reply.is_last() {
             return Ok(client::Reply::More);

@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::Status;
+use crate::wire::is_name;
 use crate::{Error, Untrusted};
 
 /// One line of a reply: `Reply-code [ ("-" / SP) textstring ]` (RFC 5321 §4.2).
@@ -14,23 +15,21 @@ pub struct Reply<'i> {
 
 impl<'i> Reply<'i> {
     pub(crate) fn parse(line: Untrusted<'i>) -> Result<Self, Error> {
-        let (code, rest) = match line.octets.split_at_checked(3) {
-            Some((digits, rest)) => (decimal(digits), rest),
-            None => return Err(Error::Syntax),
+        let [first @ b'2'..=b'5', second @ b'0'..=b'9', third @ b'0'..=b'9', rest @ ..] =
+            line.octets
+        else {
+            return Err(Error::Syntax);
         };
+        let code = [first, second, third]
+            .into_iter()
+            .fold(0_u16, |code, digit| code.wrapping_mul(10).wrapping_add(u16::from(digit & 0xf)));
         let (last, text) = match rest {
             [] => (true, rest),
             [b' ', text @ ..] => (true, text),
             [b'-', text @ ..] => (false, text),
             _ => return Err(Error::Syntax),
         };
-        match code {
-            #[expect(clippy::cast_possible_truncation, reason = "three digits")]
-            Some(code @ 200..=599) => {
-                Ok(Self { code: code as u16, last, cut: line.is_cut(), text })
-            }
-            _ => Err(Error::Syntax),
-        }
+        Ok(Self { code, last, cut: line.is_cut(), text })
     }
 
     /// Checks the line against the earlier ones: all lines of a reply have one code, else one of them may
@@ -98,7 +97,7 @@ impl defmt::Format for Reply<'_> {
 pub(crate) fn bit(table: &[&str], word: &[u8]) -> u16 {
     let mut bit = 1;
     for name in table {
-        if name.as_bytes().eq_ignore_ascii_case(word) {
+        if is_name(word, name.as_bytes()) {
             return bit;
         }
         bit <<= 1;

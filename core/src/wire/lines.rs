@@ -1,5 +1,6 @@
 //! Lines that end with CRLF or LF.
 
+use super::skip::{PREFER_SPEED, skip_text};
 use super::{Framing, MAX_CUT};
 use crate::Error;
 
@@ -46,7 +47,36 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> 
     ///
     /// # Errors
     /// Those of [`next`](Framing::next).
+    #[inline]
     pub(crate) fn next_within<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        max: usize,
+        cuts: bool,
+    ) -> Result<Option<&'i [u8]>, Error> {
+        if PREFER_SPEED && !(CUT && self.cut) {
+            // The frequent ends of a scan, in few instructions: a whole line, and no control character at all.
+            let end = skip_text(input, usize::from(self.scanned));
+            match input.split_at_checked(end) {
+                Some((_, [])) if end < max => {
+                    self.keep(end);
+                    return Ok(None);
+                }
+                Some((line, [b'\r', b'\n', rest @ ..])) if CRLF && end.wrapping_add(1) < max => {
+                    self.scanned = 0;
+                    *input = rest;
+                    return Ok(Some(line));
+                }
+                _ => {}
+            }
+        }
+        self.next_of_any(input, max, cuts)
+    }
+
+    /// [`next_within`](Self::next_within) for every input.
+    #[cfg_attr(target_pointer_width = "64", cold)]
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    fn next_of_any<'i>(
         &mut self,
         input: &mut &'i [u8],
         max: usize,
@@ -65,10 +95,7 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> 
                 // bytes arrived (I14).
                 let (front, rest) = input.split_at_checked(max.wrapping_sub(2)).unwrap_or_default();
                 *input = rest;
-                #[expect(clippy::cast_possible_truncation, reason = "below a limit that fits")]
-                {
-                    self.scanned = front.len() as u16;
-                }
+                self.keep(front.len());
                 self.cut = true;
                 Ok(Some(front))
             }
@@ -109,11 +136,15 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> 
         if end >= max {
             return Ok(Found::TooLong);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "below a limit that fits")]
-        {
-            self.scanned = end as u16;
-        }
+        self.keep(end);
         Ok(Found::Part)
+    }
+
+    /// Keeps the position up to which the line was looked at.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "below a limit that fits")]
+    const fn keep(&mut self, end: usize) {
+        self.scanned = end as u16;
     }
 }
 

@@ -7,6 +7,7 @@ mod literals;
 #[cfg(any(feature = "ldap", feature = "smtp"))]
 mod octets;
 mod packets;
+mod skip;
 mod text;
 mod words;
 mod writer;
@@ -16,10 +17,12 @@ pub use literals::Literals;
 #[cfg(any(feature = "ldap", feature = "smtp"))]
 pub(crate) use octets::Octets;
 pub use packets::{Header, Octet, Packets};
-pub use text::Line;
 #[cfg(feature = "smtp")]
-pub(crate) use words::same;
+pub(crate) use skip::PREFER_SPEED;
+pub use text::Line;
 pub use words::{Kept, code, has_word, is_http, is_http_request, look_up, split_word, word};
+#[cfg(feature = "smtp")]
+pub(crate) use words::{after_word, is_name, same};
 pub use writer::Writer;
 
 use crate::Error;

@@ -1,5 +1,7 @@
 //! Words of a line.
 
+#[cfg(feature = "smtp")]
+use super::skip::PREFER_SPEED;
 use crate::conceal::conceal;
 
 /// Splits a line into its first word and the rest, without the blanks between them.
@@ -26,6 +28,38 @@ pub fn word(line: &[u8]) -> &[u8] {
 #[must_use]
 pub fn look_up<T: Copy>(table: &[(&[u8], T)], word: &[u8]) -> Option<T> {
     table.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
+}
+
+/// The bytes after `name`, in any case, if it is the first word of `text`.
+#[cfg(feature = "smtp")]
+pub(crate) fn after_word<'t>(text: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
+    let (word, rest) = text.split_at_checked(name.len())?;
+    // Most words fail already by their length.
+    (matches!(rest, [] | [b' ', ..]) && is_name(word, name)).then_some(rest)
+}
+
+/// Whether a word is `name`, in any case.
+#[cfg(feature = "smtp")]
+pub(crate) fn is_name(word: &[u8], name: &[u8]) -> bool {
+    let same = |(a, b): (&u8, &u8)| a == b || a.eq_ignore_ascii_case(b);
+    word.len() == name.len()
+        // Most peers write a name as its standard does.
+        && (PREFER_SPEED && is_equal(word, name) || word.iter().zip(name).all(same))
+}
+
+/// Whether two words of the same length are equal. For short ones, for which a call of `memcmp` takes longer.
+#[cfg(feature = "smtp")]
+fn is_equal(word: &[u8], other: &[u8]) -> bool {
+    let (mut a, mut b) = (word, other);
+    while let (Some((front, rest)), Some((other, others))) =
+        (a.split_first_chunk::<4>(), b.split_first_chunk::<4>())
+    {
+        if u32::from_ne_bytes(*front) != u32::from_ne_bytes(*other) {
+            return false;
+        }
+        (a, b) = (rest, others);
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// Whether one of the words is `wanted`, in any case.

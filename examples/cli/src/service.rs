@@ -13,6 +13,7 @@ use crate::outcome::Failure;
 use crate::stop::Stop;
 
 /// Descriptors other than connections: standard streams, the listener, files and lookups.
+#[cfg(unix)]
 const RESERVE: u64 = 64;
 
 /// The time for the last lines.

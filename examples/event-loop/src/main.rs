@@ -1,24 +1,34 @@
 //! A mail server and its clients, all connections in one thread: see the README.
 
 mod client;
+#[cfg(feature = "io-uring")]
+mod completion;
+mod crowd;
+mod figures;
 mod link;
 mod post;
+mod readiness;
 mod server;
+mod timers;
+#[cfg(feature = "io-uring")]
+mod wire;
 
-use std::collections::HashMap;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use starttls_rustls::ClientTls;
 
-use crate::link::{Failure, Link, Peer, unless_blocked};
+use crate::crowd::Crowd;
+use crate::link::Failure;
 use crate::post::Post;
 
 /// Sends mails to itself, with STARTTLS, over many connections in one thread.
+///
+/// Ctrl-C ends it in good order: each client finishes its mail and says goodbye.
 #[derive(Parser)]
 struct Args {
     /// The number of mails to send.
@@ -27,62 +37,65 @@ struct Args {
     /// The number of connections; all are open before the first mail is sent.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// Move the bytes by completions of io_uring instead of readiness.
+    #[cfg(feature = "io-uring")]
+    #[arg(long)]
+    io_uring: bool,
+    /// Say when all connections are inside TLS and the first mails leave.
+    #[arg(long)]
+    say_begin: bool,
+    /// Print the figures too: the time in ms, and the memory in bytes for both ends of an idle connection.
+    #[arg(long)]
+    figures: bool,
 }
 
-const LISTENER: Token = Token(0);
-
-fn main() -> Result<(), Failure> {
-    let args = Args::parse();
-    let connections = usize::from(args.connections);
+fn run(args: &Args) -> Result<bool, Failure> {
     // Two sockets per connection, because both ends are in this process.
-    rlimit::increase_nofile_limit(2 * u64::from(args.connections) + 64)?;
-    let (server_tls, client_tls) = certify()?;
-    let post = Post { mails: args.mails, ..Post::default() };
-    let mut poll = Poll::new()?;
-    let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut peers: HashMap<Token, Box<dyn Peer + '_>> = HashMap::new();
-    let (address, mut connected, mut accepted) = (listener.local_addr()?, 0, 0);
-    let mut events = Events::with_capacity(1024);
-    while connected < connections || !peers.is_empty() {
-        // A listener's backlog is short.
-        while connected < connections.min(accepted + 64) {
-            connected += 1;
-            let socket = register(&poll, Token(connected), TcpStream::connect(address)?)?;
-            let peer = Link::boxed(socket, client::connection(&client_tls, &post));
-            peers.insert(Token(connected), peer);
+    let sockets = 2 * u64::from(args.connections) + 64;
+    if rlimit::increase_nofile_limit(sockets)? < sockets {
+        return Err(format!("{sockets} files have to be open: raise the limit (ulimit -n)").into());
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second one ends the process at once.
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let stops = || stop.load(Ordering::Relaxed);
+    let post = Post::new(args.mails, args.say_begin);
+    let (connections, tls) = (args.connections.into(), certify()?);
+    let (start, before) = (Instant::now(), figures::memory());
+    match () {
+        #[cfg(feature = "io-uring")]
+        () if args.io_uring => {
+            completion::run(&mut Crowd::new(connections, &post, tls), stops)?;
         }
-        let now = Instant::now();
-        peers.retain(|_, peer| peer.deadline().is_none_or(|end| now < end) || peer.go_on());
-        let end = peers.values().filter_map(|peer| peer.deadline()).min();
-        poll.poll(&mut events, end.map(|end| end.saturating_duration_since(now)))?;
-        for token in events.iter().map(mio::event::Event::token) {
-            if token == LISTENER {
-                while let Some((socket, _)) = unless_blocked(listener.accept())? {
-                    accepted += 1;
-                    let token = Token(connections + accepted);
-                    let socket = register(&poll, token, socket)?;
-                    let peer = Link::boxed(socket, server::connection(&server_tls, &post));
-                    peers.insert(token, peer);
-                }
-            } else if peers.get_mut(&token).is_some_and(|peer| !peer.go_on()) {
-                peers.remove(&token);
-            }
+        () => readiness::run(&mut Crowd::new(connections, &post, tls), stops)?,
+    }
+    let (arrived, up) = (post.arrived.borrow().len(), post.up.get());
+    let stopped = if stops() { "stopped: " } else { "" };
+    let mails = args.mails;
+    println!("{stopped}{arrived} of {mails} mails arrived unchanged, {up} connections at once");
+    if args.figures {
+        let memory = post.idle_memory.get().zip(before).map(|(idle, before)| idle - before);
+        let each = memory.ok_or("the memory is not known on this system")? / connections;
+        println!("{} {each}", start.elapsed().as_millis());
+    }
+    Ok(arrived == post.sent.get() && (stops() || arrived == mails))
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("mail was lost");
+            ExitCode::FAILURE
         }
-        let clients = peers.keys().filter(|token| token.0 <= connections).count();
-        if connected == connections && post.up.get() >= clients && !post.begun.replace(true) {
-            peers.retain(|_, peer| peer.go_on());
+        Err(error) => {
+            eprintln!("event-loop: {error}");
+            ExitCode::FAILURE
         }
     }
-    let (arrived, sent, up) = (post.arrived.borrow().len(), post.sent.get(), post.up.get());
-    println!("{arrived} of {} mails arrived unchanged, {up} connections at once", args.mails);
-    if arrived == args.mails && sent == arrived { Ok(()) } else { Err("mail was lost".into()) }
-}
-
-fn register(poll: &Poll, token: Token, mut socket: TcpStream) -> Result<TcpStream, Failure> {
-    socket.set_nodelay(true)?;
-    poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-    Ok(socket)
 }
 
 /// A new certificate, and clients that trust only it.

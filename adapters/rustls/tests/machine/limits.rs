@@ -12,6 +12,9 @@ use starttls_rustls::{
     Client, ClientTls, Error, Event, HANDSHAKE_WAIT, MIN_ROOM, RECEIVE, SEND, SEND_WAIT, Step,
 };
 
+/// The size of the receive buffer while nothing is unread, in bytes.
+const WAITING: usize = 512;
+
 use crate::common::{
     IDENTITY, Identity, NAME, VERSIONS, client, localhost, receive, send, server, strict,
 };
@@ -187,14 +190,16 @@ fn a_reader_that_does_not_read_receives_no_more() {
     let (mut ours, mut peer) = our_client(VERSIONS[1], 1000);
     // The session tickets.
     assert_eq!(ours.read(), Ok(Step::Read));
-    assert_eq!(ours.receive_buffer().len(), RECEIVE);
+    assert_eq!(ours.receive_buffer().len(), WAITING);
     let mut wire = Vec::new();
     for _ in 0..10 {
         peer.writer().write_all(&[b'x'; 4000]).expect("memory");
         peer.write_tls(&mut wire).expect("memory");
     }
+    let before = wire.len();
     while receive(&mut ours, &mut wire, 1000) {}
     assert!(ours.receive_buffer().is_empty());
+    assert_eq!(before - wire.len(), RECEIVE);
     let mut read = 0;
     loop {
         let n = match ours.read().expect("no error") {
@@ -207,7 +212,35 @@ fn a_reader_that_does_not_read_receives_no_more() {
         }
     }
     assert_eq!((read, wire.len()), (40_000, 0));
-    assert_eq!(ours.receive_buffer().len(), RECEIVE);
+    assert_eq!(ours.receive_buffer().len(), WAITING);
+}
+
+/// A record needs one receive for its start and one for the rest, and a long stream full buffers.
+#[test]
+fn the_receive_buffer_fits_what_arrives() {
+    for version in VERSIONS {
+        let (mut ours, mut peer) = our_client(version, 1000);
+        assert_eq!(ours.read(), Ok(Step::Read));
+        for (size, receives) in
+            [(100, 1), (400, 1), (600, 2), (4000, 2), (16_000, 2), (160_000, 12)]
+        {
+            let mut wire = Vec::new();
+            for record in vec![b'x'; size].chunks(16_000) {
+                peer.writer().write_all(record).expect("memory");
+                peer.write_tls(&mut wire).expect("memory");
+            }
+            let (mut read, mut received) = (0, 0);
+            while read < size {
+                match ours.read().expect("no error") {
+                    Step::Event(octets) => read += octets.len(),
+                    _ => received += usize::from(receive(&mut ours, &mut wire, usize::MAX)),
+                }
+            }
+            assert!(received <= receives, "{size} bytes in {received} receives");
+            assert_eq!(ours.read(), Ok(Step::Read));
+            assert_eq!(ours.receive_buffer().len(), WAITING, "after {size} bytes");
+        }
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             return Ok(Step::Read);
         }
         let mut out = Writer::new(output);
+        let mut hears = false;
         match self.state {
             // Without recipients the server gets an empty message (RFC 2920 §3.1).
             State::Ask(_) | State::NoRecipients if self.waits_in_vain => {
@@ -117,10 +118,10 @@ impl<C: Channel, D: Dialect> Session<C, D> {
                 self.state = State::Await;
                 return Ok(Step::Event(Event::Chunks));
             }
-            State::Await => return self.receive(job, input),
-            _ if self.stale > 0 => return self.receive(job, input),
+            State::Await => hears = true,
+            _ if self.stale > 0 => hears = true,
             State::Challenged => self.respond(job, input, &mut out)?,
-            State::Ask(_) if self.ends_later() => return self.receive(job, input),
+            State::Ask(_) if self.ends_later() => hears = true,
             // A reply that arrives before its command answers nothing; an attacker may have injected it
             // (I6).
             State::Ask(_) if self.pending == 0 && !input.is_empty() => {
@@ -135,6 +136,9 @@ impl<C: Channel, D: Dialect> Session<C, D> {
                 self.state = State::Idle;
                 return Ok(Step::Event(Event::NoRecipients));
             }
+        }
+        if hears {
+            return self.receive(job, input);
         }
         out.finish().map(Step::Write)
     }

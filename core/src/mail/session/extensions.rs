@@ -1,6 +1,7 @@
 use super::Mechanism;
 use crate::Error;
 use crate::smtp::reply::{bit, decimal};
+use crate::wire::{PREFER_SPEED, is_name};
 
 /// The extensions that a server offers inside the channel of this session.
 ///
@@ -43,27 +44,50 @@ pub(in crate::mail) const REQUIRE_TLS: u16 = 1 << 7;
 #[cfg(feature = "extensions")]
 const CHUNKING: u16 = 1 << 8;
 
+/// The position of the first keyword that may be at the front of a line, by the line's first letters.
+fn first_candidate(line: &[u8]) -> usize {
+    match line {
+        [b'S' | b's', b'I' | b'i', ..] => 0,
+        [b'A' | b'a', ..] => 1,
+        [b'8', ..] => 2,
+        [b'P' | b'p', ..] => 3,
+        [b'E' | b'e', ..] => 4,
+        [b'S' | b's', ..] => 5,
+        [b'D' | b'd', ..] => 6,
+        [b'R' | b'r', ..] => 7,
+        [b'C' | b'c', ..] => 8,
+        _ => KEYWORDS.len(),
+    }
+}
+
 impl Extensions {
     /// Reads one line of the reply to EHLO, after its code.
     pub(super) fn read(&mut self, line: &[u8]) {
-        let mut words = line.split(|octet| *octet == b' ');
-        let first = words.next().unwrap_or_default();
-        // `AUTH=LOGIN PLAIN` comes from drafts before RFC 2554; some servers offer nothing else.
-        let (first, value) = match first.split_at_checked(b"AUTH".len()) {
-            Some((name, [b'=', value @ ..])) if bit(KEYWORDS, name) == AUTH => (name, value),
-            _ => (first, &b""[..]),
-        };
-        let keyword = bit(KEYWORDS, first);
-        self.set |= keyword;
-        for word in core::iter::once(value).chain(words) {
-            match keyword {
-                AUTH => self.mechanisms |= bit(Mechanism::NAMES, word),
-                SIZE => {
-                    if let Some(size) = decimal(word) {
-                        self.max_size = size;
-                    }
+        let first = if PREFER_SPEED { first_candidate(line) } else { 0 };
+        let mut bit = 1 << first;
+        for name in KEYWORDS.get(first..).unwrap_or_default() {
+            if let Some((word, values)) = line.split_at_checked(name.len())
+                // Most words fail already by their length. `AUTH=LOGIN PLAIN` comes from drafts before RFC
+                // 2554; some servers offer nothing else.
+                && (matches!(values, [] | [b' ', ..]) || bit == AUTH && matches!(values, [b'=', ..]))
+                && is_name(word, name.as_bytes())
+            {
+                self.set |= bit;
+                if bit & (AUTH | SIZE) != 0 {
+                    self.read_values(bit, values.get(1..).unwrap_or_default());
                 }
-                _ => {}
+                return;
+            }
+            bit <<= 1;
+        }
+    }
+
+    fn read_values(&mut self, keyword: u16, values: &[u8]) {
+        for word in values.split(|octet| *octet == b' ') {
+            if keyword == AUTH {
+                self.mechanisms |= bit(Mechanism::NAMES, word);
+            } else if let Some(size) = decimal(word) {
+                self.max_size = size;
             }
         }
     }
@@ -171,6 +195,8 @@ impl Extensions {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]
@@ -184,6 +210,23 @@ mod tests {
         assert!(extensions.eight_bit_mime());
         assert!(!extensions.pipelining() && !extensions.enhanced_status_codes());
         assert_eq!(extensions.max_size(), Some(35_882_577));
+    }
+
+    #[test]
+    fn each_keyword_is_its_own_first_candidate() {
+        for (place, keyword) in KEYWORDS.iter().enumerate() {
+            for line in [keyword.to_ascii_uppercase(), keyword.to_ascii_lowercase()] {
+                assert_eq!(first_candidate(line.as_bytes()), place, "{line}");
+                let mut extensions = Extensions::default();
+                extensions.read(line.as_bytes());
+                assert_eq!(extensions.set, 1 << place, "{line}");
+            }
+        }
+        for line in ["", "S", "8", "SIZED", "AUTHX", "AUTH-LOGIN", "DSN=", "X"] {
+            let mut extensions = Extensions::default();
+            extensions.read(line.as_bytes());
+            assert_eq!(extensions, Extensions::default(), "{line}");
+        }
     }
 
     #[test]

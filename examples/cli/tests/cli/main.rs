@@ -19,6 +19,7 @@ mod protocols;
 mod replies;
 mod report;
 mod resume;
+#[cfg(unix)]
 mod service;
 mod structured;
 mod tls;

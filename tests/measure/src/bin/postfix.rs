@@ -16,6 +16,7 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::{SmtpTransport, Transport as _};
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
+use starttls_measure::median;
 use starttls_std::{ClientTls, Mailer, Observer, Settings};
 
 /// Turns that do not count.
@@ -129,7 +130,7 @@ impl Bench {
                 ratios.push(a / b);
             }
         }
-        Ok([ours, theirs, ratios].map(median))
+        Ok([ours, theirs, ratios].map(|mut values| median(&mut values)))
     }
 
     /// The round trips of a whole connection with one mail, and of one more mail on it.
@@ -149,11 +150,6 @@ impl Bench {
         let [one, two] = counts;
         Ok((one, two - one))
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
