@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use starttls::mail::message::{Attachment, Encoding, Mailbox, Progress};
 use starttls::mail::receiver::{self, Limits};
-use starttls::mail::{Address, LineEnds, Message, Receiver, Stuffer};
+use starttls::mail::{Address, Checked, LineEnds, Message, Receiver, Stuffer};
 use starttls::smtp::{self, Domain};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, client};
 
@@ -69,6 +69,19 @@ fn pushed(
     }
     let end = stuffer.end();
     (all, end)
+}
+
+/// What leaves for a checked message.
+fn taken(message: Checked<'_>) -> (Vec<u8>, Result<&'static [u8], Error>) {
+    let (mut stuffer, mut pieces) = (Stuffer::new(LineEnds::Strict), message.pieces());
+    let mut all = Vec::new();
+    loop {
+        match stuffer.piece(&mut pieces) {
+            Ok(Some(piece)) => all.extend_from_slice(piece),
+            Ok(None) => return (all, stuffer.end()),
+            Err(error) => return (all, Err(error)),
+        }
+    }
 }
 
 fn tls() -> Tls {
@@ -162,6 +175,27 @@ proptest! {
         let octets = pushed(&message, &[1], 2, line_ends);
         prop_assert_eq!(&pushed(&message, &[usize::MAX], 1 << 20, line_ends), &octets);
         prop_assert_eq!(&pushed(&message, &lengths, room, line_ends), &octets);
+    }
+
+    #[test]
+    fn a_checked_message_is_sent_without_a_copy_as_with_one(
+        message in message(),
+        cut: prop::sample::Index,
+    ) {
+        let (copied, end) = pushed(&message, &[1], 2, LineEnds::Strict);
+        prop_assert_eq!(Checked::new(&message).map(drop), end.map(drop));
+        if let Ok(end) = end {
+            for checked in [Checked::new(&message).expect("good"), Checked::promised(&message)] {
+                prop_assert_eq!(taken(checked), (copied.clone(), Ok(end)));
+            }
+        }
+        // No line end of any kind is followed by a lone dot, whatever was promised.
+        let (wire, _) = taken(Checked::promised(&message[..cut.index(message.len() + 1)]));
+        for end in [b'\r', b'\n'] {
+            let lines = wire.split(|octet| *octet == end).skip(1);
+            prop_assert!(lines.filter(|line| line.first() == Some(&b'.')).all(|line| line.starts_with(b"..")));
+        }
+        prop_assert!(!wire.contains(&0));
     }
 
     #[test]

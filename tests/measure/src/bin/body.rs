@@ -181,6 +181,8 @@ impl Work {
         match mode {
             "strict" => self.push(LineEnds::Strict),
             "normalize" => self.push(LineEnds::Normalize),
+            "check" => Checked::new(black_box(&self.text)).ok().map(|checked| checked.as_bytes().len()),
+            "pieces" => take_all(Checked::new(&[]).ok()?, &self.text),
             "receive" => self.receive(),
             "attachment" => {
                 let files = [Attachment::new("application/gzip", "a.gz").ok()?];
