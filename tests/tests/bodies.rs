@@ -3,8 +3,9 @@
 //! A piece of one byte has no blocks, so the same functions are their own reference.
 
 use proptest::prelude::*;
+use starttls::mail::message::{Attachment, Encoding, Mailbox, Progress};
 use starttls::mail::receiver::{self, Limits};
-use starttls::mail::{LineEnds, Receiver, Stuffer};
+use starttls::mail::{Address, Checked, LineEnds, Message, Receiver, Stuffer};
 use starttls::smtp::{self, Domain};
 use starttls::{Error, Machine, Policy, Step, Tls, Verification, client};
 
@@ -70,6 +71,19 @@ fn pushed(
     (all, end)
 }
 
+/// What leaves for a checked message.
+fn taken(message: Checked<'_>) -> (Vec<u8>, Result<&'static [u8], Error>) {
+    let (mut stuffer, mut pieces) = (Stuffer::new(LineEnds::Strict), message.pieces());
+    let mut all = Vec::new();
+    loop {
+        match stuffer.piece(&mut pieces) {
+            Ok(Some(piece)) => all.extend_from_slice(piece),
+            Ok(None) => return (all, stuffer.end()),
+            Err(error) => return (all, Err(error)),
+        }
+    }
+}
+
 fn tls() -> Tls {
     let mut client = smtp::Client::new(Domain::LOCALHOST, Policy::Required);
     let mut output = [0; 512];
@@ -115,6 +129,38 @@ fn received(
     (body, replies, None, unread.len())
 }
 
+/// A message with this text and file, in outputs of this size.
+fn composed(
+    text: &str,
+    file: &[u8],
+    lengths: &[usize],
+    room: usize,
+    encoding: Encoding,
+) -> Vec<u8> {
+    let me = [Mailbox::new(Address::new("a@b.example").expect("valid"))];
+    let files = [Attachment::new("a/b", "c").expect("valid").with_size(file.len())];
+    let message = Message::new(me[0], &me).with_text(text).with_attachments(&files);
+    let message = message.with_encoding(encoding);
+    let (mut composer, mut all, mut output) = (message.compose(), Vec::new(), vec![0; room]);
+    loop {
+        match composer.step(&mut output).expect("room") {
+            Progress::Write(n) => all.extend_from_slice(&output[..n]),
+            Progress::Attachment(_) => {
+                for mut piece in pieces(file, lengths) {
+                    while !piece.is_empty() {
+                        let n = composer.attach(&mut piece, &mut output).expect("asked");
+                        all.extend_from_slice(&output[..n]);
+                    }
+                }
+                composer.end_attachment().expect("asked");
+            }
+            Progress::Done => break,
+        }
+    }
+    assert_eq!(message.size(), Some(all.len()));
+    all
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -129,6 +175,27 @@ proptest! {
         let octets = pushed(&message, &[1], 2, line_ends);
         prop_assert_eq!(&pushed(&message, &[usize::MAX], 1 << 20, line_ends), &octets);
         prop_assert_eq!(&pushed(&message, &lengths, room, line_ends), &octets);
+    }
+
+    #[test]
+    fn a_checked_message_is_sent_without_a_copy_as_with_one(
+        message in message(),
+        cut: prop::sample::Index,
+    ) {
+        let (copied, end) = pushed(&message, &[1], 2, LineEnds::Strict);
+        prop_assert_eq!(Checked::new(&message).map(drop), end.map(drop));
+        if let Ok(end) = end {
+            for checked in [Checked::new(&message).expect("good"), Checked::promised(&message)] {
+                prop_assert_eq!(taken(checked), (copied.clone(), Ok(end)));
+            }
+        }
+        // No line end of any kind is followed by a lone dot, whatever was promised.
+        let (wire, _) = taken(Checked::promised(&message[..cut.index(message.len() + 1)]));
+        for end in [b'\r', b'\n'] {
+            let lines = wire.split(|octet| *octet == end).skip(1);
+            prop_assert!(lines.filter(|line| line.first() == Some(&b'.')).all(|line| line.starts_with(b"..")));
+        }
+        prop_assert!(!wire.contains(&0));
     }
 
     #[test]
@@ -149,6 +216,23 @@ proptest! {
                 prop_assert_eq!(&blocks, &octets);
             }
         }
+    }
+
+    #[test]
+    fn a_message_is_composed_the_same_by_the_line_and_by_the_byte(
+        text in "([ -~]{0,90}(\r\n|\n|\r|\t|=|\u{e4}){0,2}){0,12}",
+        file in prop::collection::vec(any::<u8>(), 0..1200),
+        lengths in prop::collection::vec(1..400_usize, 1..5),
+        room in 1..400_usize,
+        encoding in prop::sample::select(vec![
+            Encoding::SevenBit,
+            Encoding::EightBit,
+            Encoding::QuotedPrintable,
+        ]),
+    ) {
+        let octets = composed(&text, &file, &[1], 1, encoding);
+        prop_assert_eq!(&composed(&text, &file, &[usize::MAX], 1 << 20, encoding), &octets);
+        prop_assert_eq!(&composed(&text, &file, &lengths, room, encoding), &octets);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "memchr")]
 use super::blocks::{BLOCK, Blocks, Stops, take_text};
+use super::checked::Pieces;
 use super::limits::MAX_TEXT;
 use crate::Error;
 use crate::wire::Writer;
@@ -211,6 +212,29 @@ impl Stuffer {
         out.put(b"\r\n");
         self.in_header &= self.length > 0;
         (self.seen, self.length) = (Seen::LineStart, 0);
+    }
+
+    /// Takes the next piece of a message whose lines are known to be good, without a copy. Returns `None`
+    /// after the last one.
+    ///
+    /// Send each piece whole, and all of them in their order. What was [pushed](Self::push) before them has
+    /// to be whole lines: a header, for example.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] within a line. The permanent errors of [`push`](Self::push) if there was one
+    /// before, and [`Error::NulInMessage`] if a [promise](super::Checked::promised) is broken.
+    pub fn piece<'m>(&mut self, pieces: &mut Pieces<'m>) -> Result<Option<&'m [u8]>, Error> {
+        self.sound()?;
+        if pieces.at_start() && self.seen != Seen::LineStart {
+            return Err(Error::OutOfOrder);
+        }
+        let taken = pieces.take().inspect_err(|_| self.seen = Seen::Nul)?;
+        if let Some(piece) = taken {
+            let line = piece.rsplit(|octet| *octet == b'\n').next().unwrap_or_default();
+            self.length = u16::try_from(line.len()).unwrap_or(MAX_TEXT).min(MAX_TEXT);
+            self.seen = if piece.ends_with(b"\r\n") { Seen::LineStart } else { Seen::Text };
+        }
+        Ok(taken)
     }
 
     /// Checks the message so far.

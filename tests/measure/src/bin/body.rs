@@ -17,7 +17,7 @@ use memchr::{memchr2_iter, memmem};
 use smtp_proto::request::receiver::DataReceiver;
 use starttls::mail::message::{Attachment, Encoding, Mailbox, Progress};
 use starttls::mail::receiver::{Event, Limits};
-use starttls::mail::{Address, LineEnds, Message, Receiver, Stuffer};
+use starttls::mail::{Address, Checked, LineEnds, Message, Receiver, Stuffer};
 use starttls::smtp::{self, Domain};
 use starttls::{Machine, Policy, Step, Tls, Verification, client};
 
@@ -67,6 +67,17 @@ fn file(size: usize) -> Vec<u8> {
     (0..size).map(next).collect()
 }
 
+/// A file as an attachment has it.
+fn base64_lines(size: usize) -> Option<Vec<u8>> {
+    let mut lines = Vec::new();
+    for line in file(size / 78 * 57).chunks(57) {
+        let mut room = [0; 76];
+        lines.extend_from_slice(Base64::encode(line, &mut room).ok()?.as_bytes());
+        lines.extend_from_slice(b"\r\n");
+    }
+    Some(lines)
+}
+
 /// A client's channel over TLS.
 fn channel() -> Option<Tls> {
     let mut client = smtp::Client::new(Domain::LOCALHOST, Policy::Required);
@@ -87,7 +98,10 @@ fn channel() -> Option<Tls> {
 
 /// Everything that a mode works on.
 struct Work {
-    text: Vec<u8>,
+    text: &'static [u8],
+    checked: Checked<'static>,
+    /// Lines of base64, which have no dots.
+    lines: &'static [u8],
     /// The text with dot-stuffing and its end.
     wire: Vec<u8>,
     file: Vec<u8>,
@@ -98,10 +112,12 @@ struct Work {
 
 impl Work {
     fn new(size: usize) -> Option<Self> {
-        let text = text(size);
-        let wire = stuffed(&text);
+        let text: &[u8] = text(size).leak();
+        let wire = stuffed(text);
         let limits = Limits::default().with_commands(u32::MAX);
         let mut work = Self {
+            checked: Checked::new(text).ok()?,
+            lines: base64_lines(size)?.leak(),
             file: file(size),
             output: vec![0; 2 * size],
             receiver: Receiver::new(channel()?, Domain::LOCALHOST, limits),
@@ -135,7 +151,7 @@ impl Work {
     /// The text through a stuffer, by records.
     fn push(&mut self, line_ends: LineEnds) -> Option<usize> {
         let mut stuffer = Stuffer::new(line_ends);
-        let (mut rest, mut written) = (black_box(&self.text[..]), 0);
+        let (mut rest, mut written) = (black_box(self.text), 0);
         while !rest.is_empty() {
             let n = stuffer.push(&mut rest, &mut self.output[..PIECE]).ok()?;
             written += black_box(&self.output[..n]).len();
@@ -181,26 +197,27 @@ impl Work {
         match mode {
             "strict" => self.push(LineEnds::Strict),
             "normalize" => self.push(LineEnds::Normalize),
+            "check" => Some(black_box(Checked::new(black_box(self.text)).ok()?).as_bytes().len()),
+            // Of a message that was checked before: the check is the mode above.
+            "pieces" => take_all(black_box(self.checked)),
+            "promised" => take_all(Checked::promised(black_box(self.text))),
+            "promised-base64" => take_all(Checked::promised(black_box(self.lines))),
             "receive" => self.receive(),
             "attachment" => {
                 let files = [Attachment::new("application/gzip", "a.gz").ok()?];
                 self.compose(&Message::new(me, &[me]).with_attachments(&files), true)
             }
             "plain" | "quoted" => {
-                let (text, to) = (std::mem::take(&mut self.text), [me]);
+                let (text, to) = (std::str::from_utf8(black_box(self.text)).ok()?, [me]);
                 let encoding =
                     if mode == "plain" { Encoding::SevenBit } else { Encoding::QuotedPrintable };
-                let message = Message::new(me, &to)
-                    .with_text(black_box(std::str::from_utf8(&text).ok()?))
-                    .with_encoding(encoding);
-                let written = self.compose(&message, false);
-                self.text = text;
-                written
+                let message = Message::new(me, &to).with_text(text).with_encoding(encoding);
+                self.compose(&message, false)
             }
             "mail-send" => {
                 let stream = &mut self.peer.stream;
                 stream.set_position(0);
-                ready(self.peer.write_message(black_box(&self.text))).ok()?;
+                ready(self.peer.write_message(black_box(self.text))).ok()?;
                 Some(black_box(self.peer.stream.get_ref()).len())
             }
             "smtp-proto" => {
@@ -241,18 +258,29 @@ impl Work {
                 Some(black_box(&self.output[..written]).len())
             }
             "memcpy" => {
-                let text = black_box(&self.text[..]);
+                let text = black_box(self.text);
                 for (piece, room) in text.chunks(PIECE).zip(self.output.chunks_mut(PIECE)) {
                     room[..piece.len()].copy_from_slice(piece);
                 }
                 Some(black_box(&self.output).len())
             }
-            "memmem" => Some(1 + memmem::find_iter(black_box(&self.text), b"\r\n.").count()),
-            "pass" => one_pass(black_box(&self.text)),
+            "memmem" => Some(1 + memmem::find_iter(black_box(self.text), b"\r\n.").count()),
+            "memmem-base64" => Some(1 + memmem::find_iter(black_box(self.lines), b"\r\n.").count()),
+            "pass" => one_pass(black_box(self.text)),
             "nothing" => Some(1),
             _ => None,
         }
     }
+}
+
+/// Takes the pieces of a message. Returns the number of bytes in them.
+fn take_all(message: Checked<'_>) -> Option<usize> {
+    let (mut stuffer, mut pieces) = (Stuffer::new(LineEnds::Strict), message.pieces());
+    let mut taken = 0;
+    while let Some(piece) = stuffer.piece(&mut pieces).ok()? {
+        taken += black_box(piece).len();
+    }
+    Some(taken + stuffer.end().ok()?.len())
 }
 
 /// The least that finds a bare CR or LF by looking at each CR and LF.
