@@ -20,6 +20,7 @@ mod replies;
 mod report;
 mod resume;
 mod service;
+mod sizes;
 mod structured;
 mod tls;
 mod truncation;
