@@ -23,6 +23,8 @@ mod resume;
 mod service;
 #[cfg(unix)]
 mod shared;
+#[cfg(target_os = "linux")]
+mod sizes;
 mod structured;
 mod tls;
 mod truncation;
