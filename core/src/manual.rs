@@ -3,6 +3,7 @@
 //! [errors]: mod@self::errors
 //! [event-loop]: mod@self::event_loop
 //! [firmware]: mod@self::firmware
+//! [fleet]: mod@self::fleet
 //! [mail-between-servers]: mod@self::mail_between_servers
 //! [migrating]: mod@self::migrating
 //! [other-clients]: mod@self::other_clients
@@ -23,9 +24,11 @@ macro_rules! pages {
             "[attacks]: mod@self::attacks\n",
             "[defaults]: mod@self::defaults\n",
             "[errors]: mod@self::errors\n",
+            "[event-loop]: mod@self::event_loop\n",
             "[mail-between-servers]: mod@self::mail_between_servers\n",
             "[other-clients]: mod@self::other_clients\n",
             "[protocols]: crate::Protocol\n",
+            "[tls-in-front]: mod@self::tls_in_front\n",
             "[which-crate]: mod@self::which_crate\n\n",
             include_str!(concat!("../manual/", $file, ".md"))
         )]
@@ -39,6 +42,7 @@ pages! {
     errors "errors",
     event_loop "event-loop",
     firmware "firmware",
+    fleet "fleet",
     mail_between_servers "mail-between-servers",
     migrating "migrating",
     other_clients "other-clients",

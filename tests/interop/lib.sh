@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # The functions that every part uses.
 
+# Seconds. What runs beside the checks outlives all of them, on a slow machine too, and still ends by itself.
+lifetime=3600
+
 have() { command -v "$1" >/dev/null; }
 install() {                # install PACKAGE...
     [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
@@ -50,7 +53,7 @@ read_back() {              # read_back DIR FILE COMMAND...: runs it, then expect
 # Our server.
 serve() {                  # serve NAME PROTOCOL [OPTION...]: starts our server, and sets p to its port
     local log=$work/$1 protocol=$2; shift 2
-    timeout 900 "$starttls" serve "$protocol" --listen 127.0.0.1:0 \
+    timeout $lifetime "$starttls" serve "$protocol" --listen 127.0.0.1:0 \
         --cert "$CADIR/server.pem" --key "$CADIR/server.key" "$@" >"$log" 2>&1 &
     started="$started $!"
     wait_for ^listening "$log"
@@ -95,7 +98,7 @@ pipe() {                   # pipe URL LINE...: sends the lines through TLS; the 
 }
 listen() {                 # listen NAME URL: a listener that leads plaintext clients to a server by TLS; sets p to its port
     local log=$work/$1
-    timeout 900 "$starttls" connect "$2" --ca "$ca" --listen 127.0.0.1:0 >"$log" 2>&1 &
+    timeout $lifetime "$starttls" connect "$2" --ca "$ca" --listen 127.0.0.1:0 >"$log" 2>&1 &
     started="$started $!"
     wait_for ^listening "$log"
     p=$(awk '/^listening/ { print $4 }' "$log")

@@ -25,7 +25,7 @@ done
 check "a token never shows" "$python" $here/mails.py absent token "$work/XOAUTH2"
 check "a token never shows in base64" "$python" $here/mails.py absent dXNlcj10ZXN0 "$work/XOAUTH2"
 
-timeout 600 "$python" $here/servers/gsasl.py "$CADIR/server.pem" "$CADIR/server.key" \
+timeout $lifetime "$python" $here/servers/gsasl.py "$CADIR/server.pem" "$CADIR/server.key" \
     "$work/delivered" test secret SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5 >"$work/gsasl" 2>&1 &
 started="$started $!"
 wait_for ^listening "$work/gsasl"
@@ -44,7 +44,7 @@ check "client to GNU SASL: AUTH SCRAM-SHA-256-PLUS, a wrong password is exit cod
     exits 6 send "$gsasl" "$one" --auth SCRAM-SHA-256-PLUS "${wrong[@]}"
 
 # An attacker with a valid certificate for the server sits between two TLS connections.
-timeout 600 "$starttls" connect "$gsasl" --ca "$ca" --listen 127.0.0.1:0 >"$work/attacker" 2>&1 &
+timeout $lifetime "$starttls" connect "$gsasl" --ca "$ca" --listen 127.0.0.1:0 >"$work/attacker" 2>&1 &
 started="$started $!"
 wait_for ^listening "$work/attacker"
 serve between smtp --require-tls --backend "127.0.0.1:$(awk '/^listening/ { print $4 }' "$work/attacker")"

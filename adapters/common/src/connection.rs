@@ -11,8 +11,11 @@ use starttls::{Error as Rule, Machine};
 
 use crate::{Doing, Driver, Error, Letter, Link, ReadMessage, Receipt, Runtime, Stage, Welcome};
 
-/// How many bytes of a message are read at once.
+/// The most bytes of a message that are read at once.
 const PIECE: usize = 16 * 1024;
+
+/// How many bytes of a message are read first. A whole small mail fits.
+const FIRST_PIECE: usize = 2 * 1024;
 
 /// An open connection to a mail server, for any number of mails, from
 /// [`Mailer::connect`](crate::Mailer::connect).
@@ -251,18 +254,24 @@ async fn body<D: Dialect, R, S, E, M>(
 where
     R: Runtime<S> + Runtime<E> + ReadMessage<M>,
 {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; FIRST_PIECE];
     loop {
         let read = R::read_message(message, &mut piece).await;
         let mut rest = match read.map_err(Error::io(Doing::ReadingMessage))? {
             0 => return Ok(job.finish()?),
             length => &piece[..length],
         };
+        let is_filled = rest.len() == piece.len();
         while !rest.is_empty() {
-            stream.link().write_with(PIECE, |room| job.body(&mut rest, room))?;
+            // More than the piece, because line ends and dots are added.
+            let room = (rest.len() + rest.len() / 8 + 64).min(PIECE);
+            stream.link().write_with(room, |room| job.body(&mut rest, room))?;
             if stream.link().is_full() {
                 stream.flush().await?;
             }
+        }
+        if is_filled && piece.len() < PIECE {
+            piece.resize(PIECE, 0);
         }
     }
 }

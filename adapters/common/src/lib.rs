@@ -22,6 +22,7 @@ mod peer;
 mod receipt;
 mod reserved;
 mod runtime;
+mod said;
 mod server;
 mod settings;
 mod taking;

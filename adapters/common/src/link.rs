@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use rustls::CommonState;
 use starttls::driver::{Limits, Next, WRITE_WAIT};
-use starttls::{Driver, Error as Rule, Machine, Untrusted};
+use starttls::{Driver, Error as Rule, Machine};
 
+use crate::said::Said;
 use crate::{Doing, Error, Growing, Observer, PeerCertificate, Timeouts};
 
-/// The limit of the peer's last words in an error, in bytes.
-const QUOTE: usize = 2048;
+/// The size of the first buffer to receive into, in bytes. Most replies fit.
+const RECEIVE: usize = 1024;
 
 /// How long the client waits for the reply to its goodbye after the total time has elapsed.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
@@ -31,6 +32,9 @@ pub struct Link<'o> {
     quotes: bool,
     /// How many of the unsent bytes the observer has been shown.
     told: usize,
+    /// The size of the next buffer to receive into, and that of the last one, in bytes.
+    receive: usize,
+    offered: usize,
     /// Whether bytes were written since the last flush.
     unflushed: bool,
     /// The deadline of the handshake, once it has started.
@@ -69,10 +73,20 @@ impl<'o> Link<'o> {
             said: Said::default(),
             quotes: true,
             told: 0,
+            receive: RECEIVE,
+            offered: 0,
             unflushed: false,
             handshake: None,
             certificate: None,
         }
+    }
+
+    /// Keeps the memory of the buffers while the connection waits, instead of allocating it for each reply.
+    /// For a runtime in which a connection has a thread of its own, before the first byte.
+    pub fn keep_memory(&mut self) {
+        let limits = self.driver.limits();
+        self.driver = Driver::new(Growing::lasting(), Growing::lasting());
+        self.driver.set_limits(limits);
     }
 
     /// Restarts the total time.
@@ -235,13 +249,18 @@ impl<'o> Link<'o> {
         self.unflushed = false;
     }
 
-    /// A buffer to receive into, of at least `wanted` bytes.
-    pub fn room(&mut self, wanted: usize) -> &mut [u8] {
-        self.driver.room_for(wanted)
+    /// A buffer to receive into, of at least one byte. It is small at first and has `most` bytes or more
+    /// once each receive fills it.
+    pub fn room(&mut self, most: usize) -> &mut [u8] {
+        let room = self.driver.room_for(self.receive.min(most));
+        self.offered = room.len();
+        room
     }
 
     /// `n` bytes were received into [`room`](Self::room). 0 is the end of input.
     pub fn received(&mut self, n: usize) {
+        let is_filled = n > 0 && n == self.offered;
+        self.receive = if is_filled { self.receive.saturating_mul(4) } else { RECEIVE };
         self.driver.received(n);
     }
 
@@ -340,55 +359,6 @@ impl<'o> Link<'o> {
             Some(new) => self.observer.sent(new),
         }
         self.told = unsent.len();
-    }
-}
-
-/// The peer's last words, for errors.
-#[derive(Default)]
-struct Said {
-    octets: Vec<u8>,
-    /// A description, if the frame is binary.
-    meaning: Option<String>,
-}
-
-impl Said {
-    /// Takes a frame. The lines of one reply stay together: each but the last has a hyphen after its code
-    /// (RFC 5321 §4.2, RFC 959 §4.2).
-    fn hear(&mut self, frame: &[u8], is_cut: bool) {
-        let goes_on = matches!(
-            (self.last_line(), frame),
-            ([a, b, c, b'-', ..], [x, y, z, b'-' | b' ' | b'\r', ..])
-                if [a, b, c] == [x, y, z] && [a, b, c].iter().all(|octet| octet.is_ascii_digit())
-        );
-        if !goes_on {
-            self.octets.clear();
-        }
-        let room = QUOTE.saturating_sub(self.octets.len());
-        self.octets.extend_from_slice(&frame[..frame.len().min(room)]);
-        if is_cut || frame.len() > room {
-            self.octets.extend_from_slice(b"...\r\n");
-        }
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.octets.is_empty()
-    }
-
-    fn last_line(&self) -> &[u8] {
-        self.octets.trim_ascii_end().rsplit(|octet| *octet == b'\n').next().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(meaning) = &self.meaning {
-            return f.write_str(meaning);
-        }
-        for (n, line) in self.octets.trim_ascii_end().split(|octet| *octet == b'\n').enumerate() {
-            let between = if n > 0 { " " } else { "" };
-            write!(f, "{between}{}", Untrusted::new(line.trim_ascii_end()))?;
-        }
-        Ok(())
     }
 }
 

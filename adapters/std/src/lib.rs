@@ -5,6 +5,7 @@
 
 mod compose;
 mod driver;
+mod exclusive;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
@@ -17,6 +18,7 @@ mod upgrade;
 
 pub use compose::Composed;
 pub use driver::Driver;
+pub use exclusive::Exclusive;
 pub use mail::{Connection, Deliver, Inbox, Mailer};
 #[cfg(feature = "native-tls")]
 pub use native_tls::Timed;

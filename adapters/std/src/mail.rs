@@ -1,6 +1,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 
+use rustls::{ClientConnection, StreamOwned};
 use starttls::mail::Envelope;
 use starttls::mail::session::Extensions;
 use starttls::smtp::{Dialect, Smtp};
@@ -9,7 +10,7 @@ use starttls_common::{
     PeerCertificate, Receipt, Runtime, Settings, Silent, bad_credentials, ready,
 };
 
-use crate::Blocking;
+use crate::{Blocking, Exclusive};
 
 /// Sends mail to one server, with the TLS of `T`.
 ///
@@ -28,7 +29,7 @@ use crate::Blocking;
 pub struct Mailer<T = ClientTls>(common::Mailer<Blocking, T>);
 
 /// The encrypted stream of a TLS `T`.
-type Encrypted<T> = <T as Connect<Blocking, TcpStream>>::Stream;
+type Encrypted<T> = <T as Connect<Blocking, Exclusive>>::Stream;
 
 impl<T> Mailer<T> {
     /// A mailer with these settings.
@@ -46,7 +47,7 @@ impl<T> Mailer<T> {
 
 impl<T> Mailer<T>
 where
-    T: Connect<Blocking, TcpStream>,
+    T: Connect<Blocking, Exclusive>,
     Blocking: Runtime<Encrypted<T>>,
 {
     /// Sends one mail over a new connection.
@@ -112,8 +113,8 @@ where
 /// connection stays open. Any other error closes it: [`Error::fate`] tells whether the mail was sent, and no
 /// later mail is. The connection borrows nothing but its observer, so a pool can hold it.
 #[derive(Debug)]
-pub struct Connection<'o, D = Smtp, E = crate::ClientStream>(
-    common::Connection<'o, D, Blocking, TcpStream, E>,
+pub struct Connection<'o, D = Smtp, E = StreamOwned<ClientConnection, Exclusive>>(
+    common::Connection<'o, D, Blocking, Exclusive, E>,
 );
 
 impl<D: Dialect, E> Connection<'_, D, E>
@@ -307,6 +308,6 @@ impl Inbox {
         observer: impl Observer + Send,
     ) -> Result<(), Error> {
         stream.set_nodelay(true).map_err(Error::io(common::Doing::SettingUp))?;
-        ready(self.0.receive::<D, _>(stream, &mut AtOnce(deliver), observer))
+        ready(self.0.receive::<D, _>(Exclusive::new(stream), &mut AtOnce(deliver), observer))
     }
 }

@@ -12,6 +12,7 @@ use starttls_common::{
     check_alpn, hello, take_early,
 };
 
+use crate::exclusive::Exclusive;
 use crate::socket::{Socket, is_timeout};
 
 /// How many bytes are read and written at once: one TLS record.
@@ -81,14 +82,15 @@ impl<M: Read> ReadMessage<M> for Blocking {
 }
 
 impl Dial for Blocking {
-    type Stream = TcpStream;
+    type Stream = Exclusive;
 
-    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<TcpStream, Error> {
-        connect_within((host, port), link)
+    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Exclusive, Error> {
+        link.keep_memory();
+        connect_within((host, port), link).map(Exclusive::new)
     }
 
-    fn local_address(stream: &TcpStream) -> Option<IpAddr> {
-        stream.local_addr().ok().map(|address| address.ip())
+    fn local_address(stream: &Exclusive) -> Option<IpAddr> {
+        stream.local_address()
     }
 }
 

@@ -1,5 +1,8 @@
 //! Dot-stuffing of a stream (RFC 5321 §4.5.2). The receiver has its reverse.
 
+#[cfg(feature = "memchr")]
+use super::blocks::{BLOCK, Blocks, Stops, take_text};
+use super::checked::Pieces;
 use super::limits::MAX_TEXT;
 use crate::Error;
 use crate::wire::Writer;
@@ -111,9 +114,15 @@ impl Stuffer {
             return Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT });
         }
         let mut out = Writer::new(output);
+        #[cfg(feature = "memchr")]
+        let mut blocks = Blocks::new(Stops { dot: stuffs, empty: true });
         while let [octet, rest @ ..] = *body {
             if out.free() < Self::MIN_OUTPUT {
                 break;
+            }
+            #[cfg(feature = "memchr")]
+            if self.put_front(body, &mut blocks, &mut out) {
+                continue;
             }
             match (self.seen, *octet) {
                 (Seen::Lone | Seen::Long | Seen::Nul, _) => break,
@@ -155,6 +164,35 @@ impl Stuffer {
         Ok(out.len())
     }
 
+    /// Writes the bytes at the front of `body` that need no treatment: a block of lines, or the rest of a
+    /// line. Returns whether there are any.
+    #[cfg(feature = "memchr")]
+    fn put_front(&mut self, body: &mut &[u8], blocks: &mut Blocks, out: &mut Writer<'_>) -> bool {
+        match (self.seen, *body) {
+            (Seen::LineStart, [b'.', ..]) | (_, [b'\r' | b'\n' | 0, ..]) => return false,
+            (Seen::LineStart | Seen::Text, _) => {}
+            _ => return false,
+        }
+        let room = out.free().min(MAX_TEXT.saturating_sub(self.length).into());
+        blocks.stops.empty = self.in_header;
+        // A line that began before the block does not become too long in it.
+        let block = if room >= BLOCK { blocks.take(body) } else { None };
+        let front = block.unwrap_or_else(|| {
+            let mut line = body.get(..room).unwrap_or(body);
+            let front = take_text(&mut line);
+            *body = body.get(front.len()..).unwrap_or_default();
+            front
+        });
+        out.put(front);
+        let (before, line) = match memchr::memrchr(b'\n', front) {
+            Some(end) => (0, front.get(end..).unwrap_or_default().len().saturating_sub(1)),
+            None => (self.length, front.len()),
+        };
+        self.length = before.saturating_add(u16::try_from(line).unwrap_or(MAX_TEXT));
+        self.seen = if self.length == 0 { Seen::LineStart } else { Seen::Text };
+        !front.is_empty()
+    }
+
     /// Writes a byte of a line, if the line has room for it.
     fn put(&mut self, octet: u8, stuffs: bool, out: &mut Writer<'_>) -> bool {
         if self.length >= MAX_TEXT {
@@ -174,6 +212,29 @@ impl Stuffer {
         out.put(b"\r\n");
         self.in_header &= self.length > 0;
         (self.seen, self.length) = (Seen::LineStart, 0);
+    }
+
+    /// Takes the next piece of a message whose lines are known to be good, without a copy. Returns `None`
+    /// after the last one.
+    ///
+    /// Send each piece whole, and all of them in their order. What was [pushed](Self::push) before them has
+    /// to be whole lines: a header, for example.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] within a line. The permanent errors of [`push`](Self::push) if there was one
+    /// before, and [`Error::NulInMessage`] if a [promise](super::Checked::promised) is broken.
+    pub fn piece<'m>(&mut self, pieces: &mut Pieces<'m>) -> Result<Option<&'m [u8]>, Error> {
+        self.sound()?;
+        if pieces.at_start() && self.seen != Seen::LineStart {
+            return Err(Error::OutOfOrder);
+        }
+        let taken = pieces.take().inspect_err(|_| self.seen = Seen::Nul)?;
+        if let Some(piece) = taken {
+            let line = piece.rsplit(|octet| *octet == b'\n').next().unwrap_or_default();
+            self.length = u16::try_from(line.len()).unwrap_or(MAX_TEXT).min(MAX_TEXT);
+            self.seen = if piece.ends_with(b"\r\n") { Seen::LineStart } else { Seen::Text };
+        }
+        Ok(taken)
     }
 
     /// Checks the message so far.

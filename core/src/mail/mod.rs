@@ -16,6 +16,8 @@
 
 mod address;
 mod base64;
+mod blocks;
+mod checked;
 mod credentials;
 mod dots;
 pub mod dsn;
@@ -30,6 +32,7 @@ pub mod session;
 pub mod source;
 
 pub use address::Address;
+pub use checked::{Checked, Pieces};
 pub use credentials::Credentials;
 #[cfg(feature = "scram")]
 pub use credentials::{ChannelBinding, Nonce};

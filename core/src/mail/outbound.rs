@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::session::{Command, Event, Exchange, Extensions, Fate, Session};
 use super::source::{Source, Unreadable};
-use super::{Envelope, Stuffer};
+use super::{Envelope, Pieces, Stuffer};
 use crate::boundary::AnyChannel;
 use crate::conceal::conceal;
 use crate::smtp::{Dialect, Reply, Smtp, Status};
@@ -206,6 +206,15 @@ impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
     /// Those of [`Exchange::body`].
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         self.exchange()?.body(message, output)
+    }
+
+    /// Takes the next piece of a message whose lines are known to be good, after [`Event::Body`], without a
+    /// copy. Returns `None` after the last one.
+    ///
+    /// # Errors
+    /// Those of [`Exchange::piece`].
+    pub fn piece<'p>(&mut self, pieces: &mut Pieces<'p>) -> Result<Option<&'p [u8]>, Error> {
+        self.exchange()?.piece(pieces)
     }
 
     /// Ends the message. The next steps report the server's decision.

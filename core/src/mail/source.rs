@@ -42,6 +42,14 @@ impl<S: Source + ?Sized> Source for &mut S {
 
 impl Source for &[u8] {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        #[cfg(feature = "memchr")]
+        if let Some((front, rest)) = self.split_at_checked(buffer.len().min(self.len()))
+            && let Some((room, _)) = buffer.split_at_mut_checked(front.len())
+        {
+            room.copy_from_slice(front);
+            *self = rest;
+            return Ok(front.len());
+        }
         let mut read = 0;
         for ((place, octet), n) in buffer.iter_mut().zip(*self).zip(1..) {
             *place = *octet;

@@ -35,9 +35,17 @@ impl<'o> Writer<'o> {
 
     /// Appends as many of `octets` as fit.
     ///
-    /// It copies byte by byte: in small firmware this is the only copy, and `memcpy` is larger than the
-    /// rest of a client.
+    /// Without the feature `memchr` it copies byte by byte: in small firmware this is the only copy, and
+    /// `memcpy` is larger than the rest of a client.
     pub fn put(&mut self, octets: &[u8]) {
+        #[cfg(feature = "memchr")]
+        if let Some(room) = self.output.get_mut(self.needed..)
+            && let Some((room, _)) = room.split_at_mut_checked(octets.len())
+        {
+            room.copy_from_slice(octets);
+            self.needed = self.needed.wrapping_add(octets.len());
+            return;
+        }
         for octet in octets {
             self.push(*octet);
         }

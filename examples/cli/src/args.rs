@@ -325,6 +325,10 @@ pub(crate) struct Serve {
     /// Where to listen: HOST:PORT (port 0 for any free one), or the path of a Unix socket
     #[arg(long, value_name = "PLACE", default_value = "127.0.0.1:0")]
     pub(crate) listen: Place,
+    /// Let other processes listen on the same address, too (SO_REUSEPORT): the system shares the connections out. Each
+    /// of them has to ask for it
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
     /// Certificate chain, PEM; default: a new CA and certificate
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! `starttls send` of many mails over one connection.
 
+use std::io;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use starttls::lmtp::Lmtp;
 use starttls::smtp::{Dialect, Smtp};
@@ -71,18 +73,20 @@ impl Ready {
     }
 
     /// Removes the recipients that have it from an earlier run; returns whether any remain.
-    fn meet(&mut self, tally: &mut Tally<'_>) -> bool {
+    fn meet(&mut self, tally: &mut Tally<'_>) -> Result<bool, Error> {
         let letter = &self.letter;
-        self.entry = tally.meet(&self.from, &letter.message, letter.id.as_deref());
+        let mut message = letter.message.reader();
+        let entry = tally.meet(&self.from, &mut message, letter.id.as_deref());
+        self.entry = entry.map_err(unread)?;
         if let Some(entry) = &self.entry {
             self.to.retain(|to| !entry.past.accepted.contains(to));
         }
-        !self.to.is_empty()
+        Ok(!self.to.is_empty())
     }
 
     fn send<D: Dialect>(&self, connection: &mut Connection<'_, D>) -> Result<Receipt, Error> {
         let (from, to) = parse(&self.from, &self.to)?;
-        connection.send_to_all(&envelope(from, &to, &self.letter)?, || &self.letter.message[..])
+        connection.send_to_all(&envelope(from, &to, &self.letter)?, || self.letter.message.reader())
     }
 
     fn named(&self) -> Named<'_> {
@@ -90,21 +94,25 @@ impl Ready {
     }
 }
 
+fn unread(error: io::Error) -> Error {
+    Error::Io { doing: Doing::Other("reading the mail"), error }
+}
+
 /// The next mail to send; skipped mails, unusable or already sent, are counted.
 fn next(args: &Send, mails: &mut Mails<'_>, tally: &mut Tally<'_>) -> Option<Ready> {
     for (name, mail) in mails {
         let letter = match mail {
-            Ok(mail) => Letter::read(mail),
+            Ok(letter) => letter,
             Err(error) => {
-                let error = Error::Io { doing: Doing::Other("reading the mail"), error };
-                tally.count(Named { name: &name, from: "", to: &[], entry: None }, &Err(error));
+                let named = Named { name: &name, from: "", to: &[], entry: None };
+                tally.count(named, &Err(unread(error)));
                 continue;
             }
         };
         let (mut mail, checked) = Ready::new(args, name, letter);
-        match checked {
-            Ok(()) if mail.meet(tally) => return Some(mail),
-            Ok(()) => tally.skip(mail.named()),
+        match checked.and_then(|()| mail.meet(tally)) {
+            Ok(true) => return Some(mail),
+            Ok(false) => tally.skip(mail.named()),
             Err(error) => tally.count(mail.named(), &Err(error)),
         }
     }

@@ -1,6 +1,5 @@
 //! Composes a message from text and files, with a header.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,16 +11,18 @@ use starttls_std::Composed;
 
 use crate::files;
 use crate::international;
+use crate::letter::Letter;
+use crate::message::Source;
 use crate::outcome::Failure;
 
-/// The whole message, as sent.
+/// The whole message, in memory or in a temporary file.
 pub(crate) fn message(
     from: &str,
     to: &[String],
     subject: &str,
     text: &str,
     files: &[PathBuf],
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Letter, Failure> {
     if from.is_empty() {
         let why = "--from '<>' gives no sender for the header; write the header yourself, \
             without --subject";
@@ -39,9 +40,10 @@ pub(crate) fn message(
     let attachments = attached
         .iter()
         .zip(files)
-        .map(|((content_type, name, octets), path)| {
+        .map(|((content_type, name, content), path)| {
             let attachment = Attachment::new(content_type, name).map_err(bad(&path.display()))?;
-            Ok(attachment.with_size(octets.len()))
+            let size = content.size().map_err(|error| files::unreadable(ATTACH, path, &error))?;
+            Ok(attachment.with_size(size))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     let message = Message::new(from_mailbox, &to)
@@ -53,12 +55,10 @@ pub(crate) fn message(
         .with_text(text)
         .with_attachments(&attachments);
     let contents: Vec<Box<dyn Read + '_>> =
-        attached.iter().map(|(_, _, octets)| Box::new(&octets[..]) as _).collect();
-    let mut composed = Vec::new();
-    Composed::new(&message, contents)?
-        .read_to_end(&mut composed)
-        .map_err(|error| Failure::local(format!("composing the message: {error}")))?;
-    Ok(composed)
+        attached.iter().map(|(_, _, content)| content.reader()).collect();
+    Source::copy(Composed::new(&message, contents)?)
+        .and_then(Letter::read)
+        .map_err(|error| Failure::local(format!("composing the message: {error}")))
 }
 
 fn mailbox<'a>(address: &'a str, what: &str) -> Result<Mailbox<'a>, Failure> {
@@ -68,22 +68,19 @@ fn mailbox<'a>(address: &'a str, what: &str) -> Result<Mailbox<'a>, Failure> {
 const ATTACH: &str = "--attach";
 
 /// A file's type, name and content.
-fn attachment(path: &Path) -> Result<(String, String, Vec<u8>), Failure> {
+fn attachment(path: &Path) -> Result<(String, String, Source), Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         let what = "the name of a file that is attached has to be UTF-8";
         Failure::from(files::unusable(ATTACH, path, what, "Rename it."))
     })?;
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut octets))
-        .map_err(|error| files::unreadable(ATTACH, path, &error))?;
+    let content = Source::open(path).map_err(|error| files::unreadable(ATTACH, path, &error))?;
     let guess = mime_guess::from_path(path).first_or_octet_stream();
     // A mail reader would open whole messages as such; an attached file must stay bytes.
     let content_type = match guess.type_().as_str() {
         "message" | "multipart" => "application/octet-stream".to_owned(),
         _ => guess.essence_str().to_owned(),
     };
-    Ok((content_type, name.to_owned(), octets))
+    Ok((content_type, name.to_owned(), content))
 }
 
 fn bad(what: &dyn std::fmt::Display) -> impl FnOnce(ArgumentError) -> Failure {

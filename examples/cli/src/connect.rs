@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Connect) -> Result<(), Failure> {
         runtime.shutdown_background();
         return outcome;
     };
-    let service = Service::open(args.url.scheme.name(), place, &args.limits, Needs::Pair)?;
+    let service = Service::open(args.url.scheme.name(), place, false, &args.limits, Needs::Pair)?;
     let again = || tell!("there is no certificate to reload");
     let away = speaking!(args.url.scheme, P => P::PHRASES.unavailable);
     let shared = Arc::new((args.clone(), url, tls));

@@ -1,9 +1,12 @@
 //! An existing message, and the sender and recipients in its header.
 
+use std::io;
+
 use starttls_std::Error;
 
 use crate::addresses::Addresses;
-use crate::header::{content, fields};
+use crate::header::fields;
+use crate::message::{Message, Source};
 
 /// The fields that hold addresses (RFC 5322 §3.6.2, §3.6.3 and §3.6.6; RFC 8098 §2.1).
 const ADDRESSES: [&str; 13] = [
@@ -23,7 +26,7 @@ const ADDRESSES: [&str; 13] = [
 ];
 
 /// A message, with the sender and recipients in its header.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Letter {
     /// The addresses of `Sender`, else of `From`; the first is the sender.
     from: Addresses,
@@ -37,14 +40,21 @@ pub(crate) struct Letter {
     /// The text of its first `Message-ID`.
     pub(crate) id: Option<String>,
     /// Without its `Bcc` fields.
-    pub(crate) message: Vec<u8>,
+    pub(crate) message: Message,
 }
 
 impl Letter {
-    pub(crate) fn read(mut message: Vec<u8>) -> Self {
+    pub(crate) fn read(source: Source) -> io::Result<Self> {
         let mut letter = Self::default();
+        letter.message = Message::read(source, |head| letter.take_header(head))?;
+        Ok(letter)
+    }
+
+    /// Reads the header, and removes its `Bcc` fields.
+    fn take_header(&mut self, message: &mut Vec<u8>) {
+        let letter = self;
         let (mut sender, mut secret) = (None, Vec::new());
-        for field in fields(&message) {
+        for field in fields(message) {
             if field.is("Message-ID") {
                 letter.id.get_or_insert(field.unfolded().trim().to_owned());
             }
@@ -70,9 +80,9 @@ impl Letter {
         for range in secret.into_iter().rev() {
             message.drain(range);
         }
-        letter.from = sender.unwrap_or(letter.from);
-        letter.message = message;
-        letter
+        if let Some(sender) = sender {
+            letter.from = sender;
+        }
     }
 
     /// The sender.
@@ -109,15 +119,10 @@ impl Letter {
     /// # Errors
     /// An empty message, which usually comes from a failed program earlier in the pipe.
     pub(crate) fn check(&self, allows_empty: bool) -> Result<(), Error> {
-        if self.is_empty() && !allows_empty {
+        if self.message.is_empty && !allows_empty {
             return Err(bad("is empty; pass --allow-empty if that is intended".to_owned()));
         }
         Ok(())
-    }
-
-    /// Whether the message has no visible content.
-    fn is_empty(&self) -> bool {
-        self.message.split_inclusive(|octet| *octet == b'\n').all(|line| content(line).is_empty())
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Letter {
-        Letter::read(text.into())
+        Letter::read(Source::Memory(text.into())).expect("memory")
     }
 
     #[test]
@@ -158,7 +163,7 @@ mod tests {
         assert_eq!(letter.sender().expect("a sender"), "me@a.test");
         let to = ["you@b.test", "one@c.test", "two@c.test", "hidden@d.test", "also@d.test"];
         assert_eq!(letter.recipients().expect("all"), [&to[..], &["third@d.test"]].concat());
-        let left = String::from_utf8(letter.message).expect("UTF-8");
+        let left = String::from_utf8(letter.message.to_bytes().expect("memory")).expect("UTF-8");
         let hidden = ["Bcc: hidden@d.test,\r\n\talso@d.test\r\n", "bcc : third@d.test\r\n"];
         assert_eq!(left, text.replace(hidden[0], "").replace(hidden[1], ""));
         assert!(!left.contains("d.test"), "{left}");
@@ -167,7 +172,7 @@ mod tests {
         for nothing in ["", "\r\n", "no header at all", "\u{0}"] {
             let letter = read(nothing);
             assert!(letter.sender().is_err() && letter.recipients().is_err());
-            assert_eq!(letter.message, nothing.as_bytes());
+            assert_eq!(letter.message.to_bytes().expect("memory"), nothing.as_bytes());
         }
     }
 
@@ -204,8 +209,8 @@ mod tests {
 
     #[test]
     fn empty_messages() {
-        assert!(["", "\n", "\r\n\r\r\n"].iter().all(|text| read(text).is_empty()));
-        assert!(read("Bcc: a@b\n").is_empty());
-        assert!([" ", ".", "A: b\n"].iter().all(|text| !read(text).is_empty()));
+        assert!(["", "\n", "\r\n\r\r\n"].iter().all(|text| read(text).message.is_empty));
+        assert!(read("Bcc: a@b\n").message.is_empty);
+        assert!([" ", ".", "A: b\n"].iter().all(|text| !read(text).message.is_empty));
     }
 }

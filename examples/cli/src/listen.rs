@@ -12,7 +12,7 @@ use starttls_tokio::{Listen, Prompt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpSocket, UnixListener, UnixStream};
 
 use crate::outcome::Failure;
 use crate::values::host_and_port;
@@ -66,13 +66,18 @@ impl Place {
         names
     }
 
-    /// Listens.
-    pub(crate) async fn bind(&self) -> Result<Listener, Failure> {
+    /// Listens. Others may listen on the same port if all of them are `shared`.
+    pub(crate) async fn bind(&self, shared: bool) -> Result<Listener, Failure> {
         let failed = |error: io::Error| Failure::local(format!("listening on {self}: {error}"));
         match self {
+            Self::Tcp(address) if shared => share(address).await.map(Listener::Tcp).map_err(failed),
             Self::Tcp(address) => {
                 TcpListener::bind(address).await.map(Listener::Tcp).map_err(failed)
             }
+            Self::Unix(path) if shared => Err(Failure::local(format!(
+                "--reuse-port is for TCP ports: {} is a Unix socket, on which only one process listens",
+                path.display()
+            ))),
             #[cfg(unix)]
             Self::Unix(path) => {
                 if is_left_behind(path) {
@@ -85,6 +90,31 @@ impl Place {
             Self::Unix(_) => Err(failed(io::ErrorKind::Unsupported.into())),
         }
     }
+}
+
+/// Like [`TcpListener::bind`], with SO_REUSEPORT.
+#[cfg(unix)]
+async fn share(address: &str) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(true)?;
+        // The length of the queue that TcpListener::bind asks for.
+        match socket.bind(address).and_then(|()| socket.listen(1024)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(not(unix))]
+async fn share(_: &str) -> io::Result<TcpListener> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
 }
 
 /// Whether a killed server left its socket there: a running one accepts connections. Any other file refuses connections,

@@ -75,7 +75,7 @@ impl Host {
         }
         let at = SocketAddr::new(self.address, port);
         ladder.meet(&self.address.to_string(), at);
-        let message = || &letter.message[..];
+        let message = || letter.message.reader();
         let send = |settings, ladder: &mut Ladder| {
             Mailer::new(settings).send_to_all_as::<Smtp, _>(&envelope, message, &mut *ladder)
         };
@@ -176,6 +176,7 @@ mod tests {
     use super::*;
     use crate::args::{Args, Command};
     use crate::identity::Made;
+    use crate::message::Source;
     use crate::serve;
 
     struct Accepts;
@@ -205,7 +206,7 @@ mod tests {
         let args = Args::try_parse_from([&line[..], more].concat()).expect("arguments");
         let Command::Send(args) = args.command else { panic!("another command") };
         let host = read("[127.0.0.1]").expect("a literal").expect("an address");
-        let letter = Letter::read(b"Subject: x\n\nx\n".to_vec());
+        let letter = Letter::read(Source::Memory(b"Subject: x\n\nx\n".to_vec())).expect("memory");
         let mut ladder = Ladder::new(false, "");
         let outcome = host.send(&args, port, &to, &letter, &mut ladder).expect("tried");
         server.join().expect("no panic");
@@ -255,7 +256,8 @@ mod tests {
             let args = Args::try_parse_from([&line[..], more].concat()).expect("arguments");
             let Command::Send(args) = args.command else { panic!("another command") };
             let host = read("[127.0.0.1]").expect("a literal").expect("an address");
-            let letter = Letter::read(b"Subject: x\n\nx\n".to_vec());
+            let letter =
+                Letter::read(Source::Memory(b"Subject: x\n\nx\n".to_vec())).expect("memory");
             let mut ladder = Ladder::new(false, "");
             let outcome = host.send(&args, port, &to, &letter, &mut ladder).expect("tried");
             server.join().expect("no panic");

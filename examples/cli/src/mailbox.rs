@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use indicatif::ProgressBar;
 
 use crate::files;
+use crate::letter::Letter;
 use crate::mbox::{Mbox, is_separator};
+use crate::message::Source;
 use crate::outcome::Failure;
 
 /// The longest line that can separate mails, in bytes.
 const MAX_SEPARATOR: u64 = 1024;
 
-/// A name and the bytes of each mail.
-pub(crate) type Mails<'a> = Box<dyn Iterator<Item = (String, io::Result<Vec<u8>>)> + 'a>;
+/// A name and each mail.
+pub(crate) type Mails<'a> = Box<dyn Iterator<Item = (String, io::Result<Letter>)> + 'a>;
 
 /// A source of many mails.
 #[derive(Debug)]
@@ -60,17 +62,19 @@ impl Mailbox {
         }
     }
 
-    /// Each mail's name and bytes, one in memory at a time; `bar` advances as they are read.
+    /// Each mail and its name, one in memory at a time; `bar` advances as they are read.
     pub(crate) fn mails<'a>(&'a self, bar: &'a ProgressBar) -> io::Result<Mails<'a>> {
         Ok(match self {
             Self::Files(files) => Box::new(files.iter().map(|path| {
                 bar.inc(1);
-                (path.display().to_string(), fs::read(path))
+                (path.display().to_string(), Source::open(path).and_then(Letter::read))
             })),
             Self::Mbox(path) => {
                 let reader = BufReader::new(bar.wrap_read(File::open(path)?));
                 let name = move |n| format!("{}#{}", path.display(), n + 1);
-                Box::new(Mbox::new(reader).enumerate().map(move |(n, mail)| (name(n), mail)))
+                let letter = |octets| Letter::read(Source::Memory(octets));
+                let mails = Mbox::new(reader).map(move |mail| mail.and_then(letter));
+                Box::new(mails.enumerate().map(move |(n, mail)| (name(n), mail)))
             }
         })
     }
@@ -116,7 +120,8 @@ mod tests {
         let mails: Vec<String> = mailbox
             .mails(&bar)
             .expect("readable")
-            .map(|(_, mail)| String::from_utf8(mail.expect("readable")).expect("UTF-8"))
+            .map(|(_, mail)| mail.and_then(|mail| mail.message.to_bytes()).expect("readable"))
+            .map(|mail| String::from_utf8(mail).expect("UTF-8"))
             .collect();
         assert_eq!(mails, ["A: 1\n\n\nFrom c\n", "A: 2\n\nend"]);
         assert_eq!(bar.position(), mailbox.length());

@@ -30,6 +30,7 @@ mod literal;
 mod login;
 mod mailbox;
 mod mbox;
+mod message;
 mod misfit;
 mod mx;
 mod out;

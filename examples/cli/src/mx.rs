@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
     let runtime = runtime()?;
     let _context = runtime.enter();
     let relay = args.lookup.relay(args.peer.ca.as_deref())?;
-    let options = relay.options().with_tls_optional(mx::tls_optional(&message.message));
+    let options = relay.options().with_tls_optional(mx::tls_optional(message.message.head()));
     let relay = relay.with_options(options).with_timeouts(Timeouts::new().with_total(args.timeout));
     let relay = match args.own_name() {
         Some(name) => relay.with_domain(name),
@@ -189,7 +189,7 @@ async fn send(
     if args.lookup.require_tls {
         envelope = envelope.with_required_tls();
     }
-    let message = || &letter.message[..];
+    let message = || letter.message.reader();
     let outcome = relay.send_to_all_observed(domain, &envelope, message, ladder).await;
     ladder.close();
     Ok(outcome)

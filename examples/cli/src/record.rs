@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +17,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::outcome::Failure;
+
+/// How many bytes of a message are read at once.
+const PIECE: usize = 16 * 1024;
 
 /// The version of the format; it changes when older files become unreadable.
 const SCHEMA: u32 = 1;
@@ -121,18 +124,29 @@ impl Record {
     }
 
     /// The known state of a mail in the mailbox; call it once per mail and run.
-    pub(crate) fn meet(&mut self, from: &str, message: &[u8], message_id: Option<&str>) -> Entry {
-        let digest: Digest = Sha256::new()
-            .chain_update(from.as_bytes())
-            .chain_update([0])
-            .chain_update(message)
-            .finalize()
-            .into();
+    ///
+    /// # Errors
+    /// Those of `message`.
+    pub(crate) fn meet(
+        &mut self,
+        from: &str,
+        message: &mut impl Read,
+        message_id: Option<&str>,
+    ) -> io::Result<Entry> {
+        let mut digest = Sha256::new().chain_update(from.as_bytes()).chain_update([0]);
+        let mut piece = [0; PIECE];
+        loop {
+            match message.read(&mut piece)? {
+                0 => break,
+                n => digest.update(&piece[..n]),
+            }
+        }
+        let digest: Digest = digest.finalize().into();
         let copies = self.copies.entry(digest).or_default();
         *copies += 1;
         let copy = *copies;
         let past = self.known.remove(&(digest, copy)).unwrap_or_default();
-        Entry { digest, copy, message_id: message_id.map(str::to_owned), past }
+        Ok(Entry { digest, copy, message_id: message_id.map(str::to_owned), past })
     }
 
     /// Records that the mail is being sent to `to`, and waits until that is on disk.
@@ -266,14 +280,14 @@ mod tests {
         let at = ("1.eml", "smtp://x");
         let mut record = Record::open(&path, false).expect("a record");
         Record::open(&path, false).expect_err("locked");
-        let entry = record.meet("x@y", b"one", Some("<1@y>"));
+        let entry = record.meet("x@y", &mut &b"one"[..], Some("<1@y>")).expect("memory");
         assert_eq!(entry.past, Past::default());
         record.begin(at, &entry, &c).expect("written");
         record.end(at, &entry, [(&["a@b"][..], Fate::Accepted)]).expect("written");
         // The same mail again, whose fate stays unknown; another one, which is refused.
-        let entry = record.meet("x@y", b"one", None);
+        let entry = record.meet("x@y", &mut &b"one"[..], None).expect("memory");
         record.begin(at, &entry, &c).expect("written");
-        let entry = record.meet("x@y", b"two", None);
+        let entry = record.meet("x@y", &mut &b"two"[..], None).expect("memory");
         record.begin(at, &entry, &c).expect("written");
         record.end(at, &entry, [(&["a@b", "b@b"][..], Fate::NotSent)]).expect("written");
         drop(record);
@@ -283,21 +297,35 @@ mod tests {
             accepted: accepted.to_vec(),
             unknown: unknown.to_vec(),
         };
-        let first = record.meet("x@y", b"one", None);
+        let first = record.meet("x@y", &mut &b"one"[..], None).expect("memory");
         assert_eq!(first.past, past(&a, &[]));
-        assert_eq!(record.meet("x@y", b"one", None).past, past(&[], &c));
-        assert_eq!(record.meet("x@y", b"one", None).past, Past::default(), "a third one is new");
-        assert_eq!(record.meet("x@y", b"two", None).past, Past::default());
-        assert_eq!(record.meet("z@y", b"one", None).past, Past::default(), "from another sender");
+        assert_eq!(record.meet("x@y", &mut &b"one"[..], None).expect("memory").past, past(&[], &c));
+        assert_eq!(
+            record.meet("x@y", &mut &b"one"[..], None).expect("memory").past,
+            Past::default(),
+            "a third one is new"
+        );
+        assert_eq!(
+            record.meet("x@y", &mut &b"two"[..], None).expect("memory").past,
+            Past::default()
+        );
+        assert_eq!(
+            record.meet("z@y", &mut &b"one"[..], None).expect("memory").past,
+            Past::default(),
+            "from another sender"
+        );
         record.begin(at, &first, &b).expect("written");
         record.end(at, &first, [(&["b@b"][..], Fate::Accepted)]).expect("written");
         drop(record);
 
         let mut record = Record::open(&path, false).expect("a record");
-        assert_eq!(record.meet("x@y", b"one", None).past, past(&c, &[]));
+        assert_eq!(record.meet("x@y", &mut &b"one"[..], None).expect("memory").past, past(&c, &[]));
         drop(record);
         let mut record = Record::open(&path, true).expect("a record");
-        assert_eq!(record.meet("x@y", b"one", None).past, Past::default());
+        assert_eq!(
+            record.meet("x@y", &mut &b"one"[..], None).expect("memory").past,
+            Past::default()
+        );
     }
 
     #[test]
@@ -306,7 +334,7 @@ mod tests {
         let path = directory.path().join("state");
         let mut record = Record::open(&path, false).expect("a record");
         for message in [b"one", b"two"] {
-            let entry = record.meet("x@y", message, None);
+            let entry = record.meet("x@y", &mut &message[..], None).expect("memory");
             record.begin(("1", "smtp://x"), &entry, &to(&["a@b"])).expect("written");
         }
         drop(record);

@@ -1,7 +1,6 @@
 //! `starttls send`.
 
-use std::fs;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,13 +19,13 @@ use crate::compose;
 use crate::dial::trust;
 use crate::excerpt::visible;
 use crate::files;
-use crate::header::content;
 use crate::identity::Made;
 use crate::ladder::Ladder;
 use crate::letter::Letter;
 use crate::login::login;
 use crate::mailbox::Mailbox;
 use crate::mbox::is_separator;
+use crate::message::Source;
 use crate::mx;
 use crate::out::{self, out, tell};
 use crate::outcome::{self, Failure};
@@ -167,7 +166,7 @@ fn to_ourselves(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
         return Ok(());
     }
     for mail in arrived? {
-        show(&mail, &message.message);
+        show(&mail, &message.message.to_bytes().map_err(Failure::from_io)?);
     }
     Ok(())
 }
@@ -183,7 +182,7 @@ fn exchange(
     let mut ladder = Ladder::new(!args.json, url.name());
     let outcome = parse(sender(args), to).and_then(|(from, to)| {
         let envelope = envelope(from, &to, letter)?;
-        let message = || &letter.message[..];
+        let message = || letter.message.reader();
         ladder.open(title);
         let outcome = match url.scheme.kind {
             Kind::Lmtp => mailer.send_to_all_as::<Lmtp, _>(&envelope, message, &mut ladder),
@@ -207,11 +206,11 @@ pub(crate) fn envelope<'a>(
 ) -> Result<Envelope<'a>, Error> {
     let message = &letter.message;
     let mut envelope =
-        Envelope::new(from, to).map_err(bad("the list of recipients"))?.with_size(size(message));
+        Envelope::new(from, to).map_err(bad("the list of recipients"))?.with_size(message.size);
     if letter.international {
         envelope = envelope.with_utf8();
     }
-    Ok(if message.is_ascii() { envelope } else { envelope.with_eight_bit() })
+    Ok(if message.is_ascii { envelope } else { envelope.with_eight_bit() })
 }
 
 /// The envelope's addresses; the sender of a report is empty (RFC 5321 §4.5.5).
@@ -232,12 +231,6 @@ pub(crate) fn parse<'a>(
     let recipient = address("a recipient's address");
     let to = to.iter().map(|to| recipient(to)).collect::<Result<_, _>>()?;
     Ok((from, to))
-}
-
-/// The size of a message when each line ends with CRLF.
-fn size(message: &[u8]) -> usize {
-    let lines = message.split_inclusive(|octet| *octet == b'\n');
-    lines.map(|line| content(line).len() + 2).sum()
 }
 
 fn bad(what: &'static str) -> impl Fn(starttls::ArgumentError) -> Error {
@@ -299,42 +292,44 @@ pub(crate) fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> 
 /// The message as sent: the file's content without `Bcc`, or with a new header if there is a subject.
 pub(crate) fn message(args: &Send, to: &[String]) -> Result<Letter, Failure> {
     let sample = args.server.is_none() && !args.mx && args.file.is_none();
-    let text = match &args.file {
+    let source = match &args.file {
         Some(path) if path.as_os_str() != "-" => {
-            fs::read(path).map_err(|error| files::failed("the message", path, &error))?
+            Source::open(path).map_err(|error| files::failed("the message", path, &error))?
         }
-        _ if sample => SAMPLE.as_bytes().to_vec(),
+        _ if sample => Source::Memory(SAMPLE.as_bytes().to_vec()),
         _ => {
             if io::stdin().is_terminal() {
                 tell!("type the message, then end the input (Ctrl-D)");
             }
-            let mut text = Vec::new();
-            io::stdin()
-                .read_to_end(&mut text)
-                .map_err(|error| Failure::local(format!("standard input: {error}")))?;
-            text
+            Source::copy(io::stdin().lock())
+                .map_err(|error| Failure::local(format!("standard input: {error}")))?
         }
+    };
+    let unread = |error: io::Error| match &args.file {
+        Some(path) if path.as_os_str() != "-" => files::failed("the message", path, &error),
+        _ => Failure::local(format!("standard input: {error}")),
     };
     let subject = match &args.subject {
         Some(subject) => subject.as_str(),
         None if sample => "Greetings from starttls",
         None => {
+            let letter = Letter::read(source).map_err(unread)?;
+            let head = letter.message.head();
             // Sent as one message, it would reach people who are not its recipients.
-            let first = text.split_inclusive(|octet| *octet == b'\n').next().unwrap_or_default();
+            let first = head.split_inclusive(|octet| *octet == b'\n').next().unwrap_or_default();
             if is_separator(first) {
                 return Err(Failure::local(
                     "the message is an mbox; pass its file, and a server with --server",
                 ));
             }
-            let letter = Letter::read(text);
             letter.check(args.allow_empty)?;
             return Ok(letter);
         }
     };
-    let text = String::from_utf8(text).map_err(|_| {
+    let text = String::from_utf8(source.into_bytes().map_err(unread)?).map_err(|_| {
         Failure::local("the text is not UTF-8; send a whole message without --subject")
     })?;
-    compose::message(sender(args), to, subject, &text, &args.attach).map(Letter::read)
+    compose::message(sender(args), to, subject, &text, &args.attach)
 }
 
 /// Stores the mail that the demonstration's server receives.

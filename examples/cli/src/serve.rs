@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let certified = certified(args)?;
     // A forwarded connection has two descriptors, and one that receives mail may have a file.
     let needs = if args.backend.is_some() { Needs::Pair } else { Needs::Mail };
-    let service = Service::open(scheme.name(), &args.listen, &args.limits, needs)?;
+    let service = Service::open(scheme.name(), &args.listen, args.reuse_port, &args.limits, needs)?;
     let away: &[u8] = match scheme.mode {
         Mode::StartTls => speaking!(scheme, P => P::PHRASES.unavailable),
         Mode::Implicit => b"",

@@ -13,6 +13,7 @@ use crate::outcome::Failure;
 use crate::stop::Stop;
 
 /// Descriptors other than connections: standard streams, the listener, files and lookups.
+#[cfg(unix)]
 const RESERVE: u64 = 64;
 
 /// The time for the last lines.
@@ -44,11 +45,12 @@ impl Service {
     pub(crate) fn open(
         protocol: &str,
         place: &Place,
+        shared: bool,
         limits: &Limits,
         needs: Needs,
     ) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let listener = runtime.block_on(place.bind())?;
+        let listener = runtime.block_on(place.bind(shared))?;
         let all = limits.max_connections.min(affordable(needs));
         let places = Places::new(all).with_per_peer(limits.max_per_peer);
         let said = format!("listening {protocol} {}", listener.place()?);

@@ -79,8 +79,11 @@ async fn heed(
     is_service: bool,
     hangup: impl Fn() -> Option<i32>,
 ) {
+    // Only Unix has this signal.
+    let _ = &hangup;
     loop {
         let number = match signals.next().await {
+            #[cfg(unix)]
             Signal::Hangup => hangup(),
             Signal::End(number) => Some(number),
         };
@@ -103,6 +106,7 @@ async fn heed(
 }
 
 enum Signal {
+    #[cfg(unix)]
     Hangup,
     /// The signal's name.
     End(i32),

@@ -1,6 +1,6 @@
 //! The results of a batch: counted, displayed, and recorded.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use indicatif::ProgressBar;
@@ -82,8 +82,16 @@ impl<'a> Tally<'a> {
     }
 
     /// The known state of a mail; empty without a record.
-    pub(crate) fn meet(&mut self, from: &str, message: &[u8], id: Option<&str>) -> Option<Entry> {
-        self.record.as_mut().map(|record| record.meet(from, message, id))
+    ///
+    /// # Errors
+    /// Those of `message`.
+    pub(crate) fn meet(
+        &mut self,
+        from: &str,
+        message: &mut impl Read,
+        id: Option<&str>,
+    ) -> io::Result<Option<Entry>> {
+        self.record.as_mut().map(|record| record.meet(from, message, id)).transpose()
     }
 
     /// Records that a mail is being sent.

@@ -1,7 +1,6 @@
 //! Runs the example as a user does, with each kind of I/O.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// What selects a kind of I/O.
 const KINDS: &[&[&str]] = &[
@@ -45,6 +44,9 @@ fn more_mails_than_connections_and_fewer() {
 #[test]
 #[cfg(unix)]
 fn a_signal_ends_it_in_good_order() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+
     for kind in KINDS {
         let mut child = Command::new(env!("CARGO_BIN_EXE_event-loop"))
             .args(

@@ -122,7 +122,7 @@ def serve(connection, context):
 
 
 def main():
-    signal.alarm(600)
+    signal.alarm(3600)
     context = SSL.Context(SSL.TLS_METHOD)
     context.use_certificate_chain_file(certificate)
     context.use_privatekey_file(key)

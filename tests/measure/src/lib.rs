@@ -4,12 +4,18 @@ pub mod talk;
 
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::TcpStreamExt as _;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned};
+use starttls::smtp::Smtp;
+use starttls_std::{Answer, Deliver, Inbox, InboxSettings, Mail, Silent};
+use test_identity::Authority;
+
+/// The name of the server.
+pub const HOST: &str = "localhost";
 
 /// A message of 1,024 bytes: a header, and lines of at most 78 bytes.
 #[must_use]
@@ -24,6 +30,34 @@ pub fn message() -> Vec<u8> {
     message
 }
 
+/// A P-256 CA and a server's certificate signed by it. Every handshake is a full one, because the
+/// server issues no tickets.
+#[must_use]
+pub fn identity() -> (Arc<ServerConfig>, Authority) {
+    let ca = Authority::default();
+    let mut server = ca.identity([HOST]).server();
+    server.send_tls13_tickets = 0;
+    (Arc::new(server), ca)
+}
+
+struct Accept;
+
+impl Deliver for Accept {
+    fn deliver(&mut self, _: &Mail) -> Answer {
+        Answer::new(250, "2.0.0 Ok")
+    }
+}
+
+/// Takes mails until the process ends.
+pub fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
+    let inbox = Inbox::new(InboxSettings::new(HOST, tls));
+    for stream in listener.incoming().flatten() {
+        if let Err(error) = inbox.receive::<Smtp>(stream, &mut Accept, Silent) {
+            eprintln!("the server: {error}");
+        }
+    }
+}
+
 /// The options of a socket against delays.
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
@@ -31,6 +65,11 @@ pub struct Delays {
     pub nodelay: bool,
     /// `TCP_QUICKACK`, set before each read: what arrives is acknowledged at once.
     pub quickack: bool,
+}
+
+impl Delays {
+    /// Only `TCP_NODELAY`.
+    pub const NODELAY: Self = Self { nodelay: true, quickack: false };
 }
 
 struct Socket {

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::mail::base64;
 
 /// The length of a base64 line in characters (RFC 2045 §6.8), and in the bytes that they encode.
-const BASE64_LINE: u8 = 76;
+pub(super) const BASE64_LINE: u8 = 76;
 const BASE64_OCTETS: usize = 57;
 
 /// What a [`Composer`] needs next.
@@ -32,21 +32,21 @@ pub enum Progress {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Composer<'a> {
     message: &'a Message<'a>,
-    place: Place,
+    pub(super) place: Place,
     /// The bytes of the item at `place` that are already written.
-    taken: usize,
+    pub(super) taken: usize,
     /// The next bytes of an attachment, and their number.
     group: [u8; 3],
-    filled: u8,
+    pub(super) filled: u8,
 }
 
 /// The next thing to print.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Place {
-    item: Item,
+pub(super) struct Place {
+    pub(super) item: Item,
     /// The number of characters in the current line of the text or attachment.
-    column: u8,
+    pub(super) column: u8,
     /// The encoding of the text.
     encoding: Encoding,
     /// The index of the mailbox, header or attachment, or the number of printed bytes of the text.
@@ -56,7 +56,7 @@ struct Place {
 /// A piece of a message, of bounded length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Item {
+pub(super) enum Item {
     Origin,
     From,
     ReplyTo,
@@ -129,6 +129,8 @@ impl<'a> Composer<'a> {
         let capacity = output.len();
         let mut out = Sink::new(output);
         loop {
+            #[cfg(feature = "memchr")]
+            self.put_groups(input, &mut out);
             let item = self.place.item;
             let pause = match item {
                 Item::Done => Some(Progress::Done),

@@ -69,6 +69,8 @@
 
 mod attachment;
 mod composer;
+#[cfg(feature = "memchr")]
+mod data;
 mod date;
 mod header;
 mod sink;

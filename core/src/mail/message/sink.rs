@@ -49,6 +49,36 @@ impl<'o> Sink<'o> {
         self.column
     }
 
+    /// Takes the place of the next `length` bytes, which the caller writes. `None` if it is not free.
+    #[cfg(feature = "memchr")]
+    pub(super) fn take(&mut self, length: usize) -> Option<&'o mut [u8]> {
+        if length > self.free.len() {
+            return None;
+        }
+        let (place, free) =
+            core::mem::take(&mut self.free).into_slice().split_at_mut_checked(length)?;
+        self.free = free.iter_mut();
+        Some(place)
+    }
+
+    #[cfg(feature = "memchr")]
+    pub(super) fn put(&mut self, octets: &[u8]) {
+        self.printed = self.printed.saturating_add(octets.len());
+        self.column = match memchr::memrchr(b'\n', octets) {
+            Some(end) => octets.len().saturating_sub(end).saturating_sub(1),
+            None => self.column.saturating_add(octets.len()),
+        };
+        let skipped = self.skip.min(octets.len());
+        self.skip = self.skip.saturating_sub(skipped);
+        let octets = octets.get(skipped..).unwrap_or_default();
+        let (octets, lost) = octets.split_at_checked(self.free.len()).unwrap_or((octets, &[]));
+        self.lost = self.lost.saturating_add(lost.len());
+        if let Some(place) = self.take(octets.len()) {
+            place.copy_from_slice(octets);
+        }
+    }
+
+    #[cfg(not(feature = "memchr"))]
     pub(super) fn put(&mut self, octets: &[u8]) {
         for octet in octets {
             self.printed = self.printed.saturating_add(1);

@@ -67,15 +67,17 @@ impl Encoding {
             Self::EightBit => MAX_LINE,
             Self::QuotedPrintable => return self,
         };
-        let (mut length, mut rest) = (0_usize, text.as_bytes());
-        while let [octet, tail @ ..] = rest {
-            length = if matches!(octet, b'\r' | b'\n') { 0 } else { length.saturating_add(1) };
-            let delimits = multipart && length == 1 && rest.starts_with(DELIMITER);
-            let control = octet.is_ascii_control() && length > 0 && *octet != b'\t';
-            if length > limit || delimits || control {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at_checked(line_length(rest)).unwrap_or_default();
+            // All of the line, without a branch: the compiler makes vector instructions of it.
+            let has_control = line.iter().fold(false, |before, octet| {
+                before | (octet.is_ascii_control() & (*octet != b'\t'))
+            });
+            if line.len() > limit || has_control || (multipart && line.starts_with(DELIMITER)) {
                 return Self::QuotedPrintable;
             }
-            rest = tail;
+            rest = after.get(1..).unwrap_or_default();
         }
         match self {
             _ if text.is_ascii() => Self::SevenBit,
@@ -94,10 +96,31 @@ impl Encoding {
     }
 }
 
-/// Prints one byte or line end from the front of a text. Returns how many bytes it took, and the column.
-/// The last line gets a line end, too.
+/// The number of bytes before the next line end.
+fn line_length(text: &[u8]) -> usize {
+    #[cfg(feature = "memchr")]
+    let end = memchr::memchr2(b'\r', b'\n', text);
+    #[cfg(not(feature = "memchr"))]
+    let end = text.iter().position(|octet| matches!(octet, b'\r' | b'\n'));
+    end.unwrap_or(text.len())
+}
+
+/// Prints one byte or line end from the front of a text, or the part of a line that `front` takes. Returns
+/// how many bytes it took, and the column. The last line gets a line end, too.
 #[inline(never)]
 pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
+    #[cfg(feature = "memchr")]
+    if let Some(front) = front(text, column, encoding) {
+        out.put(front);
+        // In a text that is not quoted it only matters whether the line is empty.
+        let width = if encoding == Encoding::QuotedPrintable { front.len() } else { 1 };
+        return (front.len(), column.saturating_add(u8::try_from(width).unwrap_or(MAX_QUOTED)));
+    }
+    put_octet(text, column, encoding, out)
+}
+
+/// Prints one byte or line end.
+fn put_octet(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
     let line_end = match text {
         [b'\r', b'\n', ..] => Some(2),
         [b'\r' | b'\n', ..] => Some(1),
@@ -137,6 +160,23 @@ pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_
     (1, column)
 }
 
+/// The bytes at the front of a text that are printed as they are, without the last one of a quoted line.
+/// `None` if there are none.
+#[cfg(feature = "memchr")]
+fn front(text: &[u8], column: u8, encoding: Encoding) -> Option<&[u8]> {
+    let length = if encoding == Encoding::QuotedPrintable {
+        let room = (MAX_QUOTED - 1).saturating_sub(column);
+        let line = text.get(..room.into()).unwrap_or(text);
+        let is_literal = |octet: &u8| matches!(octet, b'\t' | b' '..=b'<' | b'>'..=b'~');
+        let length = line.iter().position(|octet| !is_literal(octet)).unwrap_or(line.len());
+        // It depends on the next byte what becomes of the last one.
+        length.saturating_sub(1)
+    } else {
+        line_length(text)
+    };
+    text.get(..length).filter(|front| !front.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +209,14 @@ mod tests {
     }
 
     fn printed(text: &str, encoding: Encoding) -> heapless::String<512> {
+        printed_by(put, text, encoding)
+    }
+
+    fn printed_by(
+        put: impl Fn(&[u8], u8, Encoding, &mut Sink<'_>) -> (usize, u8),
+        text: &str,
+        encoding: Encoding,
+    ) -> heapless::String<512> {
         let mut output = [0; 512];
         let mut out = Sink::new(&mut output);
         let (mut rest, mut column) = (text.as_bytes(), 0);
@@ -203,6 +251,27 @@ mod tests {
             let text = core::str::from_utf8(&long[..end]).expect("ASCII");
             let printed = printed(text, Encoding::QuotedPrintable);
             assert!(printed.lines().map(str::len).eq(lines.iter().copied()), "{printed}");
+        }
+    }
+
+    #[test]
+    fn parts_of_lines_are_printed_as_their_bytes_are() {
+        let parts = ["x", "the quick brown fox", " ", "\t", "=", "ü", "\r\n", "\n", "\r", "", "~"];
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            let mut text = heapless::String::<160>::new();
+            loop {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let part = parts[(state >> 20) as usize % parts.len()];
+                let repeated = if part.len() == 1 { (state >> 16) as usize % 9 } else { 1 };
+                if (0..=repeated).any(|_| text.push_str(part).is_err()) || state >> 28 == 0 {
+                    break;
+                }
+            }
+            for encoding in [Encoding::SevenBit, Encoding::EightBit, Encoding::QuotedPrintable] {
+                let octets = printed_by(put_octet, &text, encoding);
+                assert_eq!(printed(&text, encoding), octets, "{text:?} {encoding:?}");
+            }
         }
     }
 

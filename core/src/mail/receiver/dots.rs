@@ -1,6 +1,7 @@
 //! Removal of dot-stuffing (RFC 5321 §4.5.2).
 
 use crate::Error;
+use crate::mail::blocks::{Blocks, Stops, take_text};
 
 /// A piece of an arriving message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,12 @@ pub(super) fn unstuff<'i>(line_start: &mut bool, input: &mut &'i [u8]) -> Result
     }
     let mut length: usize = 0;
     let mut rest = *input;
+    let mut blocks = Blocks::new(Stops { dot: true, empty: false });
     loop {
+        if let Some(block) = blocks.take(&mut rest) {
+            length = length.wrapping_add(block.len());
+            continue;
+        }
         match rest {
             [b'\r', b'\n', after @ ..] => {
                 length = length.wrapping_add(2);
@@ -50,10 +56,7 @@ pub(super) fn unstuff<'i>(line_start: &mut bool, input: &mut &'i [u8]) -> Result
             [b'\r' | b'\n', ..] if length > 0 => break,
             [b'\r', ..] => return Err(Error::BareCr),
             [b'\n', ..] => return Err(Error::BareLf),
-            [_, after @ ..] => {
-                length = length.wrapping_add(1);
-                rest = after;
-            }
+            [_, ..] => length = length.wrapping_add(take_text(&mut rest).len()),
         }
     }
     if length == 0 {

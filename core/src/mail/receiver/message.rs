@@ -4,6 +4,7 @@ use super::parameters::number;
 use super::reply::Reply;
 use super::state::{Chunk, Question, Stage, State, Then, Transaction, Whole};
 use super::{Event, Receiver, dots};
+use crate::mail::blocks::{Blocks, Stops, has_nul, take_text};
 use crate::smtp::Dialect;
 use crate::{Channel, Error};
 
@@ -22,7 +23,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                 self.mail.octets = self.mail.octets.saturating_add(text.len());
                 // A program that strips the NUL could find an end of the message where its sender had none
                 // (RFC 2045 §2.7, §2.8).
-                if text.contains(&0) {
+                if has_nul(text) {
                     self.mail.refusal = Some(Reply::NulInMessage);
                 }
                 Some(Event::Body(text))
@@ -170,7 +171,12 @@ fn piece<'i>(after_cr: &mut bool, left: usize, input: &mut &'i [u8]) -> Piece<'i
     let ends = chunk.len() == left;
     let mut length: usize = 0;
     let mut rest = chunk;
+    let mut blocks = Blocks::new(Stops { dot: false, empty: false });
     loop {
+        if !*after_cr && let Some(block) = blocks.take(&mut rest) {
+            length = length.wrapping_add(block.len());
+            continue;
+        }
         match rest {
             [] => break,
             [b'\n', after @ ..] if *after_cr => {
@@ -194,10 +200,7 @@ fn piece<'i>(after_cr: &mut bool, left: usize, input: &mut &'i [u8]) -> Piece<'i
             [b'\r' | b'\n' | 0, ..] if length > 0 => break,
             [b'\r' | b'\n', ..] => return Piece::Bare,
             [0, ..] => return Piece::Nul,
-            [_, after @ ..] => {
-                length = length.wrapping_add(1);
-                rest = after;
-            }
+            [_, ..] => length = length.wrapping_add(take_text(&mut rest).len()),
         }
     }
     if length == 0 {

@@ -3,6 +3,7 @@ use core::time::Duration;
 use super::dialogue::{self, Job, Kind};
 use super::{Command, Event, Fate, Session, State};
 use crate::client::MAX_FRAMES;
+use crate::mail::Pieces;
 use crate::mail::limits::{DATA_WAIT, MAX_CHALLENGE, MESSAGE_WAIT};
 use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
 use crate::smtp::reply::{FIRST, Reply};
@@ -29,6 +30,21 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         self.session.in_order(self.session.state == State::Body)?;
         self.session.stuffer.push(message, output)
+    }
+
+    /// Takes the next piece of a message whose lines are known to be good, after [`Event::Body`], without a
+    /// copy. Returns `None` after the last one; then call [`finish`](Self::finish).
+    ///
+    /// Send each piece whole, before anything else. What was passed to [`body`](Self::body) before them has
+    /// to be whole lines.
+    ///
+    /// # Errors
+    /// Those of [`Stuffer::piece`](crate::mail::Stuffer::piece); [`Error::OutOfOrder`] if the server does not
+    /// wait for a message. After [`Error::NulInMessage`] close the connection: then the server discards the
+    /// mail.
+    pub fn piece<'p>(&mut self, pieces: &mut Pieces<'p>) -> Result<Option<&'p [u8]>, Error> {
+        self.session.in_order(self.session.state == State::Body)?;
+        self.session.stuffer.piece(pieces)
     }
 
     /// Ends the message. The next steps report the server's decision.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::BufRead as _;
+#[cfg(target_os = "linux")]
 use std::process::{Command, Stdio};
 
 use serde_json::Value;

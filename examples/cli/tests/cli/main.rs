@@ -19,7 +19,12 @@ mod protocols;
 mod replies;
 mod report;
 mod resume;
+#[cfg(unix)]
 mod service;
+#[cfg(unix)]
+mod shared;
+#[cfg(target_os = "linux")]
+mod sizes;
 mod structured;
 mod tls;
 mod truncation;

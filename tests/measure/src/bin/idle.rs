@@ -1,41 +1,32 @@
 //! Opens connections to `starttls serve`, each of which sends EHLO and then stays silent, and measures the
 //! server's memory for them.
 //!
-//! usage: idle PROGRAM CONNECTIONS
+//! usage: idle PROGRAM CONNECTIONS             before TLS
+//!        idle PROGRAM CONNECTIONS inside      inside TLS
+//!
+//! The PROGRAM `-` is the release build.
 
-use std::error::Error;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+#[path = "../command.rs"]
+#[expect(dead_code, reason = "shared with other programs")]
+mod command;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{env, fs};
 
+use starttls::Policy;
 use starttls::mail::{Address, Envelope};
-use starttls_std::{ClientTls, Mailer, Settings};
+use starttls::smtp::{self, Domain};
+use starttls_std::{ClientStream, ClientTls, Mailer, Settings, upgrade};
+
+use command::{Failure, Server, program};
 
 /// Connections that do not count: they trigger the server's one-time allocations.
 const WARM_UP: usize = 100;
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Server {
-    /// The process's private memory, in bytes.
-    fn memory(&self) -> Result<usize, Box<dyn Error>> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.0.id()))?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).ok_or("no Private_Dirty")?;
-        Ok(kib.parse::<usize>()? * 1024)
-    }
-}
-
-fn read_to(stream: &mut TcpStream, last: &[u8]) -> Result<(), Box<dyn Error>> {
+fn read_to(stream: &mut impl Read, last: &[u8]) -> Result<(), Failure> {
     let mut said = Vec::new();
     let mut piece = [0; 512];
     loop {
@@ -50,64 +41,79 @@ fn read_to(stream: &mut TcpStream, last: &[u8]) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Opens connections, and keeps them open.
-fn open(port: u16, connections: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
-    let mut streams = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        read_to(&mut stream, b"220 ")?;
-        stream.write_all(b"EHLO idle.test\r\n")?;
-        streams.push(stream);
-    }
-    for stream in &mut streams {
-        read_to(stream, b"250 ")?;
-    }
-    Ok(streams)
+/// A client that waits.
+enum Client {
+    Plaintext(TcpStream),
+    Encrypted(Box<ClientStream>),
 }
 
-fn measure(program: &str, connections: usize) -> Result<usize, Box<dyn Error>> {
-    let mut child = Command::new(program)
-        .args(["serve", "smtp", "--require-tls", "--max-per-peer", "20000"])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let output = child.stdout.take().ok_or("no output")?;
-    let server = Server(child);
-    let mut lines = BufReader::new(output).lines();
-    let ca = lines.next().ok_or("no certificate")??;
-    let ca = ca.strip_prefix("ca ").ok_or("no certificate")?;
-    let listening = lines.next().ok_or("no port")??;
-    let port = listening.rsplit(' ').next().ok_or("no port")?.parse()?;
+impl Client {
+    /// Connects, and says EHLO.
+    fn open(port: u16, tls: Option<&ClientTls>) -> Result<Self, Failure> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        let mut client = match tls {
+            None => {
+                read_to(&mut stream, b"220 ")?;
+                Self::Plaintext(stream)
+            }
+            Some(tls) => {
+                let client = smtp::Client::new(Domain::LOCALHOST, Policy::Required);
+                Self::Encrypted(Box::new(upgrade(stream, client, tls, "localhost")?))
+            }
+        };
+        client.ask(b"EHLO idle.test\r\n", b"250 ")?;
+        Ok(client)
+    }
 
-    let warm = open(port, WARM_UP)?;
+    fn ask(&mut self, command: &[u8], last: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Plaintext(stream) => {
+                stream.write_all(command)?;
+                read_to(stream, last)
+            }
+            Self::Encrypted(stream) => {
+                stream.write_all(command)?;
+                read_to(stream, last)
+            }
+        }
+    }
+}
+
+fn measure(program: PathBuf, connections: usize, inside: bool) -> Result<usize, Failure> {
+    let server = Server::start(&program, &[])?;
+    let tls = ClientTls::with_ca_pem(&fs::read(&server.ca)?)?;
+    let open = |count: usize| -> Result<Vec<Client>, Failure> {
+        (0..count).map(|_| Client::open(server.port, inside.then_some(&tls))).collect()
+    };
+    let warm = open(WARM_UP)?;
     let before = server.memory()?;
-    let idle = open(port, connections)?;
+    let idle = open(connections)?;
     let each = server.memory()?.saturating_sub(before) / connections;
 
     // The idle connections do not keep an active one out.
-    let mailer = Mailer::new(
-        Settings::new("localhost", ClientTls::with_ca_pem(&fs::read(ca)?)?).with_port(port),
-    );
+    let mailer = Mailer::new(Settings::new("localhost", tls.clone()).with_port(server.port));
     let to = [Address::new("you@example.org")?];
     mailer.send(&Envelope::new(None, &to)?, &b"Subject: still there\r\n"[..])?;
-    for mut stream in warm.into_iter().chain(idle) {
-        stream.write_all(b"QUIT\r\n")?;
-        read_to(&mut stream, b"221 ")?;
-    }
-    if let Some(directory) = Path::new(ca).parent() {
-        fs::remove_dir_all(directory)?;
+    for mut client in warm.into_iter().chain(idle) {
+        client.ask(b"QUIT\r\n", b"221 ")?;
     }
     Ok(each)
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
-    let [_, program, connections] = &arguments[..] else {
-        eprintln!("usage: idle PROGRAM CONNECTIONS");
-        return ExitCode::FAILURE;
+    let (path, connections, inside) = match &arguments[..] {
+        [_, path, connections] => (path, connections, false),
+        [_, path, connections, inside] if inside == "inside" => (path, connections, true),
+        _ => {
+            eprintln!("usage: idle PROGRAM CONNECTIONS [inside]");
+            return ExitCode::FAILURE;
+        }
     };
+    let path = if path == "-" { program() } else { path.into() };
     let connections = connections.parse().map_err(Into::into);
-    match connections.and_then(|connections| measure(program, connections)) {
+    match connections.and_then(|connections| measure(path, connections, inside)) {
         Ok(each) => {
             println!("{each}");
             ExitCode::SUCCESS

@@ -10,43 +10,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::{ALL_VERSIONS, ServerConfig};
+use rustls::ALL_VERSIONS;
 use starttls::mail::{Address, Envelope};
-use starttls::smtp::Smtp;
-use starttls_measure::{Delays, by_hand, median, message};
-use starttls_std::{
-    Answer, ClientTls, Deliver, Inbox, InboxSettings, Mail, Mailer, Settings, Silent,
-};
-use test_identity::{Authority, provider};
+use starttls_measure::{Delays, HOST, by_hand, identity, median, message, serve};
+use starttls_std::{ClientTls, Mailer, Settings};
+use test_identity::provider;
 
-const HOST: &str = "localhost";
 const WARM_UP: usize = 20;
-
-/// A P-256 CA and a server's certificate signed by it. Every handshake is a full one, because the
-/// server issues no tickets.
-fn identity() -> (Arc<ServerConfig>, Authority) {
-    let ca = Authority::default();
-    let mut server = ca.identity([HOST]).server();
-    server.send_tls13_tickets = 0;
-    (Arc::new(server), ca)
-}
-
-struct Accept;
-
-impl Deliver for Accept {
-    fn deliver(&mut self, _: &Mail) -> Answer {
-        Answer::new(250, "2.0.0 Ok")
-    }
-}
-
-fn serve(listener: &TcpListener, tls: Arc<ServerConfig>) {
-    let inbox = Inbox::new(InboxSettings::new(HOST, tls));
-    for stream in listener.incoming().flatten() {
-        if let Err(error) = inbox.receive::<Smtp>(stream, &mut Accept, Silent) {
-            eprintln!("the server: {error}");
-        }
-    }
-}
 
 fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
     let (server, ca) = identity();
@@ -69,7 +39,7 @@ fn measure(pairs: usize) -> Result<(Duration, Duration), Box<dyn Error>> {
             if turn {
                 mailer.send(&envelope, message.as_slice())?;
             } else {
-                by_hand((HOST, port), &tls, &message, Delays { nodelay: true, quickack: false })?;
+                by_hand((HOST, port), &tls, &message, Delays::NODELAY)?;
             }
             if n >= WARM_UP {
                 if turn { &mut ours } else { &mut theirs }.push(start.elapsed());

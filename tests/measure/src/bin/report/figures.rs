@@ -31,11 +31,11 @@ impl Figures {
     }
 
     pub(crate) fn get(&self, row: &Row, name: &str) -> Option<f64> {
-        self.0.get(&row.measure)?.get(name).copied()
+        self.0.get(&row.key())?.get(name).copied()
     }
 
     pub(crate) fn insert(&mut self, row: &Row, name: &str, figure: f64) {
-        self.0.entry(row.measure.clone()).or_default().insert(name.to_owned(), figure);
+        self.0.entry(row.key()).or_default().insert(name.to_owned(), figure);
     }
 
     /// Takes over the figures of the rows that were measured.
@@ -45,7 +45,7 @@ impl Figures {
 
     /// Drops the figures of rows that are gone.
     pub(crate) fn keep_only(&mut self, rows: &[Row]) {
-        self.0.retain(|name, _| rows.iter().any(|row| row.measure == *name));
+        self.0.retain(|name, _| rows.iter().any(|row| row.key() == *name));
     }
 
     /// What to say where a gated figure is worse than the stored one.

@@ -141,6 +141,11 @@ impl Row {
         Ok(words.split_whitespace().map(row).collect())
     }
 
+    /// What tells the row from others.
+    pub(crate) fn key(&self) -> String {
+        format!("{}, {}", self.measure, self.unit)
+    }
+
     /// All that is run for the row, each under the name of its figure.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (&str, &Run)> {
         let named = self.peers.iter().chain(&self.floor).map(|run| (run.name(), run));
@@ -224,7 +229,7 @@ pub(crate) fn read(directory: &Path) -> Result<Vec<Row>, Box<dyn Error>> {
             .flatten()
         {
             let named = row.peers.iter().chain(&row.floor).all(|run| !run.name().is_empty());
-            if !named || rows.iter().any(|other| other.measure == row.measure) {
+            if !named || rows.iter().any(|other| other.key() == row.key()) {
                 let why = "wants a name of its own, and one for each reference";
                 return Err(format!("{}: {:?} {why}", path.display(), row.measure).into());
             }
