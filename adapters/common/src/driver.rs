@@ -155,6 +155,29 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         Ok(())
     }
 
+    /// Writes bytes that are not in the buffer. Nothing may be unsent before them.
+    pub(crate) async fn pass(&mut self, mut octets: &[u8]) -> Result<(), Error> {
+        self.link.observer().sent(octets);
+        let mut until = self.link.write_deadline(R::now());
+        while !octets.is_empty() {
+            match R::write(&mut self.stream, octets, until).await {
+                Ok(Some(0)) => return Err(self.link.error(Rule::Closed)),
+                Ok(Some(n)) => {
+                    self.link.passed();
+                    octets = &octets[n..];
+                    until = self.link.write_deadline(R::now());
+                }
+                Ok(None) if R::now() >= until => return Err(self.link.error(Rule::TimedOut)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.broken(error, until).await?;
+                    return Err(self.link.error(Rule::Closed));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Closes the connection: TLS's close_notify and TCP's FIN.
     ///
     /// # Errors

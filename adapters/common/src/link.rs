@@ -244,6 +244,11 @@ impl<'o> Link<'o> {
         self.driver.sent(n);
     }
 
+    /// Bytes were written that were never in the buffer.
+    pub(crate) const fn passed(&mut self) {
+        self.unflushed = true;
+    }
+
     /// The stream was flushed.
     pub const fn flushed(&mut self) {
         self.unflushed = false;

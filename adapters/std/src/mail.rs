@@ -2,8 +2,8 @@ use std::io::Read;
 use std::net::TcpStream;
 
 use rustls::{ClientConnection, StreamOwned};
-use starttls::mail::Envelope;
 use starttls::mail::session::Extensions;
+use starttls::mail::{Checked, Envelope};
 use starttls::smtp::{Dialect, Smtp};
 use starttls_common::{
     self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer,
@@ -143,6 +143,36 @@ where
     /// error ends it. [`Error::fate`] tells whether a retry is safe.
     pub fn send(&mut self, envelope: &Envelope<'_>, message: impl Read) -> Result<Receipt, Error> {
         ready(self.0.send(envelope, message))
+    }
+
+    /// Like [`send`](Self::send), for a message in memory whose lines are known to be good.
+    ///
+    /// Whole pieces of 16 KiB leave without a copy. Check a message once to send it on several connections.
+    ///
+    /// ```no_run
+    /// # use starttls::mail::{Address, Checked, Envelope};
+    /// # use starttls_std::{Mailer, Settings};
+    /// # fn newsletter(mailer: &Mailer, from: Address<'_>, readers: &[Address<'_>]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = std::fs::read("newsletter.eml")?;
+    /// let message = Checked::new(&file)?;
+    /// let mut connection = mailer.connect()?;
+    /// for reader in readers {
+    ///     let to = [*reader];
+    ///     connection.send_checked(&Envelope::new(Some(from), &to)?, message)?;
+    /// }
+    /// connection.quit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub fn send_checked(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: Checked<'_>,
+    ) -> Result<Receipt, Error> {
+        ready(self.0.send_checked(envelope, message))
     }
 
     /// Sends one mail to all its recipients, in as many transactions as needed.

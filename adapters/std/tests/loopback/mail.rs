@@ -8,7 +8,7 @@ use starttls::lmtp::Lmtp;
 use starttls::mail::message::{Attachment, Mailbox};
 use starttls::mail::receiver;
 use starttls::mail::session::Command;
-use starttls::mail::{Address, Envelope, Message};
+use starttls::mail::{Address, Checked, Envelope, Message};
 use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy};
 use starttls_std::{Composed, Error, Mail, Mailer, Mode};
@@ -86,6 +86,35 @@ fn tls_may_come_first() {
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
     assert_eq!(mails.len(), 1);
+}
+
+#[test]
+fn a_checked_message_leaves_as_it_is() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Smtp>(identity.inbox());
+    let from = Address::new("me@example.test").expect("an address");
+    let to = [Address::new("a@b.test").expect("an address")];
+    let envelope = Envelope::new(Some(from), &to).expect("recipients");
+    let file = b"Subject: x\r\n\r\n".iter().chain([b'x'; 76].iter().chain(b"\r\n").cycle());
+    let file: Vec<u8> = file.take(300_000).copied().collect();
+    let dots = [&file[..40_000], b"\r\n.\r\n..\r\n", &file[..70_000], b".\r\n.end"].concat();
+    let messages = [&b".dots\r\n.\r\n"[..], &file, &dots, b"", b"short"];
+    let mut connection = identity.mailer(port).connect().expect("a connection");
+    for message in messages {
+        let message = Checked::new(message).expect("good lines");
+        connection.send_checked(&envelope, message).expect("delivered");
+    }
+    let promised = Checked::promised(b"a\r\n.\0");
+    let broken = connection.send_checked(&envelope, promised).expect_err("a NUL");
+    assert_eq!(broken.to_string(), "the message has a NUL byte; no recipient got the mail");
+    assert!(broken.fate().is_safe_to_retry() && !connection.is_open());
+    drop(connection);
+    let (mails, _) = server.join().expect("no panic");
+    assert_eq!(mails.len(), messages.len());
+    for (mail, message) in mails.iter().zip(messages) {
+        let end = if message.is_empty() || message.ends_with(b"\r\n") { "" } else { "\r\n" };
+        assert!(mail.message == [message, end.as_bytes()].concat(), "{} bytes", message.len());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::mail::base64;
 
 /// The length of a base64 line in characters (RFC 2045 §6.8), and in the bytes that they encode.
 pub(super) const BASE64_LINE: u8 = 76;
-const BASE64_OCTETS: usize = 57;
+pub(super) const BASE64_OCTETS: usize = 57;
 
 /// What a [`Composer`] needs next.
 ///

@@ -105,16 +105,24 @@ fn line_length(text: &[u8]) -> usize {
     end.unwrap_or(text.len())
 }
 
-/// Prints one byte or line end from the front of a text, or the part of a line that `front` takes. Returns
-/// how many bytes it took, and the column. The last line gets a line end, too.
+/// Prints one byte or line end from the front of a text, or more if `front` takes more. Returns how many bytes
+/// it took, and the column. The last line gets a line end, too.
 #[inline(never)]
 pub(super) fn put(text: &[u8], column: u8, encoding: Encoding, out: &mut Sink<'_>) -> (usize, u8) {
     #[cfg(feature = "memchr")]
     if let Some(front) = front(text, column, encoding) {
         out.put(front);
-        // In a text that is not quoted it only matters whether the line is empty.
-        let width = if encoding == Encoding::QuotedPrintable { front.len() } else { 1 };
-        return (front.len(), column.saturating_add(u8::try_from(width).unwrap_or(MAX_QUOTED)));
+        if encoding == Encoding::QuotedPrintable {
+            let width = u8::try_from(front.len()).unwrap_or(MAX_QUOTED);
+            return (front.len(), column.saturating_add(width));
+        }
+        let end = match text.get(front.len()..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => 2,
+            [_, ..] => 1,
+            [] => return (front.len(), 1),
+        };
+        out.put(b"\r\n");
+        return (front.len().saturating_add(end), 0);
     }
     put_octet(text, column, encoding, out)
 }
@@ -168,7 +176,10 @@ fn front(text: &[u8], column: u8, encoding: Encoding) -> Option<&[u8]> {
         let room = (MAX_QUOTED - 1).saturating_sub(column);
         let line = text.get(..room.into()).unwrap_or(text);
         let is_literal = |octet: &u8| matches!(octet, b'\t' | b' '..=b'<' | b'>'..=b'~');
-        let length = line.iter().position(|octet| !is_literal(octet)).unwrap_or(line.len());
+        // Mostly all of them are, which vector instructions tell.
+        let all = line.iter().fold(true, |before, octet| before & is_literal(octet));
+        let other = if all { None } else { line.iter().position(|octet| !is_literal(octet)) };
+        let length = other.unwrap_or(line.len());
         // It depends on the next byte what becomes of the last one.
         length.saturating_sub(1)
     } else {

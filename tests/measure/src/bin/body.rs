@@ -99,6 +99,9 @@ fn channel() -> Option<Tls> {
 /// Everything that a mode works on.
 struct Work {
     text: &'static [u8],
+    /// The text with LF, from which a composer makes CRLF. mail-builder leaves it else unchanged, but not the
+    /// same lines with CRLF, which it takes for longer ones.
+    unix: String,
     checked: Checked<'static>,
     /// Lines of base64, which have no dots.
     lines: &'static [u8],
@@ -116,6 +119,7 @@ impl Work {
         let wire = stuffed(text);
         let limits = Limits::default().with_commands(u32::MAX);
         let mut work = Self {
+            unix: std::str::from_utf8(text).ok()?.replace("\r\n", "\n"),
             checked: Checked::new(text).ok()?,
             lines: base64_lines(size)?.leak(),
             file: file(size),
@@ -208,10 +212,16 @@ impl Work {
                 self.compose(&Message::new(me, &[me]).with_attachments(&files), true)
             }
             "plain" | "quoted" => {
-                let (text, to) = (std::str::from_utf8(black_box(self.text)).ok()?, [me]);
-                let encoding =
-                    if mode == "plain" { Encoding::SevenBit } else { Encoding::QuotedPrintable };
-                let message = Message::new(me, &to).with_text(text).with_encoding(encoding);
+                let to = [me];
+                let message = Message::new(me, &to);
+                if mode == "plain" {
+                    let text = std::mem::take(&mut self.unix);
+                    let written = self.compose(&message.with_text(black_box(&text)), false);
+                    self.unix = text;
+                    return written;
+                }
+                let text = std::str::from_utf8(black_box(self.text)).ok()?;
+                let message = message.with_text(text).with_encoding(Encoding::QuotedPrintable);
                 self.compose(&message, false)
             }
             "mail-send" => {
@@ -240,9 +250,13 @@ impl Work {
                     .ok()?;
                 Some(black_box(&self.output).len())
             }
-            "mail-builder-text" => {
+            "mail-builder-plain" | "mail-builder-quoted" => {
                 self.output.clear();
-                let text = black_box(std::str::from_utf8(&self.text).ok()?);
+                let text = if mode == "mail-builder-plain" {
+                    black_box(&*self.unix)
+                } else {
+                    std::str::from_utf8(black_box(self.text)).ok()?
+                };
                 let message = MessageBuilder::new().from(sender).to(sender).text_body(text);
                 message.write_to(&mut self.output).ok()?;
                 Some(black_box(&self.output).len())
