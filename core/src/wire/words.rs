@@ -42,10 +42,9 @@ pub(crate) fn after_word<'t>(text: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
 /// Whether a word is `name`, in any case.
 #[cfg(feature = "smtp")]
 pub(crate) fn is_name(word: &[u8], name: &[u8]) -> bool {
-    let same = |(a, b): (&u8, &u8)| a == b || a.eq_ignore_ascii_case(b);
-    word.len() == name.len()
-        // Most peers write a name as its standard does.
-        && (PREFER_SPEED && is_equal(word, name) || word.iter().zip(name).all(same))
+    // Most peers write a name as its standard does.
+    let same = PREFER_SPEED && word.len() == name.len() && is_equal(word, name);
+    same || word.eq_ignore_ascii_case(name)
 }
 
 /// Whether two words of the same length are equal. For short ones, for which a call of `memcmp` takes longer.

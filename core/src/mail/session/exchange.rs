@@ -28,7 +28,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// wait for a message. After [`Error::BareLineEnd`], [`Error::LineTooLong`] and [`Error::NulInMessage`]
     /// close the connection: then the server discards the mail.
     pub fn body(&mut self, message: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        self.session.in_order(self.session.state == State::Body)?;
+        self.session.in_order(matches!(self.session.state, State::Body))?;
         self.session.stuffer.push(message, output)
     }
 
@@ -43,7 +43,7 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// wait for a message. After [`Error::NulInMessage`] close the connection: then the server discards the
     /// mail.
     pub fn piece<'p>(&mut self, pieces: &mut Pieces<'p>) -> Result<Option<&'p [u8]>, Error> {
-        self.session.in_order(self.session.state == State::Body)?;
+        self.session.in_order(matches!(self.session.state, State::Body))?;
         self.session.stuffer.piece(pieces)
     }
 
@@ -52,7 +52,8 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// # Errors
     /// Those of [`Stuffer::end`](crate::mail::Stuffer::end) and [`body`](Self::body).
     pub fn finish(&mut self) -> Result<(), Error> {
-        self.session.in_order(self.session.state == State::Body || self.session.takes_chunks())?;
+        self.session
+            .in_order(matches!(self.session.state, State::Body) || self.session.takes_chunks())?;
         self.session.stuffer.check_end()?;
         self.session.state = State::Ask(Command::Message);
         Ok(())
@@ -71,7 +72,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
 
     /// Whether the server waits for the message, as [`Event::Body`] reported.
     pub(in crate::mail) fn awaits_body(&self) -> bool {
-        self.state == State::Body
+        matches!(self.state, State::Body)
     }
 
     /// Whether the last line was cut.
@@ -183,6 +184,9 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         Ok(())
     }
 
+    /// Reads one line of a reply. In small firmware a part of [`step`](Self::step) would be more code.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn receive<'i>(
         &mut self,
         job: Job<'_>,
@@ -211,7 +215,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
             Err(error) => self.told(reply, error),
         };
         // A challenge stays in the input until its response is written.
-        if self.state != State::Challenged {
+        if !matches!(self.state, State::Challenged) {
             *input = rest;
         }
         Ok(Step::Event(event))

@@ -82,6 +82,10 @@ impl Extensions {
         }
     }
 
+    /// Reads the words after a keyword, which only two of them have.
+    ///
+    /// This is a separate function, so that the other keywords save and restore fewer registers.
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     fn read_values(&mut self, keyword: u16, values: &[u8]) {
         for word in values.split(|octet| *octet == b' ') {
             if keyword == AUTH {
