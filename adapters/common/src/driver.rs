@@ -197,7 +197,7 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
         match R::write(&mut self.stream, self.link.unsent(), until).await {
             Ok(Some(n)) => self.link.sent(n),
             Ok(None) => return Ok(false),
-            Err(error) => self.broken(error, until).await?,
+            Err(error) => Box::pin(self.broken(error, until)).await?,
         }
         Ok(true)
     }
@@ -207,7 +207,7 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
             Ok(true) => self.link.flushed(),
             Ok(false) if R::now() < until => {}
             Ok(false) => return Err(self.link.error(Rule::TimedOut)),
-            Err(error) => self.broken(error, until).await?,
+            Err(error) => Box::pin(self.broken(error, until)).await?,
         }
         Ok(())
     }

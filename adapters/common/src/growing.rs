@@ -52,9 +52,13 @@ impl Storage for Growing {
         self.start = self.end.min(self.start.saturating_add(n));
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            if !self.lasts {
-                *self = Self::default();
-            }
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if self.start == self.end && !self.lasts {
+            *self = Self::default();
         }
     }
 }
@@ -95,8 +99,14 @@ mod tests {
         growing.fill(2);
         assert_eq!(growing.filled(), b"bcde");
         assert_eq!(format!("{growing:?}"), "Growing { filled: 4, .. }", "the content is not shown");
+        growing.release();
+        assert_eq!(growing.filled(), b"bcde");
         growing.drain(usize::MAX);
         assert_eq!(growing.filled(), b"");
+        assert_eq!(growing.bytes.capacity(), 0);
+        // A machine that writes nothing leaves room behind.
+        assert!(growing.room(8).len() >= 8);
+        growing.release();
         assert_eq!(growing.bytes.capacity(), 0);
     }
 

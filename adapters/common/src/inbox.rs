@@ -153,15 +153,20 @@ impl<R> Inbox<R> {
         let mut taking = None;
         match take(&mut driver, &mut inbound, &mut taking, deliver, room, &mut stop).await? {
             End::StartTls => {}
-            _ => return driver.close().await,
+            // On the heap, as all that is rarely needed: a connection that waits has room for each future that
+            // is awaited in place.
+            _ => return Box::pin(driver.close()).await,
         }
         // On the heap, so that connections without TLS do not pay for its size.
         Box::pin(async {
-            let early = driver.unread().to_vec();
-            let handshake = server_handshake(driver, self.settings.tls(), &early, None);
-            // During a handshake there is no channel for a reply, so the connection just closes.
-            let Some(driver) = stop.or(pin!(handshake)).await else { return Ok(()) };
-            let mut driver = driver?;
+            let mut driver = {
+                let early = driver.unread().to_vec();
+                let handshake = server_handshake(driver, self.settings.tls(), &early, None);
+                let mut handshake = Box::pin(handshake);
+                // During a handshake there is no channel for a reply, so the connection just closes.
+                let Some(driver) = stop.or(handshake.as_mut()).await else { return Ok(()) };
+                Box::new(driver?)
+            };
             inbound.encrypted_with(known(&driver))?;
             // State from plaintext must not continue inside TLS: an attacker could have injected it.
             let mut taking = None;
@@ -169,8 +174,8 @@ impl<R> Inbox<R> {
             if driver.certificate().is_some() {
                 taking.get_or_insert_with(new).certified(driver.certificate());
             }
-            take(&mut driver, &mut inbound, &mut taking, deliver, room, &mut stop).await?;
-            driver.close().await
+            take(&mut *driver, &mut inbound, &mut taking, deliver, room, &mut stop).await?;
+            Box::pin(driver.close()).await
         })
         .await
     }

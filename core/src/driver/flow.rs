@@ -104,7 +104,10 @@ impl<O: Storage> Flow<O> {
                 Ok(()) => return Next::Ended,
                 Err(error) => self.fail(error, machine),
             },
-            Halt::Input if self.may_wait(Waiting::Input, reasonable, now) => return Next::Read,
+            Halt::Input if self.may_wait(Waiting::Input, reasonable, now) => {
+                self.unsent.release();
+                return Next::Read;
+            }
             Halt::Input => {
                 let error = machine.timed_out();
                 self.fail(error, machine);

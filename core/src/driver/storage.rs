@@ -17,6 +17,10 @@ pub trait Storage {
 
     /// Removes the first `n` bytes of [`filled`](Self::filled), or all of them if there are fewer.
     fn drain(&mut self, n: usize);
+
+    /// Releases memory that an empty queue does not need while the connection waits. By default it does
+    /// nothing.
+    fn release(&mut self) {}
 }
 
 impl<const N: usize> Storage for Buffer<N> {
@@ -57,5 +61,9 @@ impl<S: Storage + ?Sized> Storage for &mut S {
 
     fn drain(&mut self, n: usize) {
         (**self).drain(n);
+    }
+
+    fn release(&mut self) {
+        (**self).release();
     }
 }

@@ -1,6 +1,7 @@
 //! `starttls serve`.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,9 +167,11 @@ fn take(
         let mut watched = Watched::new(pictures.as_ref(), peer);
         async move {
             let (place, observer) = (&mut delivery, watched.observer());
+            // Pinned here, because a future that is passed on by value takes its room twice.
+            let stop = pin!(stop.wait());
             let outcome = match is_lmtp {
-                true => inbox.receive_until::<Lmtp, _>(stream, place, observer, stop.wait()).await,
-                false => inbox.receive_until::<Smtp, _>(stream, place, observer, stop.wait()).await,
+                true => inbox.receive_until::<Lmtp, _>(stream, place, observer, stop).await,
+                false => inbox.receive_until::<Smtp, _>(stream, place, observer, stop).await,
             };
             watched.end(outcome);
         }
