@@ -75,8 +75,8 @@ impl<'a> Address<'a> {
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, without its route (RFC 5321 §4.1.1.3), or the null path, or
 /// `<Postmaster>`. Returns the mailbox and the bytes after the path.
 ///
-/// The mailbox has no ASCII control characters, since its grammar has none. It is of any length, and its bytes above
-/// 127 are of any kind.
+/// The mailbox has no ASCII control characters, since its grammar has none. Its length is not checked, nor
+/// whether its bytes above 127 are UTF-8.
 pub(super) fn path(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let [b'<', path @ ..] = input else { return None };
     let (path, end) = match path {

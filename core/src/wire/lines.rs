@@ -55,7 +55,7 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Lines<MAX, CRLF, CUT> 
         cuts: bool,
     ) -> Result<Option<&'i [u8]>, Error> {
         if PREFER_SPEED && !(CUT && self.cut) {
-            // The frequent ends of a scan, in few instructions: a whole line, and no control character at all.
+            // The frequent ends of a scan, in few instructions: a whole line, and no control character.
             let end = skip_text(input, usize::from(self.scanned));
             match input.split_at_checked(end) {
                 Some((_, [])) if end < max => {
@@ -228,6 +228,37 @@ mod tests {
         assert_eq!(all(b"a\rb"), Err(Error::BareCr));
         assert_eq!(all(b"a\r\r\n"), Err(Error::BareCr));
         assert_eq!(all(b"a\0"), Err(Error::Nul));
+    }
+
+    /// The outcome, the rest of the input, and what is kept for the next call.
+    fn outcome<const CUT: bool>(
+        input: &[u8],
+        of_any: bool,
+    ) -> (Result<Option<&[u8]>, Error>, usize, u16, bool) {
+        let (mut rest, mut lines) = (input, Lines::<24, true, CUT>::default());
+        let line = match of_any {
+            true => lines.next_of_any(&mut rest, 24, CUT),
+            false => lines.next(&mut rest),
+        };
+        (line, rest.len(), lines.scanned, lines.cut)
+    }
+
+    #[test]
+    fn the_short_path_finds_what_the_loop_finds() {
+        let ends = ["", "\r", "\r\n", "\n", "\0", "\rx", "\r\nab", "\tab\r\n", "\x7f\r\n\r\n"];
+        for end in ends.map(str::as_bytes) {
+            for length in 0..40 {
+                let mut line = heapless::Vec::<u8, 64>::from_iter([b'x'; 40]);
+                line.truncate(length);
+                line.extend_from_slice(end).expect("room");
+                assert_eq!(
+                    outcome::<false>(&line, false),
+                    outcome::<false>(&line, true),
+                    "{line:?}"
+                );
+                assert_eq!(outcome::<true>(&line, false), outcome::<true>(&line, true), "{line:?}");
+            }
+        }
     }
 
     #[test]

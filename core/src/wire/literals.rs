@@ -75,7 +75,8 @@ impl<const MAX: usize, const FROM_CLIENT: bool> Literals<MAX, FROM_CLIENT> {
         self.scanned = self.scanned.saturating_add(1);
     }
 
-    /// The position of the next byte that may end a line or begin a mark. The input starts after the taken bytes.
+    /// The position of the next byte that may end a line or begin a mark. The input starts after the taken
+    /// bytes.
     #[inline(always)]
     fn skip_text(&self, input: &[u8]) -> usize {
         let end = usize::from(self.scanned.saturating_sub(self.taken));
@@ -266,6 +267,50 @@ mod tests {
                 let found = frames::<false>(whole, piece);
                 let found = found.as_ref().map(|(frames, left)| (&frames[..], *left));
                 assert_eq!(found, expected.as_ref().map(|(a, b)| (*a, *b)), "{whole:?} by {piece}");
+            }
+        }
+    }
+
+    /// The outcome, the rest of the input, and what is kept for the next call.
+    fn outcome<const FROM_CLIENT: bool>(
+        input: &[u8],
+        of_any: bool,
+    ) -> (Result<Option<&[u8]>, Error>, usize, u16, Mark, u16) {
+        let (mut rest, mut lines) = (input, Literals::<24, FROM_CLIENT>::default());
+        let frame = if of_any { lines.next_of_any(&mut rest) } else { lines.next(&mut rest) };
+        (frame, rest.len(), lines.scanned, lines.mark, lines.taken)
+    }
+
+    #[test]
+    fn the_short_path_finds_what_the_loop_finds() {
+        let ends = [
+            "",
+            "\r",
+            "\r\n",
+            "\n",
+            "\0",
+            "\rx",
+            "\r\nab",
+            "\tab\r\n",
+            "{",
+            "{3",
+            "{3}",
+            "{3}\r\n",
+            "{3}\r\nabcd\r\n",
+            "{3+}\r\na\r\nb\r\n",
+            "{x\r\n",
+        ];
+        for end in ends.map(str::as_bytes) {
+            for length in 0..40 {
+                let mut line = heapless::Vec::<u8, 64>::from_iter([b'x'; 40]);
+                line.truncate(length);
+                line.extend_from_slice(end).expect("room");
+                assert_eq!(
+                    outcome::<false>(&line, false),
+                    outcome::<false>(&line, true),
+                    "{line:?}"
+                );
+                assert_eq!(outcome::<true>(&line, false), outcome::<true>(&line, true), "{line:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Skips over bytes that mean nothing to a framing.
 
-/// Whether code may be larger to be faster, for example to look at eight bytes at a time. Small processors prefer
-/// less code.
+/// Whether code may be larger to be faster, for example to look at eight bytes at a time. Small processors
+/// prefer less code.
 pub(crate) const PREFER_SPEED: bool = cfg!(target_pointer_width = "64");
 
 /// The same byte in all places of a word.
@@ -9,7 +9,8 @@ const fn each(octet: u8) -> u64 {
     u64::from_ne_bytes([octet; 8])
 }
 
-/// The position of the first byte at or after `from` that is a CR or lower; the end of the input if there is none.
+/// The position of the first byte at or after `from` that is a CR or lower; the end of the input if there is
+/// none.
 #[inline(always)]
 pub(super) fn skip_text(input: &[u8], from: usize) -> usize {
     skip(input, from, None)
@@ -27,8 +28,8 @@ fn skip(input: &[u8], from: usize, mark: Option<u8>) -> usize {
     if let Some((words, _)) = input.get(at..).map(<[u8]>::as_chunks) {
         for octets in words {
             let word = u64::from_le_bytes(*octets);
-            // The highest bit of each byte that is below a limit. A borrow may set it for bytes after such a one,
-            // but not before the first.
+            // The highest bit of each byte that is below a limit. A borrow may set it for bytes after such a
+            // one, but not before the first.
             let low = |word: u64, limit| word.wrapping_sub(each(limit)) & !word & each(0x80);
             let marks = mark.map_or(0, |mark| low(word ^ each(mark), 1));
             let found = low(word, b'\r' + 1) | marks;

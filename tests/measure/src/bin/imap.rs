@@ -1,5 +1,5 @@
-//! Repeats an IMAP client's dialogue up to the upgrade, for an instruction counter: by this library, by others on the
-//! same bytes, and by a scan that only finds the line ends.
+//! Repeats an IMAP client's dialogue up to the upgrade, for an instruction counter: by this library, by
+//! others on the same bytes, and by a scan that only finds the line ends.
 //!
 //! usage: imap MODE REPETITIONS
 

@@ -1,10 +1,11 @@
-//! Repeats the parsing of one piece of a connection, for an instruction counter: by this library, by others on the
-//! same bytes, and by a scan that only finds the line ends.
+//! Repeats the parsing of one piece of a connection, for an instruction counter: by this library, by
+//! others on the same bytes, and by a scan that only finds the line ends.
 //!
 //! usage: parse MODE REPETITIONS      (at most 2,000)
 //!
-//! What leads up to the measured piece, such as a session's own commands, is done before the first repetition, as
-//! often as all repetitions together need it. So the difference of two runs has only the piece.
+//! What leads up to the measured piece, such as a session's own commands, is done before the first
+//! repetition, as often as all repetitions together need it. So the difference of two runs has only the
+//! piece.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -61,7 +62,8 @@ fn dialogue(cuts: &Cuts) -> Option<client::Upgrade> {
     client.into_upgrade(&[]).ok()
 }
 
-/// A coroutine of io-smtp from its request, if it has one, to the end of the reply, in reads of `piece` bytes.
+/// A coroutine of io-smtp from its request, if it has one, to the end of the reply, in reads of `piece`
+/// bytes.
 fn resume<O, E>(
     mut coroutine: impl SmtpCoroutine<Yield = SmtpYield, Return = Result<O, E>>,
     reply: &[u8],
