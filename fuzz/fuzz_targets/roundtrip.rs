@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use starttls::mail::receiver::{self, Limits};
 use starttls::mail::session::{self, Exchange};
-use starttls::mail::{Address, Envelope, LineEnds, Receiver, Session};
+use starttls::mail::{Address, Checked, Envelope, LineEnds, Receiver, Session};
 use starttls::smtp::{ClientGrammar, ServerGrammar};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Client, Machine, Policy, Server, Step, Tls, Verification, client, lmtp, server};
@@ -15,7 +15,9 @@ use starttls_fuzz::step;
 #[derive(Debug)]
 struct Mail {
     lmtp: bool,
-    chunk: u8,
+    /// Whether the message is sent without a copy, if its lines are good.
+    checked: bool,
+    chunk: u16,
     names: [String; 2],
     from: Option<String>,
     to: Vec<String>,
@@ -26,7 +28,9 @@ impl<'a> Arbitrary<'a> for Mail {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         Ok(Self {
             lmtp: u.arbitrary()?,
-            chunk: u.arbitrary()?,
+            checked: u.arbitrary()?,
+            // From single bytes to more than a block.
+            chunk: u.arbitrary::<u16>()? >> (u.arbitrary::<u8>()? & 15),
             names: [text(u, b"example.org-_[]:")?, text(u, b"mx1.[]:")?],
             from: if u.arbitrary()? { None } else { Some(address(u)?) },
             to: (0..=u.int_in_range(0..=3)?).map(|_| address(u)).collect::<Result<_, _>>()?,
@@ -55,7 +59,14 @@ fn address(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
 }
 
 fn message(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
-    const PIECES: [&[u8]; 8] = [b"\r\n", b".", b"a", b"\r\n.\r\n", b"\xff", b"..", b"\r", b"\n"];
+    /// A line that fills most of a block. Its end keeps it from becoming too long.
+    const LONG: [u8; 500] = {
+        let mut line = [b'a'; 500];
+        [line[0], line[1], line[498], line[499]] = *b"\r\n\r\n";
+        line
+    };
+    const PIECES: [&[u8]; 10] =
+        [b"\r\n", b".", b"a", b"\r\n.\r\n", b"\xff", b"..", b"\r", b"\n", b"\r\n\r\n", &LONG];
     let mut message = Vec::new();
     while !u.is_empty() && message.len() < 2000 {
         let n = usize::from(u.arbitrary::<u8>()?);
@@ -114,6 +125,13 @@ fn deliver<D: Dialect>(mail: &Mail) {
 
     let chunk = peer.chunk;
     peer.exchange(&mut session.send(&envelope).expect("idle"), |job, wire| {
+        if let (true, Ok(message)) = (mail.checked, Checked::new(&mail.message)) {
+            let mut pieces = message.pieces();
+            while let Some(piece) = job.piece(&mut pieces).expect("good lines") {
+                wire.extend_from_slice(piece);
+            }
+            return job.finish().expect("good lines");
+        }
         let mut rest = &mail.message[..];
         while !rest.is_empty() {
             let mut output = vec![0; chunk];
