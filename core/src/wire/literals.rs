@@ -271,11 +271,10 @@ mod tests {
         }
     }
 
+    type Outcome<'i> = (Result<Option<&'i [u8]>, Error>, usize, u16, Mark, u16);
+
     /// The outcome, the rest of the input, and what is kept for the next call.
-    fn outcome<const FROM_CLIENT: bool>(
-        input: &[u8],
-        of_any: bool,
-    ) -> (Result<Option<&[u8]>, Error>, usize, u16, Mark, u16) {
+    fn outcome<const FROM_CLIENT: bool>(input: &[u8], of_any: bool) -> Outcome<'_> {
         let (mut rest, mut lines) = (input, Literals::<24, FROM_CLIENT>::default());
         let frame = if of_any { lines.next_of_any(&mut rest) } else { lines.next(&mut rest) };
         (frame, rest.len(), lines.scanned, lines.mark, lines.taken)
