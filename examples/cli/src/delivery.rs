@@ -8,7 +8,7 @@ use std::time::Duration;
 use starttls_tokio::{Answer, Deliver, Mail, PeerCertificate, Secret};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
-use tokio::task::block_in_place;
+use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::excerpt::visible;
@@ -44,6 +44,11 @@ impl Store {
         };
         Ok(Self { directory: directory.map(open).transpose()?, login, output: Mutex::new(()) })
     }
+
+    /// A new message.
+    fn begin(&self) -> io::Result<NamedTempFile> {
+        self.directory.as_ref().map_or_else(spool::elsewhere, Spool::begin)
+    }
 }
 
 /// Receives the mails of one connection.
@@ -60,18 +65,19 @@ impl Delivery {
         Self { store, message: None, copies }
     }
 
-    fn begin(&self) -> io::Result<NamedTempFile> {
-        self.store.directory.as_ref().map_or_else(spool::elsewhere, Spool::begin)
-    }
-
-    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
-        let mut message = match self.message.take() {
-            Some(message) => message,
-            None => self.begin()?,
+    /// Writes the next piece. After an error the message is discarded.
+    ///
+    /// Not by `block_in_place`, which may start a thread for each piece: a large message would take a
+    /// megabyte of stacks.
+    async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        let (store, message, piece) =
+            (Arc::clone(&self.store), self.message.take(), piece.to_vec());
+        let write = move || {
+            let mut message = message.map_or_else(|| store.begin(), Ok)?;
+            message.write_all(&piece)?;
+            Ok::<_, io::Error>(message)
         };
-        // After an error it is discarded.
-        message.write_all(piece)?;
-        self.message = Some(message);
+        self.message = Some(spawn_blocking(write).await.map_err(io::Error::other)??);
         Ok(())
     }
 
@@ -80,7 +86,7 @@ impl Delivery {
         // A message without a single byte was never begun.
         let message = match self.message.take() {
             Some(message) => message,
-            None => self.begin()?,
+            None => self.store.begin()?,
         };
         if !self.copies {
             return spool.keep(message);
@@ -149,7 +155,7 @@ impl Deliver for Delivery {
 
     async fn keep(&mut self, _: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
         // The disk may be slow.
-        block_in_place(|| self.write(piece)).map_err(|error| not_stored(&error))
+        self.write(piece).await.map_err(|error| not_stored(&error))
     }
 
     async fn deliver(&mut self, mail: &Mail) -> Answer {
