@@ -200,36 +200,6 @@ impl<G: Grammar> Client<G> {
         error
     }
 
-    /// [`step`](Machine::step) for every input.
-    #[cfg_attr(target_pointer_width = "64", inline(never))]
-    fn step_any<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        output: &mut [u8],
-    ) -> Result<Step<Event<'i>>, Error> {
-        match self.state {
-            State::Await(_) => {}
-            // The rest of a frame may still break a rule, so the engine acts on its front only at its end
-            // (I11).
-            _ if self.framing.is_cut() => {
-                if !self.skip(input)? {
-                    return Ok(Step::Read);
-                }
-                return self.step_any(input, output);
-            }
-            // Frames that arrive before the request are read first: after it they could pass for its reply.
-            State::Ask(phase) | State::Listen(phase) if G::IS_CHATTY && !input.is_empty() => {
-                self.state = State::Listen(phase);
-            }
-            _ => return self.act(input, output),
-        }
-        match self.framing.next(input) {
-            Ok(None) => Ok(Step::Read),
-            Ok(Some(frame)) => Ok(self.received(frame)),
-            Err(error) => Err(self.fail(error)),
-        }
-    }
-
     /// Steps in the states that read nothing.
     ///
     /// This is a separate function so that a stream that arrives byte by byte costs one comparison a byte.
@@ -323,16 +293,32 @@ impl<G: Grammar> Machine for Client<G> {
     const MAX_INPUT: usize = G::Framing::MAX_FRAME;
     const MAX_OUTPUT: usize = G::MAX_OUTPUT;
 
-    #[inline]
     fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
-        if matches!(self.state, State::Await(_)) && self.framing.continues(input) {
-            return Ok(Step::Read);
+        match self.state {
+            State::Await(_) => {}
+            // The rest of a frame may still break a rule, so the engine acts on its front only at its end
+            // (I11).
+            _ if self.framing.is_cut() => {
+                if !self.skip(input)? {
+                    return Ok(Step::Read);
+                }
+                return self.step(input, output);
+            }
+            // Frames that arrive before the request are read first: after it they could pass for its reply.
+            State::Ask(phase) | State::Listen(phase) if G::IS_CHATTY && !input.is_empty() => {
+                self.state = State::Listen(phase);
+            }
+            _ => return self.act(input, output),
         }
-        self.step_any(input, output)
+        match self.framing.next(input) {
+            Ok(None) => Ok(Step::Read),
+            Ok(Some(frame)) => Ok(self.received(frame)),
+            Err(error) => Err(self.fail(error)),
+        }
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {

@@ -159,19 +159,6 @@ impl<const MAX: usize, const CRLF: bool, const CUT: bool> Framing for Lines<MAX,
         self.next_within(input, MAX, CUT)
     }
 
-    #[inline(always)]
-    fn continues(&mut self, input: &[u8]) -> bool {
-        let start = usize::from(self.scanned);
-        let continues = PREFER_SPEED
-            && !(CUT && self.cut)
-            && start < MAX - 1
-            && matches!(input.get(start..), Some([octet]) if *octet > b'\r');
-        if continues {
-            self.keep(start.wrapping_add(1));
-        }
-        continues
-    }
-
     fn is_cut(&self) -> bool {
         CUT && self.cut
     }

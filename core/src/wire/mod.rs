@@ -51,16 +51,6 @@ pub trait Framing: Default {
     /// The frame is malformed or too long. The error comes as soon as it is certain.
     fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, Error>;
 
-    /// Whether the input has one new byte and that only continues the frame, so that [`next`](Self::next) would
-    /// return `None`. It is looked at then.
-    ///
-    /// A shortcut for callers that pass single bytes. It may return false for any input.
-    #[inline(always)]
-    fn continues(&mut self, input: &[u8]) -> bool {
-        let _ = input;
-        false
-    }
-
     /// Whether the last frame was only the front of a longer one, whose rest is still to be skipped.
     fn is_cut(&self) -> bool {
         false

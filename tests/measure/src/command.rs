@@ -8,10 +8,10 @@ use std::{env, fs, thread};
 
 pub type Failure = Box<dyn Error>;
 
-/// The release build of the command, or the program of `STARTTLS`.
+/// The release build of the command: in the directory that `STARTTLS_PROGRAMS` names.
 pub fn program() -> PathBuf {
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/starttls");
-    env::var_os("STARTTLS").map_or_else(built, PathBuf::from)
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release");
+    env::var_os("STARTTLS_PROGRAMS").map_or_else(built, PathBuf::from).join("starttls")
 }
 
 pub struct Server {

@@ -5,7 +5,7 @@
 //!        memory before client | server         prints the heap of a connection of starttls-rustls that waits
 //!        memory inside client | server         the same inside TLS
 //!
-//! `send` and `serve` measure the release build of the command, or the program of `STARTTLS`.
+//! `send` and `serve` measure the release build of the command, in the directory that `STARTTLS_PROGRAMS` names.
 
 #[path = "../command.rs"]
 #[expect(dead_code, reason = "shared with other programs")]
