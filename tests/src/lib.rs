@@ -80,6 +80,7 @@ mod examples {
         Errors "errors",
         EventLoop "event-loop",
         Firmware "firmware",
+        Fleet "fleet",
         MailBetweenServers "mail-between-servers",
         Migrating "migrating",
         OtherClients "other-clients",
