@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::figures::Figures;
 use crate::row::Row;
@@ -71,19 +71,48 @@ fn number(value: f64) -> String {
     text
 }
 
-/// README.md with the table of the stored figures.
-fn page(
-    directory: &Path,
-    rows: &[Row],
-    figures: &Figures,
-) -> Result<(String, String), Box<dyn Error>> {
-    let page = fs::read_to_string(directory.join(FILE))?;
+/// The project's front page, which mentions single figures.
+const FRONT: &str = "../../README.md";
+
+/// What stands before a figure in a text: the row's measure and unit.
+const MENTION: &str = "<!-- figure: ";
+const MENTION_END: &str = "<!-- -->";
+
+/// A text in which the stored figures stand after each mention.
+fn mentions(text: &str, rows: &[Row], figures: &Figures) -> Result<String, Box<dyn Error>> {
+    let mut parts = text.split(MENTION);
+    let mut new = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let split = part
+            .split_once(" -->")
+            .and_then(|(key, rest)| Some((key, rest.split_once(MENTION_END)?.1)));
+        let (key, rest) = split.ok_or("a mention of a figure has no end")?;
+        let figure = rows.iter().find(|row| row.key() == key).and_then(|row| row.ours(figures));
+        let figure = number(figure.ok_or_else(|| format!("no figure is called {key:?}"))?);
+        let _ = write!(new, "{MENTION}{key} -->{figure}{MENTION_END}{rest}");
+    }
+    Ok(new)
+}
+
+/// A page as it is, and with the stored figures.
+struct Page {
+    path: PathBuf,
+    old: String,
+    new: String,
+}
+
+fn pages(directory: &Path, rows: &[Row], figures: &Figures) -> Result<[Page; 2], Box<dyn Error>> {
+    let path = directory.join(FILE);
+    let old = fs::read_to_string(&path)?;
     let parts =
-        page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+        old.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) = parts.ok_or("README.md has no place for figures")?;
     let table = of(rows.iter(), figures);
     let new = format!("{before}{BEGIN}\n{table}\n{END}{after}");
-    Ok((page, new))
+    let front = directory.join(FRONT);
+    let text = fs::read_to_string(&front)?;
+    let with_figures = mentions(&text, rows, figures)?;
+    Ok([Page { path, old, new }, Page { path: front, old: text, new: with_figures }])
 }
 
 pub(crate) fn write(
@@ -91,18 +120,24 @@ pub(crate) fn write(
     rows: &[Row],
     figures: &Figures,
 ) -> Result<(), Box<dyn Error>> {
-    let (_, new) = page(directory, rows, figures)?;
-    Ok(fs::write(directory.join(FILE), new)?)
+    pages(directory, rows, figures)?
+        .iter()
+        .try_for_each(|page| fs::write(&page.path, &page.new))?;
+    Ok(())
 }
 
-/// What is wrong with the page.
+/// What is wrong with the pages.
 pub(crate) fn check(
     directory: &Path,
     rows: &[Row],
     figures: &Figures,
 ) -> Result<Vec<String>, Box<dyn Error>> {
-    let (old, new) = page(directory, rows, figures)?;
-    let stale =
-        "tests/measure/README.md differs from figures.toml: tests/measure/run --write GROUP";
-    Ok(if old == new { Vec::new() } else { vec![stale.to_owned()] })
+    let stale = pages(directory, rows, figures)?.into_iter().filter(|page| page.old != page.new);
+    let fault = |page: Page| {
+        format!(
+            "{} differs from figures.toml: tests/measure/run --write GROUP",
+            page.path.display()
+        )
+    };
+    Ok(stale.map(fault).collect())
 }
