@@ -10,7 +10,7 @@ use starttls::lmtp::Lmtp;
 use starttls::mail::message::{Attachment, Mailbox};
 use starttls::mail::receiver::{self, Authentication};
 use starttls::mail::session::{Command, Fate};
-use starttls::mail::{Address, Envelope, Message};
+use starttls::mail::{Address, Checked, Envelope, Message};
 use starttls::smtp::{Dialect, Smtp};
 use starttls::{Error as Rule, Policy, server};
 use starttls_tokio::{
@@ -184,6 +184,10 @@ async fn a_mail_takes_two_round_trips() {
         connection.send(&envelope, message.as_slice()).await.expect("delivered");
         assert_eq!(count.load(Ordering::Relaxed) - before, 2, "round trips for {lines} lines");
     }
+    let checked = Checked::new(b"Subject: dots\r\n\r\n.\r\n").expect("good lines");
+    let before = count.load(Ordering::Relaxed);
+    connection.send_checked(&envelope, checked).await.expect("delivered");
+    assert_eq!(count.load(Ordering::Relaxed) - before, 2, "round trips of a checked message");
     let refused = [Address::new("no@b.test").expect("an address")];
     let refused = Envelope::new(None, &refused).expect("recipients");
     let refused = connection.send(&refused, &b"x"[..]).await.expect_err("no recipient is accepted");
@@ -191,7 +195,9 @@ async fn a_mail_takes_two_round_trips() {
     assert!(connection.is_open());
     connection.quit().await.expect("a goodbye");
     task.await.expect("no panic").expect("a clean end");
-    assert_eq!(kept.mails().len(), 4);
+    let mails = kept.mails();
+    assert_eq!(mails.len(), 5);
+    assert_eq!(mails[4].message, checked.as_bytes());
 }
 
 /// Returns a line, then nothing forever or an error.

@@ -50,9 +50,8 @@ impl fmt::Display for Panel {
 
 const COLOURS: [RGBColor; 2] = [RGBColor(0, 90, 160), RGBColor(200, 90, 0)];
 
-/// The largest or smallest value, with some room.
-fn range(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    (values.clone().fold(f64::INFINITY, f64::min) / 1.5, values.fold(0.0, f64::max) * 1.5)
+fn bounds(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    (values.clone().fold(f64::INFINITY, f64::min), values.fold(0.0, f64::max))
 }
 
 pub(crate) fn draw(panels: &[Panel]) -> Result<String, Failure> {
@@ -62,8 +61,12 @@ pub(crate) fn draw(panels: &[Panel]) -> Result<String, Failure> {
         root.fill(&WHITE)?;
         for (area, panel) in root.split_evenly((2, 2)).iter().zip(panels) {
             let points = || panel.lines.iter().flat_map(|line| &line.points);
-            let (left, right) = range(points().map(|point| point.0));
-            let (bottom, top) = range(points().map(|point| point.1));
+            let (left, right) = bounds(points().map(|point| point.0));
+            let (left, right) = (left / 1.5, right * 1.5);
+            // Whole decades, so that both ends have labels.
+            let (bottom, top) = bounds(points().map(|point| point.1));
+            let (bottom, top) =
+                (10f64.powf(bottom.log10().floor()), 10f64.powf(top.log10().ceil()));
             let mut chart = ChartBuilder::on(area)
                 .caption(panel.title, ("sans-serif", 15))
                 .margin(12)
