@@ -8,35 +8,7 @@ use std::time::Duration;
 
 use starttls::smtp::{self, Domain};
 use starttls::{Error, Machine, Policy, Step, client};
-
-/// The server's replies, in three turns: 13 lines and 271 bytes answer EHLO.
-const TURNS: [&[u8]; 3] = [
-    b"220 mail.example.org ESMTP\r\n",
-    b"250-mail.example.org at your service\r\n\
-      250-PIPELINING\r\n\
-      250-SIZE 52428800\r\n\
-      250-VRFY\r\n\
-      250-ETRN\r\n\
-      250-STARTTLS\r\n\
-      250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2\r\n\
-      250-AUTH=PLAIN LOGIN\r\n\
-      250-ENHANCEDSTATUSCODES\r\n\
-      250-8BITMIME\r\n\
-      250-DSN\r\n\
-      250-CHUNKING\r\n\
-      250 SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n",
-    b"220 2.0.0 Ready to start TLS\r\n",
-];
-
-const _: () = assert!(TURNS[1].len() == 271);
-
-/// The ends of each turn's chunks.
-type Cuts = [Vec<usize>; 3];
-
-fn cuts(chunk: usize) -> Cuts {
-    TURNS
-        .map(|turn| (1..=turn.len()).filter(|end| end % chunk == 0 || *end == turn.len()).collect())
-}
+use starttls_measure::talk::{Cuts, TURNS, cuts};
 
 /// Passes the server's replies to a machine, in chunks. Returns whether TLS may start.
 #[inline(never)]
@@ -116,7 +88,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, mode, repetitions] = arguments.as_slice() else { return ExitCode::FAILURE };
     let Ok(repetitions) = repetitions.parse::<u32>() else { return ExitCode::FAILURE };
-    let (whole, octets) = (cuts(usize::MAX), cuts(1));
+    let (whole, octets) = (cuts(&TURNS, usize::MAX), cuts(&TURNS, 1));
     for _ in 0..repetitions {
         let done = match mode.as_str() {
             "whole" => dialogue(black_box(&whole)).is_ok(),

@@ -21,27 +21,13 @@ use smtp_proto::{EhloResponse, Request};
 use starttls::mail::{Address, Envelope, Receiver, Session, receiver, session};
 use starttls::smtp::{self, Domain};
 use starttls::{Machine, Policy, Step, Tls, Verification, client};
-use starttls_measure::talk::{Cuts, cuts, repeat, scan, talk};
+use starttls_measure::talk::{
+    Cuts, EHLO, GO_AHEAD, SMTP_GREETING, TURNS, cuts, repeat, scan, talk,
+};
 
 /// The most repetitions, for which there are prepared sessions.
 const MOST: usize = 2000;
 
-const SMTP_GREETING: &[u8] = b"220 mail.example.org ESMTP\r\n";
-const GO_AHEAD: &[u8] = b"220 2.0.0 Ready to start TLS\r\n";
-/// 13 lines.
-const EHLO: &[u8] = b"250-mail.example.org at your service\r\n\
-    250-PIPELINING\r\n\
-    250-SIZE 52428800\r\n\
-    250-VRFY\r\n\
-    250-ETRN\r\n\
-    250-STARTTLS\r\n\
-    250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2\r\n\
-    250-AUTH=PLAIN LOGIN\r\n\
-    250-ENHANCEDSTATUSCODES\r\n\
-    250-8BITMIME\r\n\
-    250-DSN\r\n\
-    250-CHUNKING\r\n\
-    250 SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n";
 /// 13 lines of the same lengths, which a parser of HTTP takes. It reads the empty line after them, too.
 const FIELDS: &[u8] = b"server: l.example.org at your service\
     \r\nx: -PIPELINING\r\nx: -SIZE 52428800\r\nx: -VRFY\r\nx: -ETRN\r\nx: -STARTTLS\
@@ -50,8 +36,7 @@ const FIELDS: &[u8] = b"server: l.example.org at your service\
 const REPLY: &[u8] = b"250 2.1.5 Ok\r\n";
 const MAIL: &[u8] = b"MAIL FROM:<me@example.org> SIZE=1024\r\n";
 const RCPT: &[u8] = b"RCPT TO:<someone@example.org>\r\n";
-const _: () = assert!(EHLO.len() == 271 && FIELDS.len() == 273 && RCPT.len() == 31);
-const TURNS: [&[u8]; 3] = [SMTP_GREETING, EHLO, GO_AHEAD];
+const _: () = assert!(FIELDS.len() == 273 && RCPT.len() == 31);
 
 fn dialogue(cuts: &Cuts) -> Option<client::Upgrade> {
     let mut client = smtp::Client::new(black_box(Domain::LOCALHOST), Policy::Required);
