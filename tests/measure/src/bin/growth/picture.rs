@@ -94,6 +94,7 @@ pub(crate) fn draw(panels: &[Panel]) -> Result<String, Failure> {
             if panel.lines.len() > 1 {
                 chart
                     .configure_series_labels()
+                    .position(SeriesLabelPosition::UpperRight)
                     .background_style(WHITE)
                     .border_style(RGBColor(200, 200, 200))
                     .draw()?;
