@@ -2,6 +2,10 @@
 
 #![no_main]
 
+// Without the other dependencies of the tests.
+#[path = "../../tests/src/mended.rs"]
+mod mended;
+
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use starttls::mail::receiver::{self, Limits};
@@ -11,6 +15,8 @@ use starttls::smtp::{ClientGrammar, ServerGrammar};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Client, Machine, Policy, Server, Step, Tls, Verification, client, lmtp, server};
 use starttls_fuzz::step;
+
+use mended::mended;
 
 #[derive(Debug)]
 struct Mail {
@@ -145,37 +151,6 @@ fn deliver<D: Dialect>(mail: &Mail) {
     assert_eq!(peer.body, mended(&mail.message));
     assert_eq!(peer.messages, if mail.lmtp { to.len() } else { 1 });
     peer.exchange(&mut session.quit().expect("idle"), |_, _| {});
-}
-
-/// CRLF for every line end and after the last line; a space for a lone CR in the header.
-fn mended(message: &[u8]) -> Vec<u8> {
-    let (mut mended, mut rest) = (Vec::new(), message);
-    let (mut in_header, mut line) = (true, 0);
-    while let [octet, tail @ ..] = rest {
-        let end = match rest {
-            [b'\r', b'\r', b'\n', after @ ..]
-            | [b'\r', b'\n', after @ ..]
-            | [b'\n', after @ ..] => Some(after),
-            [b'\r'] | [b'\r', b'\r'] => Some(&[][..]),
-            [b'\r', after @ ..] if !in_header => Some(after),
-            _ => None,
-        };
-        match end {
-            Some(after) => {
-                in_header &= mended.len() > line;
-                mended.extend(b"\r\n");
-                (line, rest) = (mended.len(), after);
-            }
-            None => {
-                mended.push(if *octet == b'\r' { b' ' } else { *octet });
-                rest = tail;
-            }
-        }
-    }
-    if mended.len() > line {
-        mended.extend(b"\r\n");
-    }
-    mended
 }
 
 fn upgrade<D: Dialect>(client_name: Domain<'_>, server_name: Domain<'_>) -> (Tls, Tls) {

@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod machines;
+mod mended;
 pub mod octets;
 pub mod run;
 pub mod subject;
@@ -17,6 +18,7 @@ pub mod table;
 use starttls::Error;
 
 pub use machines::{CLIENT, SERVER};
+pub use mended::mended;
 
 /// Every error of a machine; a test compares the list with the enum.
 pub const ERRORS: [Error; 33] = [

@@ -8,6 +8,7 @@ use starttls::mail::session::{Event, Exchange, Fate};
 use starttls::mail::{Address, Envelope, LineEnds, Receiver, Session};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Machine, Policy, Step, Tls, Verification};
+use starttls_tests::mended;
 
 /// Sequences that mail servers interpret differently, and lines of every length up to the limit.
 fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -19,37 +20,6 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         1 => (0_usize..=990).prop_map(|length| [&b"\r\n"[..], &vec![b'x'; length], b"\r\n"].concat()),
     ];
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
-}
-
-/// CRLF for every line end and after the last line; a space for a lone CR in the header.
-fn mended(message: &[u8]) -> Vec<u8> {
-    let (mut mended, mut rest) = (Vec::new(), message);
-    let (mut in_header, mut line) = (true, 0);
-    while let [octet, tail @ ..] = rest {
-        let end = match rest {
-            [b'\r', b'\r', b'\n', after @ ..]
-            | [b'\r', b'\n', after @ ..]
-            | [b'\n', after @ ..] => Some(after),
-            [b'\r'] | [b'\r', b'\r'] => Some(&[][..]),
-            [b'\r', after @ ..] if !in_header => Some(after),
-            _ => None,
-        };
-        match end {
-            Some(after) => {
-                in_header &= mended.len() > line;
-                mended.extend(b"\r\n");
-                (line, rest) = (mended.len(), after);
-            }
-            None => {
-                mended.push(if *octet == b'\r' { b' ' } else { *octet });
-                rest = tail;
-            }
-        }
-    }
-    if mended.len() > line {
-        mended.extend(b"\r\n");
-    }
-    mended
 }
 
 struct Transfer<'m> {

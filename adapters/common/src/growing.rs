@@ -104,7 +104,7 @@ mod tests {
         growing.drain(usize::MAX);
         assert_eq!(growing.filled(), b"");
         assert_eq!(growing.bytes.capacity(), 0);
-        // A machine that writes nothing leaves room behind.
+        // Room that a machine asked for and did not fill is released, too.
         assert!(growing.room(8).len() >= 8);
         growing.release();
         assert_eq!(growing.bytes.capacity(), 0);

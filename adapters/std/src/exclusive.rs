@@ -114,8 +114,8 @@ impl Socket for Exclusive {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// What was sent since the last receive has acknowledged what came before. Only a peer whose answer
-    /// arrives in parts may wait for the acknowledgement of the first.
+    /// Acknowledges at once only between two reads. A write carries the acknowledgement of everything
+    /// received before it. But a peer that sends its reply in parts may wait for one after the first part.
     fn acknowledge(&self) {
         if self.heard {
             self.stream.acknowledge();

@@ -217,8 +217,8 @@ impl Stuffer {
     /// Takes the next piece of a message whose lines are known to be good, without a copy. Returns `None`
     /// after the last one.
     ///
-    /// Send each piece whole, and all of them in their order. What was [pushed](Self::push) before them has
-    /// to be whole lines: a header, for example.
+    /// Send each piece whole, and all of them in their order. If bytes were [pushed](Self::push) before, such
+    /// as a header, they have to end with a whole line.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] within a line. The permanent errors of [`push`](Self::push) if there was one

@@ -97,7 +97,7 @@ struct Body {
     seen: Seen,
 }
 
-/// What changes when a file is written.
+/// The properties of a file that show whether it was written since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     length: u64,

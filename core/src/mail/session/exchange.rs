@@ -35,8 +35,8 @@ impl<C: Channel, D: Dialect> Exchange<'_, '_, C, D> {
     /// Takes the next piece of a message whose lines are known to be good, after [`Event::Body`], without a
     /// copy. Returns `None` after the last one; then call [`finish`](Self::finish).
     ///
-    /// Send each piece whole, before anything else. What was passed to [`body`](Self::body) before them has
-    /// to be whole lines.
+    /// Send each piece whole, before anything else. If bytes were passed to [`body`](Self::body) before, they
+    /// have to end with a whole line.
     ///
     /// # Errors
     /// Those of [`Stuffer::piece`](crate::mail::Stuffer::piece); [`Error::OutOfOrder`] if the server does not
