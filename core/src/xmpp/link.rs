@@ -6,7 +6,7 @@ use crate::{ArgumentError, Protocol};
 /// The domain of a server: at most 255 bytes of UTF-8.
 ///
 /// It has no character that would end an XML attribute or that belongs to another part of an address
-/// (RFC 7622 §3.2).
+/// (RFC 7622 §3.2), no control character, and none that XML cannot have (U+FFFE and U+FFFF).
 ///
 /// ```
 /// use starttls::{ArgumentError, xmpp::Domain};
@@ -32,11 +32,12 @@ impl<'a> Domain<'a> {
             octets if octets.len() > Self::MAX => return Err(ArgumentError::TooLong),
             octets => octets,
         };
-        while let [octet, tail @ ..] = rest {
-            match octet {
-                0..=b' ' | 0x7f | b'\'' | b'"' | b'<' | b'>' | b'&' | b'@' | b'/' => {
-                    return Err(ArgumentError::Forbidden);
-                }
+        while let [_, tail @ ..] = rest {
+            match rest {
+                [0..=b' ' | 0x7f | b'\'' | b'"' | b'<' | b'>' | b'&' | b'@' | b'/', ..]
+                // U+0080 to U+009F; U+FFFE and U+FFFF.
+                | [0xc2, ..=0x9f, ..]
+                | [0xef, 0xbf, 0xbe | 0xbf, ..] => return Err(ArgumentError::Forbidden),
                 _ => rest = tail,
             }
         }
