@@ -43,7 +43,7 @@ pub use login::{Binding, Login, Secret};
 pub use mail::{Mail, Recipient};
 pub use mailer::{Dialled, Mailer, open, starts_tls};
 pub use observer::{Observer, Silent};
-pub use peer::PeerCertificate;
+pub use peer::{Peer, PeerCertificate, PeerTls};
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
 pub use reserved::{Reserved, ReservedOpening, broken_handshake, reserved};
 pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, address_literal, ready};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starttls_tokio::{Answer, Deliver, Mail, PeerCertificate, Secret};
+use starttls_tokio::{Answer, Deliver, Mail, Peer, PeerCertificate, Secret};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 use tokio::task::{block_in_place, spawn_blocking};
@@ -113,7 +113,7 @@ impl Delivery {
 }
 
 impl Deliver for Delivery {
-    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+    async fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
         let known = self.store.login.as_ref();
         let known = known.is_some_and(|(name, right)| right.matches(password) && name == user);
         if known {
@@ -128,6 +128,7 @@ impl Deliver for Delivery {
     /// A certificate from --client-ca entitles the client to each of its names, and to no other.
     async fn identify(
         &mut self,
+        _: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> Result<String, Answer> {
@@ -148,7 +149,7 @@ impl Deliver for Delivery {
         }
     }
 
-    async fn sender(&mut self, _: &str) -> Answer {
+    async fn sender(&mut self, _: &Mail) -> Answer {
         self.message = None;
         Answer::new(250, "2.1.0 Sender ok")
     }
@@ -195,11 +196,11 @@ fn not_stored(error: &io::Error) -> Answer {
 /// The log line of a mail: first our own data, then the client's text in quotes, with quotes and control characters
 /// escaped.
 fn line(mail: &Mail, place: &str) -> String {
-    let channel = if mail.encrypted { "tls" } else { "plaintext" };
+    let channel = if mail.peer.is_encrypted() { "tls" } else { "plaintext" };
     let by = if mail.chunked { "BDAT" } else { "DATA" };
-    let user = mail.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
+    let user = mail.peer.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
     let certified = |shown: &PeerCertificate| format!(" certificate={:?}", shown.subject());
-    let certificate = mail.certificate.as_ref().map(certified).unwrap_or_default();
+    let certificate = mail.peer.certificate().map(certified).unwrap_or_default();
     let to: Vec<String> = mail.to.iter().map(|to| format!("{:?}", to.path)).collect();
     format!(
         "mail in={place} octets={} channel={channel} by={by}{user}{certificate} from={:?} to={}",

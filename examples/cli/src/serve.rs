@@ -170,8 +170,8 @@ fn take(
             // Pinned here, because a future that is passed on by value takes its room twice.
             let stop = pin!(stop.wait());
             let outcome = match is_lmtp {
-                true => inbox.receive_until::<Lmtp, _>(stream, place, observer, stop).await,
-                false => inbox.receive_until::<Smtp, _>(stream, place, observer, stop).await,
+                true => inbox.receive_until::<Lmtp, _>(stream, peer, place, observer, stop).await,
+                false => inbox.receive_until::<Smtp, _>(stream, peer, place, observer, stop).await,
             };
             watched.end(outcome);
         }

@@ -4,6 +4,7 @@ mod boundary;
 mod common;
 mod connection;
 mod cut;
+mod facts;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
