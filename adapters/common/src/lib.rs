@@ -28,6 +28,7 @@ mod settings;
 mod taking;
 mod timeouts;
 mod tls;
+mod trace;
 mod trust;
 
 pub use advice::Advice;
