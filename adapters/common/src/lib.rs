@@ -4,6 +4,7 @@
 #![warn(rustdoc::all)]
 
 mod advice;
+mod certificates;
 mod client;
 mod connection;
 mod driver;
@@ -32,6 +33,7 @@ mod trace;
 mod trust;
 
 pub use advice::Advice;
+pub use certificates::Certificates;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
 pub use driver::Driver;

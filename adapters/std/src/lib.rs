@@ -28,7 +28,7 @@ pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login,
+    Advice, Answer, Certificates, ClientTls, Decide, Doing, Error, InboxSettings, Login,
     MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
     Settings, Silent, Timeouts, broken_handshake, explain, rustls,
 };

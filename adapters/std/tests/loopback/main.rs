@@ -1,6 +1,7 @@
 //! The adapter against itself and against scripted peers, on the loopback interface.
 
 mod boundary;
+mod certificates;
 mod common;
 mod connection;
 mod cut;
