@@ -167,7 +167,8 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         Ok(())
     }
 
-    /// Answers the last event with a reply; 2yz accepts. Returns how many bytes of `output` to send.
+    /// Answers the last event with a reply; 2yz accepts. A login refused by 5yz is a mistake of the client;
+    /// 4yz never is. Returns how many bytes of `output` to send.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if the last event asks for nothing; [`Error::OutputTooSmall`] if the reply
@@ -181,7 +182,9 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         if login { answer.with_digits(*b"235") } else { answer }.print(&mut out);
         let written = out.finish()?;
         let then = self.decided(question, yes);
-        self.state = if !yes && question == Question::Login && !self.forgives() {
+        // A temporary refusal (RFC 4954 §6: 454) says nothing about the client.
+        let mistake = question == Question::Login && answer.is_permanent();
+        self.state = if mistake && !self.forgives() {
             State::Say(Reply::engine(Engine::TooManyErrors), Then::TooManyErrors)
         } else {
             then.into()
