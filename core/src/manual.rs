@@ -7,6 +7,7 @@
 //! [mail-between-servers]: mod@self::mail_between_servers
 //! [migrating]: mod@self::migrating
 //! [other-clients]: mod@self::other_clients
+//! [receive-mail]: mod@self::receive_mail
 //! [states]: mod@self::states
 //! [tls-in-front]: mod@self::tls_in_front
 //! [web-service]: mod@self::web_service
@@ -46,6 +47,7 @@ pages! {
     mail_between_servers "mail-between-servers",
     migrating "migrating",
     other_clients "other-clients",
+    receive_mail "receive-mail",
     states "states",
     tls_in_front "tls-in-front",
     web_service "web-service",

@@ -37,7 +37,7 @@ send_corpus() {            # send_corpus NAME PORT: some mails cannot be sent; t
     timeout 300 "$starttls" send --server "smtp://localhost:$2" --ca "$ca" --json "$work/corpus-$1" \
         >"$work/corpus-$1.json" || [ $? -lt 8 ]
 }
-serve corpus-server smtp --require-tls --deliver "$work/corpus-delivered"
+serve corpus-server smtp --require-tls --deliver "$work/corpus-delivered" --no-trace
 check "the corpus through our client" send_corpus ours "$p"
 check "each message arrives unchanged for the recipients that Python finds, or is refused for a reason that Python confirms" \
     "$python" $here/corpus.py ours "$work/corpus-ours" "$work/corpus-ours.json" "$work/corpus-delivered"

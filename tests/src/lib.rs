@@ -86,6 +86,7 @@ mod examples {
         MailBetweenServers "mail-between-servers",
         Migrating "migrating",
         OtherClients "other-clients",
+        ReceiveMail "receive-mail",
         States "states",
         TlsInFront "tls-in-front",
         WebService "web-service",

@@ -7,7 +7,10 @@ use std::time::Instant;
 use starttls::{Error as Rule, Machine};
 
 use crate::error::is_gone;
-use crate::{Doing, Error, Link, Observer, PeerCertificate, Runtime, Timeouts, Turn};
+use crate::{Doing, Error, Link, Observer, PeerCertificate, PeerTls, Runtime, Timeouts, Turn};
+
+/// The bytes of a message that leave within one wait: one TLS record.
+const PASSED: usize = 16 * 1024;
 
 /// Drives machines over a stream `S`, with the I/O of `R`.
 ///
@@ -57,8 +60,14 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
     /// On a server: the client's certificate, if the configuration requests one. The configuration's verifier
     /// has accepted it.
     #[must_use]
-    pub const fn certificate(&self) -> Option<&PeerCertificate> {
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.link.certificate()
+    }
+
+    /// On a server: the agreed TLS, after the handshake.
+    #[must_use]
+    pub fn tls(&self) -> Option<&PeerTls> {
+        self.link.tls().map(|tls| &**tls)
     }
 
     /// The observer.
@@ -156,16 +165,24 @@ impl<'o, S, R: Runtime<S>> Driver<'o, S, R> {
     }
 
     /// Writes bytes that are not in the buffer. Nothing may be unsent before them.
-    pub(crate) async fn pass(&mut self, mut octets: &[u8]) -> Result<(), Error> {
+    ///
+    /// Each [`PASSED`] bytes have one wait, so that a peer gains no time by reading single bytes.
+    pub(crate) async fn pass(&mut self, octets: &[u8]) -> Result<(), Error> {
+        for piece in octets.chunks(PASSED) {
+            let until = self.link.write_deadline(R::now());
+            self.pass_within(piece, until).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_within(&mut self, mut octets: &[u8], until: Instant) -> Result<(), Error> {
         self.link.observer().sent(octets);
-        let mut until = self.link.write_deadline(R::now());
         while !octets.is_empty() {
             match R::write(&mut self.stream, octets, until).await {
                 Ok(Some(0)) => return Err(self.link.error(Rule::Closed)),
                 Ok(Some(n)) => {
                     self.link.passed();
                     octets = &octets[n..];
-                    until = self.link.write_deadline(R::now());
                 }
                 Ok(None) if R::now() >= until => return Err(self.link.error(Rule::TimedOut)),
                 Ok(None) => {}

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::{Future, pending, poll_fn, ready};
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,11 +10,12 @@ use std::task::{Poll, ready};
 use rustls::ServerConfig;
 use starttls::mail::{Inbound, inbound};
 use starttls::smtp::Dialect;
+use starttls::{Protocol, Untrusted};
 
 use crate::server::{ServerStream, known, server_handshake};
 use crate::{
-    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, PeerCertificate, Runtime,
-    Taking, bad_credentials,
+    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, Peer, PeerCertificate,
+    PeerTls, Recipient, Runtime, Taking, bad_credentials,
 };
 
 /// The reply to an idle client when the service ends.
@@ -37,8 +39,13 @@ pub trait Deliver: Send {
     ///
     /// This is called only over TLS, and only if the settings offer a login. Compare with
     /// [`Secret::matches`](crate::Secret::matches), whose time reveals nothing but the length.
-    fn authenticate(&mut self, user: &str, password: &str) -> impl Future<Output = Answer> + Send {
-        let _ = (user, password);
+    fn authenticate(
+        &mut self,
+        peer: &Peer,
+        user: &str,
+        password: &str,
+    ) -> impl Future<Output = Answer> + Send {
+        let _ = (peer, user, password);
         ready(bad_credentials())
     }
 
@@ -52,22 +59,30 @@ pub trait Deliver: Send {
     /// The reply that refuses an unknown client, or one that may not act as `authorization`.
     fn identify(
         &mut self,
+        peer: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> impl Future<Output = Result<String, Answer>> + Send {
-        let _ = (certificate, authorization);
+        let _ = (peer, certificate, authorization);
         ready(Err(bad_credentials()))
     }
 
-    /// Decides whether mail from `path` is accepted. `path` is empty for delivery status notifications.
-    fn sender(&mut self, path: &str) -> impl Future<Output = Answer> + Send {
-        let _ = path;
+    /// Decides whether the mail is accepted, by its sender and by its client. It has no recipients yet.
+    /// `mail.from` is empty for delivery status notifications.
+    fn sender(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send {
+        let _ = mail;
         ready(Answer::new(250, "2.1.0 Sender ok"))
     }
 
-    /// Decides whether `path` is a recipient here.
-    fn recipient(&mut self, path: &str) -> impl Future<Output = Answer> + Send {
-        let _ = path;
+    /// Decides whether the mail is accepted for this further recipient.
+    ///
+    /// A temporary refusal, such as 452 4.5.3 for too many recipients, is no mistake of the client.
+    fn recipient(
+        &mut self,
+        mail: &Mail,
+        recipient: &Recipient,
+    ) -> impl Future<Output = Answer> + Send {
+        let _ = (mail, recipient);
         ready(Answer::new(250, "2.1.5 Recipient ok"))
     }
 
@@ -90,6 +105,9 @@ pub trait Deliver: Send {
     }
 
     /// Accepts a mail. A 2yz reply promises that the mail is stored safely.
+    ///
+    /// With SMTP this is called once a mail. With LMTP it is called once for each accepted recipient, which
+    /// is then the only one in `mail.to`, and each call has its own reply (RFC 2033 §4.2).
     fn deliver(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send;
 }
 
@@ -106,7 +124,8 @@ impl<R> Inbox<R> {
         Self { settings, runtime: PhantomData }
     }
 
-    /// Receives the mail of one accepted connection until it ends.
+    /// Receives the mail of one accepted connection until it ends. `address` is the client's, for the
+    /// application, if it is known.
     ///
     /// If the future is dropped, the connection closes without a reply. The client may then send the mail
     /// again whose [`deliver`](Deliver::deliver) was running.
@@ -116,6 +135,7 @@ impl<R> Inbox<R> {
     pub async fn receive<D: Dialect, S>(
         &self,
         stream: S,
+        address: Option<SocketAddr>,
         deliver: &mut impl Deliver,
         observer: impl Observer + Send,
     ) -> Result<(), Error>
@@ -123,7 +143,7 @@ impl<R> Inbox<R> {
         R: Runtime<S> + Runtime<ServerStream<R, S>>,
         Arc<ServerConfig>: Accept<R, S>,
     {
-        self.receive_until::<D, S>(stream, deliver, observer, pending()).await
+        self.receive_until::<D, S>(stream, address, deliver, observer, pending()).await
     }
 
     /// Receives the mail of one accepted connection until it ends or `stop` is ready.
@@ -137,6 +157,7 @@ impl<R> Inbox<R> {
     pub async fn receive_until<D: Dialect, S>(
         &self,
         stream: S,
+        address: Option<SocketAddr>,
         deliver: &mut impl Deliver,
         observer: impl Observer + Send,
         stop: impl Future<Output = ()>,
@@ -146,12 +167,11 @@ impl<R> Inbox<R> {
         Arc<ServerConfig>: Accept<R, S>,
     {
         let mut stop = Stop { signal: pin!(stop), came: false };
-        let room = self.settings.max_message();
         let mut inbound = self.settings.inbound::<D>()?;
         let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
         driver.never_quote();
-        let mut taking = None;
-        match take(&mut driver, &mut inbound, &mut taking, deliver, room, &mut stop).await? {
+        let mut talk = Talk::new(self.settings.max_message(), address);
+        match take(&mut driver, &mut inbound, &mut talk, deliver, &mut stop).await? {
             End::StartTls => {}
             // On the heap, as all that is rarely needed: a connection that waits has room for each future that
             // is awaited in place.
@@ -169,16 +189,64 @@ impl<R> Inbox<R> {
             };
             inbound.encrypted_with(known(&driver))?;
             // State from plaintext must not continue inside TLS: an attacker could have injected it.
-            let mut taking = None;
-            let new = || Box::new(Taking::new(room));
-            if driver.certificate().is_some() {
-                taking.get_or_insert_with(new).certified(driver.certificate());
-            }
-            take(&mut *driver, &mut inbound, &mut taking, deliver, room, &mut stop).await?;
+            talk = Talk::new(talk.room, address);
+            take(&mut *driver, &mut inbound, &mut talk, deliver, &mut stop).await?;
             Box::pin(driver.close()).await
         })
         .await
     }
+}
+
+/// The dialogue with a client, on one channel.
+struct Talk {
+    /// The limit of a message in memory, in bytes.
+    room: usize,
+    address: Option<SocketAddr>,
+    /// The hello of a client in plaintext, before its first mail.
+    hello: Option<Box<str>>,
+    /// Created only for the first mail event, so that idle connections hold no buffer.
+    taking: Option<Box<Taking>>,
+}
+
+impl Talk {
+    const fn new(room: usize, address: Option<SocketAddr>) -> Self {
+        Self { room, address, hello: None, taking: None }
+    }
+
+    /// Keeps a hello that the server answered before TLS.
+    fn hear<D: Dialect>(&mut self, line: Untrusted<'_>) {
+        let line = line.as_untrusted_bytes();
+        let is_hello = line.split_at_checked(5).is_some_and(|(verb, name)| {
+            let is = |hello: &[u8]| verb.eq_ignore_ascii_case(hello);
+            let known = if is_lmtp::<D>() { is(b"LHLO ") } else { is(b"EHLO ") || is(b"HELO ") };
+            known && !name.trim_ascii().is_empty()
+        });
+        if is_hello {
+            self.hello = Some(Untrusted::new(line).to_string().into());
+        }
+    }
+
+    /// The mail part of the dialogue.
+    fn taking<D: Dialect>(&mut self, tls: Option<&Arc<PeerTls>>) -> &mut Box<Taking> {
+        let (room, address, hello) = (self.room, self.address, &mut self.hello);
+        self.taking.get_or_insert_with(|| {
+            let hello = hello.take();
+            let (verb, name) = hello.as_deref().and_then(|hello| hello.split_at_checked(5)).unzip();
+            let peer = Peer {
+                address,
+                hello: name.map(|name| name.trim().to_owned()),
+                extended: verb.is_some_and(|verb| !verb.eq_ignore_ascii_case("HELO ")),
+                lmtp: is_lmtp::<D>(),
+                tls: tls.cloned(),
+                user: None,
+            };
+            Box::new(Taking::new(room, peer))
+        })
+    }
+}
+
+fn is_lmtp<D: Dialect>() -> bool {
+    D::PROTOCOL == Protocol::LMTP
 }
 
 /// The signal that ends the service. It fires once.
@@ -208,25 +276,25 @@ impl<F: Future<Output = ()>> Stop<'_, F> {
 async fn take<R: Runtime<S>, S, D: Dialect>(
     driver: &mut Driver<'_, S, R>,
     inbound: &mut Inbound<'_, D>,
-    taking: &mut Option<Box<Taking>>,
+    talk: &mut Talk,
     deliver: &mut impl Deliver,
-    room: usize,
     stop: &mut Stop<'_, impl Future<Output = ()>>,
 ) -> Result<End, Error> {
     let mut out = Vec::new();
+    let tls = driver.link.tls().cloned();
     loop {
-        let under_way = taking.as_ref().is_some_and(|taking| taking.is_under_way());
+        let under_way = talk.taking.as_ref().is_some_and(|taking| taking.is_under_way());
         let run = driver.run_discreetly(inbound, Taking::is_credential, |inbound, event, _| {
             if event == inbound::Event::StartTls {
                 return Ok(ControlFlow::Break(End::StartTls));
             }
-            // Created only for the first mail event, so that idle connections hold no buffer.
-            let taking = match (&event, &mut *taking) {
-                (inbound::Event::Receiver(_), none @ None) => {
-                    none.insert(Box::new(Taking::new(room)))
+            let taking = match event {
+                inbound::Event::Receiver(_) => talk.taking::<D>(tls.as_ref()),
+                inbound::Event::Received(line) => {
+                    talk.hear::<D>(line);
+                    return Ok(ControlFlow::Continue(()));
                 }
-                (_, Some(taking)) => taking,
-                (inbound::Event::Quit, None) => return Ok(ControlFlow::Break(End::Quit)),
+                inbound::Event::Quit => return Ok(ControlFlow::Break(End::Quit)),
                 _ => return Ok(ControlFlow::Continue(())),
             };
             Ok(match taking.take(inbound, event) {
@@ -247,7 +315,7 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
             driver.send(SHUTTING_DOWN).await?;
             return Ok(End::Quit);
         };
-        let (asked, taking) = match (asked, &mut *taking) {
+        let (asked, taking) = match (asked, &mut talk.taking) {
             (Some(End::Mail), _) => continue,
             (Some(End::Asked(asked)), Some(taking)) => (asked, taking),
             (asked, _) => return Ok(asked.unwrap_or(End::Quit)),
@@ -259,15 +327,17 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
         }
         let answer = match &asked {
             Asked::Certificate { certificate, authorization } => {
-                match deliver.identify(certificate, authorization).await {
+                match deliver.identify(taking.peer(), certificate, authorization).await {
                     Ok(user) => taking.identified(user),
                     Err(answer) => answer,
                 }
             }
             Asked::Nothing(answer) => answer.clone(),
-            Asked::Login { user, password } => deliver.authenticate(user, password).await,
-            Asked::Sender => deliver.sender(&taking.mail().from).await,
-            Asked::Recipient(recipient) => deliver.recipient(&recipient.path).await,
+            Asked::Login { user, password } => {
+                deliver.authenticate(taking.peer(), user, password).await
+            }
+            Asked::Sender => deliver.sender(taking.mail()).await,
+            Asked::Recipient(recipient) => deliver.recipient(taking.mail(), recipient).await,
             Asked::Piece => continue,
             Asked::Message => match taking.refusal() {
                 Some(refusal) => refusal.clone(),

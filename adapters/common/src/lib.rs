@@ -4,6 +4,7 @@
 #![warn(rustdoc::all)]
 
 mod advice;
+mod certificates;
 mod client;
 mod connection;
 mod driver;
@@ -28,9 +29,11 @@ mod settings;
 mod taking;
 mod timeouts;
 mod tls;
+mod trace;
 mod trust;
 
 pub use advice::Advice;
+pub use certificates::Certificates;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
 pub use driver::Driver;
@@ -43,7 +46,7 @@ pub use login::{Binding, Login, Secret};
 pub use mail::{Mail, Recipient};
 pub use mailer::{Dialled, Mailer, open, starts_tls};
 pub use observer::{Observer, Silent};
-pub use peer::PeerCertificate;
+pub use peer::{Peer, PeerCertificate, PeerTls};
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
 pub use reserved::{Reserved, ReservedOpening, broken_handshake, reserved};
 pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, address_literal, ready};

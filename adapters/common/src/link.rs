@@ -1,14 +1,15 @@
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::CommonState;
+use rustls::ServerConnection;
 use starttls::driver::{Limits, Next, WRITE_WAIT};
 use starttls::{Driver, Error as Rule, Machine};
 
 use crate::said::Said;
-use crate::{Doing, Error, Growing, Observer, PeerCertificate, Timeouts};
+use crate::{Doing, Error, Growing, Observer, PeerCertificate, PeerTls, Timeouts};
 
 /// The size of the first buffer to receive into, in bytes. Most replies fit.
 const RECEIVE: usize = 1024;
@@ -39,8 +40,8 @@ pub struct Link<'o> {
     unflushed: bool,
     /// The deadline of the handshake, once it has started.
     handshake: Option<Instant>,
-    /// On a server: the client's certificate.
-    certificate: Option<PeerCertificate>,
+    /// On a server: the TLS with the client.
+    tls: Option<Arc<PeerTls>>,
 }
 
 /// The next action of a loop.
@@ -77,7 +78,7 @@ impl<'o> Link<'o> {
             offered: 0,
             unflushed: false,
             handshake: None,
-            certificate: None,
+            tls: None,
         }
     }
 
@@ -343,17 +344,22 @@ impl<'o> Link<'o> {
         &mut *self.observer
     }
 
-    /// A server's handshake is complete: tells the observer and stores the client's certificate.
-    pub fn accepted(&mut self, tls: &CommonState) {
-        let own = tls.peer_certificates().and_then(<[_]>::first);
-        self.certificate = own.map(PeerCertificate::new);
+    /// A server's handshake is complete: tells the observer and stores what is known about the client.
+    pub fn accepted(&mut self, tls: &ServerConnection) {
+        self.tls = Some(Arc::new(PeerTls::new(tls)));
         self.observer.secured(tls, None);
+    }
+
+    /// On a server: the agreed TLS, after the handshake.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Arc<PeerTls>> {
+        self.tls.as_ref()
     }
 
     /// On a server: the client's certificate, if the configuration requests one.
     #[must_use]
-    pub const fn certificate(&self) -> Option<&PeerCertificate> {
-        self.certificate.as_ref()
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.tls.as_ref().and_then(|tls| tls.certificate.as_ref())
     }
 
     fn tell_sent(&mut self, is_secret: bool) {

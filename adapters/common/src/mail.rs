@@ -1,7 +1,7 @@
 use starttls::mail::dsn::{Notify, Return};
 use starttls::mail::receiver;
 
-use crate::PeerCertificate;
+use crate::Peer;
 
 /// A received mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,21 +9,18 @@ use crate::PeerCertificate;
 pub struct Mail {
     /// The reverse path. Empty for delivery status notifications.
     pub from: String,
-    /// The accepted recipients.
+    /// The accepted recipients. With LMTP, [`Deliver::deliver`](crate::Deliver::deliver) is asked about one
+    /// of them at a time.
     pub to: Vec<Recipient>,
     /// The message, with CRLF line ends; the last line may have none. Empty if
     /// [`Deliver::keep`](crate::Deliver::keep) stores it elsewhere.
     pub message: Vec<u8>,
     /// The size of the message so far, in bytes.
     pub size: usize,
-    /// Whether it arrived over TLS.
-    pub encrypted: bool,
+    /// The client that sends it, as known when the mail began.
+    pub peer: Peer,
     /// Whether it arrived in chunks (`BDAT`).
     pub chunked: bool,
-    /// The user that logged in, if any.
-    pub user: Option<String>,
-    /// The client's certificate, if the server requests one and the client showed one.
-    pub certificate: Option<PeerCertificate>,
     /// Whether it needs servers that support UTF-8 (`SMTPUTF8`).
     pub international: bool,
     /// Whether it must only be relayed over verified TLS (`REQUIRETLS`).

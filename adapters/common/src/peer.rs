@@ -1,4 +1,8 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use rustls::pki_types::CertificateDer;
+use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -47,5 +51,73 @@ impl PeerCertificate {
 
     fn read(&self) -> Option<Certificate> {
         Certificate::from_der(&self.der).ok()
+    }
+}
+
+/// What a server knows about the client of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The client's address and port. `None` if the caller did not tell it, as for a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// The name in the client's last `EHLO`, `HELO` or `LHLO`, escaped and in ASCII. Only the client claims
+    /// it. After TLS has started it is the name from inside TLS.
+    pub hello: Option<String>,
+    /// Whether the client said `EHLO` or `LHLO`, which allow extensions.
+    pub extended: bool,
+    /// Whether it speaks LMTP instead of SMTP.
+    pub lmtp: bool,
+    /// The TLS of the connection. `None` in plaintext.
+    pub tls: Option<Arc<PeerTls>>,
+    /// The user that logged in.
+    pub user: Option<String>,
+}
+
+impl Peer {
+    /// Whether the connection uses TLS.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The client's certificate, if the server requests one and the client showed one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.tls.as_ref().and_then(|tls| tls.certificate.as_ref())
+    }
+}
+
+/// The TLS that a server and a client agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerTls {
+    /// The version.
+    pub version: ProtocolVersion,
+    /// The cipher suite.
+    pub cipher: CipherSuite,
+    /// The name of the server that the client asked for (SNI, RFC 6066 §3), in lower case.
+    pub name: Option<String>,
+    /// The client's certificate, if the server requests one and the client showed one.
+    pub certificate: Option<PeerCertificate>,
+}
+
+impl PeerTls {
+    pub(crate) fn new(tls: &ServerConnection) -> Self {
+        let own = tls.peer_certificates().and_then(<[_]>::first);
+        Self {
+            version: tls.protocol_version().unwrap_or(ProtocolVersion::Unknown(0)),
+            cipher: tls
+                .negotiated_cipher_suite()
+                .map_or(CipherSuite::Unknown(0), |suite| suite.suite()),
+            name: tls.server_name().map(str::to_owned),
+            certificate: own.map(PeerCertificate::new),
+        }
+    }
+
+    /// The registered name of the cipher suite, such as `TLS_AES_128_GCM_SHA256`.
+    #[must_use]
+    pub fn cipher_name(&self) -> String {
+        // The registry has no version in the names of the suites of TLS 1.3.
+        format!("{:?}", self.cipher).replacen("TLS13_", "TLS_", 1)
     }
 }

@@ -132,7 +132,7 @@ where
 }
 
 /// `Verified` if the client showed a certificate: the configuration's verifier has accepted it.
-pub(crate) const fn known<R: Runtime<S>, S>(driver: &Driver<'_, S, R>) -> Verification {
+pub(crate) fn known<R: Runtime<S>, S>(driver: &Driver<'_, S, R>) -> Verification {
     match driver.certificate() {
         Some(_) => Verification::Verified,
         None => Verification::Unverified,

@@ -7,7 +7,7 @@ use starttls::mail::{Inbound, receiver};
 use starttls::smtp::Dialect;
 use zeroize::Zeroizing;
 
-use crate::{Answer, Error, Mail, PeerCertificate, Recipient, Secret};
+use crate::{Answer, Error, Mail, Peer, PeerCertificate, Recipient, Secret};
 
 /// The reply that refuses a login.
 #[must_use]
@@ -33,10 +33,8 @@ pub struct Taking {
     under_way: bool,
     /// The user name of an unfinished login.
     named: Option<String>,
-    /// The user that logged in.
-    user: Option<String>,
-    /// The client's certificate from the handshake.
-    certificate: Option<PeerCertificate>,
+    /// The client.
+    peer: Peer,
     /// All recipients, while the application is asked about one of them.
     all: Option<Vec<Recipient>>,
 }
@@ -71,9 +69,9 @@ pub enum Asked {
 }
 
 impl Taking {
-    /// Keeps messages of up to `room` bytes.
+    /// Keeps messages of up to `room` bytes from this client.
     #[must_use]
-    pub fn new(room: usize) -> Self {
+    pub fn new(room: usize, peer: Peer) -> Self {
         Self {
             mail: Mail::default(),
             room,
@@ -81,15 +79,15 @@ impl Taking {
             refusal: None,
             under_way: false,
             named: None,
-            user: None,
-            certificate: None,
+            peer,
             all: None,
         }
     }
 
-    /// Sets the client's certificate for the mails that follow.
-    pub fn certified(&mut self, certificate: Option<&PeerCertificate>) {
-        self.certificate = certificate.cloned();
+    /// The client.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whether the event's bytes carry, or may carry, a credential that the client should not have sent in
@@ -152,9 +150,7 @@ impl Taking {
             receiver::Event::Mail(event) => {
                 self.mail = Mail {
                     from: event.path.as_str().to_owned(),
-                    encrypted: inbound.is_encrypted(),
-                    user: self.user.clone(),
-                    certificate: self.certificate.clone(),
+                    peer: self.peer.clone(),
                     international: event.international,
                     require_tls: event.require_tls,
                     returns: event.returns,
@@ -193,6 +189,10 @@ impl Taking {
                 return ControlFlow::Continue(None);
             }
             receiver::Event::Hello(_) | receiver::Event::Reset => {
+                if let receiver::Event::Hello(name) = event {
+                    self.peer.hello = Some(name.to_string());
+                    self.peer.extended = inbound.is_extended();
+                }
                 (self.piece, self.under_way) = (Vec::new(), false);
                 return ControlFlow::Continue(None);
             }
@@ -213,7 +213,7 @@ impl Taking {
     ) -> Result<(), Error> {
         match asked {
             Asked::Sender if !answer.is_yes() => self.under_way = false,
-            Asked::Login { user, .. } if answer.is_yes() => self.user = Some(user),
+            Asked::Login { user, .. } if answer.is_yes() => self.peer.user = Some(user),
             Asked::Recipient(recipient) if answer.is_yes() => self.mail.to.push(recipient),
             Asked::Message => self.piece = Vec::new(),
             _ => {}
@@ -236,15 +236,15 @@ impl Taking {
 
     /// The client is this user. Returns the reply to the login.
     pub fn identified(&mut self, user: String) -> Answer {
-        self.user = Some(user);
+        self.peer.user = Some(user);
         Answer::new(235, "2.7.0 Authentication successful")
     }
 
     /// The question for a login by certificate.
     fn external(&mut self, authorization: receiver::Authorization<'_>) -> Asked {
-        self.user = None;
+        self.peer.user = None;
         let mut buffer = [0; receiver::Login::MAX];
-        match (&self.certificate, authorization.decode(&mut buffer)) {
+        match (self.peer.certificate(), authorization.decode(&mut buffer)) {
             (Some(certificate), Ok(authorization)) => Asked::Certificate {
                 certificate: certificate.clone(),
                 authorization: authorization.to_owned(),
@@ -255,7 +255,7 @@ impl Taking {
 
     /// The question for a login by password.
     fn login(&mut self, login: receiver::Login<'_>) -> Asked {
-        self.user = None;
+        self.peer.user = None;
         let named = self.named.take();
         let mut buffer = Zeroizing::new([0; receiver::Login::MAX]);
         let Ok(claim) = login.decode(&mut *buffer) else {

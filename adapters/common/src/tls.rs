@@ -23,7 +23,10 @@ fn bad(what: &'static str, why: impl Into<String>) -> Error {
 }
 
 /// Parses the certificates of a PEM text. There has to be at least one.
-fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn certificates(
+    pem: &[u8],
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, Error> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if all.is_empty() => Err(bad(what, "has no PEM certificate in it")),
@@ -312,7 +315,7 @@ impl Opening {
 }
 
 /// The provider of the enabled feature, or else the process's default.
-fn provider() -> Result<Arc<CryptoProvider>, Error> {
+pub(crate) fn provider() -> Result<Arc<CryptoProvider>, Error> {
     if let Some(provider) = CryptoProvider::get_default() {
         return Ok(Arc::clone(provider));
     }

@@ -24,10 +24,10 @@ use starttls_common::{
     check_alpn, hello,
 };
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
-    Mail, Mode, Observer, PeerCertificate, Receipt, Recipient, Secret, Settings, Silent, Timeouts,
-    accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain, handshake, open,
-    rustls, upgrade_or_plaintext, upgrade_with,
+    Advice, Answer, Certificates, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login,
+    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
+    Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, check_chosen,
+    connect_implicit, explain, handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
 };
 
 /// How many bytes are read at once: one TLS record.

@@ -75,7 +75,7 @@ fn a_mail_to_the_blocking_adapter() {
     let receipt = send(Settings::new("localhost", tls).with_port(port)).expect("delivered");
     assert!(receipt.is_complete());
     let mails = taken.join().expect("no panic").expect("a clean end");
-    assert_eq!((mails[0].message.as_slice(), mails[0].encrypted), (MESSAGE, true));
+    assert_eq!((mails[0].message.as_slice(), mails[0].peer.is_encrypted()), (MESSAGE, true));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn mail_is_received() {
         let inbox = Inbox::new(InboxSettings::new("mail.example.test", server));
         let mut kept = Kept::default();
         let stream = Async::new(listener.accept().expect("a client").0).expect("a stream");
-        block_on(inbox.receive::<Smtp, _>(stream, &mut kept, Silent)).map(|()| kept.0)
+        block_on(inbox.receive::<Smtp, _>(stream, None, &mut kept, Silent)).map(|()| kept.0)
     });
     send(Settings::new("localhost", tls).with_port(port)).expect("delivered");
     assert_eq!(taken.join().expect("no panic").expect("a clean end")[0].message, MESSAGE);
@@ -219,7 +219,7 @@ fn the_client_s_certificate_reaches_the_application() {
             let inbox = Inbox::new(InboxSettings::new("mail.example.test", server));
             let mut kept = Kept::default();
             let stream = Async::new(listener.accept().expect("a client").0).expect("a stream");
-            block_on(inbox.receive::<Smtp, _>(stream, &mut kept, Silent)).map(|()| kept.0)
+            block_on(inbox.receive::<Smtp, _>(stream, None, &mut kept, Silent)).map(|()| kept.0)
         });
         let sent = send(Settings::new("localhost", tls).with_port(port));
         let taken = taken.join().expect("no panic");
@@ -227,7 +227,7 @@ fn the_client_s_certificate_reaches_the_application() {
             true => {
                 sent.expect("delivered");
                 let mails = taken.expect("a clean end");
-                let certificate = mails[0].certificate.as_ref().expect("a certificate");
+                let certificate = mails[0].peer.certificate().expect("a certificate");
                 assert_eq!(certificate.names(), ["me.example"]);
                 assert_eq!(certificate.der(), &me.der()[..]);
             }

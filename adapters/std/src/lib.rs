@@ -28,9 +28,9 @@ pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
-    Observer, PeerCertificate, Receipt, Recipient, Secret, Settings, Silent, Timeouts,
-    broken_handshake, explain, rustls,
+    Advice, Answer, Certificates, ClientTls, Decide, Doing, Error, InboxSettings, Login,
+    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
+    Settings, Silent, Timeouts, broken_handshake, explain, rustls,
 };
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,

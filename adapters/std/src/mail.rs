@@ -6,8 +6,8 @@ use starttls::mail::session::Extensions;
 use starttls::mail::{Checked, Envelope};
 use starttls::smtp::{Dialect, Smtp};
 use starttls_common::{
-    self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer,
-    PeerCertificate, Receipt, Runtime, Settings, Silent, bad_credentials, ready,
+    self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer, Peer,
+    PeerCertificate, Receipt, Recipient, Runtime, Settings, Silent, bad_credentials, ready,
 };
 
 use crate::{Blocking, Exclusive};
@@ -220,8 +220,8 @@ pub trait Deliver: Send {
     ///
     /// This is called only over TLS, and only if the settings offer a login. Compare with
     /// [`Secret::matches`](crate::Secret::matches), whose time reveals nothing but the length.
-    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
-        let _ = (user, password);
+    fn authenticate(&mut self, peer: &Peer, user: &str, password: &str) -> Answer {
+        let _ = (peer, user, password);
         bad_credentials()
     }
 
@@ -235,22 +235,26 @@ pub trait Deliver: Send {
     /// The reply that refuses an unknown client, or one that may not act as `authorization`.
     fn identify(
         &mut self,
+        peer: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> Result<String, Answer> {
-        let _ = (certificate, authorization);
+        let _ = (peer, certificate, authorization);
         Err(bad_credentials())
     }
 
-    /// Decides whether mail from `path` is accepted. `path` is empty for delivery status notifications.
-    fn sender(&mut self, path: &str) -> Answer {
-        let _ = path;
+    /// Decides whether the mail is accepted, by its sender and by its client. It has no recipients yet.
+    /// `mail.from` is empty for delivery status notifications.
+    fn sender(&mut self, mail: &Mail) -> Answer {
+        let _ = mail;
         Answer::new(250, "2.1.0 Sender ok")
     }
 
-    /// Decides whether `path` is a recipient here.
-    fn recipient(&mut self, path: &str) -> Answer {
-        let _ = path;
+    /// Decides whether the mail is accepted for this further recipient.
+    ///
+    /// A temporary refusal, such as 452 4.5.3 for too many recipients, is no mistake of the client.
+    fn recipient(&mut self, mail: &Mail, recipient: &Recipient) -> Answer {
+        let _ = (mail, recipient);
         Answer::new(250, "2.1.5 Recipient ok")
     }
 
@@ -269,6 +273,9 @@ pub trait Deliver: Send {
     }
 
     /// Accepts a mail. A 2yz reply promises that the mail is stored safely.
+    ///
+    /// With SMTP this is called once a mail. With LMTP it is called once for each accepted recipient, which
+    /// is then the only one in `mail.to`, and each call has its own reply (RFC 2033 §4.2).
     fn deliver(&mut self, mail: &Mail) -> Answer;
 }
 
@@ -276,24 +283,25 @@ pub trait Deliver: Send {
 struct AtOnce<'d>(&'d mut dyn Deliver);
 
 impl common::Deliver for AtOnce<'_> {
-    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
-        self.0.authenticate(user, password)
+    async fn authenticate(&mut self, peer: &Peer, user: &str, password: &str) -> Answer {
+        self.0.authenticate(peer, user, password)
     }
 
     async fn identify(
         &mut self,
+        peer: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> Result<String, Answer> {
-        self.0.identify(certificate, authorization)
+        self.0.identify(peer, certificate, authorization)
     }
 
-    async fn sender(&mut self, path: &str) -> Answer {
-        self.0.sender(path)
+    async fn sender(&mut self, mail: &Mail) -> Answer {
+        self.0.sender(mail)
     }
 
-    async fn recipient(&mut self, path: &str) -> Answer {
-        self.0.recipient(path)
+    async fn recipient(&mut self, mail: &Mail, recipient: &Recipient) -> Answer {
+        self.0.recipient(mail, recipient)
     }
 
     async fn keep(&mut self, mail: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
@@ -338,6 +346,8 @@ impl Inbox {
         observer: impl Observer + Send,
     ) -> Result<(), Error> {
         stream.set_nodelay(true).map_err(Error::io(common::Doing::SettingUp))?;
-        ready(self.0.receive::<D, _>(Exclusive::new(stream), &mut AtOnce(deliver), observer))
+        let address = stream.peer_addr().ok();
+        let (stream, mut deliver) = (Exclusive::new(stream), AtOnce(deliver));
+        ready(self.0.receive::<D, _>(stream, address, &mut deliver, observer))
     }
 }

@@ -21,10 +21,10 @@ pub use socket::{Prompt, connect};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
-    Mail, Mode, Observer, PeerCertificate, Receipt, Recipient, Secret, Secured, Settings, Silent,
-    Timeouts, accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
-    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
+    Advice, Answer, Certificates, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login,
+    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
+    Secured, Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, address_literal,
+    check_alpn, check_chosen, connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
 };
 pub use upgrade::{accept, upgrade, upgrade_with};
 

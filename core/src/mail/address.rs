@@ -126,6 +126,15 @@ const fn local_part(input: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether a name is `Domain / address-literal`, in ASCII.
+pub(super) const fn is_host(name: &[u8]) -> bool {
+    let rest = match name {
+        [b'[', rest @ ..] => address_literal(rest),
+        _ => domain(name),
+    };
+    matches!(rest, Some([])) && name.is_ascii()
+}
+
 /// `"@" ( Domain / address-literal )`.
 const fn host_of(at: &[u8]) -> Option<&[u8]> {
     match at {

@@ -143,6 +143,12 @@ impl<'a, D: Dialect> Inbound<'a, D> {
         matches!(&self.stage, Stage::Receiver(receiver) if receiver.is_chunked())
     }
 
+    /// Whether the client introduced itself by `EHLO` or `LHLO`, see [`Receiver::is_extended`].
+    #[must_use]
+    pub const fn is_extended(&self) -> bool {
+        matches!(&self.stage, Stage::Receiver(receiver) if receiver.is_extended())
+    }
+
     /// Accepts what the last event asks for.
     ///
     /// # Errors

@@ -38,5 +38,10 @@ pub(super) const DATA_WAIT: Duration = minutes(2);
 /// The time limit for the next piece of a message (RFC 5321 §4.5.3.2.5).
 pub(super) const BODY_WAIT: Duration = minutes(3);
 
+/// How many bytes of a message make progress. A new [`BODY_WAIT`] begins after them and not before: else
+/// a client would hold the connection with single bytes (I17). It is below the smallest TCP segment (536
+/// bytes, RFC 9293 §3.7.1), so a client that sends in segments always makes progress.
+pub(super) const BODY_BLOCK: u16 = 512;
+
 /// The time limit for the reply to a whole message (RFC 5321 §4.5.3.2.6).
 pub(super) const MESSAGE_WAIT: Duration = minutes(10);

@@ -358,6 +358,9 @@ pub(crate) struct Serve {
     /// output
     #[arg(long, value_name = "DIR")]
     pub(crate) deliver: Option<PathBuf>,
+    /// Store each mail as it arrived, without Return-Path and Received in front of it
+    #[arg(long, requires = "deliver")]
+    pub(crate) no_trace: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
     /// The limit of a mail in bytes
@@ -366,6 +369,17 @@ pub(crate) struct Serve {
     /// The limit of recipients of a mail, at least 100 (RFC 5321); the client sends further ones a separate mail
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = value_parser!(u16).range(100..), help_heading = LIMITS)]
     pub(crate) max_recipients: u16,
+    /// End a mail connection after this many mistakes of the client, wrong passwords included; default: 10 before TLS
+    /// and 20 inside it
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub(crate) max_errors: Option<u8>,
+    /// End a mail connection after this many commands inside TLS; a mail needs at least three
+    #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = value_parser!(u32).range(10..), help_heading = LIMITS)]
+    pub(crate) max_commands: u32,
+    /// Wait this many seconds at most for a whole command, a block of a mail, or until a client reads; default: the
+    /// limits of the standard, up to 5 minutes
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    pub(crate) max_wait: Option<Duration>,
     /// End a connection after this many seconds, even if it is active
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, help_heading = LIMITS)]
     pub(crate) max_time: Duration,

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use starttls_tokio::{Answer, Deliver, Mail, PeerCertificate, Secret};
+use starttls_tokio::{Answer, Deliver, Mail, Peer, PeerCertificate, Secret};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 use tokio::task::{block_in_place, spawn_blocking};
@@ -28,6 +28,8 @@ const LINE: u64 = 4096;
 pub(crate) struct Store {
     directory: Option<Spool>,
     login: Option<(String, Secret)>,
+    /// This server's name in the trace lines in front of each message, if it adds them.
+    trace: Option<&'static str>,
     /// The turns on standard output.
     output: Mutex<()>,
 }
@@ -42,7 +44,22 @@ impl Store {
             Spool::open(path)
                 .map_err(|error| Failure::from(files::unreadable("--deliver", path, &error)))
         };
-        Ok(Self { directory: directory.map(open).transpose()?, login, output: Mutex::new(()) })
+        let directory = directory.map(open).transpose()?;
+        Ok(Self { directory, login, trace: None, output: Mutex::new(()) })
+    }
+
+    /// Adds `Return-Path` and `Received` to each message, under this name.
+    pub(crate) const fn with_trace(mut self, name: &'static str) -> Self {
+        self.trace = Some(name);
+        self
+    }
+
+    /// The lines in front of a message (RFC 5321 §4.4).
+    fn head(&self, mail: &Mail) -> io::Result<String> {
+        let Some(name) = self.trace else { return Ok(String::new()) };
+        let path = mail.return_path().map_err(io::Error::other)?;
+        let received = mail.received(name, None, SystemTime::now()).map_err(io::Error::other)?;
+        Ok(path + &received)
     }
 
     /// A new message.
@@ -69,9 +86,10 @@ impl Delivery {
     ///
     /// Not by `block_in_place`, which may start a thread for each piece: a large message would take a
     /// megabyte of stacks.
-    async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
-        let (store, message, piece) =
-            (Arc::clone(&self.store), self.message.take(), piece.to_vec());
+    async fn write(&mut self, mail: &Mail, piece: &[u8]) -> io::Result<()> {
+        let (store, message) = (Arc::clone(&self.store), self.message.take());
+        let head = if message.is_none() { store.head(mail)? } else { String::new() };
+        let piece = [head.as_bytes(), piece].concat();
         let write = move || {
             let mut message = message.map_or_else(|| store.begin(), Ok)?;
             message.write_all(&piece)?;
@@ -82,11 +100,15 @@ impl Delivery {
     }
 
     /// The message's destination.
-    fn keep(&mut self, spool: &Spool) -> io::Result<String> {
+    fn keep(&mut self, mail: &Mail, spool: &Spool) -> io::Result<String> {
         // A message without a single byte was never begun.
         let message = match self.message.take() {
             Some(message) => message,
-            None => self.store.begin()?,
+            None => {
+                let mut message = self.store.begin()?;
+                message.write_all(self.store.head(mail)?.as_bytes())?;
+                message
+            }
         };
         if !self.copies {
             return spool.keep(message);
@@ -113,7 +135,7 @@ impl Delivery {
 }
 
 impl Deliver for Delivery {
-    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+    async fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
         let known = self.store.login.as_ref();
         let known = known.is_some_and(|(name, right)| right.matches(password) && name == user);
         if known {
@@ -128,6 +150,7 @@ impl Deliver for Delivery {
     /// A certificate from --client-ca entitles the client to each of its names, and to no other.
     async fn identify(
         &mut self,
+        _: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> Result<String, Answer> {
@@ -148,20 +171,20 @@ impl Deliver for Delivery {
         }
     }
 
-    async fn sender(&mut self, _: &str) -> Answer {
+    async fn sender(&mut self, _: &Mail) -> Answer {
         self.message = None;
         Answer::new(250, "2.1.0 Sender ok")
     }
 
-    async fn keep(&mut self, _: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
+    async fn keep(&mut self, mail: &mut Mail, piece: &[u8]) -> Result<(), Answer> {
         // The disk may be slow.
-        self.write(piece).await.map_err(|error| not_stored(&error))
+        self.write(mail, piece).await.map_err(|error| not_stored(&error))
     }
 
     async fn deliver(&mut self, mail: &Mail) -> Answer {
         let store = Arc::clone(&self.store);
         let place = match &store.directory {
-            Some(spool) => block_in_place(|| self.keep(spool)),
+            Some(spool) => block_in_place(|| self.keep(mail, spool)),
             None => self.print(mail).await.map(|()| "standard output".to_owned()),
         };
         // This decides; a later announcement changes nothing.
@@ -195,11 +218,11 @@ fn not_stored(error: &io::Error) -> Answer {
 /// The log line of a mail: first our own data, then the client's text in quotes, with quotes and control characters
 /// escaped.
 fn line(mail: &Mail, place: &str) -> String {
-    let channel = if mail.encrypted { "tls" } else { "plaintext" };
+    let channel = if mail.peer.is_encrypted() { "tls" } else { "plaintext" };
     let by = if mail.chunked { "BDAT" } else { "DATA" };
-    let user = mail.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
+    let user = mail.peer.user.as_ref().map(|user| format!(" user={user:?}")).unwrap_or_default();
     let certified = |shown: &PeerCertificate| format!(" certificate={:?}", shown.subject());
-    let certificate = mail.certificate.as_ref().map(certified).unwrap_or_default();
+    let certificate = mail.peer.certificate().map(certified).unwrap_or_default();
     let to: Vec<String> = mail.to.iter().map(|to| format!("{:?}", to.path)).collect();
     format!(
         "mail in={place} octets={} channel={channel} by={by}{user}{certificate} from={:?} to={}",

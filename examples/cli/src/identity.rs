@@ -3,20 +3,19 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
-use starttls_std::explain;
+use starttls_std::{Certificates, Error, explain};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -65,7 +64,8 @@ impl Made {
     }
 
     pub(crate) fn server(&self, clients: Option<&Clients>) -> Result<Certified, Failure> {
-        Certified::new(&pair(self.certificate.as_bytes(), self.key.as_bytes())?, clients, None)
+        let current = Certificates::from_pem(self.certificate.as_bytes(), self.key.as_bytes())?;
+        Certified::new(current, clients, None)
     }
 
     /// Writes `ca.pem`, `cert.pem` and `key.pem` (readable only by its owner) into a new directory.
@@ -96,35 +96,35 @@ pub(crate) fn read(
     key: &Path,
     clients: Option<&Clients>,
 ) -> Result<Certified, Failure> {
-    let files = (certificate.to_owned(), key.to_owned());
-    Certified::new(&from_files(certificate, key)?, clients, Some(files))
+    let (chain, secret) = from_files(certificate, key)?;
+    let current = Certificates::from_pem(&chain, &secret)
+        .map_err(|error| of_option((certificate, key), error))?;
+    Certified::new(current, clients, Some((certificate.to_owned(), key.to_owned())))
 }
 
 const CERT: &str = "--cert";
 const KEY: &str = "--key";
 const CLIENT_CA: &str = "--client-ca";
 
-fn from_files(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Failure> {
-    let chain = files::read(CERT, certificate)?;
-    let secret = Zeroizing::new(files::read(KEY, key)?);
-    let chain = CertificateDer::pem_slice_iter(&chain)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| files::unusable(CERT, certificate, error, files::CHAIN))?;
-    if chain.is_empty() {
-        let why = "has no PEM certificate in it";
-        return Err(files::unusable(CERT, certificate, why, files::CHAIN).into());
+/// The content of both files.
+fn from_files(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Failure> {
+    Ok((files::read(CERT, certificate)?, Zeroizing::new(files::read(KEY, key)?)))
+}
+
+/// Names the option and its file in an error about one of them.
+fn of_option((certificate, key): (&Path, &Path), error: Error) -> Failure {
+    match error {
+        Error::Argument { what: "the private key", why } => {
+            let other = "cannot be used with the certificate";
+            let (why, advice) = match why.strip_prefix(other) {
+                Some(why) => (format!("{other} of --cert{why}"), "Pass the private key of --cert."),
+                None => (why, files::KEY),
+            };
+            files::unusable(KEY, key, why, advice).into()
+        }
+        Error::Argument { why, .. } => files::unusable(CERT, certificate, why, files::CHAIN).into(),
+        error => error.into(),
     }
-    let secret = PrivateKeyDer::from_pem_slice(&secret).map_err(|error| {
-        let why = match error {
-            pem::Error::NoItemsFound => "has no PEM private key in it".to_owned(),
-            other => other.to_string(),
-        };
-        files::unusable(KEY, key, why, files::KEY)
-    })?;
-    certified(chain, secret).map_err(|error| {
-        let why = format!("cannot be used with the certificate of --cert: {}", explain(&error));
-        files::unusable(KEY, key, why, "Pass the private key of --cert.").into()
-    })
 }
 
 fn bad(what: &str, why: &dyn std::fmt::Display) -> Failure {
@@ -168,33 +168,16 @@ impl Clients {
     }
 }
 
-/// A chain and its matching key.
-fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, rustls::Error> {
-    CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()).map(Arc::new)
-}
-
-/// The same for a certificate created here.
-fn pair(certificate: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, Failure> {
-    let chain = CertificateDer::pem_slice_iter(certificate)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad("certificate", &error))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad("key", &error))?;
-    certified(chain, key).map_err(|error| bad("certificate", &explain(&error)))
-}
-
 /// A server's configuration, with a reloadable certificate.
 pub(crate) struct Certified {
     config: Arc<ServerConfig>,
-    current: Arc<Current>,
+    current: Certificates,
     files: Option<(PathBuf, PathBuf)>,
 }
 
 impl Certified {
     fn new(
-        pair: &Arc<CertifiedKey>,
+        current: Certificates,
         clients: Option<&Clients>,
         files: Option<(PathBuf, PathBuf)>,
     ) -> Result<Self, Failure> {
@@ -203,12 +186,11 @@ impl Certified {
             Some(clients) => clients.verifier(&provider)?,
             None => WebPkiClientVerifier::no_client_auth(),
         };
-        let current = Arc::new(Current(RwLock::new(Arc::clone(pair))));
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| bad("TLS configuration", &explain(&error)))?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+            .with_cert_resolver(Arc::new(current.clone()));
         Ok(Self { config: Arc::new(config), current, files })
     }
 
@@ -218,29 +200,20 @@ impl Certified {
 
     /// Reloads the files, and reports the result. If they are unusable, the previous certificate stays.
     pub(crate) fn again(&self) -> impl Fn() + Send + 'static {
-        let (current, files) = (Arc::clone(&self.current), self.files.clone());
+        let (current, files) = (self.current.clone(), self.files.clone());
         move || {
             let Some((certificate, key)) = &files else {
                 tell!("there is no --cert to reload");
                 return;
             };
-            match from_files(certificate, key) {
-                Ok(pair) => {
-                    *current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
-                    tell!("the certificate was reloaded");
-                }
+            let replaced = from_files(certificate, key).and_then(|(chain, secret)| {
+                let replaced = current.replace_pem(&chain, &secret);
+                replaced.map_err(|error| of_option((certificate, key), error))
+            });
+            match replaced {
+                Ok(()) => tell!("the certificate was reloaded"),
                 Err(failure) => tell!("{}; the previous certificate stays in use", failure.message),
             }
         }
-    }
-}
-
-/// The certificate for new connections.
-#[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
-
-impl ResolvesServerCert for Current {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }

@@ -149,7 +149,7 @@ fn to_ourselves(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
         let mut kept = Kept::default();
         let (stream, _) = listener.accept().await.map_err(Failure::from_io)?;
         let stream = Prompt::new(stream).map_err(Failure::from_io)?;
-        inbox.receive::<Smtp, _>(stream, &mut kept, Silent).await?;
+        inbox.receive::<Smtp, _>(stream, None, &mut kept, Silent).await?;
         Ok::<_, Failure>(kept.0)
     });
     // The certificate is for 127.0.0.1, too, so no name service is involved.

@@ -18,6 +18,7 @@ use crate::backend;
 use crate::backend_offer;
 use crate::delivery::{Delivery, Store};
 use crate::files::password;
+use crate::hostname;
 use crate::identity::{self, Certified, Clients, Made};
 use crate::listen::Local;
 use crate::out::{out, tell};
@@ -37,7 +38,13 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let front = args.backend.is_some() || !scheme.takes_mail();
     let store = match front {
         true => None,
-        false => Some(Arc::new(Store::new(args.deliver.as_deref(), login)?)),
+        false => {
+            let store = Store::new(args.deliver.as_deref(), login)?;
+            Some(Arc::new(match args.deliver.is_some() && !args.no_trace {
+                true => store.with_trace(hostname::qualified().unwrap_or("localhost")),
+                false => store,
+            }))
+        }
     };
     let certified = certified(args)?;
     // A forwarded connection has two descriptors, and one that receives mail may have a file.
@@ -50,7 +57,10 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let serving = Serving {
         scheme,
         policy: if args.require_tls { Policy::Required } else { Policy::Opportunistic },
-        timeouts: Timeouts::new().with_total(args.max_time),
+        timeouts: match args.max_wait {
+            Some(wait) => Timeouts::new().with_total(args.max_time).with_wait(wait),
+            None => Timeouts::new().with_total(args.max_time),
+        },
         pictures: args.ladder_svg.clone().map(Pictures::new),
     };
     let again = certified.again();
@@ -143,9 +153,14 @@ fn take(
     store: &Arc<Store>,
 ) -> Result<(), Failure> {
     let Serving { scheme, policy, timeouts, pictures } = serving;
-    let limits = receiver::Limits::default()
+    let (mut limits, mut upgrade) = (receiver::Limits::default(), Config::default());
+    if let Some(most) = args.max_errors {
+        (limits, upgrade) = (limits.with_errors(most), upgrade.with_max_errors(most));
+    }
+    let limits = limits
         .with_size(Some(args.max_size))
-        .with_recipients(args.max_recipients);
+        .with_recipients(args.max_recipients)
+        .with_commands(args.max_commands);
     let mut receiver = receiver_config().with_limits(limits);
     receiver = match (&args.user, &args.client_ca) {
         (None, None) => receiver,
@@ -158,6 +173,7 @@ fn take(
         }
     };
     let settings = settings(scheme, Arc::clone(certified.config()), policy)
+        .with_upgrade(upgrade.with_policy(policy))
         .with_receiver(receiver)
         .with_timeouts(timeouts);
     let inbox = Arc::new(Inbox::new(settings));
@@ -170,8 +186,8 @@ fn take(
             // Pinned here, because a future that is passed on by value takes its room twice.
             let stop = pin!(stop.wait());
             let outcome = match is_lmtp {
-                true => inbox.receive_until::<Lmtp, _>(stream, place, observer, stop).await,
-                false => inbox.receive_until::<Smtp, _>(stream, place, observer, stop).await,
+                true => inbox.receive_until::<Lmtp, _>(stream, peer, place, observer, stop).await,
+                false => inbox.receive_until::<Smtp, _>(stream, peer, place, observer, stop).await,
             };
             watched.end(outcome);
         }

@@ -59,7 +59,7 @@ async fn a_mail_of_any_size() {
         let settings = Settings::new("localhost", tls.clone()).with_port(port);
         assert!(send(settings, &message).await.expect("delivered").is_complete());
         let mails = server.join().expect("no panic");
-        assert_eq!((mails[0].message.len(), mails[0].encrypted), (message.len(), true));
+        assert_eq!((mails[0].message.len(), mails[0].peer.is_encrypted()), (message.len(), true));
     }
 }
 

@@ -279,7 +279,7 @@ where
 
     async fn receive(&self, stream: End, mut taken: Taken) -> Result<(), Error> {
         let inbox = Inbox::<R>::new(InboxSettings::new("mx.test", Arc::clone(&self.server)));
-        inbox.receive::<Smtp, _>(stream, &mut taken, Silent).await
+        inbox.receive::<Smtp, _>(stream, None, &mut taken, Silent).await
     }
 }
 

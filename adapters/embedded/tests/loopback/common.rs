@@ -12,7 +12,9 @@ use embedded_io::{ErrorKind, ErrorType};
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Smtp;
-use starttls_std::{Answer, Deliver, Inbox, InboxSettings, Mail, Mode, Silent, Timeouts};
+use starttls_std::{
+    Answer, Deliver, Inbox, InboxSettings, Mail, Mode, Peer, Recipient, Silent, Timeouts,
+};
 use test_identity::Authority;
 
 /// A CA, and a server's certificate for `localhost` that it signed.
@@ -59,15 +61,15 @@ impl Identity {
 pub(crate) struct Kept(Vec<Mail>);
 
 impl Deliver for Kept {
-    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+    fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
         match (user, password) {
             ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
             _ => Answer::new(535, "5.7.8 Wrong"),
         }
     }
 
-    fn recipient(&mut self, path: &str) -> Answer {
-        if path.starts_with("no") {
+    fn recipient(&mut self, _: &Mail, recipient: &Recipient) -> Answer {
+        if recipient.path.starts_with("no") {
             Answer::new(550, "5.1.1 No such user")
         } else {
             Answer::new(250, "2.1.5 Recipient ok")

@@ -55,7 +55,7 @@ fn send(mode: Mode, by: By, asynchronous: bool) {
     let mails = server.join().expect("no panic");
     let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
     assert_eq!(mail.message.escape_ascii().to_string(), composed().escape_ascii().to_string());
-    assert_eq!((mail.encrypted, mail.user.as_deref()), (true, Some("user")));
+    assert_eq!((mail.peer.is_encrypted(), mail.peer.user.as_deref()), (true, Some("user")));
 }
 
 fn send_by<T>(mode: Mode, mut socket: Net, mut tls: T, asynchronous: bool)
@@ -161,7 +161,7 @@ fn a_client_certificate() {
         let tls = ClientTls::new("localhost", &anchors, now, OsRng, &mut records);
         send_by(Mode::StartTls, Net(stream), tls.with_certificate(shown), asynchronous);
         let mails = server.join().expect("no panic");
-        let shown = mails[0].certificate.as_ref().expect("a certificate");
+        let shown = mails[0].peer.certificate().expect("a certificate");
         assert_eq!(shown.names(), ["me.example"]);
     }
     assert!(P256Certificate::new(&certificate, &[0; 32]).is_none());

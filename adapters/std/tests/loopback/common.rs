@@ -11,8 +11,8 @@ use starttls::mail::{Address, Envelope, receiver};
 use starttls::smtp::Dialect;
 use starttls::{Policy, lmtp, server, smtp};
 use starttls_std::{
-    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, PeerCertificate,
-    Receipt, Settings, Silent, Timeouts,
+    Answer, ClientTls, Deliver, Error, Inbox, InboxSettings, Mail, Mailer, Peer, PeerCertificate,
+    Receipt, Recipient, Settings, Silent, Timeouts,
 };
 use test_identity::Authority;
 pub(crate) use test_identity::provider;
@@ -73,7 +73,7 @@ pub(crate) fn quick() -> Timeouts {
 pub(crate) struct Kept(pub(crate) Vec<Mail>);
 
 impl Deliver for Kept {
-    fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+    fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
         match (user, password) {
             ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
             _ => Answer::new(535, "5.7.8 Wrong"),
@@ -82,6 +82,7 @@ impl Deliver for Kept {
 
     fn identify(
         &mut self,
+        _: &Peer,
         certificate: &PeerCertificate,
         authorization: &str,
     ) -> Result<String, Answer> {
@@ -91,8 +92,8 @@ impl Deliver for Kept {
         }
     }
 
-    fn recipient(&mut self, path: &str) -> Answer {
-        if path.starts_with("no") {
+    fn recipient(&mut self, _: &Mail, recipient: &Recipient) -> Answer {
+        if recipient.path.starts_with("no") {
             Answer::new(550, "5.1.1 No such user")
         } else {
             Answer::new(250, "2.1.5 Recipient ok")

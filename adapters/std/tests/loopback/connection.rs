@@ -111,7 +111,7 @@ fn lmtp_and_plaintext_have_connections_too() {
         connection.send(&envelope, &b"x"[..]).expect("delivered");
     }
     connection.quit().expect("a goodbye");
-    assert!(server.join().expect("no panic").0.iter().all(|mail| !mail.encrypted));
+    assert!(server.join().expect("no panic").0.iter().all(|mail| !mail.peer.is_encrypted()));
 }
 
 /// A server that replies to each line, or to a lone dot, with the next of its replies, and leaves when they

@@ -35,7 +35,7 @@ fn a_mail_over_starttls() {
     assert_eq!(mails[0].from, "me@example.test");
     assert_eq!(paths(&mails[0]), ["a@b.test", "c@d.test"]);
     assert_eq!(mails[0].message, b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
-    assert!(mails[0].encrypted);
+    assert!(mails[0].peer.is_encrypted());
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn without_tls_only_if_the_policy_says_so() {
     let (port, server) = serve::<Smtp>(inbox.clone());
     let mut mailer = identity.settings(port).with_policy(Policy::Opportunistic);
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
-    assert!(!server.join().expect("no panic").0[0].encrypted);
+    assert!(!server.join().expect("no panic").0[0].peer.is_encrypted());
 
     let (port, server) = serve::<Smtp>(inbox);
     mailer = mailer.with_port(port);
@@ -215,7 +215,7 @@ fn an_unverified_server_gets_no_mail_and_never_a_password() {
     let (port, server) = serve::<Smtp>(stranger.inbox());
     let lenient = identity.settings(port).with_policy(Policy::Opportunistic);
     send(&lenient, &["a@b.test"], b"x\r\n").expect("opportunistic");
-    assert!(server.join().expect("no panic").0[0].encrypted);
+    assert!(server.join().expect("no panic").0[0].peer.is_encrypted());
 
     // A strict connection must not resume the session of a lenient one.
     let (port, server) = serve::<Smtp>(stranger.inbox());

@@ -1,9 +1,11 @@
 //! The adapter against itself and against scripted peers, on the loopback interface.
 
 mod boundary;
+mod certificates;
 mod common;
 mod connection;
 mod cut;
+mod facts;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;

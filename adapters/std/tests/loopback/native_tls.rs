@@ -40,7 +40,7 @@ fn a_mail_of_any_size() {
         assert!(receipt.is_complete());
         let (mails, end) = server.join().expect("no panic");
         end.expect("a clean end");
-        assert!(mails[0].encrypted);
+        assert!(mails[0].peer.is_encrypted());
         assert_eq!(mails[0].message, message);
     }
 }
@@ -65,7 +65,7 @@ fn opportunistic_is_never_verified() {
         let (port, server) = serve::<Smtp>(whose.inbox());
         let lenient = settings(&identity, port).with_policy(Policy::Opportunistic);
         send(lenient.clone(), b"x").expect("delivered");
-        assert!(server.join().expect("no panic").0[0].encrypted);
+        assert!(server.join().expect("no panic").0[0].peer.is_encrypted());
 
         // Not even a valid certificate counts, because the system does not report it.
         let (port, server) = serve::<Smtp>(whose.inbox());
@@ -176,7 +176,7 @@ fn a_client_certificate() {
     send(settings.with_timeouts(quick()), b"x").expect("delivered");
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
-    let certificate = mails[0].certificate.as_ref().expect("a certificate");
+    let certificate = mails[0].peer.certificate().expect("a certificate");
     assert_eq!(certificate.names(), ["me.example"]);
 
     let tls = NativeTls::system().with_client_cert_pem(b"", me.key_pem().as_bytes());

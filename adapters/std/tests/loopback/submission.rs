@@ -27,7 +27,7 @@ fn mail_from_a_user() {
     send(&mailer, &["a@b.test"], b"x\r\n").expect("delivered");
     let (mails, end) = server.join().expect("no panic");
     end.expect("a clean end");
-    assert_eq!(mails[0].user.as_deref(), Some("user"));
+    assert_eq!(mails[0].peer.user.as_deref(), Some("user"));
     assert!(!mails[0].chunked);
 }
 
@@ -57,7 +57,7 @@ fn mail_from_a_user_with_a_certificate() {
         for name in ["", "me.example"] {
             let (sent, mails) = send_by(shows(["me.example"]), Login::external(name), mode);
             sent.expect("delivered");
-            assert_eq!(mails[0].user.as_deref(), Some("me.example"));
+            assert_eq!(mails[0].peer.user.as_deref(), Some("me.example"));
         }
     }
     for (tls, name) in [(shows(["me.example"]), "you.example"), (shows(["you.example"]), "")] {
@@ -125,7 +125,7 @@ fn login_by_login_and_a_mail_in_chunks() {
                 RCPT TO:<c@d.test>\r\nBDAT 5\r\na\r\n.\rBDAT 2 LAST\r\n\nbQUIT\r\n";
     let (heard, mails) = dialogue(&identity, submission(&identity), said);
     assert!(heard.contains("\r\n235 2.7.0 Welcome\r\n"), "{heard}");
-    assert_eq!(mails[0].user.as_deref(), Some("user"));
+    assert_eq!(mails[0].peer.user.as_deref(), Some("user"));
     assert_eq!(mails[0].message, b"a\r\n.\r\nb");
     assert!(mails[0].chunked);
 }

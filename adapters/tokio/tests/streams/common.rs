@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use rustls::{ALL_VERSIONS, ServerConfig};
 use starttls::smtp::{self, Domain};
 use starttls::{Policy, server};
-use starttls_tokio::{Answer, ClientTls, Deliver, InboxSettings, Mail, Mailer, Settings};
+use starttls_tokio::{
+    Answer, ClientTls, Deliver, InboxSettings, Mail, Mailer, Peer, Recipient, Settings,
+};
 use test_identity::{Authority, provider};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -69,7 +71,7 @@ impl Kept {
 }
 
 impl Deliver for Kept {
-    async fn authenticate(&mut self, user: &str, password: &str) -> Answer {
+    async fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
         yield_now().await;
         match (user, password) {
             ("user", "secret") => Answer::new(235, "2.7.0 Welcome"),
@@ -77,9 +79,9 @@ impl Deliver for Kept {
         }
     }
 
-    async fn recipient(&mut self, path: &str) -> Answer {
+    async fn recipient(&mut self, _: &Mail, recipient: &Recipient) -> Answer {
         yield_now().await;
-        if path.starts_with("no") {
+        if recipient.path.starts_with("no") {
             Answer::new(550, "5.1.1 No such user")
         } else {
             Answer::new(250, "2.1.5 Recipient ok")

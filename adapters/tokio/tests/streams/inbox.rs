@@ -32,7 +32,7 @@ async fn mail_in_every_cut() {
                 let heard = read_to(&mut stream, b"221 2.0.0 Goodbye\r\n").await;
                 String::from_utf8(heard).expect("ASCII")
             },
-            inbox.receive::<Smtp, _>(Cut(there, cut), &mut kept, Silent),
+            inbox.receive::<Smtp, _>(Cut(there, cut), None, &mut kept, Silent),
         );
         end.expect("a goodbye");
         let messages: Vec<_> = kept.mails().into_iter().map(|mail| mail.message).collect();
@@ -59,7 +59,7 @@ async fn silence_inside_tls_times_out() {
                 stream.read_to_string(&mut last).await.expect("an end");
                 (last, start.elapsed())
             },
-            inbox.receive::<Smtp, _>(there, &mut kept, Silent),
+            inbox.receive::<Smtp, _>(there, None, &mut kept, Silent),
         );
         let failed = end.expect_err("the client is silent");
         assert_eq!(failed.protocol(), Some(Rule::TimedOut));
@@ -74,7 +74,7 @@ async fn invalid_replies() {
     #[derive(Debug)]
     struct Chatty;
     impl starttls_tokio::Deliver for Chatty {
-        async fn sender(&mut self, _: &str) -> starttls_tokio::Answer {
+        async fn sender(&mut self, _: &starttls_tokio::Mail) -> starttls_tokio::Answer {
             starttls_tokio::Answer::new(250, "a\r\n250 b")
         }
 
@@ -94,7 +94,7 @@ async fn invalid_replies() {
             stream.flush().await.expect("flushed");
             let _ = stream.read_to_end(&mut Vec::new()).await;
         },
-        inbox.receive::<Smtp, _>(there, &mut chatty, Silent),
+        inbox.receive::<Smtp, _>(there, None, &mut chatty, Silent),
     );
     assert!(matches!(end, Err(Error::Argument { .. })), "{end:?}");
 }
@@ -151,7 +151,7 @@ async fn a_message_in_pieces() {
             let heard = read_to(&mut stream, b"221 2.0.0 Goodbye\r\n").await;
             assert!(String::from_utf8_lossy(&heard).contains("452 4.3.1 No room"));
         },
-        inbox.receive::<Smtp, _>(there, &mut counting, Silent),
+        inbox.receive::<Smtp, _>(there, None, &mut counting, Silent),
     );
     end.expect("a goodbye");
     assert_eq!(counting.delivered, [19_000, 0]);
@@ -189,7 +189,9 @@ async fn the_end_of_the_service() {
                 stream.read_to_string(&mut heard).await.expect("an end");
                 heard
             },
-            inbox.receive_until::<Smtp, _>(there, &mut kept, Silent, async { drop(ended.await) }),
+            inbox.receive_until::<Smtp, _>(there, None, &mut kept, Silent, async {
+                drop(ended.await)
+            }),
         );
         outcome.expect("an end in good order");
         let last = "421 4.3.2 The service is shutting down, closing\r\n";
@@ -199,8 +201,13 @@ async fn the_end_of_the_service() {
     // Before TLS.
     let (mut here, there) = pipe();
     let (mut kept, inbox) = (Kept::default(), Inbox::new(identity.inbox()));
-    let end =
-        inbox.receive_until::<Smtp, _>(there, &mut kept, Silent, sleep(Duration::from_secs(1)));
+    let end = inbox.receive_until::<Smtp, _>(
+        there,
+        None,
+        &mut kept,
+        Silent,
+        sleep(Duration::from_secs(1)),
+    );
     let (heard, outcome) = join!(
         async {
             let mut heard = String::new();

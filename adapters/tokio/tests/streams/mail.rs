@@ -34,7 +34,7 @@ pub(crate) async fn serve<D: Dialect + Send + 'static>(
     let task = tokio::spawn(async move {
         let stream = listener.accept().await.expect("a connection").0;
         let stream = Prompt::new(stream).expect("an option");
-        Inbox::new(inbox).receive::<D, _>(stream, &mut deliver, Silent).await
+        Inbox::new(inbox).receive::<D, _>(stream, None, &mut deliver, Silent).await
     });
     (port, kept, task)
 }
@@ -62,7 +62,10 @@ async fn a_mail_over_starttls() {
     assert_eq!(receipt.recipients[0].text, "2.0.0 Mail 1");
     task.await.expect("no panic").expect("a clean end");
     let [mail] = &kept.mails()[..] else { panic!("one mail") };
-    assert_eq!((&mail.from[..], mail.to.len(), mail.encrypted), ("me@example.test", 2, true));
+    assert_eq!(
+        (&mail.from[..], mail.to.len(), mail.peer.is_encrypted()),
+        ("me@example.test", 2, true)
+    );
     assert_eq!(mail.message, b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
 }
 
@@ -81,7 +84,7 @@ async fn tls_may_come_first_and_users_log_in() {
         };
         assert_eq!(rejected, expected);
         task.await.expect("no panic").expect("a goodbye");
-        let users: Vec<_> = kept.mails().into_iter().map(|mail| mail.user).collect();
+        let users: Vec<_> = kept.mails().into_iter().map(|mail| mail.peer.user).collect();
         assert_eq!(users.len(), usize::from(expected.is_none()));
         assert!(users.iter().all(|user| user.as_deref() == Some("user")));
     }
@@ -144,7 +147,7 @@ async fn without_tls_only_if_the_policy_says_so() {
         let outcome = send::<Smtp>(&settings, &["a@b.test"], b"x\r\n").await;
         assert_eq!(outcome.err().and_then(|error| error.protocol()), expected);
         let _ = task.await.expect("no panic");
-        let encrypted: Vec<_> = kept.mails().iter().map(|mail| mail.encrypted).collect();
+        let encrypted: Vec<_> = kept.mails().iter().map(|mail| mail.peer.is_encrypted()).collect();
         assert_eq!(encrypted, [false][usize::from(expected.is_some())..]);
     }
 }

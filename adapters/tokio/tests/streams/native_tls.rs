@@ -34,7 +34,7 @@ async fn serve(identity: &Identity) -> (u16, Kept, tokio::task::JoinHandle<()>) 
     let mut deliver = kept.clone();
     let task = tokio::spawn(async move {
         let stream = Prompt::new(listener.accept().await.expect("a client").0).expect("a stream");
-        let _ = inbox.receive::<Smtp, _>(stream, &mut deliver, Silent).await;
+        let _ = inbox.receive::<Smtp, _>(stream, None, &mut deliver, Silent).await;
     });
     (port, kept, task)
 }
@@ -45,7 +45,7 @@ async fn verified_or_nothing() {
     let (port, kept, task) = serve(&identity).await;
     send(settings(&identity, port)).await.expect("delivered");
     task.await.expect("no panic");
-    assert!(kept.mails()[0].encrypted);
+    assert!(kept.mails()[0].peer.is_encrypted());
 
     let (port, kept, task) = serve(&stranger).await;
     assert!(matches!(send(settings(&identity, port)).await, Err(Error::Tls(_))));
@@ -62,7 +62,7 @@ async fn verified_or_nothing() {
     let (port, kept, task) = serve(&stranger).await;
     send(lenient.with_port(port)).await.expect("opportunistic");
     task.await.expect("no panic");
-    assert!(kept.mails()[0].encrypted);
+    assert!(kept.mails()[0].peer.is_encrypted());
 }
 
 /// Each side's view of a connection with implicit TLS.

@@ -39,7 +39,7 @@ async fn a_report_arrives_as_it_was_composed() {
         assert!(receipt.is_complete());
         task.await.expect("no panic").expect("a clean end");
         let [mail] = &kept.mails()[..] else { panic!("one mail") };
-        assert!(mail.encrypted);
+        assert!(mail.peer.is_encrypted());
         assert_eq!(mail.message, composed, "every byte arrives");
 
         let read = MessageParser::default().parse(&mail.message).expect("a mail");

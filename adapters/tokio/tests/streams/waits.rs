@@ -155,7 +155,7 @@ async fn silence_inside_tls_times_out() {
     let inbox = starttls_tokio::Inbox::new(identity.inbox());
     let mut kept = crate::common::Kept::default();
     let start = Instant::now();
-    let silent = inbox.receive::<starttls::smtp::Smtp, _>(here, &mut kept, Silent).await;
+    let silent = inbox.receive::<starttls::smtp::Smtp, _>(here, None, &mut kept, Silent).await;
     assert_eq!(silent.expect_err("silence").protocol(), Some(Rule::TimedOut));
     // RFC 5321 §4.5.3.2.7.
     assert_about(start.elapsed(), minutes(5) + LINGER);

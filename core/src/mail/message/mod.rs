@@ -75,6 +75,7 @@ mod date;
 mod header;
 mod sink;
 mod text;
+mod trace;
 mod words;
 
 pub use attachment::Attachment;
@@ -82,6 +83,7 @@ pub use composer::{Composer, Progress};
 pub use date::Date;
 pub use header::{Header, Mailbox};
 pub use text::Encoding;
+pub use trace::{Protocol, Received, return_path};
 pub use words::MAX_TEXT;
 
 use self::sink::Sink;

@@ -129,6 +129,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             }
             (Verb::Data, _) if !argument.is_empty() => self.fault(Reply::BadParameter),
             (Verb::Data, Stage::Envelope) if self.mail.recipients > 0 => {
+                self.block = 0;
                 self.say(Reply::StartMessage, Then::Body);
             }
             _ => self.fault(Reply::BAD_SEQUENCE),

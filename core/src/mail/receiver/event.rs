@@ -21,7 +21,7 @@ pub enum Event<'i> {
     /// the password.
     User(UserName<'i>),
     /// *Judge:* the client logs in. A connection has at most one login. Acceptance is sent as 235; a
-    /// refusal counts as a mistake, see [`Answer::BAD_CREDENTIALS`].
+    /// permanent refusal counts as a mistake, see [`Answer::BAD_CREDENTIALS`].
     Login(Login<'i>),
     /// *Judge:* the client logs in by its certificate from the TLS handshake, to act as this identity.
     /// Answer it like a [`Login`](Self::Login).
@@ -154,6 +154,10 @@ impl<'a> Answer<'a> {
 
     pub(super) const fn is_yes(&self) -> bool {
         matches!(self.digits, [b'2', ..])
+    }
+
+    pub(super) const fn is_permanent(&self) -> bool {
+        matches!(self.digits, [b'5', ..])
     }
 
     pub(super) fn print(&self, out: &mut Writer<'_>) {

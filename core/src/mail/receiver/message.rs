@@ -21,6 +21,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             dots::Piece::Read => None,
             dots::Piece::Text(text) => {
                 self.mail.octets = self.mail.octets.saturating_add(text.len());
+                self.progress(text.len());
                 // A program that strips the NUL could find an end of the message where its sender had none
                 // (RFC 2045 §2.7, §2.8).
                 if has_nul(text) {
@@ -47,6 +48,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                 self.mail.refusal = Some(Reply::TooLarge);
             }
         }
+        self.block = 0;
         self.await_chunk(chunk);
     }
 
@@ -61,6 +63,7 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
                 Piece::Read => return Ok(None),
                 Piece::Text(text) => {
                     chunk.left = chunk.left.saturating_sub(text.len());
+                    self.progress(text.len());
                     self.await_chunk(chunk);
                     return Ok(Some(Event::Body(text)));
                 }

@@ -68,7 +68,7 @@ pub use config::{Authentication, Config, Limits, Proof};
 pub use event::{Answer, Event, Mail, Path, Recipient};
 pub use login::{Authorization, Claim, Login, UserName};
 
-use super::limits::{BODY_WAIT, MAX_COMMAND};
+use super::limits::{BODY_BLOCK, BODY_WAIT, MAX_COMMAND};
 use crate::server::{Answer as Engine, Upgrade};
 use crate::smtp::limits::{COMMAND_WAIT, MAX_LINE};
 use crate::smtp::{Dialect, Domain, Smtp};
@@ -98,6 +98,8 @@ pub struct Receiver<'a, C, D = Smtp> {
     /// Whether the client is authenticated.
     authenticated: bool,
     mail: Transaction,
+    /// The number of bytes in the current block of the message, see [`BODY_BLOCK`].
+    block: u16,
 }
 
 impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
@@ -121,6 +123,7 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             lines: Lines::default(),
             authenticated: false,
             mail: Transaction::default(),
+            block: 0,
         }
     }
 
@@ -134,6 +137,12 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
         self.authenticated
+    }
+
+    /// Whether the client introduced itself by `EHLO` or `LHLO`, which allow extensions.
+    #[must_use]
+    pub const fn is_extended(&self) -> bool {
+        self.extended
     }
 
     /// Whether the message arrives, or arrived, in chunks (`BDAT`) instead of after `DATA`.
@@ -158,7 +167,8 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         Ok(())
     }
 
-    /// Answers the last event with a reply; 2yz accepts. Returns how many bytes of `output` to send.
+    /// Answers the last event with a reply; 2yz accepts. A login refused by 5yz is a mistake of the client;
+    /// 4yz never is. Returns how many bytes of `output` to send.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if the last event asks for nothing; [`Error::OutputTooSmall`] if the reply
@@ -172,7 +182,9 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         if login { answer.with_digits(*b"235") } else { answer }.print(&mut out);
         let written = out.finish()?;
         let then = self.decided(question, yes);
-        self.state = if !yes && question == Question::Login && !self.forgives() {
+        // A temporary refusal (RFC 4954 §6: 454) says nothing about the client.
+        let mistake = question == Question::Login && answer.is_permanent();
+        self.state = if mistake && !self.forgives() {
             State::Say(Reply::engine(Engine::TooManyErrors), Then::TooManyErrors)
         } else {
             then.into()
@@ -228,6 +240,12 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         } else {
             State::Say(Reply::engine(Engine::TooManyErrors), Then::TooManyErrors)
         };
+    }
+
+    /// Counts bytes of the message in its current block.
+    fn progress(&mut self, octets: usize) {
+        let block = usize::from(self.block).saturating_add(octets);
+        self.block = u16::try_from(block).ok().filter(|block| *block < BODY_BLOCK).unwrap_or(0);
     }
 
     fn say(&mut self, reply: Reply, then: Then) {
@@ -331,6 +349,11 @@ impl<C: Channel, D: Dialect> Machine for Receiver<'_, C, D> {
 
     fn needs_flush(&self) -> bool {
         matches!(self.state, State::Leaving | State::GoAhead)
+    }
+
+    /// Within a message a new wait begins with each block, so that a client gains no time by single bytes.
+    fn begins_wait(&self) -> bool {
+        !matches!(self.state, State::Body { .. } | State::Chunk(_)) || self.block == 0
     }
 
     fn farewell(&self, output: &mut [u8]) -> Result<usize, Error> {

@@ -6,6 +6,7 @@ mod commands;
 mod common;
 mod compose;
 mod connect;
+mod delivery;
 mod domains;
 mod envelope;
 #[path = "../../../../core/src/generated.rs"]

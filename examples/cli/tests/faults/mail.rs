@@ -61,6 +61,7 @@ impl Mails {
             &key,
             "--deliver",
             &inbox,
+            "--no-trace",
             "--drain",
             "5",
         ])
