@@ -6,7 +6,7 @@ use starttls::mail::{Inbound, LineEnds, Opening};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Policy, server};
 
-use crate::{ClientTls, Error, Login, ReservedOpening, Timeouts, reserved};
+use crate::{ClientTls, Error, Login, ReservedOpening, Route, Target, Timeouts, reserved};
 
 /// When TLS starts.
 ///
@@ -37,6 +37,7 @@ pub struct Settings<T = ClientTls> {
     host: String,
     name: Option<String>,
     port: u16,
+    route: Route,
     mode: Mode,
     policy: Policy,
     asks_for_tls: bool,
@@ -57,6 +58,7 @@ impl<T> Settings<T> {
             host: host.into(),
             name: None,
             port: Smtp::PROTOCOL.port,
+            route: Route::Direct,
             mode: Mode::StartTls,
             policy: Policy::Required,
             asks_for_tls: true,
@@ -95,6 +97,13 @@ impl<T> Settings<T> {
     #[must_use]
     pub const fn with_port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Sets how the connection reaches the host: through a [`Proxy`](crate::Proxy), or by a Unix socket.
+    #[must_use]
+    pub fn with_route(mut self, route: Route) -> Self {
+        self.route = route;
         self
     }
 
@@ -169,6 +178,17 @@ impl<T> Settings<T> {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How the connection reaches the host.
+    #[must_use]
+    pub const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// The server to connect to.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { host: &self.host, port: self.port, route: &self.route }
     }
 
     /// Whether mail may be sent without TLS or to an unverified server.

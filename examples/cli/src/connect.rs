@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starttls::{Phrases, Roles as _};
-use starttls_tokio::{ClientTls, Doing, Error, Mode, Silent, Timeouts};
+use starttls_tokio::{ClientTls, Doing, Error, Mode, Silent, TcpOrUnix, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split, stdin, stdout};
 use tokio::select;
 
@@ -15,7 +15,7 @@ use crate::dial::{client, dial};
 use crate::forward::{Side, carry, forward};
 use crate::ladder::Ladder;
 use crate::lines::Lines;
-use crate::listen::Local;
+use crate::listen::Abrupt;
 use crate::out::tell;
 use crate::outcome::{Failure, verdict};
 use crate::service::{Needs, Service, named, runtime};
@@ -86,7 +86,7 @@ async fn connection(
     args: &Connect,
     url: &Url,
     tls: &ClientTls,
-    mut local: Local,
+    mut local: TcpOrUnix,
 ) -> Result<(), Failure> {
     let Phrases { greeting, unavailable, opening, .. } = speaking!(url.scheme, P => P::PHRASES);
     // A client that waits for a greeting gets this one; the server's was plaintext and is discarded.
@@ -103,7 +103,7 @@ async fn connection(
                 }
             }
             let times = (args.limits.idle, args.linger);
-            judged(forward(driver.into_stream(), &[], local.abrupt(), times).await)
+            judged(forward(driver.into_stream(), &[], Abrupt::new(local), times).await)
         }
         Err(error) => {
             // The reason is for the user, on standard error.

@@ -8,6 +8,7 @@ mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
 mod protocols;
+mod routes;
 mod split;
 mod submission;
 mod trust;
