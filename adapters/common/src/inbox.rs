@@ -11,6 +11,7 @@ use starttls::mail::{Inbound, inbound};
 use starttls::smtp::Dialect;
 
 use crate::server::{ServerStream, known, server_handshake};
+use crate::trace::{self, Traced};
 use crate::{
     Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, PeerCertificate, Runtime,
     Taking, bad_credentials,
@@ -148,6 +149,7 @@ impl<R> Inbox<R> {
         let mut stop = Stop { signal: pin!(stop), came: false };
         let room = self.settings.max_message();
         let mut inbound = self.settings.inbound::<D>()?;
+        let observer = Traced(observer);
         let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
         driver.never_quote();
         let mut taking = None;
@@ -274,6 +276,9 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
                 None => deliver.deliver(taking.mail()).await,
             },
         };
+        if matches!(asked, Asked::Message) {
+            trace::received(taking.mail(), &answer);
+        }
         out.clear();
         taking.answer(inbound, asked, &answer, &mut out)?;
         driver.link.say(&out);

@@ -30,8 +30,13 @@ mod settings;
 mod taking;
 mod timeouts;
 mod tls;
+mod trace;
 mod trust;
+#[cfg(feature = "url")]
+mod url;
 
+#[cfg(feature = "url")]
+pub use self::url::MailUrl;
 pub use advice::Advice;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;

@@ -3,10 +3,12 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use starttls::client::Grammar;
+use starttls::lmtp::Lmtp;
 use starttls::mail::{Envelope, Opening};
 use starttls::smtp::{Dialect, Domain, Smtp};
 
 use crate::connection::Stream;
+use crate::trace::{Span, Traced};
 use crate::{
     ClientTls, Connect, Connection, Connector, Dialer, Driver, Error, Link, Observer, Opened,
     ReadMessage, Receipt, Runtime, Secured, Settings, Silent, Welcome, address_literal, handshake,
@@ -64,8 +66,10 @@ impl<R, T, C> Mailer<R, T, C> {
     {
         self.check::<D, S>()?;
         let timeouts = self.settings.timeouts();
-        let link = Link::new(timeouts, <R as Runtime<S>>::now(), observer);
-        self.introduce::<D, S>(Driver::over(stream, link), None).await
+        let link = Link::new(timeouts, <R as Runtime<S>>::now(), Traced(observer));
+        let span = Span::of_client(D::PROTOCOL.name, self.settings.host(), self.settings.port());
+        let opened = self.introduce::<D, S>(Driver::over(stream, link), None);
+        Ok(span.outcome(opened).await?.traced(span))
     }
 
     /// Checks with a placeholder, so that invalid settings fail before anything is dialled.
@@ -108,7 +112,7 @@ where
     R: Runtime<<T as Connect<R, <C as Connector<R>>::Stream>>::Stream>,
     T: Connect<R, <C as Connector<R>>::Stream>,
 {
-    /// Sends one mail over a new connection.
+    /// Sends one mail over a new connection, by SMTP unless the settings are from a URL of LMTP.
     ///
     /// If the future is dropped, the connection closes, and the fate of the mail is unknown: it may be
     /// delivered if its end was sent. No server accepts a mail without its end.
@@ -120,7 +124,10 @@ where
     where
         R: ReadMessage<M>,
     {
-        self.send_as::<Smtp, M>(envelope, message, Silent).await
+        match self.settings.is_lmtp() {
+            true => self.send_as::<Lmtp, M>(envelope, message, Silent).await,
+            false => self.send_as::<Smtp, M>(envelope, message, Silent).await,
+        }
     }
 
     /// Like [`send`](Self::send), with an observer and in a dialect ([`Smtp`] or
@@ -185,10 +192,14 @@ where
         self.check::<D, C::Stream>()?;
         let settings = &self.settings;
         let now = <R as Runtime<C::Stream>>::now();
-        let mut link = Link::new(settings.timeouts(), now, observer);
-        let stream = self.connector.connect(settings.target(), &mut link).await?;
-        let address = self.connector.local_address(&stream);
-        self.introduce::<D, C::Stream>(Driver::over(stream, link), address).await
+        let mut link = Link::new(settings.timeouts(), now, Traced(observer));
+        let span = Span::of_client(D::PROTOCOL.name, settings.host(), settings.port());
+        let opened = span.outcome(async {
+            let stream = self.connector.connect(settings.target(), &mut link).await?;
+            let address = self.connector.local_address(&stream);
+            self.introduce::<D, C::Stream>(Driver::over(stream, link), address).await
+        });
+        Ok(opened.await?.traced(span))
     }
 }
 

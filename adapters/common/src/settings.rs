@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use starttls::lmtp::Lmtp;
 use starttls::mail::receiver::Config;
 use starttls::mail::{Inbound, LineEnds, Opening};
 use starttls::smtp::{Dialect, Domain, Smtp};
-use starttls::{Policy, server};
+use starttls::{Policy, Protocol, server};
 
 use crate::{ClientTls, Error, Login, ReservedOpening, Route, Target, Timeouts, reserved};
 
@@ -41,6 +42,8 @@ pub struct Settings<T = ClientTls> {
     mode: Mode,
     policy: Policy,
     asks_for_tls: bool,
+    /// The only protocol that these settings are for.
+    protocol: Option<Protocol>,
     tls: T,
     login: Option<Login>,
     domain: Option<String>,
@@ -62,6 +65,7 @@ impl<T> Settings<T> {
             mode: Mode::StartTls,
             policy: Policy::Required,
             asks_for_tls: true,
+            protocol: None,
             tls,
             login: None,
             domain: None,
@@ -128,6 +132,13 @@ impl<T> Settings<T> {
     #[must_use]
     pub const fn without_asking_for_tls(mut self) -> Self {
         self.asks_for_tls = false;
+        self
+    }
+
+    /// Sets the protocol that the server speaks, so that no connection is opened in another one.
+    #[cfg(feature = "url")]
+    pub(crate) const fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
         self
     }
 
@@ -215,6 +226,12 @@ impl<T> Settings<T> {
         self.line_ends
     }
 
+    /// Whether the server speaks LMTP, because a URL says so.
+    #[must_use]
+    pub fn is_lmtp(&self) -> bool {
+        self.protocol == Some(Lmtp::PROTOCOL)
+    }
+
     /// The timeouts.
     #[must_use]
     pub const fn timeouts(&self) -> Timeouts {
@@ -247,6 +264,10 @@ impl<T> Settings<T> {
     /// # Errors
     /// [`Error::Argument`] if the domain or the login is invalid.
     pub fn opening<'a, D: Dialect>(&'a self, literal: &'a str) -> Result<Opening<'a, D>, Error> {
+        if let Some(protocol) = self.protocol.filter(|protocol| *protocol != D::PROTOCOL) {
+            let why = format!("are for {}, and {} was called", protocol.name, D::PROTOCOL.name);
+            return Err(Error::Argument { what: "the settings", why });
+        }
         let domain = self.domain.as_deref().unwrap_or(literal);
         let domain = Domain::new(domain).map_err(Error::argument("the client's name"))?;
         let opening = match self.mode {

@@ -84,13 +84,13 @@ where
     T: Connect<Blocking, C::Stream>,
     Blocking: Runtime<Encrypted<T, C::Stream>>,
 {
-    /// Sends one mail over a new connection.
+    /// Sends one mail over a new connection, by SMTP unless the settings are from a URL of LMTP.
     ///
     /// # Errors
     /// [`Error::Rejected`] if no recipient is accepted, and every error of the connection. [`Error::fate`]
     /// tells whether a retry is safe.
     pub fn send(&self, envelope: &Envelope<'_>, message: impl Read) -> Result<Receipt, Error> {
-        self.send_as::<Smtp>(envelope, message, Silent)
+        ready(self.0.send(envelope, message))
     }
 
     /// Like [`send`](Self::send), with an observer and in a dialect ([`Smtp`] or

@@ -20,6 +20,8 @@ pub use either::TcpOrUnix;
 pub use runtime::Tokio;
 pub use serve::{Listen, Places, Turned, serve};
 pub use socket::{Prompt, connect, connect_through};
+#[cfg(feature = "url")]
+pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{

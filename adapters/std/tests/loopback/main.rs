@@ -11,5 +11,9 @@ mod protocols;
 mod routes;
 mod split;
 mod submission;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod trust;
+#[cfg(feature = "url")]
+mod urls;
 mod waits;
