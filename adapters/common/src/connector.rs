@@ -33,6 +33,14 @@ pub struct Target<'a> {
     pub route: &'a Route,
 }
 
+impl<'a> Target<'a> {
+    /// This host and port, by this route.
+    #[must_use]
+    pub const fn new(host: &'a str, port: u16, route: &'a Route) -> Self {
+        Self { host, port, route }
+    }
+}
+
 /// Opens the streams of a [`Mailer`](crate::Mailer), with the I/O of `R`.
 ///
 /// [`Dialer`] follows the [`Route`] of the settings. Implement this trait for another transport: a stream of an SSH

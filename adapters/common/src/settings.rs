@@ -199,7 +199,7 @@ impl<T> Settings<T> {
 
     /// The server to connect to.
     pub(crate) fn target(&self) -> Target<'_> {
-        Target { host: &self.host, port: self.port, route: &self.route }
+        Target::new(&self.host, self.port, &self.route)
     }
 
     /// Whether mail may be sent without TLS or to an unverified server.

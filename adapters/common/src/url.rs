@@ -188,7 +188,7 @@ impl FromStr for MailUrl {
             let why = "has a login, which is sent only to a verified server; leave out tls=";
             return Err(invalid(URL, why));
         }
-        let name = parameters.name.map(|name| server_name(&name)).transpose()?;
+        let name = parameters.name.map(|name| server_name(URL, &name)).transpose()?;
         let total = parameters.timeout.map(|seconds| seconds.parse().map(Duration::from_secs));
         let total = total.transpose().ok().filter(|total| *total != Some(Duration::ZERO));
         let total =
@@ -230,44 +230,53 @@ fn place(url: &Url, default: u16, proxy: Option<&String>) -> Result<(String, u16
             "has a path after the host; only parameters (?NAME=VALUE) may follow",
         ));
     }
-    let route = proxy.map(|proxy| proxied(proxy).map(Route::Proxy)).transpose()?;
-    let host = server_name(host)?;
+    let route = proxy.map(|proxy| proxy.parse().map(Route::Proxy)).transpose()?;
+    let host = server_name(URL, host)?;
     Ok((host, url.port().unwrap_or(default), route.unwrap_or_default()))
 }
 
 /// A host name or an address, without the brackets of an IPv6 address.
-fn server_name(host: &str) -> Result<String, Error> {
+fn server_name(what: &'static str, host: &str) -> Result<String, Error> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match ServerName::try_from(host) {
         Ok(_) => Ok(host.to_owned()),
         Err(_) if percent_decode_str(host).any(|byte| !byte.is_ascii()) => {
-            Err(invalid(URL, "has a name that is not ASCII; write it with its A-labels (xn--)"))
+            Err(invalid(what, "has a name that is not ASCII; write it with its A-labels (xn--)"))
         }
         Err(_) => {
-            Err(invalid(URL, format!("has {host:?}, which is neither a host name nor an address")))
+            Err(invalid(what, format!("has {host:?}, which is neither a host name nor an address")))
         }
     }
 }
 
-fn proxied(text: &str) -> Result<Proxy, Error> {
-    let url = parsed(PROXY, text)?;
-    let host = url.host_str().filter(|host| !host.is_empty());
-    let host = server_name(host.ok_or_else(|| invalid(PROXY, "has no host"))?)?;
-    let proxy = match url.scheme() {
-        "socks5" | "socks5h" => Proxy::socks5(host, url.port().unwrap_or(1080)),
-        // The parser drops the default port of a scheme that it knows.
-        "http" => Proxy::http(host, url.port_or_known_default().unwrap_or(80)),
-        other => {
-            let why =
-                format!("begins with {other:?}; write socks5://HOST:PORT or http://HOST:PORT");
-            return Err(invalid(PROXY, why));
+/// `socks5://HOST:PORT` or `http://HOST:PORT`, with `USER:PASSWORD@` before the host if the proxy demands a login. Default
+/// ports are 1080 and 80.
+impl FromStr for Proxy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let url = parsed(PROXY, text)?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = server_name(PROXY, host.ok_or_else(|| invalid(PROXY, "has no host"))?)?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid(PROXY, "has more than a host and a port"));
         }
-    };
-    match (url.username(), url.password()) {
-        ("", None) => Ok(proxy),
-        (user, password) => {
-            let password = decoded("the password", password.unwrap_or_default())?;
-            Ok(proxy.with_login(decoded("the user name", user)?, password))
+        let proxy = match url.scheme() {
+            "socks5" | "socks5h" => Self::socks5(host, url.port().unwrap_or(1080)),
+            // The parser drops the default port of a scheme that it knows.
+            "http" => Self::http(host, url.port_or_known_default().unwrap_or(80)),
+            other => {
+                let why =
+                    format!("begins with {other:?}; write socks5://HOST:PORT or http://HOST:PORT");
+                return Err(invalid(PROXY, why));
+            }
+        };
+        match (url.username(), url.password()) {
+            ("", None) => Ok(proxy),
+            (user, password) => {
+                let password = decoded("the password", password.unwrap_or_default())?;
+                Ok(proxy.with_login(decoded("the user name", user)?, password))
+            }
         }
     }
 }
@@ -312,7 +321,7 @@ fn mechanism(name: &str) -> Result<Mechanism, Error> {
 }
 
 const URL: &str = "the URL";
-const PROXY: &str = "the URL's proxy";
+const PROXY: &str = "the proxy's URL";
 
 fn parsed(what: &'static str, text: &str) -> Result<Url, Error> {
     // The parser would silently drop some of them.

@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,6 +19,18 @@ pub enum TcpOrUnix {
     /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+impl TcpOrUnix {
+    /// The address of this end. `None` for a Unix socket, or if the system does not know it.
+    #[must_use]
+    pub fn local_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_address(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 impl From<Prompt> for TcpOrUnix {

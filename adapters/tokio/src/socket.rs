@@ -56,11 +56,7 @@ impl Dial for Tokio {
     }
 
     fn local_address(stream: &TcpOrUnix) -> Option<IpAddr> {
-        match stream {
-            TcpOrUnix::Tcp(stream) => stream.local_address(),
-            #[cfg(unix)]
-            TcpOrUnix::Unix(_) => None,
-        }
+        stream.local_address()
     }
 }
 

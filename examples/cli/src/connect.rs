@@ -60,7 +60,7 @@ fn timeouts(args: &Connect) -> Timeouts {
 async fn standard_streams(args: &Connect, url: &Url, tls: &ClientTls) -> Result<(), Failure> {
     let mut ladder = Ladder::new(false, url.name());
     ladder.open(&url.to_string());
-    let upgraded = dial(url, &args.dns, tls, timeouts(args), &mut ladder)
+    let upgraded = dial(url, &args.dns, args.peer.proxy.as_ref(), tls, timeouts(args), &mut ladder)
         .await
         .map(|(driver, ..)| driver.into_stream());
     let verdict = verdict(upgraded.as_ref().map(drop));
@@ -90,7 +90,7 @@ async fn connection(
 ) -> Result<(), Failure> {
     let Phrases { greeting, unavailable, opening, .. } = speaking!(url.scheme, P => P::PHRASES);
     // A client that waits for a greeting gets this one; the server's was plaintext and is discarded.
-    match dial(url, &args.dns, tls, timeouts(args), Silent).await {
+    match dial(url, &args.dns, args.peer.proxy.as_ref(), tls, timeouts(args), Silent).await {
         Ok((driver, _, reached)) => {
             if reached.scheme.mode == Mode::StartTls {
                 local.write_all(greeting).await.map_err(Failure::from_io)?;

@@ -1,12 +1,7 @@
 //! Settings from a URL.
 
 use starttls::Policy;
-use starttls::lmtp::Lmtp;
-use starttls::mail::{Address, Envelope};
-use starttls::smtp::Smtp;
-use starttls_std::{Error, MailUrl, Mailer, Route, Settings};
-
-use crate::common::{Identity, serve};
+use starttls_std::{Error, MailUrl, Route, Settings};
 
 fn settings(text: &str) -> Settings<()> {
     text.parse::<MailUrl>().unwrap_or_else(|error| panic!("{text}: {error}")).settings(())
@@ -74,7 +69,7 @@ fn what_is_wrong_is_said_without_the_password() {
         ("smtp://a.example?ehlo=a..%20b", "ehlo"),
         ("smtp://a.example?name=a%20b", "neither a host name"),
         ("smtp://a.example?proxy=ftp://b", "socks5://HOST:PORT"),
-        ("smtp://a.example?proxy=proxy:1080", "proxy has no host"),
+        ("smtp://a.example?proxy=proxy:1080", "the proxy's URL has no host"),
         ("lmtp:///run/x?proxy=http://b", "needs no proxy"),
         ("smtp://a.example?name=%ff", "not UTF-8"),
     ] {
@@ -100,6 +95,13 @@ fn a_password_is_never_shown() {
 #[cfg(feature = "serde")]
 #[test]
 fn a_mail_by_the_url_of_a_file() {
+    use starttls::lmtp::Lmtp;
+    use starttls::mail::{Address, Envelope};
+    use starttls::smtp::Smtp;
+    use starttls_std::{Mailer, Silent};
+
+    use crate::common::{Identity, serve};
+
     #[derive(serde::Deserialize)]
     struct File {
         mail: MailUrl,
@@ -114,7 +116,7 @@ fn a_mail_by_the_url_of_a_file() {
     let envelope = Envelope::new(None, &to).expect("recipients");
     let mailer = Mailer::new(settings);
     // The other protocol is refused before anything is dialled.
-    let refused = mailer.send_as::<Smtp>(&envelope, &b"x\r\n"[..], starttls_std::Silent);
+    let refused = mailer.send_as::<Smtp>(&envelope, &b"x\r\n"[..], Silent);
     assert!(matches!(refused, Err(Error::Argument { .. })), "{refused:?}");
     mailer.send(&envelope, &b"x\r\n"[..]).expect("delivered");
     let (mails, end) = taken.join().expect("no panic");

@@ -19,6 +19,7 @@ mod protocols;
 mod replies;
 mod report;
 mod resume;
+mod routes;
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
