@@ -1,3 +1,5 @@
+use std::io::ErrorKind;
+
 use rustls::{AlertDescription, CertificateError, OtherError};
 use starttls::mail::session::{Command, Fate};
 use starttls::{Error as Rule, Kind};
@@ -95,6 +97,13 @@ impl Error {
                 Command::Auth => Advice::CheckLogin,
                 Command::Greeting | Command::Hello | Command::Helo => Advice::TryLater,
                 _ => Advice::ChangeMail,
+            },
+            Self::Proxy { error, .. } => match &**error {
+                Self::Io { error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+                    Advice::CheckLogin
+                }
+                Self::Protocol { error: Rule::Foreign | Rule::Closed, .. } => Advice::CheckServer,
+                error => error.advice(),
             },
             Self::Argument { .. } => Advice::MendArgument,
         }

@@ -9,6 +9,7 @@ use starttls::mail::{Checked, Envelope, LineEnds, Opening, Outbound};
 use starttls::smtp::Dialect;
 use starttls::{Error as Rule, Machine};
 
+use crate::spans::Span;
 use crate::{Doing, Driver, Error, Letter, Link, ReadMessage, Receipt, Runtime, Stage, Welcome};
 
 /// The most bytes of a message that are read at once.
@@ -31,6 +32,7 @@ pub struct Connection<'o, D, R, S, E> {
     used: bool,
     /// Whether some recipients of the current mail have it from an earlier transaction.
     taken: bool,
+    span: Span,
 }
 
 /// The stream of a connection.
@@ -123,7 +125,14 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
             Ok(None) => return Err(Rule::Closed.into()),
             Err(error) => return Err(welcome.error(error)),
         }
-        Ok(Self { stream, outbound: opening.into_outbound(line_ends)?, used: false, taken: false })
+        let outbound = opening.into_outbound(line_ends)?;
+        let span = Span::none();
+        Ok(Self { stream, outbound, used: false, taken: false, span })
+    }
+
+    /// Sets the span of the connection's mails.
+    pub(crate) fn traced(self, span: Span) -> Self {
+        Self { span, ..self }
     }
 
     /// Whether another mail can be sent. If the server closes the connection between two mails, only the next
@@ -181,10 +190,14 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
     ) -> Result<Receipt, Error> {
         self.taken = false;
         self.restart_total();
-        let mut letter = Letter::new(envelope);
-        let mut job = self.outbound.send(envelope)?;
-        let sent = checked_mail(&mut self.stream, &mut job, &mut letter, message).await;
-        self.settle(letter, sent)
+        let span = self.span.clone();
+        span.mail(envelope.to().len(), async {
+            let mut letter = Letter::new(envelope);
+            let mut job = self.outbound.send(envelope)?;
+            let sent = checked_mail(&mut self.stream, &mut job, &mut letter, message).await;
+            self.settle(letter, sent)
+        })
+        .await
     }
 
     fn restart_total(&mut self) {
@@ -207,10 +220,14 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
         R: ReadMessage<M>,
     {
         self.restart_total();
-        let mut letter = Letter::new(envelope);
-        let mut job = self.outbound.send(envelope)?;
-        let sent = mail(&mut self.stream, &mut job, &mut letter, message).await;
-        self.settle(letter, sent)
+        let span = self.span.clone();
+        span.mail(envelope.to().len(), async {
+            let mut letter = Letter::new(envelope);
+            let mut job = self.outbound.send(envelope)?;
+            let sent = mail(&mut self.stream, &mut job, &mut letter, message).await;
+            self.settle(letter, sent)
+        })
+        .await
     }
 
     /// Sends one mail to all its recipients, in as many transactions as needed.

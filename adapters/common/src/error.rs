@@ -54,6 +54,13 @@ pub enum Error {
         /// such recipients may be missing at the end of the list.
         recipients: Vec<Option<Answer>>,
     },
+    /// The proxy cannot be reached, refused, or broke its protocol. The server was not reached.
+    Proxy {
+        /// The proxy's host and port.
+        proxy: String,
+        /// The error of the connection to the proxy.
+        error: Box<Self>,
+    },
     /// An argument is invalid.
     Argument {
         /// The argument.
@@ -244,6 +251,7 @@ impl fmt::Display for Error {
                 };
                 write!(f, "{error}; {fate}")
             }
+            Self::Proxy { proxy, error } => write!(f, "proxy {proxy}: {error}"),
             Self::Argument { what, why } => write!(f, "{what} {why}"),
         }
     }
@@ -276,7 +284,7 @@ impl std::error::Error for Error {
             Self::Io { error, .. } => Some(error),
             Self::Protocol { error, .. } => Some(error),
             Self::Tls(error) => Some(error),
-            Self::Unfinished { error, .. } => Some(error),
+            Self::Unfinished { error, .. } | Self::Proxy { error, .. } => Some(error),
             Self::Rejected { .. } | Self::Argument { .. } => None,
         }
     }

@@ -13,6 +13,7 @@ use starttls::smtp::Dialect;
 use starttls::{Protocol, Untrusted};
 
 use crate::server::{ServerStream, known, server_handshake};
+use crate::spans::{self, Traced};
 use crate::{
     Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, Peer, PeerCertificate,
     PeerTls, Recipient, Runtime, Taking, bad_credentials,
@@ -168,6 +169,7 @@ impl<R> Inbox<R> {
     {
         let mut stop = Stop { signal: pin!(stop), came: false };
         let mut inbound = self.settings.inbound::<D>()?;
+        let observer = Traced(observer);
         let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
         driver.never_quote();
         let mut talk = Talk::new(self.settings.max_message(), address);
@@ -344,6 +346,9 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
                 None => deliver.deliver(taking.mail()).await,
             },
         };
+        if matches!(asked, Asked::Message) {
+            spans::received(taking.mail(), &answer);
+        }
         out.clear();
         taking.answer(inbound, asked, &answer, &mut out)?;
         driver.link.say(&out);

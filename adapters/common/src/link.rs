@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use starttls::driver::{Limits, Next, WRITE_WAIT};
 use starttls::{Driver, Error as Rule, Machine};
 
 use crate::said::Said;
-use crate::{Doing, Error, Growing, Observer, PeerCertificate, PeerTls, Timeouts};
+use crate::{Doing, Error, Growing, Observer, PeerCertificate, PeerTls, Silent, Timeouts};
 
 /// The size of the first buffer to receive into, in bytes. Most replies fit.
 const RECEIVE: usize = 1024;
@@ -337,6 +338,20 @@ impl<'o> Link<'o> {
             _ => self.said.to_string(),
         };
         Error::Protocol { error, said }
+    }
+
+    /// Takes the link, and leaves one that is not usable in its place.
+    pub(crate) fn take(&mut self) -> Self {
+        mem::replace(self, Self::new(self.timeouts, self.start, Silent))
+    }
+
+    /// Replaces the observer, and forgets what the peer said. Returns the old one.
+    pub(crate) fn observed_by(
+        &mut self,
+        observer: Box<dyn Observer + Send + 'o>,
+    ) -> Box<dyn Observer + Send + 'o> {
+        self.said = Said::default();
+        mem::replace(&mut self.observer, observer)
     }
 
     /// The observer.

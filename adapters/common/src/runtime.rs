@@ -1,8 +1,9 @@
 //! The I/O that a runtime provides for this crate.
 
-use std::future::Future;
+use std::future::{self, Future};
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use starttls::smtp::Domain;
 use starttls::{Policy, Verification};
 
-use crate::{Binding, Error, Link};
+use crate::{Binding, Doing, Error, Link};
 
 /// A runtime's I/O over streams `S`. Every operation has a deadline by the runtime's clock.
 ///
@@ -63,9 +64,9 @@ pub trait ReadMessage<M> {
     fn read_message(message: &mut M, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>>;
 }
 
-/// A runtime that opens TCP connections.
+/// A runtime that opens connections.
 pub trait Dial {
-    /// The TCP stream.
+    /// The stream: a TCP connection, or a Unix socket where the runtime has them.
     type Stream;
 
     /// Opens a connection to the first address of the host that answers, with `TCP_NODELAY`, within the
@@ -78,6 +79,22 @@ pub trait Dial {
         port: u16,
         link: &mut Link<'_>,
     ) -> impl Future<Output = Result<Self::Stream, Error>>;
+
+    /// Opens a connection to a Unix socket, within the link's timeouts.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no such socket, or this runtime has none.
+    fn dial_unix(
+        path: &Path,
+        link: &mut Link<'_>,
+    ) -> impl Future<Output = Result<Self::Stream, Error>> {
+        let _ = (path, link);
+        let why = "this runtime opens no Unix sockets; pass it an open stream";
+        future::ready(Err(Error::io(Doing::Connecting)(io::Error::new(
+            io::ErrorKind::Unsupported,
+            why,
+        ))))
+    }
 
     /// The local address of a connection, if the system knows it.
     fn local_address(stream: &Self::Stream) -> Option<IpAddr>;

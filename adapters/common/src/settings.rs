@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use starttls::lmtp::Lmtp;
 use starttls::mail::receiver::Config;
 use starttls::mail::{Inbound, LineEnds, Opening};
 use starttls::smtp::{Dialect, Domain, Smtp};
-use starttls::{Policy, server};
+use starttls::{Policy, Protocol, server};
 
-use crate::{ClientTls, Error, Login, ReservedOpening, Timeouts, reserved};
+use crate::{ClientTls, Error, Login, ReservedOpening, Route, Target, Timeouts, reserved};
 
 /// When TLS starts.
 ///
@@ -37,9 +38,12 @@ pub struct Settings<T = ClientTls> {
     host: String,
     name: Option<String>,
     port: u16,
+    route: Route,
     mode: Mode,
     policy: Policy,
     asks_for_tls: bool,
+    /// The only protocol that these settings are for.
+    protocol: Option<Protocol>,
     tls: T,
     login: Option<Login>,
     domain: Option<String>,
@@ -57,9 +61,11 @@ impl<T> Settings<T> {
             host: host.into(),
             name: None,
             port: Smtp::PROTOCOL.port,
+            route: Route::Direct,
             mode: Mode::StartTls,
             policy: Policy::Required,
             asks_for_tls: true,
+            protocol: None,
             tls,
             login: None,
             domain: None,
@@ -98,6 +104,13 @@ impl<T> Settings<T> {
         self
     }
 
+    /// Sets how the connection reaches the host: through a [`Proxy`](crate::Proxy), or by a Unix socket.
+    #[must_use]
+    pub fn with_route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
     /// Sets when TLS starts.
     #[must_use]
     pub const fn with_mode(mut self, mode: Mode) -> Self {
@@ -119,6 +132,13 @@ impl<T> Settings<T> {
     #[must_use]
     pub const fn without_asking_for_tls(mut self) -> Self {
         self.asks_for_tls = false;
+        self
+    }
+
+    /// Sets the protocol that the server speaks, so that no connection is opened in another one.
+    #[cfg(feature = "url")]
+    pub(crate) const fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
         self
     }
 
@@ -171,6 +191,17 @@ impl<T> Settings<T> {
         self.port
     }
 
+    /// How the connection reaches the host.
+    #[must_use]
+    pub const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// The server to connect to.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target::new(&self.host, self.port, &self.route)
+    }
+
     /// Whether mail may be sent without TLS or to an unverified server.
     #[must_use]
     pub const fn policy(&self) -> Policy {
@@ -193,6 +224,12 @@ impl<T> Settings<T> {
     #[must_use]
     pub const fn line_ends(&self) -> LineEnds {
         self.line_ends
+    }
+
+    /// Whether the server speaks LMTP, because a URL says so.
+    #[must_use]
+    pub fn is_lmtp(&self) -> bool {
+        self.protocol == Some(Lmtp::PROTOCOL)
     }
 
     /// The timeouts.
@@ -227,6 +264,10 @@ impl<T> Settings<T> {
     /// # Errors
     /// [`Error::Argument`] if the domain or the login is invalid.
     pub fn opening<'a, D: Dialect>(&'a self, literal: &'a str) -> Result<Opening<'a, D>, Error> {
+        if let Some(protocol) = self.protocol.filter(|protocol| *protocol != D::PROTOCOL) {
+            let why = format!("are for {}, and {} was called", protocol.name, D::PROTOCOL.name);
+            return Err(Error::Argument { what: "the settings", why });
+        }
         let domain = self.domain.as_deref().unwrap_or(literal);
         let domain = Domain::new(domain).map_err(Error::argument("the client's name"))?;
         let opening = match self.mode {

@@ -19,6 +19,8 @@ use futures_rustls::{TlsAcceptor, TlsConnector, client, server};
 use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy};
+#[cfg(feature = "url")]
+pub use starttls_common::MailUrl;
 use starttls_common::{
     self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured,
     check_alpn, hello,

@@ -1,5 +1,7 @@
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::socket::{Socket, is_timeout};
@@ -7,13 +9,13 @@ use crate::socket::{Socket, is_timeout};
 /// The longest time that the operating system waits in one call, in milliseconds. A longer wait is several.
 const LONGEST: u64 = 1 << 15;
 
-/// A TCP stream that only this crate uses, so that system calls can be saved on it.
+/// A TCP connection or a Unix socket that only this crate uses, so that system calls can be saved on it.
 ///
 /// Each read and each write has a time limit. The operating system is told a new one only if the one that it
 /// has does not fit, which is about once a connection and direction.
 #[derive(Debug)]
 pub struct Exclusive {
-    stream: TcpStream,
+    stream: TcpOrUnix,
     /// When a read and when a write have to end.
     until: [Option<Instant>; 2],
     /// The timeouts of the operating system for a read and for a write.
@@ -22,23 +24,67 @@ pub struct Exclusive {
     heard: bool,
 }
 
+#[derive(Debug)]
+enum TcpOrUnix {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// Runs `$then` with the socket as `$stream`.
+macro_rules! either {
+    ($socket:expr, $stream:ident => $then:expr) => {
+        match $socket {
+            TcpOrUnix::Tcp($stream) => $then,
+            #[cfg(unix)]
+            TcpOrUnix::Unix($stream) => $then,
+        }
+    };
+}
+
+impl From<TcpStream> for Exclusive {
+    fn from(stream: TcpStream) -> Self {
+        Self::new(TcpOrUnix::Tcp(stream))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Exclusive {
+    fn from(stream: UnixStream) -> Self {
+        Self::new(TcpOrUnix::Unix(stream))
+    }
+}
+
 const READ: usize = 0;
 const WRITE: usize = 1;
 
 impl Exclusive {
-    pub(crate) const fn new(stream: TcpStream) -> Self {
+    const fn new(stream: TcpOrUnix) -> Self {
         Self { stream, until: [None; 2], set: [None; 2], heard: false }
     }
 
+    /// The address of the peer; `None` for a Unix socket.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        match &self.stream {
+            TcpOrUnix::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            TcpOrUnix::Unix(_) => None,
+        }
+    }
+
     pub(crate) fn local_address(&self) -> Option<IpAddr> {
-        self.stream.local_addr().ok().map(|address| address.ip())
+        match &self.stream {
+            TcpOrUnix::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            #[cfg(unix)]
+            TcpOrUnix::Unix(_) => None,
+        }
     }
 
     /// Acts until it succeeds or the time of its direction is over.
     fn act<T>(
         &mut self,
         direction: usize,
-        mut act: impl FnMut(&mut TcpStream) -> io::Result<T>,
+        mut act: impl FnMut(&mut TcpOrUnix) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
             if let Some(until) = self.until[direction] {
@@ -60,10 +106,11 @@ impl Exclusive {
         if self.set[direction].is_some_and(|set| set <= left && 2 * set >= fitting) {
             return Ok(());
         }
-        match direction {
-            READ => self.stream.set_read_timeout(Some(fitting)),
-            _ => self.stream.set_write_timeout(Some(fitting)),
-        }?;
+        let timeout = Some(fitting);
+        either!(&self.stream, stream => match direction {
+            READ => stream.set_read_timeout(timeout),
+            _ => stream.set_write_timeout(timeout),
+        })?;
         self.set[direction] = Some(fitting);
         Ok(())
     }
@@ -83,7 +130,7 @@ fn fitting(left: Duration) -> Duration {
 
 impl Read for Exclusive {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.act(READ, |stream| stream.read(buffer));
+        let read = self.act(READ, |stream| either!(stream, stream => stream.read(buffer)));
         self.heard |= matches!(read, Ok(1..));
         read
     }
@@ -92,12 +139,12 @@ impl Read for Exclusive {
 impl Write for Exclusive {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.heard = false;
-        self.act(WRITE, |stream| stream.write(octets))
+        self.act(WRITE, |stream| either!(stream, stream => stream.write(octets)))
     }
 
     fn write_vectored(&mut self, octets: &[io::IoSlice<'_>]) -> io::Result<usize> {
         self.heard = false;
-        self.act(WRITE, |stream| stream.write_vectored(octets))
+        self.act(WRITE, |stream| either!(stream, stream => stream.write_vectored(octets)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -106,19 +153,23 @@ impl Write for Exclusive {
 }
 
 impl Socket for Exclusive {
+    fn prepare(&self) -> io::Result<()> {
+        either!(&self.stream, stream => stream.prepare())
+    }
+
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.read(buffer).map(Some)
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        either!(&self.stream, stream => stream.shutdown(Shutdown::Write))
     }
 
     /// Acknowledges at once only between two reads. A write carries the acknowledgement of everything
     /// received before it. But a peer that sends its reply in parts may wait for one after the first part.
     fn acknowledge(&self) {
         if self.heard {
-            self.stream.acknowledge();
+            either!(&self.stream, stream => stream.acknowledge());
         }
     }
 
@@ -147,7 +198,7 @@ mod tests {
     fn pair() -> (Exclusive, TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
-        (Exclusive::new(stream), listener.accept().expect("connected").0)
+        (stream.into(), listener.accept().expect("connected").0)
     }
 
     #[test]
@@ -169,12 +220,13 @@ mod tests {
             theirs.write_all(b"x").expect("room");
             ours.set_timeouts([Some(seconds(wait)); 2]).expect("a time");
             assert_eq!(ours.read(&mut [0]).expect("received"), 1);
-            let set = ours.stream.read_timeout().expect("a socket");
+            let set = either!(&ours.stream, stream => stream.read_timeout()).expect("a socket");
             let system = Duration::from_millis(system);
             // The operating system counts in ticks.
             assert!(set.is_some_and(|set| set.abs_diff(system) < seconds(1)), "{wait}: {set:?}");
         }
-        assert_eq!(ours.stream.write_timeout().expect("a socket"), None, "nothing was written");
+        let write = either!(&ours.stream, stream => stream.write_timeout());
+        assert_eq!(write.expect("a socket"), None, "nothing was written");
     }
 
     /// Each call ends in time, neither much earlier nor later, whatever the system has been told.

@@ -19,20 +19,23 @@ mod upgrade;
 pub use compose::Composed;
 pub use driver::Driver;
 pub use exclusive::Exclusive;
-pub use mail::{Connection, Deliver, Inbox, Mailer};
+pub use mail::{Connection, Deliver, Dialled, Inbox, Mailer};
 #[cfg(feature = "native-tls")]
 pub use native_tls::Timed;
 pub use runtime::Blocking;
-pub use socket::Socket;
+pub use socket::{Socket, Untimed};
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "url")]
+pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Decide, Doing, Error, InboxSettings, Login,
-    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
-    Settings, Silent, Timeouts, broken_handshake, explain, rustls,
+    Advice, Answer, Certificates, ClientTls, Connector, Decide, Dialer, Doing, Error,
+    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
+    Proxy, Receipt, Recipient, Route, Secret, Settings, Silent, Target, Timeouts, broken_handshake,
+    explain, rustls,
 };
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,
-    connect_implicit, handshake, upgrade, upgrade_or_plaintext, upgrade_with,
+    connect_implicit, connect_through, handshake, upgrade, upgrade_or_plaintext, upgrade_with,
 };

@@ -1,16 +1,17 @@
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 
 use rustls::{ClientConnection, StreamOwned};
 use starttls::mail::session::Extensions;
 use starttls::mail::{Checked, Envelope};
 use starttls::smtp::{Dialect, Smtp};
 use starttls_common::{
-    self as common, Answer, ClientTls, Connect, Error, InboxSettings, Mail, Observer, Peer,
-    PeerCertificate, Receipt, Recipient, Runtime, Settings, Silent, bad_credentials, ready,
+    self as common, Answer, ClientTls, Connect, Connector, Dialer, Doing, Error, InboxSettings,
+    Mail, Observer, Peer, PeerCertificate, Receipt, Recipient, Runtime, Settings, Silent,
+    bad_credentials, ready,
 };
 
-use crate::{Blocking, Exclusive};
+use crate::{Blocking, Exclusive, Socket};
 
 /// Sends mail to one server, with the TLS of `T`.
 ///
@@ -26,10 +27,16 @@ use crate::{Blocking, Exclusive};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Mailer<T = ClientTls>(common::Mailer<Blocking, T>);
+pub struct Mailer<T = ClientTls, C = Dialer>(common::Mailer<Blocking, T, C>);
 
-/// The encrypted stream of a TLS `T`.
-type Encrypted<T> = <T as Connect<Blocking, Exclusive>>::Stream;
+/// The encrypted stream of a TLS `T` over a stream `S`.
+type Encrypted<T, S> = <T as Connect<Blocking, S>>::Stream;
+
+/// An open connection of a [`Mailer`] with the TLS of `T` over the streams of `C`.
+pub type Dialled<'o, D, T, C = Dialer> = Over<'o, D, T, <C as Connector<Blocking>>::Stream>;
+
+/// A mail connection with the TLS of `T` over a stream `S`.
+type Over<'o, D, T, S> = Connection<'o, D, Encrypted<T, S>, S>;
 
 impl<T> Mailer<T> {
     /// A mailer with these settings.
@@ -37,33 +44,62 @@ impl<T> Mailer<T> {
     pub const fn new(settings: Settings<T>) -> Self {
         Self(common::Mailer::new(settings))
     }
+}
+
+impl<T, C> Mailer<T, C> {
+    /// Opens the streams with another connector.
+    #[must_use]
+    pub fn with_connector<N: Connector<Blocking>>(self, connector: N) -> Mailer<T, N> {
+        Mailer(self.0.with_connector(connector))
+    }
 
     /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings<T> {
         self.0.settings()
     }
+
+    /// Opens a connection for any number of mails over a stream that is already connected to the server.
+    ///
+    /// The client introduces itself as `127.0.0.1` unless [`Settings::with_domain`] was called. The settings' host
+    /// is not dialled, but its certificate is checked.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub fn connect_over<'o, D: Dialect, S: Socket>(
+        &self,
+        stream: S,
+        observer: impl Observer + Send + 'o,
+    ) -> Result<Over<'o, D, T, S>, Error>
+    where
+        T: Connect<Blocking, S>,
+        Blocking: Runtime<Encrypted<T, S>>,
+    {
+        stream.prepare().map_err(Error::io(Doing::SettingUp))?;
+        ready(self.0.connect_over::<D, S>(stream, observer)).map(Connection)
+    }
 }
 
-impl<T> Mailer<T>
+impl<T, C> Mailer<T, C>
 where
-    T: Connect<Blocking, Exclusive>,
-    Blocking: Runtime<Encrypted<T>>,
+    C: Connector<Blocking, Stream: Socket>,
+    T: Connect<Blocking, C::Stream>,
+    Blocking: Runtime<Encrypted<T, C::Stream>>,
 {
-    /// Sends one mail over a new connection.
+    /// Sends one mail over a new connection, by SMTP unless the settings are from a URL of LMTP.
     ///
     /// # Errors
     /// [`Error::Rejected`] if no recipient is accepted, and every error of the connection. [`Error::fate`]
     /// tells whether a retry is safe.
     pub fn send(&self, envelope: &Envelope<'_>, message: impl Read) -> Result<Receipt, Error> {
-        self.send_as::<Smtp>(envelope, message, Silent)
+        ready(self.0.send(envelope, message))
     }
 
     /// Like [`send`](Self::send), with an observer and in a dialect ([`Smtp`] or
     /// [`Lmtp`](starttls::lmtp::Lmtp)).
     ///
     /// # Errors
-    /// Those of [`send`](Self::send). Those of [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub fn send_as<D: Dialect>(
         &self,
         envelope: &Envelope<'_>,
@@ -91,7 +127,7 @@ where
     ///
     /// # Errors
     /// Those of the protocol, of TLS and of the network. [`Error::Rejected`] if the server refuses the login.
-    pub fn connect(&self) -> Result<Connection<'static, Smtp, Encrypted<T>>, Error> {
+    pub fn connect(&self) -> Result<Dialled<'static, Smtp, T, C>, Error> {
         self.connect_as::<Smtp>(Silent)
     }
 
@@ -102,7 +138,7 @@ where
     pub fn connect_as<'o, D: Dialect>(
         &self,
         observer: impl Observer + Send + 'o,
-    ) -> Result<Connection<'o, D, Encrypted<T>>, Error> {
+    ) -> Result<Dialled<'o, D, T, C>, Error> {
         ready(self.0.connect_as::<D>(observer)).map(Connection)
     }
 }
@@ -113,11 +149,11 @@ where
 /// connection stays open. Any other error closes it: [`Error::fate`] tells whether the mail was sent, and no
 /// later mail is. The connection borrows nothing but its observer, so a pool can hold it.
 #[derive(Debug)]
-pub struct Connection<'o, D = Smtp, E = StreamOwned<ClientConnection, Exclusive>>(
-    common::Connection<'o, D, Blocking, Exclusive, E>,
+pub struct Connection<'o, D = Smtp, E = StreamOwned<ClientConnection, Exclusive>, S = Exclusive>(
+    common::Connection<'o, D, Blocking, S, E>,
 );
 
-impl<D: Dialect, E> Connection<'_, D, E>
+impl<D: Dialect, E, S: Socket> Connection<'_, D, E, S>
 where
     Blocking: Runtime<E>,
 {
@@ -335,19 +371,33 @@ impl Inbox {
         Self(common::Inbox::new(settings))
     }
 
-    /// Receives the mail of one accepted connection until it ends.
+    /// Receives the mail of one accepted connection until it ends: a TCP connection or a Unix socket.
     ///
     /// # Errors
     /// Those of the protocol, of TLS and of the network. Mail delivered before the error stays delivered.
     pub fn receive<D: Dialect>(
         &self,
-        stream: TcpStream,
+        stream: impl Into<Exclusive>,
         deliver: &mut dyn Deliver,
         observer: impl Observer + Send,
     ) -> Result<(), Error> {
-        stream.set_nodelay(true).map_err(Error::io(common::Doing::SettingUp))?;
-        let address = stream.peer_addr().ok();
-        let (stream, mut deliver) = (Exclusive::new(stream), AtOnce(deliver));
-        ready(self.0.receive::<D, _>(stream, address, &mut deliver, observer))
+        let stream = stream.into();
+        let address = stream.peer_address();
+        self.receive_over::<D, Exclusive>(stream, address, deliver, observer)
+    }
+
+    /// Like [`receive`](Self::receive), over any stream. `address` is the client's, if it has one.
+    ///
+    /// # Errors
+    /// Those of [`receive`](Self::receive).
+    pub fn receive_over<D: Dialect, S: Socket>(
+        &self,
+        stream: S,
+        address: Option<SocketAddr>,
+        deliver: &mut dyn Deliver,
+        observer: impl Observer + Send,
+    ) -> Result<(), Error> {
+        stream.prepare().map_err(Error::io(Doing::SettingUp))?;
+        ready(self.0.receive::<D, S>(stream, address, &mut AtOnce(deliver), observer))
     }
 }

@@ -1,5 +1,9 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,7 +90,14 @@ impl Dial for Blocking {
 
     async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Exclusive, Error> {
         link.keep_memory();
-        connect_within((host, port), link).map(Exclusive::new)
+        connect_within((host, port), link).map(Exclusive::from)
+    }
+
+    /// A Unix socket connects at once, or waits while its server's queue is full.
+    #[cfg(unix)]
+    async fn dial_unix(path: &Path, link: &mut Link<'_>) -> Result<Exclusive, Error> {
+        link.keep_memory();
+        UnixStream::connect(path).map(Exclusive::from).map_err(Error::io(Doing::Connecting))
     }
 
     fn local_address(stream: &Exclusive) -> Option<IpAddr> {

@@ -1,12 +1,22 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::DerefMut;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustls::{ConnectionCommon, SideData, StreamOwned};
 
 /// A blocking stream with timeouts.
 pub trait Socket: Read + Write {
+    /// Sets the options with which a dialogue is fast, such as `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn prepare(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Reads from the system once, so that the caller can check the time however slowly bytes arrive.
     ///
     /// `None` means that the bytes contain no data for the caller yet: for example a part of a TLS record.
@@ -66,6 +76,10 @@ pub trait Socket: Read + Write {
 }
 
 impl Socket for TcpStream {
+    fn prepare(&self) -> io::Result<()> {
+        self.set_nodelay(true)
+    }
+
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.read(buffer).map(Some)
     }
@@ -88,6 +102,80 @@ impl Socket for TcpStream {
     fn set_timeouts(&mut self, [read, write]: [Option<Duration>; 2]) -> io::Result<()> {
         self.set_read_timeout(read)?;
         self.set_write_timeout(write)
+    }
+}
+
+#[cfg(unix)]
+impl Socket for UnixStream {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.read(buffer).map(Some)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        Ok([self.read_timeout()?, self.write_timeout()?])
+    }
+
+    fn set_timeouts(&mut self, [read, write]: [Option<Duration>; 2]) -> io::Result<()> {
+        self.set_read_timeout(read)?;
+        self.set_write_timeout(write)
+    }
+}
+
+/// Any blocking stream as a [`Socket`]: a pipe, a serial line, a stream of another library.
+///
+/// Such a stream has no timeouts that this crate can set, so a deadline is noticed only between two reads or writes: a
+/// peer that is silent blocks the thread. If the stream has timeouts of its own, set them; a read that ends with
+/// [`ErrorKind::WouldBlock`] or [`ErrorKind::TimedOut`] is repeated until the deadline. Its sending side is not closed
+/// before it is dropped.
+///
+/// ```
+/// use std::io::{Cursor, Read};
+///
+/// use starttls_std::{Socket, Untimed};
+///
+/// let mut stream = Untimed(Cursor::new(b"220 ready\r\n".to_vec()));
+/// let mut buffer = [0; 64];
+/// assert_eq!(stream.receive(&mut buffer)?, Some(11));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Untimed<S>(pub S);
+
+impl<S: Read> Read for Untimed<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Untimed<S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<S: Read + Write> Socket for Untimed<S> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.read(buffer).map(Some)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+
+    fn timeouts(&self) -> io::Result<[Option<Duration>; 2]> {
+        Ok([None; 2])
+    }
+
+    fn set_timeouts(&mut self, _: [Option<Duration>; 2]) -> io::Result<()> {
+        Ok(())
     }
 }
 

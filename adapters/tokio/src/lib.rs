@@ -5,6 +5,7 @@
 #![warn(rustdoc::all)]
 
 mod compose;
+mod either;
 #[cfg(feature = "mx")]
 pub mod mx;
 #[cfg(feature = "native-tls")]
@@ -15,16 +16,20 @@ mod socket;
 mod upgrade;
 
 pub use compose::Composed;
+pub use either::TcpOrUnix;
 pub use runtime::Tokio;
 pub use serve::{Listen, Places, Turned, serve};
-pub use socket::{Prompt, connect};
+pub use socket::{Prompt, connect, connect_through};
+#[cfg(feature = "url")]
+pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login,
-    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
-    Secured, Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, address_literal,
-    check_alpn, check_chosen, connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
+    Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing, Error,
+    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
+    Proxy, Receipt, Recipient, Route, Secret, Secured, Settings, Silent, Target, Timeouts,
+    accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
+    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
 };
 pub use upgrade::{accept, upgrade, upgrade_with};
 
@@ -48,10 +53,11 @@ pub type Upgraded<'o, S> = common::Upgraded<'o, S, ClientStream<S>, Tokio>;
 pub type Accepted<'o, S> = common::Accepted<'o, S, ServerStream<S>, Tokio>;
 
 /// Sends mail to one server, see [`Mailer`](common::Mailer).
-pub type Mailer<T = ClientTls> = common::Mailer<Tokio, T>;
+pub type Mailer<T = ClientTls, C = Dialer> = common::Mailer<Tokio, T, C>;
 
-/// An open connection to a mail server, see [`Connection`](common::Connection).
-pub type Connection<'o, D = Smtp> = common::Connection<'o, D, Tokio, Prompt, ClientStream<Prompt>>;
+/// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
+pub type Connection<'o, D = Smtp, S = TcpOrUnix> =
+    common::Connection<'o, D, Tokio, S, ClientStream<S>>;
 
 /// A server that receives mail, see [`Inbox`](common::Inbox). [`serve`] gives it connections.
 pub type Inbox = common::Inbox<Tokio>;

@@ -1,14 +1,18 @@
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use starttls_common::{Dial, Doing, Link};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout_at;
 
-use crate::{Error, Silent, Timeouts, Tokio};
+use crate::{Driver, Error, Proxy, Silent, TcpOrUnix, Timeouts, Tokio};
 
 /// Opens a TCP connection to the first address that answers, with `TCP_NODELAY`.
 ///
@@ -20,15 +24,39 @@ pub async fn connect(address: impl ToSocketAddrs, timeouts: &Timeouts) -> Result
     connect_within(address, &mut Link::new(*timeouts, now(), Silent)).await
 }
 
-impl Dial for Tokio {
-    type Stream = Prompt;
+/// Opens a connection to `host` and `port` through a proxy.
+///
+/// The driver may already have received bytes of the server. This function is cancel safe: if it is dropped, no
+/// connection remains.
+///
+/// # Errors
+/// [`Error::Proxy`] if the proxy cannot be reached, refuses or breaks its protocol, and [`Error::Argument`].
+pub async fn connect_through(
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    timeouts: &Timeouts,
+) -> Result<Driver<'static, TcpOrUnix>, Error> {
+    proxy.connect::<Tokio>(host, port, timeouts, Silent).await
+}
 
-    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<Prompt, Error> {
-        connect_within((host, port), link).await
+impl Dial for Tokio {
+    type Stream = TcpOrUnix;
+
+    async fn dial(host: &str, port: u16, link: &mut Link<'_>) -> Result<TcpOrUnix, Error> {
+        connect_within((host, port), link).await.map(TcpOrUnix::Tcp)
     }
 
-    fn local_address(stream: &Prompt) -> Option<IpAddr> {
-        stream.get_ref().local_addr().ok().map(|address| address.ip())
+    #[cfg(unix)]
+    async fn dial_unix(path: &Path, link: &mut Link<'_>) -> Result<TcpOrUnix, Error> {
+        let until = link.connect_deadline(now());
+        let connected = timeout_at(until.into(), UnixStream::connect(path)).await;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        connected.map(TcpOrUnix::Unix).map_err(Error::io(Doing::Connecting))
+    }
+
+    fn local_address(stream: &TcpOrUnix) -> Option<IpAddr> {
+        stream.local_address()
     }
 }
 
@@ -73,6 +101,11 @@ impl Prompt {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self(stream))
+    }
+
+    /// The address of this end, if the system knows it.
+    pub(crate) fn local_address(&self) -> Option<IpAddr> {
+        self.0.local_addr().ok().map(|address| address.ip())
     }
 
     /// The TCP connection.

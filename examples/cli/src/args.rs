@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, value_parser};
 use starttls::mail::session::Mechanism;
 use starttls::mx::Domain;
+use starttls_std::Proxy;
 
 use crate::examples::help;
 use crate::hostname;
@@ -132,7 +133,7 @@ impl Send {
     }
 }
 
-/// The trusted certificates, and the client's own certificate.
+/// The way to the server, the trusted certificates, and the client's own certificate.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct Peer {
     /// Trust the certificates in this PEM file (CAs, or the server's own) instead of the system's CAs
@@ -147,6 +148,10 @@ pub(crate) struct Peer {
     /// Private key of --client-cert, PEM
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
+    /// Connect through this proxy, which looks up the host: socks5://[USER:PASSWORD@]HOST:PORT, or http:// for one
+    /// that allows CONNECT to the port
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Peer {
@@ -156,6 +161,7 @@ impl Peer {
             Self { ca: Some(_), .. } => Some("--ca"),
             Self { pin: Some(_), .. } => Some("--pin"),
             Self { client_cert: Some(_), .. } => Some("--client-cert"),
+            Self { proxy: Some(_), .. } => Some("--proxy"),
             _ => None,
         }
     }

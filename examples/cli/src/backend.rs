@@ -9,7 +9,7 @@ use starttls::client::Event;
 use starttls::server::{Config, Grammar as _};
 use starttls::{Introduction, Kind, Policy, Roles, Server};
 use starttls_tokio::{
-    Accepted, Doing, Driver, Error, Mode, Observer, PeerCertificate, Prompt, Timeouts,
+    Accepted, Doing, Driver, Error, Mode, Observer, PeerCertificate, Prompt, TcpOrUnix, Timeouts,
     accept_implicit, accept_or_plaintext, connect,
 };
 use tokio::io::{AsyncWriteExt as _, copy, sink};
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::dial::{NAME, random};
 use crate::forward::forward;
 use crate::greeting::{Greeted, Greeting};
-use crate::listen::{Abrupt, Local};
+use crate::listen::Abrupt;
 use crate::out;
 use crate::serve::Front;
 use crate::url::speaking;
@@ -36,7 +36,7 @@ const TIMEOUTS: Timeouts =
 /// further than the greeting.
 pub(crate) async fn connection(
     front: &Front,
-    client: Local,
+    client: TcpOrUnix,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let Some(backend) = &front.backend else {
@@ -53,7 +53,7 @@ pub(crate) async fn connection(
 async fn implicit<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
-    client: Local,
+    client: TcpOrUnix,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
@@ -62,7 +62,7 @@ async fn implicit<P: Roles>(
     match backend {
         Ok(stream) => {
             let client = driver.into_stream();
-            let stream = Local::Tcp(stream).abrupt();
+            let stream = Abrupt::new(TcpOrUnix::Tcp(stream));
             forward(stream, &[], client, front.patience()).await.map_err(io("forwarding"))
         }
         Err(error) => {
@@ -76,7 +76,7 @@ async fn implicit<P: Roles>(
 async fn starttls<P: Roles>(
     front: &Front,
     backend: Result<Prompt, Error>,
-    client: Local,
+    client: TcpOrUnix,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let heard = Heard::default();
@@ -113,7 +113,7 @@ async fn starttls<P: Roles>(
             backend.open().await?;
             backend.driver.send(&unread).await?;
             let (stream, early) = backend.into_parts();
-            forward(stream, &early, client.abrupt(), front.patience())
+            forward(stream, &early, Abrupt::new(client), front.patience())
                 .await
                 .map_err(io("forwarding"))
         }
@@ -136,7 +136,7 @@ fn server<P: Roles>(front: &Front) -> Result<Server<P::Server<'static>>, Error> 
 /// Serves one connection only as far as TLS, without a backend.
 async fn without_backend(
     front: &Front,
-    client: Local,
+    client: TcpOrUnix,
     observer: &mut (dyn Observer + Send),
 ) -> Result<(), Error> {
     let driver = Driver::new(client, front.timeouts, observer);
@@ -215,7 +215,7 @@ impl<P: Roles> Backend<P> {
     /// The stream, and the bytes already read from it.
     fn into_parts(self) -> (Abrupt, Vec<u8>) {
         let early = self.driver.unread().to_vec();
-        (Local::Tcp(self.driver.into_stream()).abrupt(), early)
+        (Abrupt::new(TcpOrUnix::Tcp(self.driver.into_stream())), early)
     }
 }
 
@@ -241,7 +241,11 @@ impl Observer for Heard {
 
 /// The farewell to a client without a backend: a backend's refusal of `serve` is passed on to
 /// the client.
-async fn turn_away<P: Roles>(mut client: Local, heard: &Heard, error: Error) -> Result<(), Error> {
+async fn turn_away<P: Roles>(
+    mut client: TcpOrUnix,
+    heard: &Heard,
+    error: Error,
+) -> Result<(), Error> {
     let is_refusal = error.protocol().is_some_and(|error| error.kind() == Kind::Refused);
     let last = if is_refusal { heard.bytes().clone() } else { P::PHRASES.unavailable.to_vec() };
     client.write_all(&last).await.map_err(io("turning a client away"))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starttls::{Phrases, Roles as _};
-use starttls_tokio::{ClientTls, Doing, Error, Mode, Silent, Timeouts};
+use starttls_tokio::{ClientTls, Doing, Error, Mode, Silent, TcpOrUnix, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split, stdin, stdout};
 use tokio::select;
 
@@ -15,7 +15,7 @@ use crate::dial::{client, dial};
 use crate::forward::{Side, carry, forward};
 use crate::ladder::Ladder;
 use crate::lines::Lines;
-use crate::listen::Local;
+use crate::listen::Abrupt;
 use crate::out::tell;
 use crate::outcome::{Failure, verdict};
 use crate::service::{Needs, Service, named, runtime};
@@ -60,7 +60,7 @@ fn timeouts(args: &Connect) -> Timeouts {
 async fn standard_streams(args: &Connect, url: &Url, tls: &ClientTls) -> Result<(), Failure> {
     let mut ladder = Ladder::new(false, url.name());
     ladder.open(&url.to_string());
-    let upgraded = dial(url, &args.dns, tls, timeouts(args), &mut ladder)
+    let upgraded = dial(url, &args.dns, args.peer.proxy.as_ref(), tls, timeouts(args), &mut ladder)
         .await
         .map(|(driver, ..)| driver.into_stream());
     let verdict = verdict(upgraded.as_ref().map(drop));
@@ -86,11 +86,11 @@ async fn connection(
     args: &Connect,
     url: &Url,
     tls: &ClientTls,
-    mut local: Local,
+    mut local: TcpOrUnix,
 ) -> Result<(), Failure> {
     let Phrases { greeting, unavailable, opening, .. } = speaking!(url.scheme, P => P::PHRASES);
     // A client that waits for a greeting gets this one; the server's was plaintext and is discarded.
-    match dial(url, &args.dns, tls, timeouts(args), Silent).await {
+    match dial(url, &args.dns, args.peer.proxy.as_ref(), tls, timeouts(args), Silent).await {
         Ok((driver, _, reached)) => {
             if reached.scheme.mode == Mode::StartTls {
                 local.write_all(greeting).await.map_err(Failure::from_io)?;
@@ -103,7 +103,7 @@ async fn connection(
                 }
             }
             let times = (args.limits.idle, args.linger);
-            judged(forward(driver.into_stream(), &[], local.abrupt(), times).await)
+            judged(forward(driver.into_stream(), &[], Abrupt::new(local), times).await)
         }
         Err(error) => {
             // The reason is for the user, on standard error.

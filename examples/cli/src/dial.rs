@@ -11,11 +11,12 @@ use starttls::mx::Domain;
 use starttls::{Introduction, Policy, Roles as _, Tls};
 use starttls_tokio::mx::Service;
 use starttls_tokio::{
-    ClientStream, ClientTls, Doing, Driver, Error, Mode, Observer, Prompt, Timeouts, Upgraded,
-    address_literal, connect, connect_implicit, upgrade_or_plaintext,
+    ClientStream, ClientTls, Connector, Dialer, Doing, Driver, Error, Link, Mode, Observer, Proxy,
+    Target, TcpOrUnix, Timeouts, Tokio, Upgraded, address_literal, connect_implicit,
+    upgrade_or_plaintext,
 };
 use tokio::join;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 use crate::args::{Peer, Resolver};
@@ -33,17 +34,24 @@ pub(crate) const NAME: &str = "the server's name";
 pub(crate) async fn dial<'o>(
     url: &Url,
     dns: &Resolver,
+    proxy: Option<&Proxy>,
     tls: &ClientTls,
     timeouts: Timeouts,
     observer: impl Observer + Send + 'o,
-) -> Result<(Driver<'o, ClientStream<Prompt>>, Tls, Url), Error> {
-    let (url, stream) = reach(services(url, dns, timeouts).await?, &timeouts).await?;
-    let (driver, tls) = upgrade(&url, stream, tls, timeouts, observer).await?;
+) -> Result<(Driver<'o, ClientStream<TcpOrUnix>>, Tls, Url), Error> {
+    let places = services(url, dns, timeouts).await?;
+    let mut link = Link::new(timeouts, Instant::now().into_std(), observer);
+    let (url, stream) = reach(places, proxy, &mut link).await?;
+    let (driver, tls) = upgrade(&url, Driver::over(stream, link), tls).await?;
     Ok((driver, tls, url))
 }
 
 /// Connects to the first reachable one.
-async fn reach(places: Vec<Url>, timeouts: &Timeouts) -> Result<(Url, Prompt), Error> {
+async fn reach(
+    places: Vec<Url>,
+    proxy: Option<&Proxy>,
+    link: &mut Link<'_>,
+) -> Result<(Url, TcpOrUnix), Error> {
     let mut outcome = Err(Error::Io {
         doing: Doing::LookingUp,
         error: io::Error::new(
@@ -52,8 +60,10 @@ async fn reach(places: Vec<Url>, timeouts: &Timeouts) -> Result<(Url, Prompt), E
         ),
     });
     for url in places {
-        outcome =
-            connect((url.host.as_str(), url.port), timeouts).await.map(|stream| (url, stream));
+        let route = url.route(proxy)?;
+        let target = Target::new(&url.host, url.port, &route);
+        let stream = Connector::<Tokio>::connect(&Dialer, target, link).await;
+        outcome = stream.map(|stream| (url, stream));
         if outcome.is_ok() {
             break;
         }
@@ -102,6 +112,7 @@ async fn services(url: &Url, dns: &Resolver, timeouts: Timeouts) -> Result<Vec<U
         host: service.host,
         port: service.port,
         name: Some(url.host.clone()),
+        socket: None,
         is_domain: false,
     };
     Ok(all.into_iter().map(place).collect())
@@ -109,13 +120,10 @@ async fn services(url: &Url, dns: &Resolver, timeouts: Timeouts) -> Result<Vec<U
 
 async fn upgrade<'o>(
     url: &Url,
-    stream: Prompt,
+    driver: Driver<'o, TcpOrUnix>,
     tls: &ClientTls,
-    timeouts: Timeouts,
-    observer: impl Observer + Send + 'o,
-) -> Result<(Driver<'o, ClientStream<Prompt>>, Tls), Error> {
-    let local = stream.get_ref().local_addr().ok().map(|address| address.ip());
-    let driver = Driver::new(stream, timeouts, observer);
+) -> Result<(Driver<'o, ClientStream<TcpOrUnix>>, Tls), Error> {
+    let local = driver.stream().local_address();
     if url.scheme.mode == Mode::Implicit {
         let protocol = url.scheme.protocol();
         return connect_implicit(driver, tls, url.name(), protocol, Policy::Required).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::{OtherError, ProtocolVersion};
 use starttls::client::{Event, Grammar, MAX_FRAMES};
 use starttls::{Client, Error as Rule, Machine, Meaning, Step};
-use starttls_tokio::{ClientStream, Doing, Driver, Error, Prompt};
+use starttls_tokio::{ClientStream, Doing, Driver, Error, TcpOrUnix};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -100,7 +100,7 @@ impl<G: Grammar> Machine for Greeted<G> {
 /// output of the server inside TLS, or an end without an alert, means that it accepts the client; `heard` tells that it
 /// has already sent something.
 pub(crate) async fn leave(
-    mut driver: Driver<'_, ClientStream<Prompt>>,
+    mut driver: Driver<'_, ClientStream<TcpOrUnix>>,
     goodbye: &[u8],
     heard: bool,
 ) -> Result<(), Error> {
@@ -134,7 +134,7 @@ pub(crate) async fn leave(
 }
 
 /// Sends close_notify and waits for the server's, or any other output.
-async fn end(stream: &mut ClientStream<Prompt>) -> io::Result<()> {
+async fn end(stream: &mut ClientStream<TcpOrUnix>) -> io::Result<()> {
     match stream.shutdown().await {
         // The server's last output counts.
         Ok(()) => {}
@@ -145,7 +145,7 @@ async fn end(stream: &mut ClientStream<Prompt>) -> io::Result<()> {
 }
 
 /// Whether the handshake itself shows that the server has finished it, too: in TLS 1.2 the server sends the last message.
-fn accepted(stream: &ClientStream<Prompt>) -> Result<(), Error> {
+fn accepted(stream: &ClientStream<TcpOrUnix>) -> Result<(), Error> {
     if stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_2) {
         return Ok(());
     }

@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 
-use starttls_tokio::{Listen, Prompt};
+use starttls_tokio::{Listen, TcpOrUnix};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 #[cfg(unix)]
-use tokio::net::{TcpSocket, UnixListener, UnixStream};
+use tokio::net::{TcpSocket, UnixListener};
 
 use crate::outcome::Failure;
 use crate::values::host_and_port;
@@ -163,98 +163,49 @@ impl Listener {
 }
 
 impl Listen for Listener {
-    type Stream = Local;
+    type Stream = TcpOrUnix;
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Local, Option<SocketAddr>)>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpOrUnix, Option<SocketAddr>)>> {
         Poll::Ready(Ok(match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_next(cx))?;
-                (Local::Tcp(stream), peer)
+                (TcpOrUnix::Tcp(stream), peer)
             }
             #[cfg(unix)]
             Self::Unix(listener, _) => {
                 let (stream, peer) = ready!(listener.poll_next(cx))?;
-                (Local::Unix(stream), peer)
+                (TcpOrUnix::Unix(stream), peer)
             }
         }))
     }
 }
 
-/// An accepted connection, or one in plaintext.
-#[derive(Debug)]
-pub(crate) enum Local {
-    Tcp(Prompt),
-    #[cfg(unix)]
-    Unix(UnixStream),
+/// Sends this at once or not at all.
+pub(crate) fn try_say(stream: &TcpOrUnix, words: &[u8]) {
+    let _ = match stream {
+        TcpOrUnix::Tcp(stream) => stream.get_ref().try_write(words),
+        #[cfg(unix)]
+        TcpOrUnix::Unix(stream) => stream.try_write(words),
+    };
 }
 
-impl Local {
-    fn as_stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
-        let stream: &mut dyn Stream = match self.get_mut() {
-            Self::Tcp(stream) => stream,
-            #[cfg(unix)]
-            Self::Unix(stream) => stream,
-        };
-        Pin::new(stream)
-    }
-
-    /// Sends this at once or not at all.
-    pub(crate) fn try_say(&self, words: &[u8]) {
-        let _ = match self {
-            Self::Tcp(stream) => stream.get_ref().try_write(words),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_write(words),
-        };
-    }
-
-    /// From now on, dropping the stream before shutdown resets it (RST), so that the peer does not mistake
-    /// partial data for the whole. Unix sockets have no reset: there the peer sees only an end.
-    pub(crate) const fn abrupt(self) -> Abrupt {
-        Abrupt { stream: self, ended: false }
-    }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
-
-impl AsyncRead for Local {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.as_stream().poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Local {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.as_stream().poll_write(cx, octets)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.as_stream().poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.as_stream().poll_shutdown(cx)
-    }
-}
-
-/// See [`Local::abrupt`].
+/// A stream that is reset (RST) if it is dropped before its shutdown, so that the peer does not mistake partial data
+/// for the whole. Unix sockets have no reset: there the peer sees only an end.
 #[derive(Debug)]
 pub(crate) struct Abrupt {
-    stream: Local,
+    stream: TcpOrUnix,
     ended: bool,
+}
+
+impl Abrupt {
+    pub(crate) const fn new(stream: TcpOrUnix) -> Self {
+        Self { stream, ended: false }
+    }
 }
 
 impl Drop for Abrupt {
     fn drop(&mut self) {
-        if let (false, Local::Tcp(stream)) = (self.ended, &self.stream) {
+        if let (false, TcpOrUnix::Tcp(stream)) = (self.ended, &self.stream) {
             let _ = stream.get_ref().set_zero_linger();
         }
     }

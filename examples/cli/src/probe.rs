@@ -8,7 +8,7 @@ use starttls::mail::Session;
 use starttls::mail::session::Event;
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Error as Rule, Introduction, Policy, Roles, Tls};
-use starttls_tokio::{ClientStream, Driver, Error, Mode, Prompt, Timeouts, address_literal};
+use starttls_tokio::{ClientStream, Driver, Error, Mode, TcpOrUnix, Timeouts, address_literal};
 use tokio::time::timeout;
 
 use crate::args::Probe;
@@ -80,7 +80,8 @@ type Missing = Option<&'static str>;
 async fn dialogue(args: &Probe, url: &Url, ladder: &mut Ladder) -> Result<Missing, Error> {
     let timeouts = Timeouts::new().with_total(args.timeout);
     let trusted = client(&args.peer, url, args.no_alpn)?.inspecting();
-    let (driver, tls, url) = dial(url, &args.dns, &trusted, timeouts, ladder).await?;
+    let (driver, tls, url) =
+        dial(url, &args.dns, args.peer.proxy.as_ref(), &trusted, timeouts, ladder).await?;
     match url.scheme.kind {
         Kind::Smtp => leave_mail::<Smtp>(driver, tls).await.map(|()| None),
         Kind::Lmtp => leave_mail::<Lmtp>(driver, tls).await.map(|()| None),
@@ -93,7 +94,7 @@ async fn dialogue(args: &Probe, url: &Url, ladder: &mut Ladder) -> Result<Missin
 async fn leave<P: Roles>(
     url: &Url,
     patience: Duration,
-    mut driver: Driver<'_, ClientStream<Prompt>>,
+    mut driver: Driver<'_, ClientStream<TcpOrUnix>>,
 ) -> Result<Missing, Error> {
     let (mut heard, mut silent) = (false, false);
     if url.scheme.mode == Mode::Implicit || P::PROTOCOL.server_first {
@@ -113,7 +114,7 @@ async fn leave<P: Roles>(
 
 /// Reads the server's output inside TLS once, and sends a goodbye.
 async fn leave_mail<D: Dialect>(
-    mut driver: Driver<'_, ClientStream<Prompt>>,
+    mut driver: Driver<'_, ClientStream<TcpOrUnix>>,
     tls: Tls,
 ) -> Result<(), Error> {
     let mut session = Session::<_, D>::new(tls);
@@ -122,8 +123,7 @@ async fn leave_mail<D: Dialect>(
         _ => Ok(ControlFlow::Continue(())),
     };
     // As before TLS.
-    let local = driver.stream().get_ref().0.get_ref().local_addr();
-    let literal = address_literal(local.ok().map(|address| address.ip()));
+    let literal = address_literal(driver.stream().get_ref().0.local_address());
     let name = Domain::new(hostname::qualified().unwrap_or(&literal));
     let name = name.map_err(Error::argument("the name of this machine"))?;
     driver.run(&mut session.hello(name)?, |_, event, _| done(event)).await?;

@@ -107,6 +107,7 @@ pub(crate) fn settings(args: &Send, url: &Url, tls: ClientTls) -> Result<Setting
     let settings = Settings::new(&url.host, tls.inspecting())
         .with_name(url.name())
         .with_port(url.port)
+        .with_route(url.route(args.peer.proxy.as_ref())?)
         .with_mode(url.scheme.mode)
         .with_timeouts(Timeouts::new().with_total(args.timeout))
         .with_policy(match args.tls {

@@ -11,7 +11,9 @@ use starttls::mail::receiver::{self, Authentication, Proof};
 use starttls::server::Config;
 use starttls::smtp::Smtp;
 use starttls::{Policy, Roles as _};
-use starttls_tokio::{Error, Inbox, InboxSettings, Mode, Observer, Secret, Silent, Timeouts};
+use starttls_tokio::{
+    Error, Inbox, InboxSettings, Mode, Observer, Secret, Silent, TcpOrUnix, Timeouts,
+};
 
 use crate::args::Serve;
 use crate::backend;
@@ -20,7 +22,6 @@ use crate::delivery::{Delivery, Store};
 use crate::files::password;
 use crate::hostname;
 use crate::identity::{self, Certified, Clients, Made};
-use crate::listen::Local;
 use crate::out::{out, tell};
 use crate::outcome::Failure;
 use crate::service::{Needs, Service, named};
@@ -177,7 +178,7 @@ fn take(
         .with_receiver(receiver)
         .with_timeouts(timeouts);
     let inbox = Arc::new(Inbox::new(settings));
-    service.run(again, away, |stream: Local, peer, stop: Stop| {
+    service.run(again, away, |stream: TcpOrUnix, peer, stop: Stop| {
         let (inbox, is_lmtp) = (Arc::clone(&inbox), matches!(scheme.kind, Kind::Lmtp));
         let mut delivery = Delivery::new(Arc::clone(store), is_lmtp);
         let mut watched = Watched::new(pictures.as_ref(), peer);

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use starttls_tokio::{Places, Turned, serve};
+use starttls_tokio::{Places, TcpOrUnix, Turned, serve};
 use tokio::runtime::Runtime;
 
 use crate::args::Limits;
-use crate::listen::{Listener, Local, Place};
+use crate::listen::{Listener, Place, try_say};
 use crate::out::{self, out, tell};
 use crate::outcome::Failure;
 use crate::stop::Stop;
@@ -68,7 +68,7 @@ impl Service {
         self,
         again: impl Fn() + Send + 'static,
         away: &[u8],
-        mut connection: impl FnMut(Local, Option<SocketAddr>, Stop) -> F,
+        mut connection: impl FnMut(TcpOrUnix, Option<SocketAddr>, Stop) -> F,
     ) -> Result<(), Failure>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -81,7 +81,7 @@ impl Service {
         self.runtime.block_on(async {
             let turned = |turned| match turned {
                 Turned::Away(stream, peer) => {
-                    Local::try_say(&stream, away);
+                    try_say(&stream, away);
                     tell!("{}: refused, it has too many connections", peer.ip());
                 }
                 Turned::Failed(error) => tell!("accepting: {error}"),

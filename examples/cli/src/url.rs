@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use starttls::{Protocol, Roles};
-use starttls_std::Mode;
+use starttls_std::{Error, Mode, Proxy, Route};
 
 use crate::international;
 
@@ -126,7 +127,7 @@ impl Scheme {
     }
 }
 
-/// `SCHEME://HOST[:PORT]`, and `?domain=NAME` if the protocol's servers are identified by their domains.
+/// `SCHEME://HOST[:PORT]`, `SCHEME:///PATH` of a Unix socket, and `?domain=NAME` if the protocol's servers are identified by their domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) scheme: Scheme,
@@ -135,13 +136,28 @@ pub(crate) struct Url {
     pub(crate) port: u16,
     /// The name that the certificate must have, if it is not the host.
     pub(crate) name: Option<String>,
+    /// The path of a Unix socket, if the URL has one instead of a host.
+    pub(crate) socket: Option<PathBuf>,
     /// Only a domain is given, so its SRV records give the host.
     pub(crate) is_domain: bool,
 }
 
 impl Url {
     pub(crate) const fn new(scheme: Scheme, host: String, port: u16) -> Self {
-        Self { scheme, host, port, name: None, is_domain: false }
+        Self { scheme, host, port, name: None, socket: None, is_domain: false }
+    }
+
+    /// The way to the server, with the proxy of an option.
+    pub(crate) fn route(&self, proxy: Option<&Proxy>) -> Result<Route, Error> {
+        match (&self.socket, proxy) {
+            (Some(_), Some(_)) => Err(Error::Argument {
+                what: "--proxy",
+                why: format!("applies to a host; {self} is a Unix socket"),
+            }),
+            (Some(path), None) => Ok(Route::Unix(path.clone())),
+            (None, Some(proxy)) => Ok(Route::Proxy(proxy.clone())),
+            (None, None) => Ok(Route::Direct),
+        }
     }
 
     /// The name that the certificate must have, and that the server is told.
@@ -167,10 +183,14 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scheme, host, port, .. } = self;
-        // An IPv6 address.
-        match host.contains(':') {
-            true => write!(f, "{}://[{host}]:{port}", scheme.name()),
-            false => write!(f, "{}://{host}:{port}", scheme.name()),
+        match &self.socket {
+            Some(path) => {
+                let path = path.to_string_lossy();
+                write!(f, "{}://{}", scheme.name(), utf8_percent_encode(&path, IN_PATH))
+            }
+            // An IPv6 address.
+            None if host.contains(':') => write!(f, "{}://[{host}]:{port}", scheme.name()),
+            None => write!(f, "{}://{host}:{port}", scheme.name()),
         }?;
         match &self.name {
             Some(name) if scheme.protocol().services.is_some() => write!(f, "?domain={name}"),
@@ -188,15 +208,19 @@ impl FromStr for Url {
         if text.contains(|c: char| c.is_control() || c == ' ') {
             return Err(format!("a URL contains no spaces or control characters; {form}"));
         }
-        let url = url::Url::parse(text).map_err(|error| format!("{error}; {form}"))?;
-        let scheme = Scheme::from_str(url.scheme(), false).map_err(|_| {
+        // With a prefix, because the parser has rules of its own for schemes that browsers know: ftp:///a has the host a.
+        let url = format!("{PREFIX}{text}");
+        let url = url::Url::parse(&url).map_err(|error| format!("{error}; {form}"))?;
+        let name_of_scheme = url.scheme().trim_start_matches(PREFIX);
+        let scheme = Scheme::from_str(name_of_scheme, false).map_err(|_| {
             let names: Vec<_> = Scheme::value_variants().iter().map(|known| known.name()).collect();
-            format!("unknown protocol {:?}; known are {}", url.scheme(), names.join(", "))
+            format!("unknown protocol {name_of_scheme:?}; known are {}", names.join(", "))
         })?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(form)?;
+        let host = url.host_str().unwrap_or_default();
+        let socket = if host.is_empty() { socket(&url).ok_or(form)? } else { None };
         let has_services = scheme.protocol().services.is_some();
         let domain = url.query().and_then(|query| query.strip_prefix("domain="));
-        let more = !matches!(url.path(), "" | "/")
+        let more = socket.is_none() && !matches!(url.path(), "" | "/")
             || url.query().is_some() && !(has_services && domain.is_some())
             || url.fragment().is_some()
             || !url.username().is_empty()
@@ -212,17 +236,36 @@ impl FromStr for Url {
             server_name(&domain)
         });
         // Only URLs write an IPv6 address with brackets.
-        let host = name(host.trim_start_matches('[').trim_end_matches(']'))?;
+        let host = match socket {
+            Some(_) => "localhost".to_owned(),
+            None => name(host.trim_start_matches('[').trim_end_matches(']'))?,
+        };
         let is_address = host.parse::<IpAddr>().is_ok();
         Ok(Self {
             scheme,
             name: known.transpose()?,
-            is_domain: has_services && domain.is_none() && url.port().is_none() && !is_address,
+            is_domain: has_services
+                && domain.is_none()
+                && url.port().is_none()
+                && !is_address
+                && socket.is_none(),
+            socket,
             host,
             port: url.port().unwrap_or(scheme.port()),
         })
     }
 }
+
+const PREFIX: &str = "x-";
+
+/// The path of a URL without a host. `None` if it has none either, and where there are no Unix sockets.
+fn socket(url: &url::Url) -> Option<Option<PathBuf>> {
+    let path = percent_decode_str(url.path()).decode_utf8().ok()?;
+    (cfg!(unix) && path.len() > 1).then(|| Some(PathBuf::from(path.into_owned())))
+}
+
+/// What a path has percent-encoded.
+const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
 
 /// A certificate's name, in A-labels, or an address.
 pub(crate) fn server_name(text: &str) -> Result<String, String> {
@@ -263,7 +306,6 @@ mod tests {
             let is_domain = scheme.protocol().services.is_some();
             let alone = Url { is_domain, ..url.clone() };
             assert_eq!(format!("{name}://a.example").parse().as_ref(), Ok(&alone));
-            // For a scheme known to browsers, too, the parser may drop the default port.
             assert_eq!(format!("{name}://a.example:{port}/").parse(), Ok(url));
         }
         assert!(Protocol::ALL.iter().all(|protocol| Scheme::forms().contains(protocol.name)));
@@ -291,6 +333,9 @@ mod tests {
             "lmtps://x",
             "gopher://x",
             "smtp://",
+            "smtp:///",
+            "lmtp://host/run/x",
+            "lmtp:///run/x#y",
             "smtp://user:password@host",
             "smtp://host/path",
             "smtp://host:99999",
@@ -306,6 +351,21 @@ mod tests {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn sockets() {
+        for scheme in Scheme::value_variants() {
+            let text = format!("{}:///run/a%20b%25.sock", scheme.name());
+            let url: Url = text.parse().expect("a URL");
+            assert_eq!(url.socket.as_deref(), Some("/run/a b%.sock".as_ref()));
+            assert_eq!((url.name(), url.is_domain), ("localhost", false));
+            assert_eq!(url.to_string(), text);
+            assert!(matches!(url.route(None), Ok(Route::Unix(_))));
+            assert!(url.route(Some(&Proxy::socks5("a", 1))).is_err());
+        }
+    }
+
     #[test]
     fn domains() {
         let scheme = Scheme::value_variants().iter();

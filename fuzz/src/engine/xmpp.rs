@@ -14,7 +14,8 @@ fn has(octets: &[u8], part: &[u8]) -> bool {
 fn assert_markup(written: &[u8]) {
     let text = std::str::from_utf8(written).expect("UTF-8");
     assert!(text.starts_with('<') && text.ends_with('>'), "{text:?}");
-    let is_forbidden = |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}');
+    let is_forbidden =
+        |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}');
     assert!(!text.contains(is_forbidden), "{text:?}");
 }
 

@@ -10,7 +10,12 @@ mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
 mod protocols;
+mod routes;
 mod split;
 mod submission;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod trust;
+#[cfg(feature = "url")]
+mod urls;
 mod waits;

@@ -90,7 +90,7 @@ impl Way<'_> {
         witness.observer.connecting(self.host.name.as_str(), self.address);
         let mut link = Link::new(relay.timeouts, <Tokio as Runtime<Prompt>>::now(), witness);
         let stream = connect_within(self.address, &mut link).await?;
-        tried.sender = stream.get_ref().local_addr().ok().map(|address| address.ip());
+        tried.sender = stream.local_address();
         let literal = address_literal(tried.sender);
         let domain = Domain::new(named.unwrap_or(&literal)).map_err(argument)?;
         let driver = Driver::over(stream, link);
@@ -119,7 +119,7 @@ impl Way<'_> {
         policy: Policy,
         name: &str,
         tried: &mut Tried,
-    ) -> Result<Connection<'o>, Error> {
+    ) -> Result<Connection<'o, Smtp, Prompt>, Error> {
         let line_ends = self.relay.line_ends;
         if !starts_tls(&mut driver, &mut opening).await? {
             tried.protection = Some(self.protection(None)?);

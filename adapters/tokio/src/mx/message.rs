@@ -3,9 +3,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use starttls::mail::Envelope;
+use starttls::smtp::Smtp;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::{Connection, Error, Receipt};
+use crate::{Connection, Error, Prompt, Receipt};
 
 /// The source of a message.
 pub(super) enum Message<'f, M> {
@@ -19,7 +20,7 @@ impl<M: AsyncRead + Unpin> Message<'_, M> {
     /// Sends the message to as many recipients as it can be read for.
     pub(super) async fn send(
         &mut self,
-        connection: &mut Connection<'_>,
+        connection: &mut Connection<'_, Smtp, Prompt>,
         envelope: &Envelope<'_>,
     ) -> Result<Receipt, Error> {
         match self {

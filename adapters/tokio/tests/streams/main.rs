@@ -12,5 +12,6 @@ mod native_tls;
 mod protocols;
 #[cfg(feature = "mx")]
 mod report;
+mod routes;
 mod serve;
 mod waits;

@@ -20,6 +20,7 @@ mod protocols;
 mod replies;
 mod report;
 mod resume;
+mod routes;
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]

@@ -3,15 +3,18 @@
 //!
 //! usage: report DIRECTORY [--write] GROUP...
 //!        report DIRECTORY --check
+//!        report DIRECTORY --programs GROUP...
 //!
 //! DIRECTORY is `tests/measure`. A group is a file of rows. `--write` stores the figures and writes the table into
-//! README.md; `--check` only tests that README.md has the table of the stored figures.
+//! README.md; `--check` only tests that README.md has the table of the stored figures; `--programs` only prints the
+//! programs that the rows of the groups run.
 
 mod figures;
 mod measure;
 mod row;
 mod table;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,15 +30,21 @@ fn run(arguments: &[String]) -> Result<Vec<String>, Box<dyn Error>> {
     let groups: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
     let all = row::read(directory)?;
     let mut figures = Figures::read(directory)?;
-    match options.iter().map(|option| option.as_str()).collect::<Vec<_>>()[..] {
-        ["--check"] => return table::check(directory, &all, &figures),
-        [] | ["--write"] => {}
-        _ => return Err("the options are --write and --check".into()),
-    }
     if let Some(unknown) = groups.iter().find(|group| all.iter().all(|row| row.group != **group)) {
         return Err(format!("{unknown} is no group: there is no rows/{unknown}.toml").into());
     }
     let chosen: Vec<&Row> = all.iter().filter(|row| groups.contains(&row.group.as_str())).collect();
+    match options.iter().map(|option| option.as_str()).collect::<Vec<_>>()[..] {
+        ["--check"] => return table::check(directory, &all, &figures),
+        ["--programs"] => {
+            let is_program = |word: &&&str| directory.join(format!("src/bin/{word}.rs")).exists();
+            let programs: BTreeSet<&str> = chosen.iter().flat_map(|row| row.words()).collect();
+            programs.iter().filter(is_program).for_each(|program| println!("{program}"));
+            return Ok(Vec::new());
+        }
+        [] | ["--write"] => {}
+        _ => return Err("the options are --write, --check and --programs".into()),
+    }
     let measured = measure::all(directory, &chosen)?;
     print!("{}", table::of(chosen.iter().copied(), &measured));
     let mut faults: Vec<String> = chosen.iter().flat_map(|row| row.faults(&measured)).collect();

@@ -152,6 +152,12 @@ impl Row {
         std::iter::once((OURS, &self.ours)).chain(named)
     }
 
+    /// The words of all that is run for the row: programs, scripts and their arguments.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        let commands = self.runs().flat_map(|(_, run)| [Some(run.command()), run.less()]);
+        commands.flatten().flat_map(str::split_whitespace)
+    }
+
     pub(crate) fn ours(&self, figures: &Figures) -> Option<f64> {
         figures.get(self, OURS)
     }
