@@ -135,7 +135,8 @@ fn a_check_between_two_mails() {
     // An unsolicited reply before the check answers nothing.
     let mut outbound = open(&mut REPLIES.into_iter());
     outbound.check().map(drop).expect("open");
-    let early = outbound.resume(None).expect("under way").step(&mut &b"250 ok\r\n"[..], &mut [0; 64]);
+    let early =
+        outbound.resume(None).expect("under way").step(&mut &b"250 ok\r\n"[..], &mut [0; 64]);
     assert_eq!(early.map(drop), Err(Error::Unsolicited));
     let quit = outbound.quit().map(drop);
     assert_eq!(quit, Err(Error::Closed));

@@ -10,6 +10,7 @@ use starttls::mail::{Checked, Envelope, LineEnds, Opening, Outbound, opening};
 use starttls::smtp::Dialect;
 use starttls::{Error as Rule, Machine, Step};
 
+use crate::part::Part;
 use crate::{Doing, Driver, Error, Letter, Link, ReadMessage, Receipt, Runtime, Stage, Welcome};
 
 /// The most bytes of a message that are read at once.
@@ -235,10 +236,8 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
         self.taken = true;
         let mut places = receipt.left_out();
         while !places.is_empty() {
-            let to: Vec<_> = places.iter().filter_map(|n| envelope.to().get(*n).copied()).collect();
-            let rest = envelope.with_recipients(&to);
-            let rest = rest.map_err(Error::argument("the list of recipients"))?;
-            match self.send_some(&rest, message()).await {
+            let rest = Part::new(envelope, &places);
+            match self.send_some(&rest.envelope()?, message()).await {
                 Ok(more) => receipt.add(&places, more),
                 Err(error) if error.fate().is_safe_to_retry() => break,
                 Err(error) => return Err(error.with_earlier(receipt.recipients, &places)),
@@ -266,9 +265,9 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
         self.stream.link().end_within(wait, <R as Runtime<S>>::now());
         let mut welcome = Welcome::default();
         let checked = self.stream.run(&mut job, |_, event, _| {
-            let is_last = event.is_last();
-            welcome.note(opening::Event::Session(event));
-            Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            // Only keeps a refusal: it never breaks for a session's event.
+            let _ = welcome.note(opening::Event::Session(event));
+            Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         let checked = checked.await.and_then(|done| done.ok_or_else(|| Rule::Closed.into()));
         checked.and_then(|()| welcome.into_refusal().map_or(Ok(()), Err))

@@ -18,7 +18,9 @@ mod mailer;
 #[cfg(feature = "native-tls")]
 pub mod native_tls;
 mod observer;
+mod part;
 mod peer;
+mod pool;
 mod receipt;
 mod reserved;
 mod runtime;
@@ -44,6 +46,7 @@ pub use mail::{Mail, Recipient};
 pub use mailer::{Dialled, Mailer, open, starts_tls};
 pub use observer::{Observer, Silent};
 pub use peer::PeerCertificate;
+pub use pool::{Pool, PoolSettings, Wait};
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
 pub use reserved::{Reserved, ReservedOpening, broken_handshake, reserved};
 pub use runtime::{Accept, Connect, Dial, ReadMessage, Runtime, Secured, address_literal, ready};

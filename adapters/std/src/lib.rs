@@ -9,12 +9,14 @@ mod exclusive;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
 mod runtime;
 mod socket;
 mod split;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod wait;
 
 pub use compose::Composed;
 pub use driver::Driver;
@@ -22,6 +24,7 @@ pub use exclusive::Exclusive;
 pub use mail::{Connection, Deliver, Inbox, Mailer};
 #[cfg(feature = "native-tls")]
 pub use native_tls::Timed;
+pub use pool::Pool;
 pub use runtime::Blocking;
 pub use socket::Socket;
 pub use split::{ReadHalf, WriteHalf, split};
@@ -29,8 +32,8 @@ pub use split::{ReadHalf, WriteHalf, split};
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
     Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
-    Observer, PeerCertificate, Receipt, Recipient, Secret, Settings, Silent, Timeouts,
-    broken_handshake, explain, rustls,
+    Observer, PeerCertificate, PoolSettings, Receipt, Recipient, Secret, Settings, Silent,
+    Timeouts, broken_handshake, explain, rustls,
 };
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,

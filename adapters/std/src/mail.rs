@@ -29,7 +29,7 @@ use crate::{Blocking, Exclusive};
 pub struct Mailer<T = ClientTls>(common::Mailer<Blocking, T>);
 
 /// The encrypted stream of a TLS `T`.
-type Encrypted<T> = <T as Connect<Blocking, Exclusive>>::Stream;
+pub(crate) type Encrypted<T> = <T as Connect<Blocking, Exclusive>>::Stream;
 
 impl<T> Mailer<T> {
     /// A mailer with these settings.

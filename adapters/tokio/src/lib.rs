@@ -22,9 +22,9 @@ pub use socket::{Prompt, connect};
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
     Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
-    Mail, Mode, Observer, PeerCertificate, Receipt, Recipient, Secret, Secured, Settings, Silent,
-    Timeouts, accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
-    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
+    Mail, Mode, Observer, PeerCertificate, PoolSettings, Receipt, Recipient, Secret, Secured,
+    Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, address_literal, check_alpn,
+    check_chosen, connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
 };
 pub use upgrade::{accept, upgrade, upgrade_with};
 
@@ -49,6 +49,27 @@ pub type Accepted<'o, S> = common::Accepted<'o, S, ServerStream<S>, Tokio>;
 
 /// Sends mail to one server, see [`Mailer`](common::Mailer).
 pub type Mailer<T = ClientTls> = common::Mailer<Tokio, T>;
+
+/// Open connections to one mail server that an application's tasks share, see [`Pool`](common::Pool).
+///
+/// ```no_run
+/// use starttls::mail::{Address, Envelope};
+/// use starttls_tokio::{ClientTls, Error, Pool, PoolSettings, Settings};
+///
+/// /// The application has one pool, and passes clones of it to its tasks.
+/// fn pool() -> Result<Pool, Error> {
+///     let settings = Settings::new("mail.example.org", ClientTls::system()?);
+///     Ok(Pool::new(settings.with_login(("me", "password")), PoolSettings::new()))
+/// }
+///
+/// async fn greet(pool: Pool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     let to = [Address::new("you@example.org")?];
+///     let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
+///     pool.send(&envelope, b"Subject: hello\r\n\r\nIt works.\r\n").await?;
+///     Ok(())
+/// }
+/// ```
+pub type Pool<D = Smtp, T = ClientTls> = common::Pool<D, Tokio, T>;
 
 /// An open connection to a mail server, see [`Connection`](common::Connection).
 pub type Connection<'o, D = Smtp> = common::Connection<'o, D, Tokio, Prompt, ClientStream<Prompt>>;
