@@ -30,6 +30,7 @@ mod settings;
 mod taking;
 mod timeouts;
 mod tls;
+mod transport;
 mod trust;
 
 pub use advice::Advice;
@@ -55,6 +56,9 @@ pub use settings::{InboxSettings, MAX_MESSAGE, Mode, Settings};
 pub use taking::{Asked, Taking, bad_credentials};
 pub use timeouts::Timeouts;
 pub use tls::{ClientTls, Opening, check_alpn, check_chosen, take_early};
+pub use transport::{
+    Addresses, EmlFiles, Maildir, Recorded, Recorder, Sendmail, sync_names, write_durably,
+};
 
 pub use rustls;
 pub use starttls_rustls::{Explanation, explain};

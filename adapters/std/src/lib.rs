@@ -15,6 +15,7 @@ mod socket;
 mod split;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod upgrade;
 mod wait;
 
@@ -31,10 +32,12 @@ pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Doing, Error, InboxSettings, Login, MAX_MESSAGE, Mail, Mode,
-    Observer, PeerCertificate, PoolSettings, Receipt, Recipient, Secret, Settings, Silent,
-    Timeouts, broken_handshake, explain, rustls,
+    Addresses, Advice, Answer, ClientTls, Decide, Doing, EmlFiles, Error, InboxSettings, Login,
+    MAX_MESSAGE, Mail, Maildir, Mode, Observer, PeerCertificate, PoolSettings, Receipt, Recipient,
+    Recorded, Recorder, Secret, Sendmail, Settings, Silent, Timeouts, broken_handshake, explain,
+    rustls,
 };
+pub use transport::Transport;
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,
     connect_implicit, handshake, upgrade, upgrade_or_plaintext, upgrade_with,

@@ -12,6 +12,7 @@ mod native_tls;
 mod runtime;
 mod serve;
 mod socket;
+mod transport;
 mod upgrade;
 
 pub use compose::Composed;
@@ -21,11 +22,13 @@ pub use socket::{Prompt, connect};
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login, MAX_MESSAGE,
-    Mail, Mode, Observer, PeerCertificate, PoolSettings, Receipt, Recipient, Secret, Secured,
-    Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, address_literal, check_alpn,
-    check_chosen, connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
+    Addresses, Advice, Answer, ClientTls, Decide, Deliver, Doing, EmlFiles, Error, InboxSettings,
+    Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer, PeerCertificate, PoolSettings, Receipt,
+    Recipient, Recorded, Recorder, Secret, Secured, Sendmail, Settings, Silent, Timeouts,
+    accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
+    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
 };
+pub use transport::{Sending, Transport};
 pub use upgrade::{accept, upgrade, upgrade_with};
 
 use starttls::smtp::Smtp;

@@ -7,8 +7,10 @@ mod cut;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
 mod protocols;
 mod split;
 mod submission;
+mod transports;
 mod trust;
 mod waits;

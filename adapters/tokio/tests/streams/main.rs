@@ -9,8 +9,10 @@ mod inbox;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
 mod protocols;
 #[cfg(feature = "mx")]
 mod report;
 mod serve;
+mod transports;
 mod waits;
