@@ -29,7 +29,7 @@ use crate::{Blocking, Exclusive};
 /// use starttls_std::{ClientTls, Pool, PoolSettings, Settings};
 ///
 /// let settings = Settings::new("mail.example.org", ClientTls::system()?).with_login(("me", "password"));
-/// let pool: Pool = Pool::new(settings, PoolSettings::new());
+/// let pool = Pool::new(settings, PoolSettings::new());
 /// std::thread::scope(|scope| {
 ///     for reader in ["you@example.org", "her@example.org"] {
 ///         let pool = &pool;
@@ -47,11 +47,19 @@ pub struct Pool<D = Smtp, T = ClientTls>(common::Pool<D, Blocking, T>)
 where
     T: Connect<Blocking, Exclusive>;
 
-impl<D, T: Connect<Blocking, Exclusive>> Pool<D, T> {
+impl<T: Connect<Blocking, Exclusive>> Pool<Smtp, T> {
     /// A pool without connections. It opens them when they are needed.
     #[must_use]
     pub fn new(settings: Settings<T>, pool: PoolSettings) -> Self {
-        Self(common::Pool::new(settings, pool))
+        Self::new_as(settings, pool)
+    }
+}
+
+impl<D, T: Connect<Blocking, Exclusive>> Pool<D, T> {
+    /// Like [`new`](Pool::new), in a dialect ([`Smtp`] or [`Lmtp`](starttls::lmtp::Lmtp)).
+    #[must_use]
+    pub fn new_as(settings: Settings<T>, pool: PoolSettings) -> Self {
+        Self(common::Pool::new_as(settings, pool))
     }
 
     /// How the pool uses its connections.

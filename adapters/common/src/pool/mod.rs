@@ -14,7 +14,7 @@ use gate::{Gate, Place};
 use progress::{Next, Progress};
 pub use settings::PoolSettings;
 use starttls::mail::Envelope;
-use starttls::smtp::Dialect;
+use starttls::smtp::{Dialect, Smtp};
 
 use crate::part::Part;
 use crate::{
@@ -78,7 +78,7 @@ where
     since: Instant,
 }
 
-impl<D, R, T> Pool<D, R, T>
+impl<R, T> Pool<Smtp, R, T>
 where
     R: Dial,
     T: Connect<R, R::Stream>,
@@ -86,6 +86,18 @@ where
     /// A pool without connections. It opens them when they are needed.
     #[must_use]
     pub fn new(settings: Settings<T>, pool: PoolSettings) -> Self {
+        Self::new_as(settings, pool)
+    }
+}
+
+impl<D, R, T> Pool<D, R, T>
+where
+    R: Dial,
+    T: Connect<R, R::Stream>,
+{
+    /// Like [`new`](Pool::new), in a dialect ([`Smtp`] or [`Lmtp`](starttls::lmtp::Lmtp)).
+    #[must_use]
+    pub fn new_as(settings: Settings<T>, pool: PoolSettings) -> Self {
         let gate = Gate::new(pool.connections());
         let (mailer, idle) = (Mailer::new(settings), Mutex::default());
         Self { shared: Arc::new(Shared { mailer, settings: pool, gate, idle }) }

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use starttls::Policy;
+use starttls::lmtp::Lmtp;
 use starttls::mail::dsn::{OriginalRecipient, Recipient, Request, Xtext};
 use starttls::mail::session::{Command, Fate};
 use starttls::mail::{Address, Envelope, receiver};
@@ -77,7 +78,7 @@ fn codes(receipt: &[Answer]) -> Vec<u16> {
 fn one_connection_carries_many_mails() {
     let identity = Identity::new();
     let (port, server) = serve::<Smtp>(identity.inbox());
-    let pool: Pool = Pool::new(identity.settings(port), quick());
+    let pool = Pool::new(identity.settings(port), quick());
     let other = pool.clone();
     for _ in 0..2 {
         send(&pool, &["a@b.test"]).expect("sent");
@@ -268,7 +269,7 @@ fn recipients_beyond_the_server_s_limit_follow_in_further_transactions() {
         .collect();
     let envelope = Envelope::new(None, &to).expect("recipients");
     let envelope = envelope.with_dsn(Request::NOTHING.with_each(&each));
-    let pool: Pool = Pool::new(identity.settings(port), quick().with_retries(0));
+    let pool = Pool::new(identity.settings(port), quick().with_retries(0));
     let receipt = pool.send(&envelope, b"x\r\n").expect("sent");
     assert!(receipt.is_complete());
     pool.shutdown();
@@ -281,13 +282,27 @@ fn recipients_beyond_the_server_s_limit_follow_in_further_transactions() {
     }
 }
 
+/// LMTP replies for each recipient after the message.
+#[test]
+fn a_pool_speaks_lmtp_too() {
+    let identity = Identity::new();
+    let (port, server) = serve::<Lmtp>(identity.inbox());
+    let pool = Pool::<Lmtp>::new_as(identity.settings(port), quick());
+    let to = ["a@b.test", "no@b.test"].map(|to| Address::new(to).expect("an address"));
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let receipt = pool.send_with(&envelope, || &b"x\r\n"[..]).expect("one has it");
+    assert_eq!(codes(&receipt.recipients), [250, 550]);
+    pool.shutdown();
+    server.join().expect("no panic").1.expect("a clean end");
+}
+
 #[test]
 fn a_server_that_is_down_is_tried_as_often_as_set() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     drop(listener);
     let settings: Settings<_> = Identity::new().settings(port);
-    let pool: Pool = Pool::new(settings, quick().with_retries(2).with_connections(0));
+    let pool = Pool::new(settings, quick().with_retries(2).with_connections(0));
     let error = send(&pool, &["a@b.test"]).expect_err("no server");
     assert!(matches!(error, Error::Io { doing: Doing::Connecting, .. }), "{error}");
     assert!(error.is_temporary());

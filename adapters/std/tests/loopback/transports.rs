@@ -54,7 +54,7 @@ fn a_server_is_a_transport() {
     send(&identity.mailer(port), None, &["a@b.test"]).expect("sent");
     assert_eq!(server.join().expect("no panic").0[0].message, MESSAGE);
     let (port, server) = serve::<Smtp>(identity.inbox());
-    let pool: Pool = Pool::new(identity.settings(port), PoolSettings::new());
+    let pool = Pool::new(identity.settings(port), PoolSettings::new());
     send(&pool, None, &["a@b.test"]).expect("sent");
     pool.shutdown();
     assert_eq!(server.join().expect("no panic").0[0].message, MESSAGE);
