@@ -10,6 +10,8 @@ mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
 mod pool;
+#[cfg(feature = "queue")]
+pub mod queue;
 mod runtime;
 mod socket;
 mod split;

@@ -128,6 +128,18 @@ impl<'a> Envelope<'a> {
         self
     }
 
+    /// Whether the message has bytes above 127 ([`with_eight_bit`](Self::with_eight_bit)).
+    #[must_use]
+    pub const fn is_eight_bit(&self) -> bool {
+        self.needs & EIGHT_BIT_MIME != 0
+    }
+
+    /// Whether the header or an address has characters outside ASCII.
+    #[must_use]
+    pub const fn is_utf8(&self) -> bool {
+        self.needs & SMTP_UTF8 != 0
+    }
+
     /// The delivery reports that it asks for.
     #[cfg(feature = "extensions")]
     #[must_use]

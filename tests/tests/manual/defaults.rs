@@ -216,6 +216,16 @@ fn settings() {
         ],
     );
     add(
+        "QueueSettings",
+        fields(&starttls_std::queue::QueueSettings::new("HOST")),
+        &[
+            ("name", "This host, in reports of failures."),
+            ("retry", "The pause before the first retry; it doubles with each further one."),
+            ("max_retry", "The longest of these pauses."),
+            ("give_up", "How long a mail is tried before it fails."),
+        ],
+    );
+    add(
         "starttls_embedded::Settings",
         fields(&starttls_embedded::Settings::new()),
         &[
