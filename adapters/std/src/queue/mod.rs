@@ -150,10 +150,23 @@ impl Queue {
     /// [`Error::Io`] if the directory cannot be read or written, or if another process runs the queue
     /// ([`ErrorKind::WouldBlock`]). What was stored before stays.
     pub fn run(&self, transport: &dyn Transport, now: SystemTime) -> Result<Run, Error> {
+        self.run_while(transport, now, &|| true)
+    }
+
+    /// Like [`run`](Self::run), but starts a further mail only while `goes_on` returns `true`.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_while(
+        &self,
+        transport: &dyn Transport,
+        now: SystemTime,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Run, Error> {
         let _lock = self.lock().map_err(Error::io(Doing::Other("locking the queue")))?;
         self.sweep().map_err(storing)?;
         let mut run = Run::default();
-        for id in self.ids().map_err(storing)? {
+        for id in self.ids().map_err(storing)?.into_iter().take_while(|_| goes_on()) {
             match self.load(&id).map_err(storing)? {
                 Some((_, state)) if state.next > seconds(now) => {}
                 Some((stored, state)) => {
