@@ -154,7 +154,7 @@ impl PoolSettings {
 
     /// How long a mail waits for a connection and for its retries, in total.
     ///
-    /// No attempt starts later. [`Timeouts`](crate::Timeouts) limit one that has started: to interrupt it
+    /// No retry starts later. [`Timeouts`](crate::Timeouts) limit one that has started: to interrupt it
     /// could leave its outcome unknown.
     #[must_use]
     pub const fn deadline(&self) -> Duration {
