@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
+use starttls::mail::session::{Event, Fate};
 use starttls::mail::{Address, Envelope, LineEnds, Opening, Outbound, Stuffer, opening};
 use starttls::smtp::Domain;
-use starttls::{Machine, Policy, Step, Verification};
+use starttls::{Error, Machine, Policy, Step, Verification};
 
 /// The server's replies, each sent when the client waits for it.
 const REPLIES: [&[u8]; 6] = [
@@ -98,4 +99,45 @@ fn the_worst_message_fits_into_any_output() {
             assert!(sent(&message, room).ends_with(&stuffed(&message)), "{message:?} in {room}");
         }
     }
+}
+
+/// Drives a check. Returns what was sent and whether the server takes another mail.
+fn check(outbound: &mut Outbound, reply: &'static [u8]) -> Result<(Vec<u8>, bool), Error> {
+    outbound.check().map(drop)?;
+    let (mut received, mut sent, mut output) = (&[][..], Vec::new(), [0; 512]);
+    loop {
+        match outbound.resume(None)?.step(&mut received, &mut output)? {
+            Step::Event(Event::Done(_)) => return Ok((sent, true)),
+            Step::Event(event) if event.is_last() => return Ok((sent, false)),
+            Step::Read => received = reply,
+            Step::Write(n) => sent.extend_from_slice(&output[..n]),
+            Step::Event(_) => {}
+        }
+    }
+}
+
+/// A check is no mail: it changes neither the fate nor the outcome of the last one.
+#[test]
+fn a_check_between_two_mails() {
+    let mut replies = REPLIES.into_iter();
+    let mut outbound = open(&mut replies);
+    let yes = check(&mut outbound, b"250 ok\r\n");
+    assert_eq!(yes, Ok((b"RSET\r\n".to_vec(), true)));
+    assert!(outbound.is_open());
+    assert_eq!(outbound.fate(), Fate::NotSent);
+
+    let refused = check(&mut outbound, b"502 no\r\n").expect("a reply");
+    assert!(!refused.1 && outbound.is_open());
+    assert_eq!(check(&mut outbound, b"421 idle for too long\r\n"), Err(Error::Closing));
+    assert!(!outbound.is_open());
+    assert_eq!(outbound.check().map(drop), Err(Error::Closed));
+
+    // An unsolicited reply before the check answers nothing.
+    let mut outbound = open(&mut REPLIES.into_iter());
+    outbound.check().map(drop).expect("open");
+    let early =
+        outbound.resume(None).expect("under way").step(&mut &b"250 ok\r\n"[..], &mut [0; 64]);
+    assert_eq!(early.map(drop), Err(Error::Unsolicited));
+    let quit = outbound.quit().map(drop);
+    assert_eq!(quit, Err(Error::Closed));
 }

@@ -84,9 +84,11 @@ impl Error {
                 Doing::LookingUp | Doing::Connecting => Advice::CheckServer,
                 Doing::Handshake => Advice::CheckTls,
                 Doing::ReadingMessage => Advice::CheckReader,
-                Doing::SettingUp | Doing::Sending | Doing::Receiving | Doing::Closing => {
-                    Advice::TryLater
-                }
+                Doing::SettingUp
+                | Doing::Sending
+                | Doing::Receiving
+                | Doing::Closing
+                | Doing::Waiting => Advice::TryLater,
                 Doing::Other(_) => Advice::Other,
             },
             Self::Protocol { error, .. } => of_rule(*error),
@@ -196,6 +198,7 @@ mod tests {
         for (error, advice) in [
             (io(Doing::Connecting), Advice::CheckServer),
             (io(Doing::Receiving), Advice::TryLater),
+            (io(Doing::Waiting), Advice::TryLater),
             (io(Doing::Handshake), Advice::CheckTls),
             (io(Doing::ReadingMessage), Advice::CheckReader),
             (io(Doing::Other("reading the CA file")), Advice::Other),
@@ -228,6 +231,34 @@ mod tests {
             (Error::Argument { what: "x", why: String::new() }, Advice::MendArgument),
         ] {
             assert_eq!(error.advice(), advice, "{error}");
+        }
+    }
+
+    #[test]
+    fn some_failures_may_pass() {
+        let rejected = |code| Error::Rejected {
+            command: Command::Auth,
+            answer: Answer::new(code, ""),
+            recipients: Vec::new(),
+        };
+        let io = |doing| Error::io(doing)(ErrorKind::ConnectionReset.into());
+        for (error, is_temporary) in [
+            (io(Doing::Connecting), true),
+            (io(Doing::Handshake), true),
+            (io(Doing::ReadingMessage), false),
+            (Rule::Closing.into(), true),
+            (Rule::TimedOut.into(), true),
+            (Rule::Unsolicited.into(), false),
+            (Rule::MessageTooLarge.into(), false),
+            (Rule::NotOffered.into(), false),
+            (rejected(454), true),
+            (rejected(535), false),
+            (Error::Tls(rustls::Error::DecryptError), false),
+            (Error::from(Rule::Closed).with_fate(Fate::NotAccepted), true),
+            (Error::from(Rule::Closed).with_fate(Fate::Unknown), false),
+            (Error::from(Rule::Closed).with_fate(Fate::Accepted), false),
+        ] {
+            assert_eq!(error.is_temporary(), is_temporary, "{error}");
         }
     }
 

@@ -1,14 +1,16 @@
 use std::fmt;
 use std::mem;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use starttls::client::Grammar;
 use starttls::mail::outbound::Job;
 use starttls::mail::session::{Extensions, Fate};
-use starttls::mail::{Checked, Envelope, LineEnds, Opening, Outbound};
+use starttls::mail::{Checked, Envelope, LineEnds, Opening, Outbound, opening};
 use starttls::smtp::Dialect;
-use starttls::{Error as Rule, Machine};
+use starttls::{Error as Rule, Machine, Step};
 
+use crate::part::Part;
 use crate::spans::Span;
 use crate::{Doing, Driver, Error, Letter, Link, ReadMessage, Receipt, Runtime, Stage, Welcome};
 
@@ -251,10 +253,8 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
         self.taken = true;
         let mut places = receipt.left_out();
         while !places.is_empty() {
-            let to: Vec<_> = places.iter().filter_map(|n| envelope.to().get(*n).copied()).collect();
-            let rest = envelope.with_recipients(&to);
-            let rest = rest.map_err(Error::argument("the list of recipients"))?;
-            match self.send_some(&rest, message()).await {
+            let rest = Part::new(envelope, &places);
+            match self.send_some(&rest.envelope()?, message()).await {
                 Ok(more) => receipt.add(&places, more),
                 Err(error) if error.fate().is_safe_to_retry() => break,
                 Err(error) => return Err(error.with_earlier(receipt.recipients, &places)),
@@ -266,6 +266,44 @@ impl<'o, D: Dialect, R: Runtime<S> + Runtime<E>, S, E> Connection<'o, D, R, S, E
             places = left;
         }
         Ok(receipt)
+    }
+
+    /// Checks that the server is still there and takes another mail, by `RSET`, after a pause between two
+    /// mails. The last mail's fate stays as it is.
+    ///
+    /// The reply has to arrive within `wait`, if that is shorter than [`Timeouts`](crate::Timeouts) allow.
+    ///
+    /// # Errors
+    /// Those of the protocol and of the network, which end the connection. [`Error::Rejected`] if the server
+    /// takes no further mail.
+    pub async fn check(&mut self, wait: Duration) -> Result<(), Error> {
+        self.restart_total();
+        let mut job = self.outbound.check()?;
+        self.stream.link().end_within(wait, <R as Runtime<S>>::now());
+        let mut welcome = Welcome::default();
+        let checked = self.stream.run(&mut job, |_, event, _| {
+            // Only keeps a refusal: it never breaks for a session's event.
+            let _ = welcome.note(opening::Event::Session(event));
+            Ok(if event.is_last() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        let checked = checked.await.and_then(|done| done.ok_or_else(|| Rule::Closed.into()));
+        checked.and_then(|()| welcome.into_refusal().map_or(Ok(()), Err))
+    }
+
+    /// Sends `QUIT` and closes the connection, without waiting for the reply (RFC 5321 §4.1.1.10 asks for the
+    /// command, not for the wait).
+    ///
+    /// # Errors
+    /// Those of the protocol and of the network. [`Closed`](Rule::Closed) if the connection was not open.
+    pub async fn leave(mut self) -> Result<(), Error> {
+        let mut quit = self.outbound.quit()?;
+        let link = self.stream.link();
+        link.say_goodbye(<R as Runtime<S>>::now());
+        link.write_with(Job::<D>::MAX_OUTPUT, |room| match quit.step(&mut &[][..], room)? {
+            Step::Write(written) => Ok(written),
+            _ => Err(Rule::OutOfOrder),
+        })?;
+        self.stream.close().await
     }
 
     /// Sends `QUIT` and closes the connection. An error here does not affect mail that was sent.

@@ -6,6 +6,7 @@ use starttls::smtp::{Reply, Status};
 use starttls::{ArgumentError, Kind};
 use starttls_rustls::explain;
 
+use crate::Advice;
 use crate::hello::NotTls;
 
 /// Why an upgrade or a mail failed.
@@ -90,6 +91,9 @@ pub enum Doing {
     Closing,
     /// Reading the caller's message.
     ReadingMessage,
+    /// Waiting for a connection of a [`Pool`](crate::Pool): all are in use until the mail's deadline, or the
+    /// pool is shut down.
+    Waiting,
     /// An operation of the application.
     Other(&'static str),
 }
@@ -105,6 +109,7 @@ impl fmt::Display for Doing {
             Self::Receiving => "receiving",
             Self::Closing => "closing",
             Self::ReadingMessage => "reading the message",
+            Self::Waiting => "waiting for a connection",
             Self::Other(doing) => doing,
         })
     }
@@ -158,6 +163,26 @@ impl Error {
             // These commands carry the message or a chunk of it.
             Self::Rejected { .. } => Fate::NotAccepted,
             _ => Fate::NotSent,
+        }
+    }
+
+    /// Whether the same mail may succeed on a later attempt, and cannot arrive twice by it.
+    ///
+    /// These are failures of the network, the end of the connection, a time limit, and replies with a code
+    /// below 500. A certificate or login that is wrong now is wrong on the next attempt, too.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unfinished { fate, error, .. } => fate.is_safe_to_retry() && error.is_temporary(),
+            Self::Io { doing, .. } => !matches!(doing, Doing::ReadingMessage | Doing::Other(_)),
+            Self::Protocol { .. } => {
+                matches!(self.advice(), Advice::TryLater | Advice::WaitLonger)
+            }
+            Self::Rejected { answer, .. } => answer.code < 500,
+            Self::Proxy { error, .. } => {
+                error.is_temporary() && self.advice() != Advice::CheckLogin
+            }
+            Self::Tls(_) | Self::Argument { .. } => false,
         }
     }
 

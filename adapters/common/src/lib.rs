@@ -20,7 +20,9 @@ mod mailer;
 #[cfg(feature = "native-tls")]
 pub mod native_tls;
 mod observer;
+mod part;
 mod peer;
+mod pool;
 mod proxy;
 mod receipt;
 mod reserved;
@@ -33,6 +35,7 @@ mod taking;
 mod timeouts;
 mod tls;
 mod trace;
+mod transport;
 mod trust;
 #[cfg(feature = "url")]
 mod url;
@@ -55,6 +58,7 @@ pub use mail::{Mail, Recipient};
 pub use mailer::{Dialled, Mailer, Over, open, starts_tls};
 pub use observer::{Observer, Silent};
 pub use peer::{Peer, PeerCertificate, PeerTls};
+pub use pool::{Pool, PoolSettings, Wait};
 pub use proxy::Proxy;
 pub use receipt::{Letter, Opened, Receipt, Stage, Welcome};
 pub use reserved::{Reserved, ReservedOpening, broken_handshake, reserved};
@@ -64,6 +68,9 @@ pub use settings::{InboxSettings, MAX_MESSAGE, Mode, Settings};
 pub use taking::{Asked, Taking, bad_credentials};
 pub use timeouts::Timeouts;
 pub use tls::{ClientTls, Opening, check_alpn, check_chosen, take_early};
+pub use transport::{
+    Addresses, EmlFiles, Maildir, Recorded, Recorder, Sendmail, sync_names, write_durably,
+};
 
 pub use rustls;
 pub use starttls_rustls::{Explanation, explain};

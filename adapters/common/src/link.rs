@@ -98,6 +98,13 @@ impl<'o> Link<'o> {
         self.driver.set_limits(self.driver.limits().with_end(end));
     }
 
+    /// Ends the total time after `wait`, unless it ends earlier.
+    pub(crate) fn end_within(&mut self, wait: Duration, now: Instant) {
+        let moment = self.since_start(now).saturating_add(wait);
+        let end = self.driver.limits().end().map_or(moment, |end| end.min(moment));
+        self.driver.set_limits(self.driver.limits().with_end(Some(end)));
+    }
+
     /// Allows two more seconds for the goodbye if the total time has elapsed.
     pub(crate) fn say_goodbye(&mut self, now: Instant) {
         let moment = self.since_start(now).saturating_add(GOODBYE_WAIT);

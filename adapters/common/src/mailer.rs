@@ -151,6 +151,25 @@ where
         outcome
     }
 
+    /// Like [`send`](Self::send), to all recipients in as many transactions as needed, see
+    /// [`Connection::send_to_all`].
+    ///
+    /// # Errors
+    /// Those of [`Connection::send_to_all`] and of [`connect`](Self::connect).
+    pub async fn send_to_all<M>(
+        &self,
+        envelope: &Envelope<'_>,
+        message: impl FnMut() -> M,
+    ) -> Result<Receipt, Error>
+    where
+        R: ReadMessage<M>,
+    {
+        match self.settings.is_lmtp() {
+            true => self.send_to_all_as::<Lmtp, M>(envelope, message, Silent).await,
+            false => self.send_to_all_as::<Smtp, M>(envelope, message, Silent).await,
+        }
+    }
+
     /// Like [`send_as`](Self::send_as), to all recipients in as many transactions as needed, see
     /// [`Connection::send_to_all`].
     ///

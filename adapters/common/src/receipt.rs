@@ -203,6 +203,11 @@ impl Welcome {
         ControlFlow::Continue(())
     }
 
+    /// The stored refusal.
+    pub(crate) fn into_refusal(self) -> Option<Error> {
+        self.rejected
+    }
+
     /// The error of a failed opening: the stored refusal, or else `error`.
     #[must_use]
     pub fn error(self, error: Error) -> Error {

@@ -104,7 +104,7 @@ pub(crate) fn received(mail: &Mail, answer: &Answer) {
     tracing::info!(
         size = mail.size,
         recipients = mail.to.len(),
-        encrypted = mail.encrypted,
+        encrypted = mail.peer.is_encrypted(),
         code = answer.code,
         "received"
     );

@@ -22,14 +22,15 @@ use starttls::{Error as Rule, Policy};
 #[cfg(feature = "url")]
 pub use starttls_common::MailUrl;
 use starttls_common::{
-    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured,
+    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured, Wait,
     check_alpn, hello,
 };
 pub use starttls_common::{
     Advice, Answer, Certificates, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login,
-    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, Receipt, Recipient, Secret,
-    Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext, check_chosen,
-    connect_implicit, explain, handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
+    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, PoolSettings, Receipt,
+    Recipient, Secret, Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext,
+    check_chosen, connect_implicit, explain, handshake, open, rustls, upgrade_or_plaintext,
+    upgrade_with,
 };
 
 /// How many bytes are read at once: one TLS record.
@@ -44,6 +45,9 @@ pub type Driver<'o, S> = common::Driver<'o, S, Futures>;
 
 /// Sends mail to one server, see [`Mailer`](common::Mailer).
 pub type Mailer<T = ClientTls> = common::Mailer<Futures, T>;
+
+/// Open connections to one mail server that an application's tasks share, see [`Pool`](common::Pool).
+pub type Pool<D = Smtp, T = ClientTls> = common::Pool<D, Futures, T>;
 
 /// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
 pub type Connection<'o, D = Smtp, S = Async<TcpStream>> =
@@ -73,6 +77,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Runtime<S> for Futures {
 
     async fn shutdown(stream: &mut S, until: Instant) -> io::Result<bool> {
         within(until, stream.close()).await.map(|closed| closed.is_some())
+    }
+}
+
+impl Wait for Futures {
+    async fn within<F: Future>(until: Instant, future: F) -> Option<F::Output> {
+        let late = async {
+            Timer::at(until).await;
+            None
+        };
+        future::or(async { Some(future.await) }, late).await
     }
 }
 
@@ -174,9 +188,5 @@ async fn within<T>(
     until: Instant,
     act: impl Future<Output = io::Result<T>>,
 ) -> io::Result<Option<T>> {
-    let late = async {
-        Timer::at(until).await;
-        Ok(None)
-    };
-    future::or(async { act.await.map(Some) }, late).await
+    Futures::within(until, act).await.transpose()
 }

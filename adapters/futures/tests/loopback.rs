@@ -15,8 +15,8 @@ use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
 use starttls::{Error as Rule, Policy, nut, server, smtp};
 use starttls_futures::{
-    Answer, ClientTls, Deliver, Driver, Error, Inbox, InboxSettings, Mail, Mailer, Settings,
-    Silent, Timeouts, accept_or_plaintext, upgrade_with,
+    Answer, ClientTls, Deliver, Driver, Error, Inbox, InboxSettings, Mail, Mailer, Pool,
+    PoolSettings, Settings, Silent, Timeouts, accept_or_plaintext, upgrade_with,
 };
 use test_identity::{Authority, hello_in_pieces, provider};
 
@@ -90,6 +90,27 @@ fn mail_is_received() {
     });
     send(Settings::new("localhost", tls).with_port(port)).expect("delivered");
     assert_eq!(taken.join().expect("no panic").expect("a clean end")[0].message, MESSAGE);
+}
+
+#[test]
+fn a_pool_has_timers_and_places() {
+    let (tls, server) = identity();
+    let (port, listener) = listen();
+    let inbox = starttls_std::Inbox::new(InboxSettings::new("mail.example.test", server));
+    let taken = thread::spawn(move || {
+        let mut kept = Kept::default();
+        let (stream, _) = listener.accept().expect("a client");
+        inbox.receive::<Smtp>(stream, &mut kept, Silent).map(|()| kept.0)
+    });
+    let settings = Settings::new("localhost", tls).with_port(port);
+    let pool = Pool::new(settings, PoolSettings::new().with_connections(1));
+    let to = [Address::new("you@example.test").expect("an address")];
+    let envelope = Envelope::new(None, &to).expect("recipients");
+    let sent = zip(pool.send(&envelope, MESSAGE), pool.send(&envelope, MESSAGE));
+    let (first, second) = block_on(sent);
+    assert!(first.expect("sent").is_complete() && second.expect("sent").is_complete());
+    block_on(pool.shutdown());
+    assert_eq!(taken.join().expect("no panic").expect("a clean end").len(), 2);
 }
 
 #[test]

@@ -9,12 +9,17 @@ mod exclusive;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
+#[cfg(feature = "queue")]
+pub mod queue;
 mod runtime;
 mod socket;
 mod split;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod upgrade;
+mod wait;
 
 pub use compose::Composed;
 pub use driver::Driver;
@@ -22,6 +27,7 @@ pub use exclusive::Exclusive;
 pub use mail::{Connection, Deliver, Dialled, Inbox, Mailer};
 #[cfg(feature = "native-tls")]
 pub use native_tls::Timed;
+pub use pool::Pool;
 pub use runtime::Blocking;
 pub use socket::{Socket, Untimed};
 pub use split::{ReadHalf, WriteHalf, split};
@@ -30,11 +36,12 @@ pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Connector, Decide, Dialer, Doing, Error,
-    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
-    Proxy, Receipt, Recipient, Route, Secret, Settings, Silent, Target, Timeouts, broken_handshake,
-    explain, rustls,
+    Addresses, Advice, Answer, Certificates, ClientTls, Connector, Decide, Dialer, Doing, EmlFiles,
+    Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer, Peer,
+    PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder, Route,
+    Secret, Sendmail, Settings, Silent, Target, Timeouts, broken_handshake, explain, rustls,
 };
+pub use transport::Transport;
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,
     connect_implicit, connect_through, handshake, upgrade, upgrade_or_plaintext, upgrade_with,

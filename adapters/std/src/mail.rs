@@ -27,10 +27,10 @@ use crate::{Blocking, Exclusive, Socket};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Mailer<T = ClientTls, C = Dialer>(common::Mailer<Blocking, T, C>);
+pub struct Mailer<T = ClientTls, C = Dialer>(pub(crate) common::Mailer<Blocking, T, C>);
 
 /// The encrypted stream of a TLS `T` over a stream `S`.
-type Encrypted<T, S> = <T as Connect<Blocking, S>>::Stream;
+pub(crate) type Encrypted<T, S> = <T as Connect<Blocking, S>>::Stream;
 
 /// An open connection of a [`Mailer`] with the TLS of `T` over the streams of `C`.
 pub type Dialled<'o, D, T, C = Dialer> = Over<'o, D, T, <C as Connector<Blocking>>::Stream>;
@@ -107,6 +107,19 @@ where
         observer: impl Observer + Send,
     ) -> Result<Receipt, Error> {
         ready(self.0.send_as::<D, _>(envelope, message, observer))
+    }
+
+    /// Like [`send`](Self::send), to all recipients in as many transactions as needed, see
+    /// [`Connection::send_to_all`].
+    ///
+    /// # Errors
+    /// Those of [`Connection::send_to_all`] and of [`connect`](Self::connect).
+    pub fn send_to_all<M: Read>(
+        &self,
+        envelope: &Envelope<'_>,
+        message: impl FnMut() -> M,
+    ) -> Result<Receipt, Error> {
+        ready(self.0.send_to_all(envelope, message))
     }
 
     /// Like [`send_as`](Self::send_as), to all recipients in as many transactions as needed, see

@@ -13,6 +13,7 @@ mod native_tls;
 mod runtime;
 mod serve;
 mod socket;
+mod transport;
 mod upgrade;
 
 pub use compose::Composed;
@@ -25,12 +26,14 @@ pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing, Error,
-    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
-    Proxy, Receipt, Recipient, Route, Secret, Secured, Settings, Silent, Target, Timeouts,
-    accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
-    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
+    Addresses, Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing,
+    EmlFiles, Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer, Peer,
+    PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder, Route,
+    Secret, Secured, Sendmail, Settings, Silent, Target, Timeouts, accept_implicit,
+    accept_or_plaintext, address_literal, check_alpn, check_chosen, connect_implicit, explain,
+    handshake, rustls, upgrade_or_plaintext,
 };
+pub use transport::{Sending, Transport};
 pub use upgrade::{accept, upgrade, upgrade_with};
 
 use starttls::smtp::Smtp;
@@ -54,6 +57,27 @@ pub type Accepted<'o, S> = common::Accepted<'o, S, ServerStream<S>, Tokio>;
 
 /// Sends mail to one server, see [`Mailer`](common::Mailer).
 pub type Mailer<T = ClientTls, C = Dialer> = common::Mailer<Tokio, T, C>;
+
+/// Open connections to one mail server that an application's tasks share, see [`Pool`](common::Pool).
+///
+/// ```no_run
+/// use starttls::mail::{Address, Envelope};
+/// use starttls_tokio::{ClientTls, Error, Pool, PoolSettings, Settings};
+///
+/// /// The application has one pool, and passes clones of it to its tasks.
+/// fn pool() -> Result<Pool, Error> {
+///     let settings = Settings::new("mail.example.org", ClientTls::system()?);
+///     Ok(Pool::new(settings.with_login(("me", "password")), PoolSettings::new()))
+/// }
+///
+/// async fn greet(pool: Pool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     let to = [Address::new("you@example.org")?];
+///     let envelope = Envelope::new(Some(Address::new("me@example.org")?), &to)?;
+///     pool.send(&envelope, b"Subject: hello\r\n\r\nIt works.\r\n").await?;
+///     Ok(())
+/// }
+/// ```
+pub type Pool<D = Smtp, T = ClientTls, C = Dialer> = common::Pool<D, Tokio, T, C>;
 
 /// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
 pub type Connection<'o, D = Smtp, S = TcpOrUnix> =

@@ -9,8 +9,8 @@ use std::time::Instant;
 use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use starttls::{Error as Rule, Policy};
 use starttls_common::{
-    Accept, Binding, ClientTls, Connect, Error, Link, ReadMessage, Runtime, Secured, check_alpn,
-    hello, take_early,
+    Accept, Binding, ClientTls, Connect, Error, Link, ReadMessage, Runtime, Secured, Wait,
+    check_alpn, hello, take_early,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout_at;
@@ -54,6 +54,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Runtime<S> for Tokio {
 
     async fn shutdown(stream: &mut S, until: Instant) -> io::Result<bool> {
         within(until, stream.shutdown()).await.map(|done| done.is_some())
+    }
+}
+
+impl Wait for Tokio {
+    async fn within<F: Future>(until: Instant, future: F) -> Option<F::Output> {
+        timeout_at(until.into(), future).await.ok()
     }
 }
 

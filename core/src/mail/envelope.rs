@@ -69,7 +69,8 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The same mail for other recipients.
+    /// The same mail for other recipients. The requests of [`dsn`](Self::dsn) stay as they are: those of
+    /// recipients by index may have to be set again.
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
@@ -125,6 +126,25 @@ impl<'a> Envelope<'a> {
         self.needs |= DSN | if request.is_international() { SMTP_UTF8 } else { 0 };
         self.dsn = request;
         self
+    }
+
+    /// Whether the message has bytes above 127 ([`with_eight_bit`](Self::with_eight_bit)).
+    #[must_use]
+    pub const fn is_eight_bit(&self) -> bool {
+        self.needs & EIGHT_BIT_MIME != 0
+    }
+
+    /// Whether the header or an address has characters outside ASCII.
+    #[must_use]
+    pub const fn is_utf8(&self) -> bool {
+        self.needs & SMTP_UTF8 != 0
+    }
+
+    /// The delivery reports that it asks for.
+    #[cfg(feature = "extensions")]
+    #[must_use]
+    pub const fn dsn(&self) -> Request<'a> {
+        self.dsn
     }
 
     /// The address to which failures are reported.

@@ -6,6 +6,8 @@
 //! 2. Drive the task until an event [is last](Event::is_last).
 //! 3. Call [`Outbound::outcome`]. If the task failed instead, call [`Outbound::fate`].
 //!
+//! After a pause between two mails, [`Outbound::check`] asks whether the server is still there.
+//!
 //! At the end call [`Outbound::quit`], drive that task and close the connection.
 
 use core::fmt;
@@ -155,8 +157,22 @@ impl<D: Dialect> Outbound<D> {
         self.resume(None)
     }
 
+    /// Starts to check that the server is still there and takes another mail, by `RSET`. Drive the returned
+    /// task to its last event. [`Event::Done`] means yes. The last mail's fate and outcome stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the connection is not open.
+    pub fn check(&mut self) -> Result<Job<'_, '_, D>, Error> {
+        if self.busy {
+            return Err(Error::Closed);
+        }
+        self.session.reset()?;
+        self.busy = true;
+        self.resume(None)
+    }
+
     /// The current task, for a loop that stores the connection but not the task. Pass the same `envelope`,
-    /// or `None` for the goodbye.
+    /// or `None` for the check and the goodbye.
     ///
     /// # Errors
     /// [`Error::OutOfOrder`] if there is no current task.
@@ -191,7 +207,7 @@ impl<D: Dialect> Outbound<D> {
     }
 }
 
-/// A task: one mail, or the goodbye. Its events are those of a [`Session`].
+/// A task: one mail, a check, or the goodbye. Its events are those of a [`Session`].
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Job<'o, 'm, D = Smtp> {
@@ -237,7 +253,7 @@ impl<'o, 'm, D: Dialect> Job<'o, 'm, D> {
         match self.envelope {
             _ if !self.outbound.busy => Err(Error::OutOfOrder),
             Some(envelope) => self.outbound.session.send(envelope),
-            None => self.outbound.session.quit(),
+            None => self.outbound.session.without_mail(),
         }
     }
 }
@@ -254,8 +270,12 @@ impl<D: Dialect> Machine for Job<'_, '_, D> {
         output: &mut [u8],
     ) -> Result<Step<Event<'i>>, Error> {
         let step = self.exchange()?.step(input, output)?;
-        if let (Step::Event(event), Some(_)) = (&step, self.envelope) {
-            self.outbound.note(event);
+        if let Step::Event(event) = &step {
+            match self.envelope {
+                Some(_) => self.outbound.note(event),
+                None if event.is_last() => self.outbound.busy = self.outbound.session.is_closed(),
+                None => {}
+            }
         }
         Ok(step)
     }

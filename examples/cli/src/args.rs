@@ -1,27 +1,29 @@
 //! The command line.
 
+mod account;
+mod queue;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, value_parser};
-use starttls::mail::session::Mechanism;
 use starttls::mx::Domain;
 use starttls_std::Proxy;
 
 use crate::examples::help;
-use crate::hostname;
 use crate::listen::Place;
 use crate::outcome::exit_codes;
 use crate::url::{Scheme, Url, server_name};
 use crate::values::{
-    MAIL_FORMS, address, count, domain, helo, host_and_port, linger, mail_url, mechanism, resolver,
-    seconds, sender,
+    MAIL_FORMS, address, count, domain, host_and_port, linger, mail_url, resolver, seconds, sender,
 };
+pub(crate) use account::Account;
+pub(crate) use queue::{Queue, QueueAction, QueueList, QueueRun};
 
 /// Upgrade connections to TLS (STARTTLS), check servers, send mail, and put TLS in front of servers.
 #[derive(Debug, Parser)]
-#[command(name = "starttls", version, after_help = exit_codes(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]))]
+#[command(name = "starttls", version, after_help = exit_codes(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]))]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -44,6 +46,9 @@ pub(crate) enum Command {
     /// Show the TLS requirements of a mail domain: its hosts, DANE and MTA-STS. Sends nothing.
     #[command(after_help = help("policy", &[0, 1, 7, 10]))]
     Policy(Policy),
+    /// Send the mails that `starttls send --queue` has stored, or show them.
+    #[command(after_help = help("queue", &[0, 1, 6, 13]))]
+    Queue(Queue),
 }
 
 impl Command {
@@ -55,6 +60,7 @@ impl Command {
             Self::Connect(_) => "connect",
             Self::Serve(_) => "serve",
             Self::Policy(_) => "policy",
+            Self::Queue(_) => "queue",
         }
     }
 }
@@ -63,32 +69,22 @@ impl Command {
 pub(crate) struct Send {
     #[arg(long, value_name = "URL", value_parser = mail_url, help = MAIL_FORMS, group = "way")]
     pub(crate) server: Option<Url>,
-    /// The name that the certificate must have, if it is not the host of --server
-    #[arg(long, value_name = "NAME", value_parser = server_name, requires = "server")]
-    pub(crate) name: Option<String>,
     /// Deliver to the hosts of the recipients' domains, with the TLS that each domain requires
-    #[arg(long, group = "way", requires = "to")]
+    #[arg(long, group = "way", requires = "to", conflicts_with = "tls")]
     pub(crate) mx: bool,
+    /// Store the mail in this directory and end; `starttls queue run` sends it. The directory is made if needed
+    #[arg(
+        long,
+        value_name = "DIR",
+        group = "way",
+        requires = "to",
+        conflicts_with_all = ["tls", "timeout", "ladder_svg", "state", "again", "json"]
+    )]
+    pub(crate) queue: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
-    /// Whether the mail may be sent without TLS, or to an unverified server
-    #[arg(long, value_enum, default_value_t = Tls::Required, conflicts_with = "mx")]
-    pub(crate) tls: Tls,
     #[command(flatten)]
-    pub(crate) peer: Peer,
-    /// This machine's name in EHLO; default: its full name, or its address if it has no name
-    #[arg(long, value_name = "NAME", value_parser = helo)]
-    pub(crate) helo: Option<String>,
-    /// User name; needs --password-file. With --auth EXTERNAL: the user to act as, if the certificate names another
-    #[arg(long, requires = "server")]
-    pub(crate) user: Option<String>,
-    /// File with the password in its first line, or the token for XOAUTH2
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub(crate) password_file: Option<PathBuf>,
-    /// Log in only by this mechanism, instead of the strongest that the server offers: SCRAM-SHA-256-PLUS,
-    /// SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN or XOAUTH2; or EXTERNAL, by --client-cert
-    #[arg(long, value_name = "MECHANISM", requires = "server", value_parser = mechanism)]
-    pub(crate) auth: Option<Mechanism>,
+    pub(crate) account: Account,
     /// The sender, who is informed of failures; <> for a report, which causes no reports. Default:
     /// sender@localhost, or for many mails the sender in each header
     #[arg(long, value_name = "ADDRESS", value_parser = sender)]
@@ -105,9 +101,6 @@ pub(crate) struct Send {
     /// Send an empty message, which is usually a mistake
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Give up after this many seconds, separately for each of many mails
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
-    pub(crate) timeout: Duration,
     /// Draw the exchange as an SVG picture into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder_svg: Option<PathBuf>,
@@ -124,13 +117,6 @@ pub(crate) struct Send {
     /// The message (- or nothing: standard input), or many mails for one connection: an mbox file, a
     /// Maildir, or a directory of .eml files
     pub(crate) file: Option<PathBuf>,
-}
-
-impl Send {
-    /// This machine's name in EHLO; `None` if it has none.
-    pub(crate) fn own_name(&self) -> Option<&str> {
-        self.helo.as_deref().or_else(|| hostname::qualified())
-    }
 }
 
 /// The way to the server, the trusted certificates, and the client's own certificate.

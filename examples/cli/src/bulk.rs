@@ -34,7 +34,7 @@ pub(crate) fn run(
     if args.subject.is_some() {
         return Err(Failure::local("--subject is only for text; these mails already have headers"));
     }
-    let mailer = Mailer::new(settings(args, url, trust(&args.peer)?)?);
+    let mailer = Mailer::new(settings(&args.account, url, trust(&args.account.peer)?)?);
     let mut ladder = Ladder::new(false, url.name());
     ladder.open(&format!("mails to {url}"));
     match url.scheme.kind {

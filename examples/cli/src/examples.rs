@@ -3,7 +3,7 @@
 use crate::outcome::exit_codes;
 
 /// Two examples for each command, for its `--help`.
-const EXAMPLES: [(&str, [&str; 2]); 5] = [
+const EXAMPLES: [(&str, [&str; 2]); 6] = [
     (
         "send",
         [
@@ -35,6 +35,13 @@ const EXAMPLES: [(&str, [&str; 2]); 5] = [
     (
         "policy",
         ["starttls policy example.org", "starttls policy example.org --cache policies --json"],
+    ),
+    (
+        "queue",
+        [
+            "starttls queue run spool --server smtp://mail.example.org --watch",
+            "starttls queue list spool",
+        ],
     ),
 ];
 

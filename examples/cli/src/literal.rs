@@ -58,13 +58,13 @@ impl Host {
         ladder: &mut Ladder,
     ) -> Result<Outcome, Failure> {
         let requires_tls = args.lookup.require_tls;
-        let tls = authorities(args.peer.ca.as_deref())?.inspecting();
+        let tls = authorities(args.account.peer.ca.as_deref())?.inspecting();
         let settings = Settings::new(self.address.to_string(), tls)
             .with_port(port)
             .with_mode(Mode::StartTls)
-            .with_timeouts(Timeouts::new().with_total(args.timeout))
+            .with_timeouts(Timeouts::new().with_total(args.account.timeout))
             .with_policy(if requires_tls { Policy::Required } else { Policy::Opportunistic });
-        let settings = match args.own_name() {
+        let settings = match args.account.own_name() {
             Some(name) => settings.with_domain(name),
             None => settings,
         };

@@ -1,23 +1,23 @@
-//! The login, from the options of `starttls send`.
+//! The login, from the options of `starttls send` and `starttls queue run`.
 
 use starttls::mail::session::Mechanism;
 use starttls_tokio::Login;
 
-use crate::args::Send;
+use crate::args::Account;
 use crate::files::password;
 use crate::outcome::Failure;
 
 /// The login, if one is given.
-pub(crate) fn login(args: &Send) -> Result<Option<Login>, Failure> {
-    let Some(mechanism) = args.auth else {
-        return match (&args.user, &args.password_file) {
+pub(crate) fn login(account: &Account) -> Result<Option<Login>, Failure> {
+    let Some(mechanism) = account.auth else {
+        return match (&account.user, &account.password_file) {
             (Some(user), Some(file)) => Ok(Some(Login::new(user, password(file)?.as_str()))),
             (None, None) => Ok(None),
             _ => Err(Failure::local("--user needs --password-file, or --auth EXTERNAL")),
         };
     };
-    let login = match (mechanism, &args.user, &args.password_file) {
-        (Mechanism::External, user, None) if args.peer.client_cert.is_some() => {
+    let login = match (mechanism, &account.user, &account.password_file) {
+        (Mechanism::External, user, None) if account.peer.client_cert.is_some() => {
             Login::external(user.clone().unwrap_or_default())
         }
         (Mechanism::External, _, None) => {

@@ -38,6 +38,7 @@ mod outcome;
 mod picture;
 mod policy;
 mod probe;
+mod queue;
 mod record;
 mod report;
 mod security;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Queue(args) => queue::run(&args),
     };
     // The failure counts more than a failure to print it.
     match outcome.and_then(|()| out::result()) {

@@ -86,10 +86,11 @@ pub(crate) fn run(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
     let message = message(args, &args.to)?;
     let runtime = runtime()?;
     let _context = runtime.enter();
-    let relay = args.lookup.relay(args.peer.ca.as_deref())?;
+    let relay = args.lookup.relay(args.account.peer.ca.as_deref())?;
     let options = relay.options().with_tls_optional(mx::tls_optional(message.message.head()));
-    let relay = relay.with_options(options).with_timeouts(Timeouts::new().with_total(args.timeout));
-    let relay = match args.own_name() {
+    let relay =
+        relay.with_options(options).with_timeouts(Timeouts::new().with_total(args.account.timeout));
+    let relay = match args.account.own_name() {
         Some(name) => relay.with_domain(name),
         None => relay,
     };

@@ -41,8 +41,11 @@ pub(crate) const UNKNOWN: u8 = 11;
 /// A signal before every mail was tried.
 pub(crate) const STOPPED: u8 = 12;
 
+/// Mails that a run of the queue has not delivered.
+pub(crate) const WAITING: u8 = 13;
+
 /// The exit codes, each with the verdict on the server and its meaning.
-const EXITS: [(u8, &str, &str); 13] = [
+const EXITS: [(u8, &str, &str); 14] = [
     (0, "", "upgraded and verified (sent)"),
     (1, "not known", "usage error, or a problem on this machine: a file, a setting"),
     (2, "not upgraded", "not upgraded: TLS is not offered"),
@@ -56,6 +59,7 @@ const EXITS: [(u8, &str, &str); 13] = [
     (TEMPORARY, "", "a lookup failed; try again later"),
     (UNKNOWN, "", "the fate of a mail is unknown: it may arrive twice if sent again"),
     (STOPPED, "", "stopped by a signal before every mail was tried"),
+    (WAITING, "", "mails wait in the queue for a later attempt"),
 ];
 
 /// The exit codes of a command, for its `--help`.

@@ -13,7 +13,7 @@ use starttls_std::{ClientTls, Error, Mailer, Receipt, Settings, Timeouts};
 use starttls_tokio::{Answer, Deliver, Inbox, Mail, Prompt, Silent};
 use tokio::net::TcpListener;
 
-use crate::args::{Send, Tls};
+use crate::args::{Account, Send, Tls};
 use crate::bulk;
 use crate::compose;
 use crate::dial::trust;
@@ -31,6 +31,7 @@ use crate::out::{self, out, tell};
 use crate::outcome::{self, Failure};
 use crate::picture::Tone;
 use crate::probe;
+use crate::queue;
 use crate::report::{Report, Reports, Way, unsent};
 use crate::serve;
 use crate::service::runtime;
@@ -74,7 +75,7 @@ fn route(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
             "{option} is for many mails: an mbox, a Maildir, or a directory of .eml files"
         )));
     }
-    if let Some(option) = args.peer.given().filter(|option| {
+    if let Some(option) = args.account.peer.given().filter(|option| {
         // DANE and MTA-STS determine the trusted server.
         args.server.is_none() && (!args.mx || *option != "--ca")
     }) {
@@ -86,10 +87,16 @@ fn route(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
             Some(_) => Err(Failure::local("many mails need one server; pass it with --server")),
         };
     }
+    if let Some(directory) = &args.queue {
+        return match mailbox {
+            None => queue::store(args, directory),
+            Some(_) => Err(Failure::local("a queue takes one mail at a time; many need --server")),
+        };
+    }
     if args.lookup.is_given() {
         return Err(Failure::local("options for lookups need --mx"));
     }
-    let server = args.server.as_ref().map(|url| url.named(args.name.as_deref()));
+    let server = args.server.as_ref().map(|url| url.named(args.account.name.as_deref()));
     let server = server.transpose().map_err(Failure::local)?;
     match (&server, mailbox) {
         (Some(url), Some(mailbox)) => bulk::run(args, url, &mailbox, reports),
@@ -103,29 +110,29 @@ fn route(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
 }
 
 /// The mailer for `url`, from the options.
-pub(crate) fn settings(args: &Send, url: &Url, tls: ClientTls) -> Result<Settings, Failure> {
+pub(crate) fn settings(account: &Account, url: &Url, tls: ClientTls) -> Result<Settings, Failure> {
     let settings = Settings::new(&url.host, tls.inspecting())
         .with_name(url.name())
         .with_port(url.port)
-        .with_route(url.route(args.peer.proxy.as_ref())?)
+        .with_route(url.route(account.peer.proxy.as_ref())?)
         .with_mode(url.scheme.mode)
-        .with_timeouts(Timeouts::new().with_total(args.timeout))
-        .with_policy(match args.tls {
+        .with_timeouts(Timeouts::new().with_total(account.timeout))
+        .with_policy(match account.tls {
             Tls::Required => Policy::Required,
             Tls::Opportunistic => Policy::Opportunistic,
         });
-    let settings = match args.own_name() {
+    let settings = match account.own_name() {
         Some(name) => settings.with_domain(name),
         None => settings,
     };
-    Ok(match login(args)? {
+    Ok(match login(account)? {
         Some(login) => settings.with_login(login),
         None => settings,
     })
 }
 
 fn to_server(args: &Send, url: &Url, reports: &mut Reports) -> Result<(), Failure> {
-    let mailer = Mailer::new(settings(args, url, trust(&args.peer)?)?);
+    let mailer = Mailer::new(settings(&args.account, url, trust(&args.account.peer)?)?);
     let title = format!("a mail to {url}");
     let message = message(args, &args.to)?;
     let _stop = Stop::listen_apart(WAITS)?;
@@ -156,7 +163,7 @@ fn to_ourselves(args: &Send, reports: &mut Reports) -> Result<(), Failure> {
     // The certificate is for 127.0.0.1, too, so no name service is involved.
     let url = Url::new(Scheme::SMTP, Ipv4Addr::LOCALHOST.to_string(), port);
     let tls = ClientTls::with_ca_pem(made.ca.as_bytes())?;
-    let mailer = Mailer::new(settings(args, &url, tls)?);
+    let mailer = Mailer::new(settings(&args.account, &url, tls)?);
     let message = message(args, &to)?;
     let title = format!("a mail to our own server, started for it on port {port} of this machine");
     let (outcome, mut ladder) = exchange(args, mailer, &url, &to, &message, &title);
@@ -292,7 +299,7 @@ pub(crate) fn verdicts(receipt: &Receipt, to: &[String]) -> Vec<(String, Tone)> 
 
 /// The message as sent: the file's content without `Bcc`, or with a new header if there is a subject.
 pub(crate) fn message(args: &Send, to: &[String]) -> Result<Letter, Failure> {
-    let sample = args.server.is_none() && !args.mx && args.file.is_none();
+    let sample = args.server.is_none() && !args.mx && args.queue.is_none() && args.file.is_none();
     let source = match &args.file {
         Some(path) if path.as_os_str() != "-" => {
             Source::open(path).map_err(|error| files::failed("the message", path, &error))?

@@ -201,6 +201,31 @@ fn settings() {
         ],
     );
     add(
+        "PoolSettings",
+        fields(&starttls_std::PoolSettings::new()),
+        &[
+            ("connections", "Connections at the same time; further mails wait."),
+            ("mails_per_connection", "Transactions on one connection before it is closed."),
+            ("idle", "How long a connection is kept without a mail."),
+            ("check_after", "The pause after which a connection is checked before its next mail."),
+            ("check_wait", "The reply to that check."),
+            ("retries", "Further attempts after a temporary failure."),
+            ("backoff", "The pause before the first retry; it doubles with each further one."),
+            ("max_backoff", "The longest of these pauses."),
+            ("deadline", "From the start of a mail to the start of its last attempt."),
+        ],
+    );
+    add(
+        "QueueSettings",
+        fields(&starttls_std::queue::QueueSettings::new("HOST")),
+        &[
+            ("name", "This host, in reports of failures."),
+            ("retry", "The pause before the first retry; it doubles with each further one."),
+            ("max_retry", "The longest of these pauses."),
+            ("give_up", "How long a mail is tried before it fails."),
+        ],
+    );
+    add(
         "starttls_embedded::Settings",
         fields(&starttls_embedded::Settings::new()),
         &[

@@ -9,12 +9,14 @@ mod facts;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
 mod protocols;
 mod routes;
 mod split;
 mod submission;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod transports;
 mod trust;
 #[cfg(feature = "url")]
 mod urls;

@@ -9,9 +9,11 @@ mod inbox;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
+mod pool;
 mod protocols;
 #[cfg(feature = "mx")]
 mod report;
 mod routes;
 mod serve;
+mod transports;
 mod waits;

@@ -42,6 +42,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// The request for the recipient of this index.
+    #[must_use]
+    pub fn recipient(&self, index: usize) -> Recipient<'a> {
+        self.each.get(index).copied().unwrap_or(self.all)
+    }
+
     /// Sets how much of the message failure reports return.
     #[must_use]
     pub const fn bring(mut self, what: Return) -> Self {
@@ -93,7 +99,7 @@ impl<'a> Request<'a> {
 
     /// Prints the parameters of RCPT for one recipient.
     pub(in crate::mail) fn put_recipient_parameters(&self, index: u16, out: &mut Writer<'_>) {
-        self.each.get(usize::from(index)).unwrap_or(&self.all).put(out);
+        self.recipient(usize::from(index)).put(out);
     }
 }
 

@@ -1,3 +1,5 @@
+use core::fmt;
+
 use super::sink::Sink;
 use crate::ArgumentError;
 
@@ -96,6 +98,18 @@ impl Date {
     }
 }
 
+/// As in a message.
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; b"Thu, 01 Jan 1970 00:00:00 +0000".len()];
+        let mut out = Sink::new(&mut text);
+        self.put(&mut out);
+        let length = out.printed();
+        let text = text.get(..length).and_then(|text| str::from_utf8(text).ok());
+        f.write_str(text.unwrap_or_default())
+    }
+}
+
 /// The number of days beyond 365 in a year of the Gregorian calendar.
 const fn leap(year: u32) -> u32 {
     (year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)) as u32
@@ -103,6 +117,8 @@ const fn leap(year: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]
@@ -121,9 +137,11 @@ mod tests {
         ] {
             let mut output = [0; 40];
             let mut out = Sink::new(&mut output);
-            Date::new(unix, offset).expect("a date").put(&mut out);
+            let date = Date::new(unix, offset).expect("a date");
+            date.put(&mut out);
             let printed = out.printed();
             assert_eq!(core::str::from_utf8(&output[..printed]), Ok(expected));
+            assert_eq!(std::format!("{date}"), expected);
         }
     }
 

@@ -231,6 +231,16 @@ impl<C: Channel, D: Dialect> Session<C, D> {
         self.job(Job::Quit)
     }
 
+    /// The current task, which has no mail: the reset or the goodbye.
+    pub(super) fn without_mail(&mut self) -> Result<Exchange<'_, '_, C, D>, Error> {
+        self.job(if self.job == Kind::Reset { Job::Reset } else { Job::Quit })
+    }
+
+    /// Whether the goodbye is done.
+    pub(super) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
     /// Like [`authenticate`](Session::authenticate), for a channel that is known to be TLS only at run
     /// time.
     pub(super) fn log_in<'c>(

@@ -17,6 +17,7 @@ mod pages;
 mod picture;
 mod policies;
 mod protocols;
+mod queue;
 mod replies;
 mod report;
 mod resume;

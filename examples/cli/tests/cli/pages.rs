@@ -6,7 +6,7 @@ use std::{env, fs};
 use crate::common::{starttls, text};
 use crate::generated::assert_section;
 
-const COMMANDS: [&str; 5] = ["send", "probe", "connect", "serve", "policy"];
+const COMMANDS: [&str; 6] = ["send", "probe", "connect", "serve", "policy", "queue run"];
 
 fn page(name: &str) -> String {
     format!("{}/../../core/manual/{name}.md", env!("CARGO_MANIFEST_DIR"))
@@ -38,7 +38,7 @@ fn options() {
     let mut rows = 0;
     for command in COMMANDS {
         let mut option = String::new();
-        for line in help(&[command]).lines().map(str::trim) {
+        for line in help(&command.split(' ').collect::<Vec<_>>()).lines().map(str::trim) {
             // `-h, --help`, or the option alone; in the narrow layout its text follows on the same line.
             if let Some(at) = line.find("--").filter(|at| matches!(at, 0 | 4)) {
                 option = line[at..].split("  ").next().unwrap_or_default().to_owned();

@@ -1,0 +1,185 @@
+//! One attempt at a mail, and what follows from it.
+
+use starttls::mail::session::{Command, Fate};
+use starttls_common::write_durably;
+
+use super::bounce::report;
+use super::stored::{Known, Needs, State, Stored};
+use super::{Queue, Run, storing};
+use crate::{Advice, Answer, Error, Receipt, Transport};
+
+/// What became of a recipient in an attempt.
+enum Outcome {
+    Delivered(String),
+    Failed(String),
+    Open(String),
+}
+
+impl Queue {
+    /// Tries a mail that is due, and stores the result.
+    pub(super) fn attempt(
+        &self,
+        id: &str,
+        stored: &Stored,
+        mut state: State,
+        transport: &dyn Transport,
+        now: u64,
+        run: &mut Run,
+    ) -> Result<(), Error> {
+        let places = state.open();
+        // Empty if the process was killed before it removed the mail.
+        let outcomes = match places.is_empty() {
+            true => Vec::new(),
+            false => {
+                let send = stored
+                    .with_envelope(&places, |envelope| transport.send(envelope, &stored.message));
+                outcomes(send, places.len())
+            }
+        };
+        let is_late = now >= stored.since.saturating_add(self.settings().give_up().as_secs());
+        let mut failed = Vec::new();
+        for (place, outcome) in places.iter().zip(outcomes) {
+            let (is_done, said) = match outcome {
+                Outcome::Delivered(said) => {
+                    run.delivered += 1;
+                    (true, said)
+                }
+                Outcome::Open(said) if !is_late => (false, said),
+                Outcome::Failed(said) | Outcome::Open(said) => {
+                    run.failed += 1;
+                    if let Some(to) = stored.to.get(*place) {
+                        failed.push((to.clone(), said.clone()));
+                    }
+                    (true, said)
+                }
+            };
+            if let Some(known) = state.known.get_mut(*place) {
+                *known = Known { is_done, said };
+            }
+        }
+        state.attempts = state.attempts.saturating_add(1);
+        state.next = now.saturating_add(self.settings().pause(state.attempts));
+        // Before the failure is recorded, so that a kill in between loses no report.
+        self.tell(id, stored, &failed, state.attempts, now)?;
+        if state.open().is_empty() {
+            return self.remove(id).map_err(storing);
+        }
+        let incoming = self.incoming(&format!("{id}.state"));
+        // One that a killed process left.
+        super::remove(&incoming).map_err(storing)?;
+        write_durably(&incoming, &self.file(id, "state"), &[state.print().as_bytes()])
+            .map_err(storing)
+    }
+
+    /// Queues a report to the sender, if there is one.
+    fn tell(
+        &self,
+        id: &str,
+        stored: &Stored,
+        failed: &[(String, String)],
+        attempts: u32,
+        now: u64,
+    ) -> Result<(), Error> {
+        if failed.is_empty() || stored.from.is_empty() {
+            return Ok(());
+        }
+        // The same name in a second run after a kill, so that there is one report.
+        let id = format!("{id}-report{attempts}");
+        let failed: Vec<_> = failed.iter().map(|(to, said)| (&to[..], &said[..])).collect();
+        let report = Stored {
+            since: now,
+            needs: Needs::default(),
+            from: String::new(),
+            to: vec![stored.from.clone()],
+            message: report(self.settings().name(), &id, stored, &failed, now),
+        };
+        super::remove(&self.incoming(&id)).map_err(storing)?;
+        self.store(&id, &report).map_err(storing)
+    }
+
+    pub(super) const fn settings(&self) -> &super::QueueSettings {
+        &self.settings
+    }
+}
+
+/// The outcome for each of the `count` recipients of an attempt.
+fn outcomes(sent: Result<Receipt, Error>, count: usize) -> Vec<Outcome> {
+    let mut outcomes: Vec<_> = match sent {
+        Ok(receipt) => receipt.recipients.iter().map(of_answer).collect(),
+        Err(Error::Rejected { command, recipients, .. }) if recipients.len() == count => {
+            // 552 for the message means that it is too large, not that the recipients are too many.
+            let is_final = |answer: &Answer| command != Command::Recipient && answer.code >= 500;
+            let of = |answer: &Answer| match is_final(answer) {
+                true => Outcome::Failed(line(&answer.to_string())),
+                false => of_answer(answer),
+            };
+            recipients.iter().map(of).collect()
+        }
+        Err(Error::Unfinished { fate, recipients, error }) => {
+            let said = line(&error.to_string());
+            let shared = || match fate {
+                Fate::Accepted => Outcome::Delivered(said.clone()),
+                _ if is_permanent(&error) => Outcome::Failed(said.clone()),
+                // Perhaps delivered: a mail that arrives twice is better than one that is lost.
+                _ => Outcome::Open(said.clone()),
+            };
+            let known =
+                recipients.iter().map(|known| known.as_ref().map_or_else(shared, of_answer));
+            let rest = count.saturating_sub(recipients.len());
+            known.chain((0..rest).map(|_| shared())).collect()
+        }
+        Err(error) => {
+            let said = match &error {
+                Error::Rejected { answer, .. } => line(&answer.to_string()),
+                _ => line(&error.to_string()),
+            };
+            let is_permanent = is_permanent(&error);
+            let of = || {
+                if is_permanent {
+                    Outcome::Failed(said.clone())
+                } else {
+                    Outcome::Open(said.clone())
+                }
+            };
+            (0..count).map(|_| of()).collect()
+        }
+    };
+    // A transport has to answer for each recipient. One without an answer waits.
+    outcomes.resize_with(count, || Outcome::Open("no reply for this recipient".to_owned()));
+    outcomes
+}
+
+fn of_answer(answer: &Answer) -> Outcome {
+    let said = line(&answer.to_string());
+    match answer.code {
+        200..=299 => Outcome::Delivered(said),
+        500.. if !answer.is_too_many() => Outcome::Failed(said),
+        _ => Outcome::Open(said),
+    }
+}
+
+/// Whether the mail itself is at fault, and not the server, the network or the login.
+fn is_permanent(error: &Error) -> bool {
+    match error {
+        Error::Rejected { command, answer, .. } => {
+            let is_of_mail = !matches!(
+                command,
+                Command::Greeting | Command::Hello | Command::Helo | Command::Auth | Command::Reset
+            );
+            is_of_mail && answer.code >= 500
+        }
+        error => {
+            matches!(error.advice(), Advice::MakeSmaller | Advice::Encode)
+                || error.protocol().is_some_and(starttls::Error::is_unsupported)
+                    && !matches!(
+                        error.protocol(),
+                        Some(starttls::Error::NoAuth | starttls::Error::NoMechanism)
+                    )
+        }
+    }
+}
+
+/// As one line.
+fn line(said: &str) -> String {
+    said.split(['\r', '\n']).collect::<Vec<_>>().join(" ")
+}
