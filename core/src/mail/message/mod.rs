@@ -10,7 +10,7 @@
 //!
 //! let from = Mailbox::named("Sensor 7 — gate", Address::new("sensor@example.org")?)?;
 //! let to = [Mailbox::new(Address::new("you@example.org")?)];
-//! let headers = [Header::new("Auto-Submitted", "auto-generated")?];
+//! let headers = [Header::AUTO_GENERATED];
 //! let pictures = [Attachment::new("image/jpeg", "gate.jpg")?];
 //! let message = Message::new(from, &to)
 //!     .with_subject("21,5 °C")?
