@@ -178,32 +178,40 @@ impl Mail {
     /// Composes it into outputs of these sizes, with attachments in pieces of these sizes.
     pub(crate) fn composed_with(
         &self,
+        room: impl FnMut() -> usize,
+        cut: impl FnMut() -> usize,
+    ) -> Vec<u8> {
+        self.with(|message| self.compose(message, room, cut))
+    }
+
+    /// Composes a message with the files of this one.
+    pub(crate) fn compose(
+        &self,
+        message: &Message<'_>,
         mut room: impl FnMut() -> usize,
         mut cut: impl FnMut() -> usize,
     ) -> Vec<u8> {
-        self.with(|message| {
-            let (mut composer, mut all) = (message.compose(), Vec::new());
-            loop {
-                let mut output = vec![0; room()];
-                match composer.step(&mut output).expect("room") {
-                    Progress::Write(n) => {
-                        assert_ne!(n, 0);
-                        all.extend_from_slice(&output[..n]);
-                    }
-                    Progress::Attachment(index) => {
-                        let file = self.all_files().nth(index).expect("a file");
-                        let mut rest = &file.octets[..];
-                        while !rest.is_empty() {
-                            let (piece, after) = rest.split_at(cut().min(rest.len()));
-                            attach(&mut composer, piece, &mut room, &mut all);
-                            rest = after;
-                        }
-                        composer.end_attachment().expect("asked");
-                    }
-                    Progress::Done => return all,
+        let (mut composer, mut all) = (message.compose(), Vec::new());
+        loop {
+            let mut output = vec![0; room()];
+            match composer.step(&mut output).expect("room") {
+                Progress::Write(n) => {
+                    assert_ne!(n, 0);
+                    all.extend_from_slice(&output[..n]);
                 }
+                Progress::Attachment(index) => {
+                    let file = self.all_files().nth(index).expect("a file");
+                    let mut rest = &file.octets[..];
+                    while !rest.is_empty() {
+                        let (piece, after) = rest.split_at(cut().min(rest.len()));
+                        attach(&mut composer, piece, &mut room, &mut all);
+                        rest = after;
+                    }
+                    composer.end_attachment().expect("asked");
+                }
+                Progress::Done => return all,
             }
-        })
+        }
     }
 }
 

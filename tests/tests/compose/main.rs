@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 use starttls::mail::message::{Attachment, Composer, Header, Mailbox, Progress};
-use starttls::mail::{Address, Message};
+use starttls::mail::{Address, Message, MessageBuf};
 
 use mails::{Mail, Person, mail};
 
@@ -203,6 +203,20 @@ proptest! {
         check(&mail, &message);
         read_back(&mail, &message);
         prop_assert_eq!(mail.with(|message| message.size()), Some(message.len()));
+    }
+
+    /// A message that owns its texts is the same one, also as data.
+    #[test]
+    fn owned_and_as_data(mail in mail()) {
+        let (owned, known) = mail.with(|message| (MessageBuf::from(message), message.size()));
+        let data = serde_json::to_string(&owned).expect("data");
+        let read: MessageBuf = serde_json::from_str(&data).expect("the same data");
+        prop_assert_eq!(&read, &owned);
+        let view = read.view();
+        let parts = view.parts();
+        let message = view.message(&parts);
+        prop_assert_eq!(message.size(), known);
+        prop_assert_eq!(mail.compose(&message, || 4096, || usize::MAX), mail.composed());
     }
 
     /// I12: any value is refused or stays within its field.

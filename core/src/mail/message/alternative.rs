@@ -30,9 +30,9 @@ const MAX_METHOD: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Alternative<'a> {
-    content_type: &'a str,
-    method: Option<&'a str>,
-    text: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) method: Option<&'a str>,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Alternative<'a> {

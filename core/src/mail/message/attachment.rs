@@ -21,9 +21,9 @@ const MAX_QUOTED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Attachment<'a> {
-    content_type: &'a str,
-    name: &'a str,
-    size: Option<usize>,
+    pub(super) content_type: &'a str,
+    pub(super) name: &'a str,
+    pub(super) size: Option<usize>,
 }
 
 impl<'a> Attachment<'a> {

@@ -19,8 +19,8 @@ use crate::{ArgumentError, Error};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Forwarded<'a> {
-    name: &'a str,
-    message: Inspected,
+    pub(super) name: &'a str,
+    pub(super) message: Inspected,
 }
 
 impl<'a> Forwarded<'a> {
@@ -69,10 +69,10 @@ impl<'a> Forwarded<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inspected {
-    size: usize,
-    level: u16,
-    is_eight_bit: bool,
-    is_international: bool,
+    pub(super) size: usize,
+    pub(super) level: u16,
+    pub(super) is_eight_bit: bool,
+    pub(super) is_international: bool,
 }
 
 impl Inspected {

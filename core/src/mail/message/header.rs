@@ -28,8 +28,8 @@ const WRITTEN: [&[u8]; 10] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header<'a> {
-    name: &'a str,
-    text: &'a str,
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Header<'a> {
@@ -183,8 +183,8 @@ const MAX_QUOTED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mailbox<'a> {
-    address: Address<'a>,
-    name: Option<&'a str>,
+    pub(super) address: Address<'a>,
+    pub(super) name: Option<&'a str>,
 }
 
 impl<'a> Mailbox<'a> {

@@ -15,8 +15,8 @@ use crate::ArgumentError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inline<'a> {
-    file: Attachment<'a>,
-    id: &'a str,
+    pub(super) file: Attachment<'a>,
+    pub(super) id: &'a str,
 }
 
 impl<'a> Inline<'a> {

@@ -76,6 +76,8 @@ mod date;
 mod forwarded;
 mod header;
 mod inline;
+#[cfg(feature = "alloc")]
+mod owned;
 mod parts;
 mod sink;
 mod text;
@@ -88,6 +90,8 @@ pub use date::Date;
 pub use forwarded::{Forwarded, Inspected, Inspection};
 pub use header::{Header, Mailbox};
 pub use inline::Inline;
+#[cfg(feature = "alloc")]
+pub use owned::{MessageBuf, MessageView};
 pub use parts::Parts;
 pub use text::Encoding;
 pub use words::MAX_TEXT;

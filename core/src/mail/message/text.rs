@@ -40,6 +40,7 @@ pub(super) const END: &[u8] = concat!("\r\n--", mixed!(), "--\r\n").as_bytes();
 /// The encoding of a text, requested or chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Encoding {
     /// ASCII. A text that is ASCII with lines of at most 78 bytes stays unchanged; any other becomes
