@@ -6,6 +6,8 @@
 mod advice;
 mod client;
 mod connection;
+#[cfg(feature = "dkim")]
+mod dkim;
 mod driver;
 mod error;
 mod growing;
@@ -33,6 +35,8 @@ mod trust;
 pub use advice::Advice;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
+#[cfg(feature = "dkim")]
+pub use dkim::Dkim;
 pub use driver::Driver;
 pub use error::{Answer, Doing, Error};
 pub use growing::Growing;

@@ -25,6 +25,8 @@ pub use native_tls::Timed;
 pub use runtime::Blocking;
 pub use socket::Socket;
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "dkim")]
+pub use starttls_common::Dkim;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{

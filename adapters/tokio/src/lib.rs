@@ -18,6 +18,8 @@ pub use compose::Composed;
 pub use runtime::Tokio;
 pub use serve::{Listen, Places, Turned, serve};
 pub use socket::{Prompt, connect};
+#[cfg(feature = "dkim")]
+pub use starttls_common::Dkim;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
