@@ -107,7 +107,12 @@ impl Dkim {
             .selector(&self.selector)
             .headers(SIGNED.into_iter().chain(others).chain(again));
         let signature = signer.sign(message).map_err(|_| unsigned())?;
-        let mut signed = signature.to_header().into_bytes();
+        let mut field = signature.to_header();
+        // A line end before the last semicolon belongs to no value (RFC 6376 §3.7), but not all verifiers know.
+        if let Some(start) = field.strip_suffix("\r\n\t;\r\n") {
+            field = format!("{start};\r\n");
+        }
+        let mut signed = field.into_bytes();
         signed.extend_from_slice(message);
         Ok(signed)
     }

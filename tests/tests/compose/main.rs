@@ -3,6 +3,7 @@
 mod mails;
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Command;
 
 use mail_parser::{HeaderValue, MessageParser, MessagePart, MimeHeaders as _, PartType};
@@ -271,25 +272,41 @@ proptest! {
     }
 }
 
-/// Python's `email`, a second independent parser.
-#[test]
-#[ignore = "needs Python; `tests/interop/run` runs it"]
-fn python_reads_the_intended_values() {
+/// Writes arbitrary mails, after a change, with their composed form, and expects that a script reads all of
+/// them back.
+fn read_by(script: &str, count: usize, change: impl Fn(&mut Mail, usize)) {
     let mut runner = TestRunner::deterministic();
     let mut cases = Vec::new();
-    for _ in 0..1000 {
-        let mail = mail().new_tree(&mut runner).expect("a mail").current();
+    for n in 0..count {
+        let mut mail = mail().new_tree(&mut runner).expect("a mail").current();
+        change(&mut mail, n);
         let message = mail.composed();
         cases.push(json!({ "mail": mail, "texts": mail.texts(), "message": message }));
     }
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("cases.json");
     serde_json::to_writer(File::create(&path).expect("a file"), &cases).expect("written");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/composed.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
     let output = Command::new("python3").arg(script).arg(&path).output().expect("python3");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1000 read back");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), format!("{count} read back"));
+}
+
+/// Python's `email`, a second independent parser.
+#[test]
+#[ignore = "needs Python; `tests/interop/run` runs it"]
+fn python_reads_the_intended_values() {
+    read_by("composed.py", 1000, |_, _| ());
+}
+
+/// The parser GMime, a third one.
+#[test]
+#[ignore = "needs Python and notmuch; `tests/interop/run` runs it"]
+fn notmuch_reads_the_parts() {
+    // By their ids it tells them apart.
+    read_by("notmuch.py", 300, |mail, n| mail.id = Some(format!("{n}@cases.example")));
 }
 
 /// A mail whose text the test fills in.
