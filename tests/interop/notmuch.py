@@ -24,17 +24,18 @@ def expected_body(case):
     """The tree of types, with names and ids."""
     mail = case["mail"]
 
-    def file(kind, file, content_id=None):
-        return (kind or file["content_type"].split(";")[0], file["name"], content_id)
+    def file(file, content_id=None):
+        return (file["content_type"].split(";")[0], file["name"], content_id)
 
     body = [(kind, None, None) for kind, _ in case["texts"]]
     body = ("multipart/alternative", body) if len(body) > 1 else body[0]
     if mail["inline"]:
-        inline = [file(None, shown["file"], shown["id"]) for shown in mail["inline"]]
+        inline = [file(shown["file"], shown["id"]) for shown in mail["inline"]]
         body = ("multipart/related", [body, *inline])
     if mail["files"] or mail["forwarded"]:
-        files = [file(None, attached) for attached in mail["files"]]
-        files += [file("message/rfc822", original) for original in mail["forwarded"]]
+        files = [file(attached) for attached in mail["files"]]
+        # notmuch does not print the name of a message.
+        files += [("message/rfc822", None, None)] * len(mail["forwarded"])
         body = ("multipart/mixed", [body, *files])
     return body
 
@@ -55,8 +56,9 @@ def leaves(part):
 def check(case):
     mail = case["mail"]
     query = f"id:{mail['id']}"
+    # It prints the bytes of a file that claims to be text.
     found = json.loads(notmuch("show", "--format=json", "--body=true", "--include-html",
-                               "--entire-thread=false", query))
+                               "--entire-thread=false", query).decode(errors="replace"))
     while isinstance(found, list):
         found = next(inner for inner in found if inner)
     [body] = found["body"]

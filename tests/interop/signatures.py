@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies signed messages with dkimpy.
 
-    dkim.py RECORD MESSAGE...      the text of the key's record, and files; prints a line for each: good or bad
+    signatures.py RECORD MESSAGE...      the text of the key's record, and files; prints a line for each: good or bad
 """
 
 import sys

@@ -38,7 +38,7 @@ fn dkimpy_verifies() {
         ("bad", signed.replace("\r\nFrom: ", "\r\nFrom: <a@b.example>\r\nFrom: ")),
     ];
     let directory = tempfile::tempdir().expect("a directory");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/dkim.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/signatures.py");
     let mut command = Command::new("python3");
     command.arg(script).arg(RECORD.trim_end());
     for (n, (_, message)) in cases.iter().enumerate() {
