@@ -32,6 +32,9 @@ pub enum Error {
     LineTooLong,
     /// The message has a NUL byte. It can be sent if it is encoded.
     NulInMessage,
+    /// The message cannot be forwarded whole: its lines have every boundary that could end it, or it is not
+    /// the one that was inspected. It can be attached as a file.
+    NotForwardable,
     /// The server does not offer `AUTH` (RFC 4954). Nothing changed.
     NoAuth,
     /// The server does not offer `AUTH` with a mechanism that fits the credentials, or with the one that
@@ -128,6 +131,7 @@ impl Error {
             | Self::BareLineEnd
             | Self::LineTooLong
             | Self::NulInMessage
+            | Self::NotForwardable
             | Self::NoAuth
             | Self::NoMechanism
             | Self::NoEightBitMime
@@ -187,6 +191,7 @@ impl Error {
             | Self::BareLineEnd
             | Self::LineTooLong
             | Self::NulInMessage
+            | Self::NotForwardable
             | Self::MessageTooLarge => "I12",
             Self::OutOfOrder => "I18",
             Self::NotOffered
@@ -221,6 +226,7 @@ impl Error {
             Self::BareLineEnd => "the message has a bare CR or LF",
             Self::LineTooLong => "the message has a line of more than 998 bytes",
             Self::NulInMessage => "the message has a NUL byte",
+            Self::NotForwardable => "the message cannot be forwarded whole; attach it as a file",
             Self::NoAuth => "the server does not offer AUTH",
             Self::NoMechanism => "the server does not offer a usable AUTH mechanism",
             Self::NoEightBitMime => {

@@ -4,7 +4,10 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use starttls::mail::message::{Attachment, Date, Encoding, Header, Mailbox, Progress};
+use starttls::mail::message::{
+    Alternative, Attachment, Date, Encoding, Forwarded, Header, Inline, Inspected, Mailbox, Parts,
+    Progress,
+};
 use starttls::mail::{Address, Message};
 
 #[derive(Arbitrary, Debug)]
@@ -17,6 +20,9 @@ struct Mail<'a> {
     header: (&'a str, &'a str),
     text: &'a str,
     file: Option<(&'a str, &'a str, &'a [u8])>,
+    alternatives: [Option<(&'a str, &'a str)>; 2],
+    inline: Option<(&'a str, &'a [u8])>,
+    forwarded: Option<&'a str>,
     encoding: u8,
     room: u8,
     cut: u8,
@@ -38,6 +44,32 @@ fuzz_target!(|octets: &[u8]| {
         Some((attachment.ok()?.with_size(octets.len()), octets))
     });
     let attachments = file.map_or(vec![], |(attachment, _)| vec![attachment]);
+    let alternatives: Vec<_> = mail
+        .alternatives
+        .into_iter()
+        .flatten()
+        .map(|(content_type, text)| {
+            let other =
+                Alternative::new(content_type, text).or_else(|_| Alternative::calendar(text));
+            other.unwrap_or(Alternative::html(text))
+        })
+        .collect();
+    let logo = Attachment::new("image/png", "logo.png").expect("valid");
+    let inline = mail.inline.map(|(id, octets)| {
+        let file = logo.with_size(octets.len());
+        (Inline::new(file, id).or_else(|_| Inline::new(file, "a@b")).expect("valid"), octets)
+    });
+    let inline_parts: Vec<_> = inline.iter().map(|(inline, _)| *inline).collect();
+    // Mostly with good lines, which arbitrary bytes do not have.
+    let original = mail.forwarded.map(|text| text.replace(['\r', '\0'], "").replace('\n', "\r\n"));
+    let forwarded: Vec<_> = original
+        .iter()
+        .filter_map(|original| {
+            Forwarded::new("original.eml", Inspected::new(original.as_bytes()).ok()?).ok()
+        })
+        .collect();
+    let parts = Parts::new().with_alternatives(&alternatives).expect("two");
+    let parts = parts.with_inline(&inline_parts).with_forwarded(&forwarded);
     let mut message = Message::new(mailbox(0), &people)
         .with_cc(&people[..1])
         .with_headers(&headers)
@@ -48,13 +80,23 @@ fuzz_target!(|octets: &[u8]| {
             1 => Encoding::EightBit,
             _ => Encoding::QuotedPrintable,
         });
+    if !(alternatives.is_empty() && inline.is_none() && forwarded.is_empty()) {
+        message = message.with_parts(&parts);
+    }
     message = message.with_subject(mail.subject).unwrap_or(message);
     message = message.with_id(mail.id).unwrap_or(message);
     if let Some(date) = mail.date.and_then(|(unix, offset)| Date::new(unix, offset).ok()) {
         message = message.with_date(date);
     }
 
-    let data = file.map_or(&b""[..], |(_, octets)| octets);
+    let mut data: Vec<&[u8]> = Vec::new();
+    data.extend(inline.map(|(_, octets)| octets));
+    data.extend(file.map(|(_, octets)| octets));
+    data.extend(
+        original.iter().filter(|_| !forwarded.is_empty()).map(|original| original.as_bytes()),
+    );
+    assert_eq!(message.files(), data.len());
+    let data = &data[..];
     let composed = compose(&message, data, 4096, usize::MAX);
     assert_eq!(message.size(), Some(composed.len()));
     let pieces = compose(&message, data, usize::from(mail.room).max(1), mail.cut.max(1).into());
@@ -63,14 +105,13 @@ fuzz_target!(|octets: &[u8]| {
     check(&composed, mail.header.0);
 });
 
-fn compose(message: &Message<'_>, data: &[u8], room: usize, cut: usize) -> Vec<u8> {
+fn compose(message: &Message<'_>, data: &[&[u8]], room: usize, cut: usize) -> Vec<u8> {
     let (mut composer, mut all, mut output) = (message.compose(), Vec::new(), vec![0; room]);
     loop {
         match composer.step(&mut output).expect("room") {
             Progress::Write(n) => all.extend_from_slice(&output[..n]),
             Progress::Attachment(index) => {
-                assert_eq!(index, 0);
-                for mut piece in data.chunks(cut) {
+                for mut piece in data[index].chunks(cut) {
                     while !piece.is_empty() {
                         let n = composer.attach(&mut piece, &mut output).expect("asked");
                         all.extend_from_slice(&output[..n]);

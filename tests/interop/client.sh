@@ -79,6 +79,9 @@ check "client through our server to a Postfix without TLS" \
     read_back "$inbox" "$one" send "smtp://localhost:$p" "$one"
 
 check "Python's email reads composed messages" \
-    cargo test -q -p starttls-tests --test compose -- --ignored
+    cargo test -q -p starttls-tests --test compose -- --ignored python
+have notmuch || install notmuch
+check "notmuch reads composed messages" \
+    cargo test -q -p starttls-tests --test compose -- --ignored notmuch
 check "Python's email finds no address that the command misses" \
     cargo test -q -p starttls-cli --bins addresses -- --ignored

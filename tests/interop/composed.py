@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads composed messages with Python's email package and compares them with the input.
 
-    composed.py CASES      a JSON list of {mail, text, message}
+    composed.py CASES      a JSON list of {mail, texts, message}
 """
 
 import email
@@ -60,16 +60,64 @@ def check(case):
     for name, text in mail["headers"]:
         if "=?" not in text and sum(name.lower() == n.lower() for n, _ in mail["headers"]) == 1:
             compare(name, message[name], text)
-    parts = list(message.iter_parts()) if message.is_multipart() else [message]
-    compare("parts", len(parts), 1 + len(mail["files"]))
-    compare("text type", parts[0].get_content_type(), "text/plain")
-    compare("text", parts[0].get_content().replace("\r\n", "\n"), case["text"])
-    for part, file in zip(parts[1:], mail["files"]):
-        # Python strips quotes, angle brackets and spaces from a name.
-        compare("file name", part.get_filename(), email.utils.unquote(file["name"]).strip())
-        compare("octets", part.get_payload(decode=True), bytes(file["octets"]))
-        compare("type", part.get_content_type(), file["content_type"].split(";")[0])
-        compare("disposition", part.get_content_disposition(), "attachment")
+    check_body(mail, case["texts"], message)
+
+
+def check_body(mail, texts, message):
+    """The containers from the outside, the texts, and the files."""
+    mixed, inner = [], message
+    if mail["files"] or mail["forwarded"]:
+        inner, *mixed = split(message, "multipart/mixed")
+    compare("files", len(mixed), len(mail["files"]) + len(mail["forwarded"]))
+    related = []
+    if mail["inline"]:
+        container = inner
+        inner, *related = split(inner, "multipart/related")
+        compare("root", container.get_param("type"), inner.get_content_type())
+    compare("inline parts", len(related), len(mail["inline"]))
+    shown = split(inner, "multipart/alternative") if len(texts) > 1 else [inner]
+    compare("types", [part.get_content_type() for part in shown], [kind for kind, _ in texts])
+    for part, (kind, text) in zip(shown, texts):
+        compare(kind, part.get_content().replace("\r\n", "\n"), text)
+    others = mail["alternatives"]
+    for part, other in zip(shown[len(shown) - len(others):], others):
+        compare("method", part.get_param("method"), other["method"])
+    for part, inline in zip(related, mail["inline"]):
+        compare("id", part["content-id"], f"<{inline['id']}>")
+        check_file(part, inline["file"], "inline")
+    for part, file in zip(mixed, mail["files"]):
+        check_file(part, file, "attachment")
+    for part, file in zip(mixed[len(mail["files"]):], mail["forwarded"]):
+        octets = bytes(file["octets"])
+        compare("type", part.get_content_type(), "message/rfc822")
+        check_name(part, file, "attachment")
+        eight_bit = any(octet > 127 for octet in octets)
+        compare("encoding", part["content-transfer-encoding"], "8bit" if eight_bit else "7bit")
+        # Written again without folding it is the same message.
+        [found] = part.get_payload()
+        expected = email.message_from_bytes(octets, policy=UNFOLDED)
+        compare("message", found.as_bytes(policy=UNFOLDED), expected.as_bytes(policy=UNFOLDED))
+        compare("subject", found["subject"], expected["subject"])
+
+
+UNFOLDED = email.policy.default.clone(refold_source="none", linesep="\r\n")
+
+
+def split(message, kind):
+    compare("container", message.get_content_type(), kind)
+    return list(message.iter_parts())
+
+
+def check_name(part, file, disposition):
+    # Python strips quotes, angle brackets and spaces from a name.
+    compare("file name", part.get_filename(), email.utils.unquote(file["name"]).strip())
+    compare("disposition", part.get_content_disposition(), disposition)
+
+
+def check_file(part, file, disposition):
+    check_name(part, file, disposition)
+    compare("octets", part.get_payload(decode=True), bytes(file["octets"]))
+    compare("type", part.get_content_type(), file["content_type"].split(";")[0])
 
 
 def main(path):

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Test messages of Python's email package and of three packages from PyPI, through our client to our server and to a
-# Postfix: content and recipients as Python's parser reads them.
+# Postfix: content and recipients as Python's parser reads them. One of these packages, dkimpy, verifies our signatures.
 
 corpus=$work/corpus
 mkdir -p "$corpus" "$work/corpus-delivered" "$work/sources"
@@ -45,3 +45,6 @@ check "the corpus through our client to Postfix" send_corpus postfix "$(port cor
 check "Postfix has each message unchanged, once for each recipient that Python finds" \
     "$python" $here/corpus.py postfix "$work/corpus-postfix" "$work/corpus-postfix.json" \
     "$work/postfix/mail/corpus/new"
+dkimpy=("$work"/sources/dkimpy-*/)
+check "dkimpy verifies a signed message, and no changed one" \
+    env PYTHONPATH="${dkimpy[0]}" cargo test -q -p starttls-tests --test dkim -- --ignored

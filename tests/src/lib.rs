@@ -21,12 +21,13 @@ pub use machines::{CLIENT, SERVER};
 pub use mended::mended;
 
 /// Every error of a machine; a test compares the list with the enum.
-pub const ERRORS: [Error; 33] = [
+pub const ERRORS: [Error; 34] = [
     Error::OutputTooSmall { needed: 1 },
     Error::OutOfOrder,
     Error::BareLineEnd,
     Error::LineTooLong,
     Error::NulInMessage,
+    Error::NotForwardable,
     Error::NoAuth,
     Error::NoMechanism,
     Error::NoEightBitMime,

@@ -117,7 +117,9 @@ const fn of_rule(error: Rule) -> Advice {
         Rule::TimedOut => Advice::WaitLonger,
         error if error.is_unsupported() => Advice::DoWithout,
         Rule::MessageTooLarge => Advice::MakeSmaller,
-        Rule::BareLineEnd | Rule::LineTooLong | Rule::NulInMessage => Advice::Encode,
+        Rule::BareLineEnd | Rule::LineTooLong | Rule::NulInMessage | Rule::NotForwardable => {
+            Advice::Encode
+        }
         error => match error.kind() {
             Kind::Caller => Advice::MendProgram,
             Kind::NotOffered => Advice::FindTls,

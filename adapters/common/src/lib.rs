@@ -8,6 +8,8 @@ mod certificates;
 mod client;
 mod connection;
 mod connector;
+#[cfg(feature = "dkim")]
+mod dkim;
 mod driver;
 mod error;
 mod growing;
@@ -47,6 +49,8 @@ pub use certificates::Certificates;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
 pub use connection::Connection;
 pub use connector::{Connector, Dialer, Route, Target};
+#[cfg(feature = "dkim")]
+pub use dkim::Dkim;
 pub use driver::Driver;
 pub use error::{Answer, Doing, Error};
 pub use growing::Growing;

@@ -7,10 +7,10 @@ use starttls::mail::message::{Composer, Progress};
 
 use crate::Error;
 
-/// How many bytes of an attachment are read at once.
+/// How many bytes of a file are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// A composed message that reads its attachments, for [`Mailer::send`](crate::Mailer::send) or any other
+/// A composed message that reads its files, for [`Mailer::send`](crate::Mailer::send) or any other
 /// reader.
 ///
 /// ```no_run
@@ -25,7 +25,7 @@ const PIECE: usize = 16 * 1024;
 /// ```
 pub struct Composed<'a> {
     composer: Composer<'a>,
-    attachments: Vec<Box<dyn Read + 'a>>,
+    files: Vec<Box<dyn Read + 'a>>,
     piece: Vec<u8>,
     start: usize,
 }
@@ -33,27 +33,24 @@ pub struct Composed<'a> {
 impl<'a> Composed<'a> {
     /// Composes a message.
     ///
-    /// `attachments` are the contents of [`Message::attachments`], in the same order. Each is read to its end
-    /// when the message reaches it.
+    /// `files` are the contents of the inline parts, of the [attachments](Message::attachments) and of the
+    /// forwarded messages, in this order. Each is read to its end when the message reaches it.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the number of readers differs from the number of attachments.
-    pub fn new(
-        message: &'a Message<'a>,
-        attachments: Vec<Box<dyn Read + 'a>>,
-    ) -> Result<Self, Error> {
-        if attachments.len() != message.attachments().len() {
-            return Err(Error::argument("the list of attachments")(ArgumentError::Malformed));
+    /// [`Error::Argument`] if the number of readers differs from [`Message::files`].
+    pub fn new(message: &'a Message<'a>, files: Vec<Box<dyn Read + 'a>>) -> Result<Self, Error> {
+        if files.len() != message.files() {
+            return Err(Error::argument("the list of files")(ArgumentError::Malformed));
         }
-        Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
+        Ok(Self { composer: message.compose(), files, piece: Vec::new(), start: 0 })
     }
 
-    /// Reads the next piece of an attachment. `false` at its end.
+    /// Reads the next piece of a file. `false` at its end.
     fn fill(&mut self, index: usize) -> io::Result<bool> {
         self.start = 0;
         self.piece.resize(PIECE, 0);
         let read = loop {
-            match self.attachments[index].read(&mut self.piece) {
+            match self.files[index].read(&mut self.piece) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 other => break other,
             }
@@ -138,7 +135,7 @@ mod tests {
         assert!(all.contains("\r\n\r\ntext\r\n\r\n--=_"));
         assert!(all.contains("\r\n\r\nc2xvdw==\r\n--=_"));
         assert_eq!(all.matches("eHh4").count(), 6666);
-        assert!(all.ends_with("eHg=\r\n--=_--\r\n"));
+        assert!(all.ends_with("eHg=\r\n--=_m--\r\n"));
         assert_eq!(composed.read(&mut [0; 8]).expect("the end"), 0);
 
         assert!(Composed::new(&message, Vec::new()).is_err());

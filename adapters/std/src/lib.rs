@@ -31,6 +31,8 @@ pub use pool::Pool;
 pub use runtime::Blocking;
 pub use socket::{Socket, Untimed};
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "dkim")]
+pub use starttls_common::Dkim;
 #[cfg(feature = "url")]
 pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]

@@ -10,14 +10,14 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Error;
 
-/// How many bytes of an attachment are read at once.
+/// How many bytes of a file are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// A composed message that reads its attachments, for [`Mailer::send`](crate::Mailer::send) or any other
+/// A composed message that reads its files, for [`Mailer::send`](crate::Mailer::send) or any other
 /// reader.
 pub struct Composed<'a> {
     composer: Composer<'a>,
-    attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
+    files: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
     piece: Vec<u8>,
     start: usize,
 }
@@ -25,19 +25,19 @@ pub struct Composed<'a> {
 impl<'a> Composed<'a> {
     /// Composes a message.
     ///
-    /// `attachments` are the contents of [`Message::attachments`], in the same order. Each is read to its end
-    /// when the message reaches it.
+    /// `files` are the contents of the inline parts, of the [attachments](Message::attachments) and of the
+    /// forwarded messages, in this order. Each is read to its end when the message reaches it.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the number of readers differs from the number of attachments.
+    /// [`Error::Argument`] if the number of readers differs from [`Message::files`].
     pub fn new(
         message: &'a Message<'a>,
-        attachments: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
+        files: Vec<Box<dyn AsyncRead + Send + Unpin + 'a>>,
     ) -> Result<Self, Error> {
-        if attachments.len() != message.attachments().len() {
-            return Err(Error::argument("the list of attachments")(ArgumentError::Malformed));
+        if files.len() != message.files() {
+            return Err(Error::argument("the list of files")(ArgumentError::Malformed));
         }
-        Ok(Self { composer: message.compose(), attachments, piece: Vec::new(), start: 0 })
+        Ok(Self { composer: message.compose(), files, piece: Vec::new(), start: 0 })
     }
 
     /// Writes the next bytes of the message. 0 is its end.
@@ -64,12 +64,12 @@ impl<'a> Composed<'a> {
         }
     }
 
-    /// Reads the next piece of an attachment. `false` at its end.
+    /// Reads the next piece of a file. `false` at its end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, index: usize) -> Poll<io::Result<bool>> {
         self.start = 0;
         self.piece.resize(PIECE, 0);
         let mut room = ReadBuf::new(&mut self.piece);
-        let read = Pin::new(&mut self.attachments[index]).poll_read(cx, &mut room);
+        let read = Pin::new(&mut self.files[index]).poll_read(cx, &mut room);
         let filled = room.filled().len();
         self.piece.truncate(filled);
         read.map_ok(|()| filled > 0)

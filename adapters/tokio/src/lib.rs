@@ -21,6 +21,8 @@ pub use either::TcpOrUnix;
 pub use runtime::Tokio;
 pub use serve::{Listen, Places, Turned, serve};
 pub use socket::{Prompt, connect, connect_through};
+#[cfg(feature = "dkim")]
+pub use starttls_common::Dkim;
 #[cfg(feature = "url")]
 pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]

@@ -1,6 +1,10 @@
 mod literal;
+#[cfg(feature = "alloc")]
+mod owned;
 
 use self::literal::address_literal;
+#[cfg(feature = "alloc")]
+pub use self::owned::AddressBuf;
 use super::limits::MAX_PATH;
 use crate::ArgumentError;
 use crate::smtp::MAX_DOMAIN;

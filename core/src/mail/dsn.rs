@@ -36,9 +36,9 @@ pub enum Return {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Notify {
-    success: bool,
-    failure: bool,
-    delay: bool,
+    pub(super) success: bool,
+    pub(super) failure: bool,
+    pub(super) delay: bool,
 }
 
 impl Notify {
@@ -101,7 +101,7 @@ impl Notify {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Xtext<'a>(&'a str);
+pub struct Xtext<'a>(pub(super) &'a str);
 
 impl<'a> Xtext<'a> {
     /// Checks an encoded text. In a constant, the check happens at compile time.
@@ -183,8 +183,8 @@ const fn digit(octet: u8) -> Option<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OriginalRecipient<'a> {
-    address_type: &'a str,
-    address: Xtext<'a>,
+    pub(super) address_type: &'a str,
+    pub(super) address: Xtext<'a>,
 }
 
 impl<'a> OriginalRecipient<'a> {

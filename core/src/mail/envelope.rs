@@ -1,3 +1,8 @@
+#[cfg(feature = "alloc")]
+mod owned;
+
+#[cfg(feature = "alloc")]
+pub use self::owned::{EnvelopeBuf, EnvelopeView};
 use super::Address;
 #[cfg(feature = "extensions")]
 use super::dsn::Request;

@@ -13,6 +13,7 @@
 //! - Both consist of the engines of [`smtp`](crate::smtp) and [`lmtp`](crate::lmtp), a [`Session`] and a
 //!   [`Receiver`], which can also be driven on their own.
 //! - [`Message`] composes the text of a mail.
+//! - `AddressBuf`, `EnvelopeBuf` and `MessageBuf` own their texts, for a queue (feature `alloc`).
 
 mod address;
 mod base64;
@@ -32,15 +33,21 @@ pub mod session;
 pub mod source;
 
 pub use address::Address;
+#[cfg(feature = "alloc")]
+pub use address::AddressBuf;
 pub use checked::{Checked, Pieces};
 pub use credentials::Credentials;
 #[cfg(feature = "scram")]
 pub use credentials::{ChannelBinding, Nonce};
 pub use dots::{LineEnds, Stuffer};
 pub use envelope::Envelope;
+#[cfg(feature = "alloc")]
+pub use envelope::{EnvelopeBuf, EnvelopeView};
 pub use inbound::Inbound;
 pub use limits::MAX_COMMAND;
 pub use message::Message;
+#[cfg(feature = "alloc")]
+pub use message::{MessageBuf, MessageView};
 pub use opening::Opening;
 pub use outbound::{Outbound, Receipt, Refusal};
 pub use receiver::Receiver;

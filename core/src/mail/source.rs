@@ -62,8 +62,8 @@ impl Source for &[u8] {
 
 /// The files of a [`Message`].
 ///
-/// A function is one: it takes the index of a file in [`Message::attachments`] and a buffer for the file's
-/// next bytes. It returns how many it wrote; 0 means the end of the file.
+/// A function is one: it takes the index of a file, as [`Progress::Attachment`] has it, and a buffer for the
+/// file's next bytes. It returns how many it wrote; 0 means the end of the file.
 pub trait Files {
     /// Writes the next bytes of the file to `buffer`, which is never empty.
     ///

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use serde::Serialize;
-use starttls::mail::message::{Attachment, Composer, Date, Encoding, Header, Mailbox, Progress};
+use starttls::mail::message::{
+    Alternative, Attachment, Composer, Date, Encoding, Forwarded, Header, Inline, Inspected,
+    Mailbox, Parts, Progress,
+};
 use starttls::mail::{Address, Message};
 
 /// The input of a message.
@@ -17,7 +20,10 @@ pub(crate) struct Mail {
     pub(crate) id: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) text: String,
+    pub(crate) alternatives: Vec<Other>,
+    pub(crate) inline: Vec<Shown>,
     pub(crate) files: Vec<File>,
+    pub(crate) forwarded: Vec<File>,
     pub(crate) eight_bit: bool,
 }
 
@@ -34,14 +40,89 @@ pub(crate) struct File {
     pub(crate) octets: Vec<u8>,
 }
 
+/// Another form of the text.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Other {
+    pub(crate) content_type: String,
+    /// The `METHOD` of a calendar.
+    pub(crate) method: Option<String>,
+    pub(crate) text: String,
+}
+
+/// A file that the HTML shows.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) id: String,
+    pub(crate) file: File,
+}
+
+/// The text that the recipient reads, with LF.
+pub(crate) fn text_lines(text: &str) -> String {
+    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+impl File {
+    fn attachment(&self) -> Attachment<'_> {
+        let attachment = Attachment::new(&self.content_type, &self.name);
+        attachment.expect("an attachment").with_size(self.octets.len())
+    }
+
+    fn forwarded(&self) -> Forwarded<'_> {
+        let inspected = Inspected::new(&self.octets).expect("a message");
+        Forwarded::new(&self.name, inspected).expect("a name")
+    }
+}
+
+impl Other {
+    fn alternative(&self) -> Alternative<'_> {
+        let alternative = match (&*self.content_type, &self.method) {
+            ("text/html", None) => Ok(Alternative::html(&self.text)),
+            (_, Some(_)) => Alternative::calendar(&self.text),
+            (other, None) => Alternative::new(other, &self.text),
+        };
+        alternative.expect("an alternative")
+    }
+}
+
 impl Mail {
-    /// The text that the recipient reads, with LF.
-    pub(crate) fn text_lines(&self) -> String {
-        let mut text = self.text.replace("\r\n", "\n").replace('\r', "\n");
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
+    /// A mail without anything but an author.
+    pub(crate) fn empty() -> Self {
+        Self {
+            from: Person { name: None, address: "a@b.example".into() },
+            reply_to: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: String::new(),
+            date: None,
+            id: None,
+            headers: Vec::new(),
+            text: String::new(),
+            alternatives: Vec::new(),
+            inline: Vec::new(),
+            files: Vec::new(),
+            forwarded: Vec::new(),
+            eight_bit: false,
         }
-        text
+    }
+
+    /// The types and texts of all forms of the text, in their order, with LF.
+    pub(crate) fn texts(&self) -> Vec<(&str, String)> {
+        let others = self.alternatives.iter();
+        let others = others.map(|other| (&*other.content_type, text_lines(&other.text)));
+        // An empty text is left out if there is another form.
+        let own = self.alternatives.is_empty() || !self.text.is_empty();
+        let own = own.then(|| ("text/plain", text_lines(&self.text)));
+        own.into_iter().chain(others).collect()
+    }
+
+    /// All files, in their order.
+    fn all_files(&self) -> impl Iterator<Item = &File> {
+        let inline = self.inline.iter().map(|shown| &shown.file);
+        inline.chain(&self.files).chain(&self.forwarded)
     }
 
     /// Passes it to `use_` as a message.
@@ -58,14 +139,15 @@ impl Mail {
             .iter()
             .map(|(name, text)| Header::new(name, text).expect("a header"))
             .collect();
-        let attachments: Vec<_> = self
-            .files
-            .iter()
-            .map(|file| {
-                let attachment = Attachment::new(&file.content_type, &file.name);
-                attachment.expect("an attachment").with_size(file.octets.len())
-            })
+        let attachments: Vec<_> = self.files.iter().map(File::attachment).collect();
+        let alternatives: Vec<_> = self.alternatives.iter().map(Other::alternative).collect();
+        let inline = self.inline.iter();
+        let inline: Vec<_> = inline
+            .map(|shown| Inline::new(shown.file.attachment(), &shown.id).expect("an id"))
             .collect();
+        let forwarded: Vec<_> = self.forwarded.iter().map(File::forwarded).collect();
+        let parts = Parts::new().with_alternatives(&alternatives).expect("not many");
+        let parts = parts.with_inline(&inline).with_forwarded(&forwarded);
         let encoding = if self.eight_bit { Encoding::EightBit } else { Encoding::SevenBit };
         let mut message = Message::new(from[0], to)
             .with_reply_to(reply_to)
@@ -76,6 +158,10 @@ impl Mail {
             .with_text(&self.text)
             .with_attachments(&attachments)
             .with_encoding(encoding);
+        // Without parts it is printed by other functions.
+        if !(alternatives.is_empty() && inline.is_empty() && forwarded.is_empty()) {
+            message = message.with_parts(&parts);
+        }
         if let Some((unix, offset)) = self.date {
             message = message.with_date(Date::new(unix, offset).expect("a date"));
         }
@@ -92,31 +178,40 @@ impl Mail {
     /// Composes it into outputs of these sizes, with attachments in pieces of these sizes.
     pub(crate) fn composed_with(
         &self,
+        room: impl FnMut() -> usize,
+        cut: impl FnMut() -> usize,
+    ) -> Vec<u8> {
+        self.with(|message| self.compose(message, room, cut))
+    }
+
+    /// Composes a message with the files of this one.
+    pub(crate) fn compose(
+        &self,
+        message: &Message<'_>,
         mut room: impl FnMut() -> usize,
         mut cut: impl FnMut() -> usize,
     ) -> Vec<u8> {
-        self.with(|message| {
-            let (mut composer, mut all) = (message.compose(), Vec::new());
-            loop {
-                let mut output = vec![0; room()];
-                match composer.step(&mut output).expect("room") {
-                    Progress::Write(n) => {
-                        assert_ne!(n, 0);
-                        all.extend_from_slice(&output[..n]);
-                    }
-                    Progress::Attachment(index) => {
-                        let mut rest = &self.files[index].octets[..];
-                        while !rest.is_empty() {
-                            let (piece, after) = rest.split_at(cut().min(rest.len()));
-                            attach(&mut composer, piece, &mut room, &mut all);
-                            rest = after;
-                        }
-                        composer.end_attachment().expect("asked");
-                    }
-                    Progress::Done => return all,
+        let (mut composer, mut all) = (message.compose(), Vec::new());
+        loop {
+            let mut output = vec![0; room()];
+            match composer.step(&mut output).expect("room") {
+                Progress::Write(n) => {
+                    assert_ne!(n, 0);
+                    all.extend_from_slice(&output[..n]);
                 }
+                Progress::Attachment(index) => {
+                    let file = self.all_files().nth(index).expect("a file");
+                    let mut rest = &file.octets[..];
+                    while !rest.is_empty() {
+                        let (piece, after) = rest.split_at(cut().min(rest.len()));
+                        attach(&mut composer, piece, &mut room, &mut all);
+                        rest = after;
+                    }
+                    composer.end_attachment().expect("asked");
+                }
+                Progress::Done => return all,
             }
-        })
+        }
     }
 }
 
@@ -222,11 +317,84 @@ fn file() -> impl Strategy<Value = File> {
     })
 }
 
+fn id() -> impl Strategy<Value = String> {
+    "[a-z0-9.]{0,20}[a-z]@[a-z]{1,9}\\.example"
+        .prop_filter("an id", |id: &String| Address::new(id).is_ok())
+}
+
+fn other() -> impl Strategy<Value = Other> {
+    let other = |content_type: &str, method: Option<String>, text| Other {
+        content_type: content_type.to_string(),
+        method,
+        text,
+    };
+    prop_oneof![
+        4 => text().prop_map(move |text| other("text/html", None, format!("<p>{text}</p>"))),
+        1 => (text(), "(REQUEST|X-[A-Z]{1,38})").prop_map(move |(text, method)| {
+            let event = format!("BEGIN:VEVENT\nSUMMARY:{text}\nEND:VEVENT\nEND:VCALENDAR");
+            let calendar = format!("BEGIN:VCALENDAR\nVERSION:2.0\nMETHOD:{method}\n{event}");
+            other("text/calendar", Some(method), calendar)
+        }),
+        1 => text().prop_map(move |text| other("text/enriched", None, text)),
+    ]
+}
+
+/// Messages to forward: some have our boundaries, in their parts or in their lines.
+fn original() -> impl Strategy<Value = File> {
+    let line = prop_oneof![
+        4 => line(),
+        1 => prop::sample::select(vec![
+            "--=_m", "--=_m--", "--=_1m", "--=_20a--", "--=_", "--=", "--=_r ", "", ".",
+        ]).prop_map(str::to_string),
+    ];
+    let by_hand = prop::collection::vec(line, 0..6).prop_map(|lines| {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        format!("Subject: by hand\r\n\r\n{lines}").into_bytes()
+    });
+    let composed = (text(), prop::collection::vec(file(), 0..2), prop::option::of(other()));
+    let composed = composed.prop_map(|(text, files, other)| {
+        let alternatives = Vec::from_iter(other);
+        Mail { text, files, alternatives, ..Mail::empty() }.composed()
+    });
+    let octets = prop_oneof![by_hand, composed];
+    // Readers take a message as whole lines.
+    (line_of_name(), octets).prop_map(|(name, octets)| File {
+        content_type: "message/rfc822".to_string(),
+        name,
+        octets,
+    })
+}
+
+fn line_of_name() -> impl Strategy<Value = String> {
+    line().prop_map(|line| format!("{line}.eml").chars().take(60).collect())
+}
+
 pub(crate) fn mail() -> impl Strategy<Value = Mail> {
+    prop_oneof![plain_mail(), nested_mail()]
+}
+
+/// Mails with all kinds of parts.
+fn nested_mail() -> impl Strategy<Value = Mail> {
+    let inline = (id(), file()).prop_map(|(id, file)| Shown { id, file });
+    (
+        plain_mail(),
+        prop::collection::vec(other(), 0..4),
+        prop::collection::vec(inline, 0..3),
+        prop::collection::vec(original(), 0..3),
+    )
+        .prop_map(|(mail, alternatives, inline, forwarded)| Mail {
+            alternatives,
+            inline,
+            forwarded,
+            ..mail
+        })
+}
+
+/// Mails of a text with attachments.
+fn plain_mail() -> impl Strategy<Value = Mail> {
     let header = ("X-[A-Za-z-]{1,48}", prop_oneof![2 => words(), 1 => "[ -~]{0,20}[ä-ÿ]{1,60}"]);
     let date = prop::option::of((86_400..253_402_214_400_u64, -1439..1440_i16));
-    let id = prop::option::of("[a-z0-9.]{0,20}[a-z]@[a-z]{1,9}\\.example")
-        .prop_map(|id| id.filter(|id| Address::new(id).is_ok()));
+    let id = prop::option::of(id());
     (
         (person(), people(), people(), people()),
         (prop_oneof![1 => Just(String::new()), 6 => line()], date, id),
@@ -235,6 +403,7 @@ pub(crate) fn mail() -> impl Strategy<Value = Mail> {
     )
         .prop_map(|((from, reply_to, to, cc), (subject, date, id), headers, rest)| {
             let (text, files, eight_bit) = rest;
-            Mail { from, reply_to, to, cc, subject, date, id, headers, text, files, eight_bit }
+            let mail = Mail { from, reply_to, to, cc, subject, date, id, ..Mail::empty() };
+            Mail { headers, text, files, eight_bit, ..mail }
         })
 }

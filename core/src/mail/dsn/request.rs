@@ -17,10 +17,10 @@ use crate::wire::Writer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'a> {
-    id: Option<Xtext<'a>>,
-    brings: Option<Return>,
-    all: Recipient<'a>,
-    each: &'a [Recipient<'a>],
+    pub(in crate::mail) id: Option<Xtext<'a>>,
+    pub(in crate::mail) brings: Option<Return>,
+    pub(in crate::mail) all: Recipient<'a>,
+    pub(in crate::mail) each: &'a [Recipient<'a>],
 }
 
 impl<'a> Request<'a> {
@@ -116,8 +116,8 @@ impl<'a> Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Recipient<'a> {
-    notify: Option<Notify>,
-    original: Option<OriginalRecipient<'a>>,
+    pub(in crate::mail) notify: Option<Notify>,
+    pub(in crate::mail) original: Option<OriginalRecipient<'a>>,
 }
 
 impl<'a> Recipient<'a> {

@@ -1,5 +1,5 @@
+use super::composer::encoded_size;
 use super::sink::{LINE, Sink};
-use super::text;
 use super::words::{self, Escape};
 use crate::ArgumentError;
 use crate::wire::same;
@@ -21,9 +21,9 @@ const MAX_QUOTED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Attachment<'a> {
-    content_type: &'a str,
-    name: &'a str,
-    size: Option<usize>,
+    pub(super) content_type: &'a str,
+    pub(super) name: &'a str,
+    pub(super) size: Option<usize>,
 }
 
 impl<'a> Attachment<'a> {
@@ -34,12 +34,13 @@ impl<'a> Attachment<'a> {
     /// # Errors
     /// [`ArgumentError::Empty`], [`ArgumentError::TooLong`]; [`ArgumentError::Malformed`] for the type;
     /// [`ArgumentError::Forbidden`] for a control character in the name, and for `message/…` and
-    /// `multipart/…`, which base64 is not allowed for (RFC 2045 §6.4).
+    /// `multipart/…`, which base64 is not allowed for (RFC 2045 §6.4); a message is
+    /// [`Forwarded`](super::Forwarded).
     pub const fn new(content_type: &'a str, name: &'a str) -> Result<Self, ArgumentError> {
-        if content_type.is_empty() || name.is_empty() {
+        if content_type.is_empty() {
             return Err(ArgumentError::Empty);
         }
-        if content_type.len() > MAX_TYPE || name.len() > MAX_NAME {
+        if content_type.len() > MAX_TYPE {
             return Err(ArgumentError::TooLong);
         }
         match content(content_type.as_bytes()) {
@@ -49,7 +50,7 @@ impl<'a> Attachment<'a> {
         if is_of(content_type, b"message/") || is_of(content_type, b"multipart/") {
             return Err(ArgumentError::Forbidden);
         }
-        match words::check(name) {
+        match check_name(name) {
             Ok(()) => Ok(Self { content_type, name, size: None }),
             Err(error) => Err(error),
         }
@@ -70,19 +71,49 @@ impl<'a> Attachment<'a> {
 
     /// Prints the header of the part.
     pub(super) fn put(&self, out: &mut Sink<'_>) {
-        out.put(text::PART);
+        self.put_type(out);
+        out.put(b"Content-Disposition: attachment;\r\n");
+        put_name(self.name, out);
+    }
+
+    /// Prints the type and the encoding.
+    pub(super) fn put_type(&self, out: &mut Sink<'_>) {
+        out.put(b"Content-Type:");
         words::put_folded(self.content_type, false, out);
-        out.put(b"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n");
-        if self.name.len() <= MAX_QUOTED
-            && !self.name.bytes().any(|octet| matches!(octet, b'"' | b'\\'))
-            && words::is_plain(self.name)
-        {
-            out.put(b" filename=\"");
-            out.put(self.name.as_bytes());
-            out.put(b"\"\r\n\r\n");
-        } else {
-            put_extended(self.name.as_bytes(), out);
-        }
+        out.put(b"\r\nContent-Transfer-Encoding: base64\r\n");
+    }
+
+    /// The size in base64, if the size is known.
+    pub(super) fn encoded_size(&self) -> Option<usize> {
+        self.size.map(encoded_size)
+    }
+
+    /// The name of the file.
+    pub(super) const fn name(&self) -> &'a str {
+        self.name
+    }
+}
+
+/// Checks the name of a file.
+pub(super) const fn check_name(name: &str) -> Result<(), ArgumentError> {
+    match name.len() {
+        0 => Err(ArgumentError::Empty),
+        1..=MAX_NAME => words::check(name),
+        _ => Err(ArgumentError::TooLong),
+    }
+}
+
+/// Prints the file name of a `Content-Disposition`, and the end of the header.
+pub(super) fn put_name(name: &str, out: &mut Sink<'_>) {
+    if name.len() <= MAX_QUOTED
+        && !name.bytes().any(|octet| matches!(octet, b'"' | b'\\'))
+        && words::is_plain(name)
+    {
+        out.put(b" filename=\"");
+        out.put(name.as_bytes());
+        out.put(b"\"\r\n\r\n");
+    } else {
+        put_extended(name.as_bytes(), out);
     }
 }
 
@@ -110,7 +141,7 @@ fn put_extended(mut rest: &[u8], out: &mut Sink<'_>) {
     }
 }
 
-const fn is_of(content_type: &str, start: &[u8]) -> bool {
+pub(super) const fn is_of(content_type: &str, start: &[u8]) -> bool {
     match content_type.as_bytes().split_at_checked(start.len()) {
         Some((family, _)) => same(family, start),
         None => false,
@@ -132,7 +163,7 @@ const fn content(input: &[u8]) -> Option<&[u8]> {
 }
 
 /// Scans a nonempty `token` (RFC 2045 §5.1).
-const fn token(input: &[u8]) -> Option<&[u8]> {
+pub(super) const fn token(input: &[u8]) -> Option<&[u8]> {
     let mut rest = input;
     while let [octet, tail @ ..] = rest
         && (octet.is_ascii_alphanumeric()

@@ -2,13 +2,16 @@ use core::slice;
 
 use super::sink::Sink;
 use super::text::{self, Encoding};
-use super::{Mailbox, Message};
+use super::{Attachment, Mailbox, Message};
 use crate::Error;
 use crate::mail::base64;
 
 /// The length of a base64 line in characters (RFC 2045 §6.8), and in the bytes that they encode.
 pub(super) const BASE64_LINE: u8 = 76;
 pub(super) const BASE64_OCTETS: usize = 57;
+
+/// The field of every message with fields of MIME (RFC 2045 §4).
+pub(super) const MIME: &[u8] = b"MIME-Version: 1.0\r\n";
 
 /// What a [`Composer`] needs next.
 ///
@@ -18,8 +21,11 @@ pub(super) const BASE64_OCTETS: usize = 57;
 pub enum Progress {
     /// Send the first `n` bytes of the output; `n` is at least 1.
     Write(usize),
-    /// The attachment with this index in [`Message::attachments`] is next. Call [`Composer::attach`] with
-    /// its bytes, then [`Composer::end_attachment`].
+    /// The file with this index is next. Call [`Composer::attach`] with its bytes, then
+    /// [`Composer::end_attachment`].
+    ///
+    /// The index counts the files in the order in which they are sent: the inline parts, the attachments, the
+    /// forwarded messages. With attachments alone it is the index in [`Message::attachments`].
     Attachment(usize),
     /// The message is complete.
     Done,
@@ -31,7 +37,7 @@ pub enum Progress {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Composer<'a> {
-    message: &'a Message<'a>,
+    pub(super) message: &'a Message<'a>,
     pub(super) place: Place,
     /// The bytes of the item at `place` that are already written.
     pub(super) taken: usize,
@@ -45,16 +51,19 @@ pub struct Composer<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Place {
     pub(super) item: Item,
-    /// The number of characters in the current line of the text or attachment.
+    /// The number of characters in the current line of the text or attachment. In a forwarded message: what
+    /// its line has of a boundary.
     pub(super) column: u8,
     /// The encoding of the text.
-    encoding: Encoding,
-    /// The index of the mailbox, header or attachment, or the number of printed bytes of the text.
-    index: usize,
+    pub(super) encoding: Encoding,
+    /// Which text it is: 0, or the number of an alternative.
+    pub(super) text: u8,
+    /// The index of the mailbox, header or file, or the number of printed bytes of the text.
+    pub(super) index: usize,
 }
 
-/// A piece of a message, of bounded length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A piece of a message, of bounded length. Those of the body are the last ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Item {
     Origin,
@@ -64,9 +73,10 @@ pub(super) enum Item {
     Cc,
     Subject,
     Header,
+    /// The header of a text.
     Mime,
     Text,
-    /// The header of an attachment, or the end after the last one.
+    /// The header of a file, or the end after the last one.
     Part,
     /// A group of an attachment.
     Data,
@@ -100,15 +110,23 @@ impl<'a> Composer<'a> {
     /// more.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if no attachment was asked for; [`Error::OutputTooSmall`] for an empty output.
-    /// Nothing changed.
+    /// [`Error::OutOfOrder`] if no attachment was asked for; [`Error::OutputTooSmall`] for an empty output;
+    /// [`Error::NotForwardable`] for a byte that a [`Forwarded`](super::Forwarded) message did not have when it
+    /// was inspected: give up the mail. Nothing changed.
     pub fn attach(&mut self, piece: &mut &[u8], output: &mut [u8]) -> Result<usize, Error> {
         match self.place.item {
             _ if output.is_empty() => Err(Error::OutputTooSmall { needed: Self::MIN_OUTPUT }),
-            Item::Asked => match self.run(piece, output)? {
-                Progress::Write(n) => Ok(n),
-                _ => Ok(0),
-            },
+            Item::Asked => {
+                if let Some(parts) = self.message.parts
+                    && let Some(copied) = (parts.functions.copy)(self, piece, output)
+                {
+                    return copied;
+                }
+                match self.run(piece, output)? {
+                    Progress::Write(n) => Ok(n),
+                    _ => Ok(0),
+                }
+            }
             _ => Err(Error::OutOfOrder),
         }
     }
@@ -183,9 +201,12 @@ impl<'a> Composer<'a> {
             let octets = match self.place.item {
                 Item::Done => return Some(sum),
                 Item::Data => {
-                    let attachment = self.message.attachments.get(self.place.index)?;
+                    let index = self.place.index;
                     self.next(Item::Part);
-                    encoded_size(attachment.size()?)
+                    match self.message.parts {
+                        Some(parts) => (parts.functions.size)(self.message, index)?,
+                        None => self.message.attachments.get(index)?.encoded_size()?,
+                    }
                 }
                 _ => {
                     let mut out = Sink::new(&mut []);
@@ -201,7 +222,12 @@ impl<'a> Composer<'a> {
     #[inline(never)]
     fn print(&mut self, out: &mut Sink<'_>) {
         let message = self.message;
-        let Place { item, column, encoding, index } = self.place;
+        let Place { item, index, .. } = self.place;
+        if item >= Item::Mime
+            && let Some(parts) = message.parts
+        {
+            return (parts.functions.print)(self, out);
+        }
         match item {
             Item::Origin => {
                 if let Some(date) = message.date {
@@ -234,51 +260,74 @@ impl<'a> Composer<'a> {
                 None => self.start(Item::Mime),
             },
             Item::Mime => {
-                let encoding = message.text_encoding();
-                out.put(b"MIME-Version: 1.0\r\n");
+                let encoding = message.encoding_of(message.text);
+                out.put(MIME);
                 if !message.attachments.is_empty() {
                     out.put(text::MULTIPART);
+                    encoding.put_composite(out);
+                    out.put(text::PART);
                 }
-                out.put(b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ");
-                out.put(encoding.name());
-                out.put(b"\r\n\r\n");
-                self.start(Item::Text);
-                self.place.encoding = encoding;
+                self.start_text(b"Content-Type: text/plain; charset=utf-8\r\n", encoding, out);
             }
             Item::Text => {
-                let rest = message.text.as_bytes().get(index..).unwrap_or_default();
-                let (taken, column) = text::put(rest, column, encoding, out);
-                self.place.column = column;
-                self.place.index = index.saturating_add(taken);
-                if taken == 0 {
-                    self.start(if message.attachments.is_empty() {
-                        Item::Done
-                    } else {
-                        Item::Part
+                if self.put_text(message.text, out) {
+                    self.start(match message.attachments {
+                        [] => Item::Done,
+                        _ => Item::Part,
                     });
                 }
             }
             Item::Part => match message.attachments.get(index) {
                 Some(attachment) => {
-                    attachment.put(out);
-                    (self.place.item, self.place.column) = (Item::Data, 0);
+                    out.put(text::PART);
+                    self.start_file(attachment, out);
                 }
                 None => {
                     out.put(text::END);
                     self.start(Item::Done);
                 }
             },
-            Item::Data | Item::Asked | Item::Ended if self.filled == 0 => self.next(Item::Part),
-            Item::Data | Item::Asked | Item::Ended => {
-                if column >= BASE64_LINE {
-                    out.put(b"\r\n");
-                    self.place.column = 0;
-                }
-                out.put(&base64::group(self.group, usize::from(self.filled)));
-                self.place.column = self.place.column.saturating_add(4);
-            }
+            Item::Data | Item::Asked | Item::Ended => self.put_group(out),
             Item::Done => {}
         }
+    }
+
+    /// Prints the fields of a text, and advances to it.
+    pub(super) fn start_text(&mut self, fields: &[u8], encoding: Encoding, out: &mut Sink<'_>) {
+        out.put(fields);
+        encoding.put(out);
+        out.put(b"\r\n");
+        (self.place.item, self.place.encoding, self.place.column) = (Item::Text, encoding, 0);
+        self.place.index = 0;
+    }
+
+    /// Prints more of a text. Returns whether it was at its end.
+    pub(super) fn put_text(&mut self, text: &str, out: &mut Sink<'_>) -> bool {
+        let Place { column, encoding, index, .. } = self.place;
+        let rest = text.as_bytes().get(index..).unwrap_or_default();
+        let (taken, column) = text::put(rest, column, encoding, out);
+        self.place.column = column;
+        self.place.index = index.saturating_add(taken);
+        taken == 0
+    }
+
+    /// Prints the header of an attachment, and advances to its bytes.
+    pub(super) fn start_file(&mut self, attachment: &Attachment<'_>, out: &mut Sink<'_>) {
+        attachment.put(out);
+        (self.place.item, self.place.column) = (Item::Data, 0);
+    }
+
+    /// Prints the group of an attachment, or ends the attachment.
+    pub(super) fn put_group(&mut self, out: &mut Sink<'_>) {
+        if self.filled == 0 {
+            return self.next(Item::Part);
+        }
+        if self.place.column >= BASE64_LINE {
+            out.put(b"\r\n");
+            self.place.column = 0;
+        }
+        out.put(&base64::group(self.group, usize::from(self.filled)));
+        self.place.column = self.place.column.saturating_add(4);
     }
 
     /// Prints one mailbox of a field, and advances to the item `then` after the last one.
@@ -297,7 +346,7 @@ impl<'a> Composer<'a> {
         self.next(item);
     }
 
-    const fn start(&mut self, item: Item) {
+    pub(super) const fn start(&mut self, item: Item) {
         self.place = Place { item, ..Place::START };
     }
 
@@ -309,11 +358,11 @@ impl<'a> Composer<'a> {
 
 impl Place {
     const START: Self =
-        Self { item: Item::Origin, column: 0, encoding: Encoding::SevenBit, index: 0 };
+        Self { item: Item::Origin, column: 0, encoding: Encoding::SevenBit, text: 0, index: 0 };
 }
 
 /// The length of `octets` bytes in base64, with all line ends but the last.
-const fn encoded_size(octets: usize) -> usize {
+pub(super) const fn encoded_size(octets: usize) -> usize {
     let lines = octets.div_ceil(BASE64_OCTETS);
     let ends = lines.saturating_sub(1).saturating_mul(2);
     octets.div_ceil(3).saturating_mul(4).saturating_add(ends)
@@ -323,7 +372,6 @@ const fn encoded_size(octets: usize) -> usize {
 mod tests {
     use super::*;
     use crate::mail::Address;
-    use crate::mail::message::Attachment;
 
     fn message() -> Message<'static> {
         const FILES: [Attachment<'_>; 2] = match Attachment::new("a/b", "c") {
@@ -358,11 +406,11 @@ mod tests {
         assert_eq!(composer.attach(&mut &b"late"[..], &mut output), Err(Error::OutOfOrder));
         assert_eq!(composer.step(&mut []), Err(small));
         assert!(matches!(composer.step(&mut output), Ok(Progress::Write(100..))));
-        assert!(output.starts_with(b"bHk=\r\n--=_\r\n"));
+        assert!(output.starts_with(b"bHk=\r\n--=_m\r\n"));
         assert_eq!(composer.step(&mut []), Ok(Progress::Attachment(1)));
         assert_eq!(composer.end_attachment(), Ok(()));
-        assert_eq!(composer.step(&mut output), Ok(Progress::Write(10)));
-        assert_eq!(&output[..10], b"\r\n--=_--\r\n");
+        assert_eq!(composer.step(&mut output), Ok(Progress::Write(11)));
+        assert_eq!(&output[..11], b"\r\n--=_m--\r\n");
         assert_eq!(composer.step(&mut []), Ok(Progress::Done));
     }
 

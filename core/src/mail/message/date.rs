@@ -22,7 +22,7 @@ const END: u64 = 253_402_300_800;
 pub struct Date {
     /// Seconds since 1970 in the writer's local time.
     local: u64,
-    offset: i16,
+    pub(super) offset: i16,
 }
 
 impl Date {
@@ -47,6 +47,12 @@ impl Date {
             Some(local) if local < END => Ok(Self { local, offset }),
             _ => Err(ArgumentError::Malformed),
         }
+    }
+
+    /// The Unix time in seconds.
+    #[cfg(feature = "alloc")]
+    pub(super) const fn unix(self) -> u64 {
+        self.local.saturating_add_signed((self.offset as i64).saturating_mul(-60))
     }
 
     /// Prints `date-time = day-of-week "," day month year hour ":" minute ":" second zone`.

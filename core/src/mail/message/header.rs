@@ -21,19 +21,60 @@ const WRITTEN: [&[u8]; 10] = [
     b"To",
 ];
 
-/// A further header field, for example `Auto-Submitted: auto-generated` (RFC 3834), which keeps automatic
-/// responders from replying.
+/// A further header field.
 ///
 /// The text is folded at its blanks. If it is not ASCII, it becomes encoded words, which only free text may
 /// have, not a list of addresses or ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header<'a> {
-    name: &'a str,
-    text: &'a str,
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Header<'a> {
+    /// `Auto-Submitted: auto-generated`, for a mail that a program sends and that answers no other
+    /// (RFC 3834 §5). It keeps automatic responders from replying.
+    pub const AUTO_GENERATED: Self = Self { name: "Auto-Submitted", text: "auto-generated" };
+
+    /// `Auto-Submitted: auto-replied`, for a program's answer to a mail (RFC 3834 §5). Such a mail also has the
+    /// field `In-Reply-To`.
+    pub const AUTO_REPLIED: Self = Self { name: "Auto-Submitted", text: "auto-replied" };
+
+    /// The two fields by which a reader of a mailing list unsubscribes with one click (RFC 8058 §3.1):
+    /// `List-Unsubscribe` with this value, and `List-Unsubscribe-Post`. They count only in a mail whose DKIM
+    /// signature covers both.
+    ///
+    /// `value` is a list of URLs in angle brackets, separated by commas (RFC 2369 §2). One of them is `https`;
+    /// the others, such as `mailto`, are for other programs. The server of the `https` URL unsubscribes at a
+    /// `POST`, without a login and without a question.
+    ///
+    /// ```
+    /// use starttls::mail::message::Header;
+    ///
+    /// let value = "<https://list.example.org/leave?id=7f3a>, <mailto:leave@list.example.org>";
+    /// let headers = Header::unsubscribe(value)?;
+    /// # Ok::<(), starttls::ArgumentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new); [`ArgumentError::NotAscii`]; [`ArgumentError::Malformed`] for what is no
+    /// such list, for `http`, and for none or several `https` URLs.
+    pub const fn unsubscribe(value: &'a str) -> Result<[Self; 2], ArgumentError> {
+        if !value.is_ascii() {
+            return Err(ArgumentError::NotAscii);
+        }
+        let field = match Self::new("List-Unsubscribe", value) {
+            Ok(field) => field,
+            Err(error) => return Err(error),
+        };
+        if !is_one_click(value.as_bytes()) {
+            return Err(ArgumentError::Malformed);
+        }
+        let text = "List-Unsubscribe=One-Click";
+        Ok([field, Self { name: "List-Unsubscribe-Post", text }])
+    }
+
     /// A field. `name` has 1 to 50 bytes of printable ASCII without a colon (RFC 5322 §3.6.8). `text` has
     /// at most [`MAX_TEXT`](super::MAX_TEXT) bytes without control characters; in ASCII, single blanks
     /// separate its words.
@@ -82,6 +123,48 @@ impl<'a> Header<'a> {
     }
 }
 
+/// Scans `"<" URL ">" *("," [SP] "<" URL ">")` with one `https` URL and no `http` URL.
+const fn is_one_click(mut rest: &[u8]) -> bool {
+    let mut secure = 0_usize;
+    while let [b'<', url @ ..] = rest {
+        if starts_with(url, b"http://") {
+            return false;
+        }
+        if starts_with(url, b"https://") {
+            // A host follows.
+            match url.split_at_checked(b"https://".len()) {
+                Some((_, [first, ..])) if first.is_ascii_alphanumeric() || *first == b'[' => {}
+                _ => return false,
+            }
+            secure = secure.saturating_add(1);
+        }
+        rest = url;
+        let mut has_scheme = false;
+        // The characters of RFC 3986 §2.
+        while let [
+            b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~',
+            tail @ ..,
+        ] = rest
+        {
+            has_scheme |= matches!(rest, [b':', ..]);
+            rest = tail;
+        }
+        rest = match rest {
+            [b'>'] if has_scheme => return secure == 1,
+            [b'>', b',', b' ', more @ ..] | [b'>', b',', more @ ..] if has_scheme => more,
+            _ => return false,
+        };
+    }
+    false
+}
+
+const fn starts_with(text: &[u8], start: &[u8]) -> bool {
+    match text.split_at_checked(start.len()) {
+        Some((found, _)) => same(found, start),
+        None => false,
+    }
+}
+
 const fn is_written(name: &[u8]) -> bool {
     let mut fields = WRITTEN.as_slice();
     while let [field, others @ ..] = fields {
@@ -90,10 +173,7 @@ const fn is_written(name: &[u8]) -> bool {
         }
         fields = others;
     }
-    match name.split_at_checked(b"Content-".len()) {
-        Some((start, _)) => same(start, b"Content-"),
-        None => false,
-    }
+    starts_with(name, b"Content-")
 }
 
 /// The longest quoted name, with its quotes.
@@ -103,8 +183,8 @@ const MAX_QUOTED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mailbox<'a> {
-    address: Address<'a>,
-    name: Option<&'a str>,
+    pub(super) address: Address<'a>,
+    pub(super) name: Option<&'a str>,
 }
 
 impl<'a> Mailbox<'a> {
@@ -212,6 +292,46 @@ mod tests {
         let long = core::str::from_utf8(&long).expect("ASCII");
         assert_eq!(Header::new(long, "a"), Err(ArgumentError::TooLong));
         assert!(Header::new(&long[1..], "ä  b ").is_ok());
+    }
+
+    #[test]
+    fn unsubscribing_with_one_click() {
+        const GOOD: Result<[Header<'_>; 2], ArgumentError> =
+            Header::unsubscribe("<https://a.example/?b=c%20d&e=[f]>");
+        let mut output = [0; 200];
+        let mut out = Sink::new(&mut output);
+        for header in GOOD.expect("valid") {
+            header.put(&mut out);
+        }
+        let printed = out.printed();
+        let expected = "List-Unsubscribe: <https://a.example/?b=c%20d&e=[f]>\r\n\
+            List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+        assert_eq!(core::str::from_utf8(&output[..printed]), Ok(expected));
+        for good in ["<mailto:a@b>,<HTTPS://c>", "<https://[::1]/>, <mailto:a@b?subject=c>"] {
+            assert!(Header::unsubscribe(good).is_ok(), "{good}");
+        }
+        for (bad, error) in [
+            ("", ArgumentError::Empty),
+            ("https://a.example/", ArgumentError::Malformed),
+            ("<https://a.example/", ArgumentError::Malformed),
+            ("<https://>", ArgumentError::Malformed),
+            ("<https:///a>", ArgumentError::Malformed),
+            ("<http://a.example/>", ArgumentError::Malformed),
+            ("<https://a>, <http://a>", ArgumentError::Malformed),
+            ("<https://a>, <https://b>", ArgumentError::Malformed),
+            ("<mailto:a@b>", ArgumentError::Malformed),
+            ("<https://a>, <b>", ArgumentError::Malformed),
+            ("<https://a>,", ArgumentError::Malformed),
+            ("<https://a> <mailto:b@c>", ArgumentError::Malformed),
+            ("<https://a b>", ArgumentError::Malformed),
+            ("<https://a>b>", ArgumentError::Malformed),
+            ("<https://a\"b>", ArgumentError::Malformed),
+            ("<https://a\\b>", ArgumentError::Malformed),
+            ("<https://ä>", ArgumentError::NotAscii),
+            ("<https://a>\r\nBcc: b@c", ArgumentError::Forbidden),
+        ] {
+            assert_eq!(Header::unsubscribe(bad), Err(error), "{bad:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!
 //! let from = Mailbox::named("Sensor 7 — gate", Address::new("sensor@example.org")?)?;
 //! let to = [Mailbox::new(Address::new("you@example.org")?)];
-//! let headers = [Header::new("Auto-Submitted", "auto-generated")?];
+//! let headers = [Header::AUTO_GENERATED];
 //! let pictures = [Attachment::new("image/jpeg", "gate.jpg")?];
 //! let message = Message::new(from, &to)
 //!     .with_subject("21,5 °C")?
@@ -49,39 +49,51 @@
 //! # Subject: =?utf-8?q?21=2C5_=C2=B0C?=\r\n\
 //! # Auto-Submitted: auto-generated\r\n\
 //! # MIME-Version: 1.0\r\n\
-//! # Content-Type: multipart/mixed; boundary=\"=_\"\r\n\
+//! # Content-Type: multipart/mixed; boundary=\"=_m\"\r\n\
 //! # \r\n\
-//! # --=_\r\n\
+//! # --=_m\r\n\
 //! # Content-Type: text/plain; charset=utf-8\r\n\
 //! # Content-Transfer-Encoding: 7bit\r\n\
 //! # \r\n\
 //! # All is well.\r\n\
 //! # \r\n\
-//! # --=_\r\n\
+//! # --=_m\r\n\
 //! # Content-Type: image/jpeg\r\n\
 //! # Content-Transfer-Encoding: base64\r\n\
 //! # Content-Disposition: attachment;\r\n\x20filename=\"gate.jpg\"\r\n\
 //! # \r\n\
 //! # /9j/4A==\r\n\
-//! # --=_--\r\n");
+//! # --=_m--\r\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alternative;
 mod attachment;
 mod composer;
 #[cfg(feature = "memchr")]
 mod data;
 mod date;
+mod forwarded;
 mod header;
+mod inline;
+#[cfg(feature = "alloc")]
+mod owned;
+mod parts;
 mod sink;
 mod text;
 mod trace;
 mod words;
 
+pub use alternative::Alternative;
 pub use attachment::Attachment;
 pub use composer::{Composer, Progress};
 pub use date::Date;
+pub use forwarded::{Forwarded, Inspected, Inspection};
 pub use header::{Header, Mailbox};
+pub use inline::Inline;
+#[cfg(feature = "alloc")]
+pub use owned::{MessageBuf, MessageView};
+pub use parts::Parts;
 pub use text::Encoding;
 pub use trace::{Protocol, Received, return_path};
 pub use words::MAX_TEXT;
@@ -104,6 +116,7 @@ pub struct Message<'a> {
     headers: &'a [Header<'a>],
     text: &'a str,
     attachments: &'a [Attachment<'a>],
+    parts: Option<&'a Parts<'a>>,
     encoding: Encoding,
 }
 
@@ -123,6 +136,7 @@ impl<'a> Message<'a> {
             headers: &[],
             text: "",
             attachments: &[],
+            parts: None,
             encoding: Encoding::SevenBit,
         }
     }
@@ -169,9 +183,8 @@ impl<'a> Message<'a> {
     /// Those of [`Address::new`], and [`ArgumentError::Malformed`] for quotes.
     pub const fn with_id(mut self, id: &'a str) -> Result<Self, ArgumentError> {
         self.id = Some(id);
-        match Address::new(id) {
-            Ok(_) if matches!(id.as_bytes(), [b'"', ..]) => Err(ArgumentError::Malformed),
-            Ok(_) => Ok(self),
+        match check_id(id) {
+            Ok(()) => Ok(self),
             Err(error) => Err(error),
         }
     }
@@ -191,6 +204,13 @@ impl<'a> Message<'a> {
         self
     }
 
+    /// Sets the parts besides the text and the attachments: HTML, inline pictures, forwarded messages.
+    #[must_use]
+    pub const fn with_parts(mut self, parts: &'a Parts<'a>) -> Self {
+        self.parts = Some(parts);
+        self
+    }
+
     /// Sets the attached files. Their bytes follow later, see [`Composer::attach`].
     #[must_use]
     pub const fn with_attachments(mut self, attachments: &'a [Attachment<'a>]) -> Self {
@@ -198,8 +218,8 @@ impl<'a> Message<'a> {
         self
     }
 
-    /// Sets the encoding of the text; [`Encoding::offered`] fits it to the server. Attachments always use
-    /// base64.
+    /// Sets the encoding of the texts; [`Encoding::offered`] fits it to the server. Files always use base64,
+    /// except forwarded messages.
     #[must_use]
     pub const fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
@@ -212,23 +232,42 @@ impl<'a> Message<'a> {
         self.attachments
     }
 
+    /// The number of files whose bytes the composer asks for: inline parts, attachments and forwarded
+    /// messages, in this order.
+    #[must_use]
+    pub const fn files(&self) -> usize {
+        let others = match self.parts {
+            Some(parts) => parts.files(),
+            None => 0,
+        };
+        self.attachments.len().saturating_add(others)
+    }
+
     /// Whether the message has bytes above 127. Then the envelope needs
     /// [`with_eight_bit`](super::Envelope::with_eight_bit).
     #[must_use]
     pub fn is_eight_bit(&self) -> bool {
-        self.text_encoding() == Encoding::EightBit || self.is_international()
+        let encoding = match self.parts {
+            Some(parts) => (parts.functions.encoding)(self),
+            None => self.encoding_of(self.text),
+        };
+        encoding == Encoding::EightBit || self.is_international()
     }
 
     /// Whether the message has an address with characters outside ASCII, which are sent unencoded
-    /// (RFC 6532). Then the server has to offer `SMTPUTF8`. Names and subject do not need it.
+    /// (RFC 6532), or forwards a message with such characters in its header. Then the server has to offer
+    /// `SMTPUTF8`. Names and subject do not need it.
     #[must_use]
     pub fn is_international(&self) -> bool {
+        if self.parts.is_some_and(Parts::is_international) {
+            return true;
+        }
         let lists = [core::slice::from_ref(&self.from), self.reply_to, self.to, self.cc];
         lists.into_iter().flatten().any(|mailbox| mailbox.address().is_international())
     }
 
     /// The size of the message in bytes, for [`Envelope::with_size`](super::Envelope::with_size). `None` if
-    /// an attachment has no known size. The method prints everything but the attachments to count it.
+    /// a file has no known size. The method prints everything but the files to count it.
     #[must_use]
     pub fn size(&self) -> Option<usize> {
         self.compose().measure()
@@ -240,8 +279,9 @@ impl<'a> Message<'a> {
         Composer::new(self)
     }
 
-    fn text_encoding(&self) -> Encoding {
-        self.encoding.of(self.text, !self.attachments.is_empty())
+    /// The encoding of one of the texts.
+    fn encoding_of(&self, text: &str) -> Encoding {
+        self.encoding.of(text, self.parts.is_some() || !self.attachments.is_empty())
     }
 
     fn put_subject(&self, out: &mut Sink<'_>) {
@@ -256,6 +296,15 @@ impl<'a> Message<'a> {
             words::put_encoded(self.subject, out);
         }
         out.put(b"\r\n");
+    }
+}
+
+/// Checks `left@right` of a message's or part's id, without quotes.
+const fn check_id(id: &str) -> Result<(), ArgumentError> {
+    match Address::new(id) {
+        Ok(_) if matches!(id.as_bytes(), [b'"', ..]) => Err(ArgumentError::Malformed),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -4,41 +4,43 @@ use super::sink::{LINE, Sink};
 use crate::mail::session::Extensions;
 
 /// The longest line of a message, without CRLF, in bytes (RFC 5322 §2.1.1).
-const MAX_LINE: usize = 998;
+pub(super) const MAX_LINE: usize = 998;
 
 /// The longest line of quoted-printable (RFC 2045 §6.7(5)).
 const MAX_QUOTED: u8 = 76;
 
-/// The boundary of all parts. It cannot occur in them: quoted-printable has no `=` before `_`, and base64
-/// has no `_`.
-macro_rules! boundary {
+/// The start of every boundary. It cannot occur at the start of a line of a part: quoted-printable has no `=`
+/// before `_`, base64 has no `_`, and other texts are looked at.
+macro_rules! start {
     () => {
         "=_"
     };
 }
 
-/// `dash-boundary = "--" boundary` (RFC 2046 §5.1.1).
-const DELIMITER: &[u8] = concat!("--", boundary!()).as_bytes();
+/// The boundary of `multipart/mixed`. No boundary is the start of another one (RFC 2046 §5.1.1).
+macro_rules! mixed {
+    () => {
+        concat!(start!(), "m")
+    };
+}
 
-/// The header of a multipart message, and the start of the first part.
-pub(super) const MULTIPART: &[u8] = concat!(
-    "Content-Type: multipart/mixed; boundary=\"",
-    boundary!(),
-    "\"\r\n\r\n--",
-    boundary!(),
-    "\r\n"
-)
-.as_bytes();
+/// The start of every `dash-boundary = "--" boundary` (RFC 2046 §5.1.1).
+pub(super) const DELIMITER: &[u8] = concat!("--", start!()).as_bytes();
 
-/// The start of any other part.
-pub(super) const PART: &[u8] = concat!("\r\n--", boundary!(), "\r\nContent-Type:").as_bytes();
+/// The first header field of a message with attachments.
+pub(super) const MULTIPART: &[u8] =
+    concat!("Content-Type: multipart/mixed; boundary=\"", mixed!(), "\"\r\n").as_bytes();
+
+/// The start of a part.
+pub(super) const PART: &[u8] = concat!("\r\n--", mixed!(), "\r\n").as_bytes();
 
 /// The end after the last part.
-pub(super) const END: &[u8] = concat!("\r\n--", boundary!(), "--\r\n").as_bytes();
+pub(super) const END: &[u8] = concat!("\r\n--", mixed!(), "--\r\n").as_bytes();
 
 /// The encoding of a text, requested or chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Encoding {
     /// ASCII. A text that is ASCII with lines of at most 78 bytes stays unchanged; any other becomes
@@ -86,12 +88,21 @@ impl Encoding {
         }
     }
 
-    /// The value of `Content-Transfer-Encoding`.
-    pub(super) const fn name(self) -> &'static [u8] {
-        match self {
-            Self::SevenBit => b"7bit",
-            Self::EightBit => b"8bit",
-            Self::QuotedPrintable => b"quoted-printable",
+    /// Prints the field `Content-Transfer-Encoding`.
+    pub(super) fn put(self, out: &mut Sink<'_>) {
+        out.put(b"Content-Transfer-Encoding: ");
+        out.put(match self {
+            Self::SevenBit => b"7bit\r\n",
+            Self::EightBit => b"8bit\r\n",
+            Self::QuotedPrintable => b"quoted-printable\r\n",
+        });
+    }
+
+    /// Prints the field for what contains such a part: it tells of bytes above 127, and of nothing else
+    /// (RFC 2045 §6.4).
+    pub(super) fn put_composite(self, out: &mut Sink<'_>) {
+        if self == Self::EightBit {
+            self.put(out);
         }
     }
 }

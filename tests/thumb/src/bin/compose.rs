@@ -9,10 +9,7 @@ use starttls::mail::message::{Attachment, Date, Header, Mailbox, Message, Progre
 use starttls_thumb::{opaque, receive, send};
 
 const TO: [Mailbox<'_>; 1] = [Mailbox::new(address("you@example.org"))];
-const HEADERS: [Header<'_>; 1] = [match Header::new("Auto-Submitted", "auto-generated") {
-    Ok(header) => header,
-    Err(_) => panic!("not a header"),
-}];
+const HEADERS: [Header<'_>; 1] = [Header::AUTO_GENERATED];
 const PICTURES: [Attachment<'_>; 1] = [match Attachment::new("image/jpeg", "gate.jpg") {
     Ok(picture) => picture,
     Err(_) => panic!("not an attachment"),
