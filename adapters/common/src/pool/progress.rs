@@ -171,12 +171,12 @@ mod tests {
         Err(Error::from(Rule::Closed).with_fate(fate))
     }
 
-    /// The attempts (their outcomes, and which recipients and which step follow each), and the final codes.
+    /// An attempt: its outcome, whether its connection had carried a mail, and the step and the recipients that follow.
+    type Attempt<'a> = (Result<Receipt, Error>, bool, Next, &'a [usize]);
+
+    /// The attempts, and the final codes.
     #[track_caller]
-    fn check(
-        attempts: Vec<(Result<Receipt, Error>, bool, Next, &[usize])>,
-        codes: Result<&[u16], Fate>,
-    ) -> Result<Receipt, Error> {
+    fn check(attempts: Vec<Attempt<'_>>, codes: Result<&[u16], Fate>) -> Result<Receipt, Error> {
         let to = ["a@b", "b@b", "c@b"].map(|to| Address::new(to).expect("an address"));
         let envelope = Envelope::new(None, &to).expect("recipients");
         let mut progress = Progress::new(&envelope);

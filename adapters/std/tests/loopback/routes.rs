@@ -85,7 +85,7 @@ fn a_mail_through_a_socks_proxy_with_a_login() {
     relay.join().expect("the dialogue");
     let (mails, end) = taken.join().expect("no panic");
     end.expect("a clean end");
-    assert!(mails[0].encrypted);
+    assert!(mails[0].peer.is_encrypted());
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_mail_over_a_unix_socket() {
     let settings = identity.settings(24).with_route(Route::Unix(path.clone()));
     send_lmtp(&settings, &["a@b.test"], b"x\r\n").expect("delivered");
     let mails = taken.join().expect("no panic").expect("a clean end");
-    assert!(mails[0].encrypted);
+    assert!(mails[0].peer.is_encrypted());
     std::fs::remove_dir_all(&directory).expect("ours");
     let error = send_lmtp(&settings, &["a@b.test"], b"x\r\n").expect_err("no socket");
     assert_eq!(error.advice(), Advice::CheckServer, "{error}");

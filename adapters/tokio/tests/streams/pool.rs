@@ -46,7 +46,7 @@ async fn serve(identity: &Identity) -> (u16, Kept, Arc<Counts>) {
             let counts = Arc::clone(&counts);
             tokio::spawn(async move {
                 let stream = Prompt::new(stream).expect("an option");
-                inbox.receive::<Smtp, _>(stream, &mut kept, Silent).await.expect("a goodbye");
+                inbox.receive::<Smtp, _>(stream, None, &mut kept, Silent).await.expect("a goodbye");
                 counts.0[0].fetch_sub(1, Ordering::SeqCst);
             });
         }
@@ -139,11 +139,9 @@ async fn a_dropped_mail_frees_its_place_and_closes_its_connection() {
     let pool = Pool::new(settings, PoolSettings::new().with_connections(1));
     {
         let mut mail = pin!(send(&pool, "a@b.test"));
-        let mut stream = loop {
-            tokio::select! {
-                _ = mail.as_mut() => panic!("the server is silent"),
-                accepted = silent.accept() => break accepted.expect("a connection").0,
-            }
+        let mut stream = tokio::select! {
+            _ = mail.as_mut() => panic!("the server is silent"),
+            accepted = silent.accept() => accepted.expect("a connection").0,
         };
         assert!(!pool_is_free(&pool));
         let mut second = Box::pin(send(&pool, "b@b.test"));

@@ -55,7 +55,7 @@ async fn a_mail_through_a_proxy() {
     send(&Mailer::new(settings)).await.expect("delivered");
     task.await.expect("no panic").expect("a clean end");
     relay.await.expect("the dialogue");
-    assert!(kept.mails()[0].encrypted);
+    assert!(kept.mails()[0].peer.is_encrypted());
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_mail_over_a_unix_socket() {
     let mailer = Mailer::new(settings);
     mailer.send_as::<Lmtp, _>(&envelope, &b"x\r\n"[..], Silent).await.expect("delivered");
     task.await.expect("no panic").expect("a clean end");
-    assert!(kept.mails()[0].encrypted);
+    assert!(kept.mails()[0].peer.is_encrypted());
     std::fs::remove_dir_all(&directory).expect("ours");
     let refused = mailer.send_as::<Lmtp, _>(&envelope, &b"x\r\n"[..], Silent).await;
     assert!(matches!(refused, Err(Error::Io { .. })), "{refused:?}");
