@@ -208,7 +208,8 @@ impl FromStr for Url {
         if text.contains(|c: char| c.is_control() || c == ' ') {
             return Err(format!("a URL contains no spaces or control characters; {form}"));
         }
-        // With a prefix, because the parser has rules of its own for schemes that browsers know: ftp:///a has the host a.
+        // With a prefix, because the parser has rules of its own for schemes that browsers know: it takes the path of a
+        // URL without a host for one.
         let url = format!("{PREFIX}{text}");
         let url = url::Url::parse(&url).map_err(|error| format!("{error}; {form}"))?;
         let name_of_scheme = url.scheme().trim_start_matches(PREFIX);

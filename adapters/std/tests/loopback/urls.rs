@@ -43,7 +43,7 @@ fn hosts_ports_and_names() {
 fn what_is_wrong_is_said_without_the_password() {
     for (text, part) in [
         ("mail.example.org", "cannot be read"),
-        ("imap://mail.example.org", "smtp://, smtps:// or lmtp://"),
+        ("gopher://mail.example.org", "smtp://, smtps:// or lmtp://"),
         ("smtp://", "has no host"),
         ("smtp:///", "has no host"),
         ("smtp://mail.example.org/inbox", "path after the host"),
@@ -68,7 +68,7 @@ fn what_is_wrong_is_said_without_the_password() {
         ("smtp://a.example?timeout=1h", "number of seconds"),
         ("smtp://a.example?ehlo=a..%20b", "ehlo"),
         ("smtp://a.example?name=a%20b", "neither a host name"),
-        ("smtp://a.example?proxy=ftp://b", "socks5://HOST:PORT"),
+        ("smtp://a.example?proxy=gopher://b", "socks5://HOST:PORT"),
         ("smtp://a.example?proxy=proxy:1080", "the proxy's URL has no host"),
         ("lmtp:///run/x?proxy=http://b", "needs no proxy"),
         ("smtp://a.example?name=%ff", "not UTF-8"),
