@@ -134,8 +134,8 @@ pub(crate) struct Peer {
     /// Private key of --client-cert, PEM
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
-    /// Connect through this proxy, which looks up the host: socks5://[USER:PASSWORD@]HOST:PORT, or http:// for one
-    /// that allows CONNECT to the port
+    /// Connect through this proxy, which looks up the host: socks5://HOST:PORT, or http:// for one that allows CONNECT
+    /// to the port; USER:PASSWORD@ before the host logs in to it
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Proxy>,
 }
