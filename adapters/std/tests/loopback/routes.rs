@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use starttls::lmtp::Lmtp;
 use starttls::mail::{Address, Envelope};
 use starttls::smtp::Smtp;
-use starttls::{Error as Rule, Policy, nut};
+use starttls::{Error as Rule, Policy, nntp};
 use starttls_std::{
     Advice, Blocking, Connector, Doing, Error, Inbox, Link, Mailer, Proxy, Route, Settings, Silent,
     Target, Untimed, Upgraded, accept, connect_through, upgrade, upgrade_or_plaintext,
@@ -246,7 +246,7 @@ fn any_stream_is_upgraded() {
     let tls = identity.server.clone();
     let server = thread::spawn(move || {
         let config = starttls::server::Config::default();
-        let mut stream = accept(Untimed(theirs), nut::Server::new(config), &tls)?;
+        let mut stream = accept(Untimed(theirs), nntp::Server::new(config), &tls)?;
         let mut line = [0; 7];
         stream.read_exact(&mut line).expect("a line");
         stream.write_all(&line).expect("a client");
@@ -254,7 +254,7 @@ fn any_stream_is_upgraded() {
         stream.flush().expect("a client");
         Ok::<_, Error>(())
     });
-    let client = nut::Client::new(Policy::Required);
+    let client = nntp::Client::new(Policy::Required);
     let mut stream = upgrade(Untimed(ours), client, &identity.client, "localhost").expect("TLS");
     stream.write_all(b"NOOP \r\n").expect("a server");
     let mut line = [0; 7];
@@ -318,13 +318,13 @@ fn an_upgrade_through_a_proxy() {
     let tls = identity.server.clone();
     let (server, taken) = listen(move |stream| {
         let config = starttls::server::Config::default();
-        accept(stream, nut::Server::new(config), &tls).map(drop)
+        accept(stream, nntp::Server::new(config), &tls).map(drop)
     });
     let reply = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     let (port, relay) = proxy(vec![(http(server, ""), reply)], Some(server));
     let route = Proxy::http("127.0.0.1", port);
     let driver = connect_through(&route, "localhost", server, &quick()).expect("a tunnel");
-    let client = nut::Client::new(Policy::Required);
+    let client = nntp::Client::new(Policy::Required);
     let upgraded = upgrade_or_plaintext(driver, client, &identity.client, "localhost");
     let Upgraded::Tls(driver, _) = upgraded.expect("TLS") else { panic!("no TLS") };
     drop(driver);

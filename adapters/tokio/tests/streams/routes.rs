@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use starttls::lmtp::Lmtp;
 use starttls::mail::{Address, Envelope};
-use starttls::smtp::Smtp;
-use starttls::{Policy, nut, server};
+use starttls::smtp::{self, Domain, Smtp};
+use starttls::{Policy, server};
 use starttls_tokio::{
     Connector, Error, Inbox, Link, Mailer, Proxy, Route, Settings, Silent, Target, Timeouts, Tokio,
     Upgraded, accept, connect_through, upgrade_or_plaintext,
@@ -66,12 +66,14 @@ async fn an_upgrade_through_a_proxy() {
     let tls = Arc::clone(&identity.server);
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a client");
-        accept(stream, nut::Server::new(server::Config::default()), &tls).await.map(drop)
+        accept(stream, smtp::Server::new(Domain::LOCALHOST, server::Config::default()), &tls)
+            .await
+            .map(drop)
     });
     let (route, relay) = proxy(server).await;
     let timeouts = Timeouts::default();
     let driver = connect_through(&route, "localhost", server, &timeouts).await.expect("a tunnel");
-    let client = nut::Client::new(Policy::Required);
+    let client = smtp::Client::new(Domain::LOCALHOST, Policy::Required);
     let upgraded = upgrade_or_plaintext(driver, client, &identity.tls, "localhost").await;
     assert!(matches!(upgraded, Ok(Upgraded::Tls(..))));
     task.await.expect("no panic").expect("TLS");

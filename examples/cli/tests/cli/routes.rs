@@ -70,13 +70,13 @@ fn a_proxy_that_is_not_there() {
     let port =
         TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("bound").port();
     let proxy = format!("socks5://127.0.0.1:{port}");
-    let output = starttls(&["probe", "nut://mail.example.org", "--proxy", &proxy], b"");
+    let output = starttls(&["probe", "ldap://mail.example.org", "--proxy", &proxy], b"");
     let said = text(&output.stderr) + &text(&output.stdout);
     assert!(said.contains(&format!("proxy 127.0.0.1:{port}: connecting")), "{said}");
     assert!(!output.status.success());
     for (arguments, part) in [
-        (vec!["probe", "nut://a", "--proxy", "gopher://b"], "socks5://HOST:PORT"),
-        (vec!["probe", "nut:///run/x.sock", "--proxy", "socks5://b"], "is a Unix socket"),
+        (vec!["probe", "ldap://a", "--proxy", "gopher://b"], "socks5://HOST:PORT"),
+        (vec!["probe", "ldap:///run/x.sock", "--proxy", "socks5://b"], "is a Unix socket"),
         (
             vec!["send", "--mx", "--to", "a@example.org", "--proxy", "socks5://b"],
             "--proxy needs --server",
