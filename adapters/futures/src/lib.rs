@@ -22,15 +22,15 @@ use starttls::{Error as Rule, Policy};
 #[cfg(feature = "url")]
 pub use starttls_common::MailUrl;
 use starttls_common::{
-    self as common, Accept, Binding, Connect, Dial, Link, ReadMessage, Runtime, Secured, Wait,
+    self as common, Accept, Binding, Connect, Dial, ReadMessage, Runtime, Secured, Wait,
     check_alpn, hello,
 };
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Decide, Deliver, Doing, Error, InboxSettings, Login,
-    MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls, PoolSettings, Receipt,
-    Recipient, Secret, Settings, Silent, Timeouts, accept_implicit, accept_or_plaintext,
-    check_chosen, connect_implicit, explain, handshake, open, rustls, upgrade_or_plaintext,
-    upgrade_with,
+    Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing, Error,
+    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
+    PoolSettings, Proxy, Receipt, Recipient, Route, Secret, Settings, Silent, Target, Timeouts,
+    accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain, handshake, open,
+    rustls, upgrade_or_plaintext, upgrade_with,
 };
 
 /// How many bytes are read at once: one TLS record.
@@ -44,10 +44,10 @@ pub struct Futures;
 pub type Driver<'o, S> = common::Driver<'o, S, Futures>;
 
 /// Sends mail to one server, see [`Mailer`](common::Mailer).
-pub type Mailer<T = ClientTls> = common::Mailer<Futures, T>;
+pub type Mailer<T = ClientTls, C = Dialer> = common::Mailer<Futures, T, C>;
 
 /// Open connections to one mail server that an application's tasks share, see [`Pool`](common::Pool).
-pub type Pool<D = Smtp, T = ClientTls> = common::Pool<D, Futures, T>;
+pub type Pool<D = Smtp, T = ClientTls, C = Dialer> = common::Pool<D, Futures, T, C>;
 
 /// An open connection to a mail server over a stream `S`, see [`Connection`](common::Connection).
 pub type Connection<'o, D = Smtp, S = Async<TcpStream>> =

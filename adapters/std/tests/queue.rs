@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -91,6 +91,35 @@ fn each_recipient_is_tried_until_it_is_done() {
     assert!(recorder.take().is_empty(), "nothing is due");
     assert_eq!(counts(queue.run(&Recorder::new(), at(30 * 60)).expect("a run")), [1, 0, 0]);
     assert!(files(&directory.path().join("mails")).is_empty());
+}
+
+/// Each further mail would wait for the same server. They stay due.
+#[test]
+fn a_run_ends_if_the_server_is_not_reached() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let queue = open(directory.path());
+    for to in ["a@b.test", "b@b.test", "c@b.test"] {
+        push(&queue, Some("me@b.test"), &[to], b"x\r\n");
+    }
+    let refused = || std::io::Error::from(ErrorKind::ConnectionRefused);
+    let down = Recorder::new()
+        .with_outcome(move |_| Err(Error::io(starttls_std::Doing::Connecting)(refused())));
+    assert_eq!(counts(queue.run(&down, at(0)).expect("a run")), [0, 0, 3]);
+    assert_eq!(down.take().len(), 1, "one attempt");
+    assert_eq!(counts(queue.run(&Recorder::new(), at(0)).expect("a run")), [2, 0, 1]);
+}
+
+#[test]
+fn a_mail_that_waits_is_not_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let queue = open(directory.path());
+    let id = push(&queue, Some("me@b.test"), &["a@b.test"], b"x\r\n");
+    let closed = Recorder::new().with_outcome(|_| Err(starttls::Error::Closed.into()));
+    assert_eq!(counts(queue.run(&closed, at(0)).expect("a run")), [0, 0, 1]);
+    let file = directory.path().join("mails").join(format!("{id}.mail"));
+    std::fs::write(file, "not a mail").expect("a file");
+    assert_eq!(queue.run(&Recorder::new(), at(1)).expect("a run").unreadable, 0);
+    assert_eq!(queue.run(&Recorder::new(), at(DAY)).expect("a run").unreadable, 1);
 }
 
 #[test]

@@ -33,6 +33,13 @@ fn of(error: &Error, command: &str) -> String {
         Advice::MayArriveTwice => &[("", "It may arrive twice if sent again.")],
         Advice::Delivered => &[("", "Do not send it again.")],
         _ if matches!(error, Error::Unfinished { .. }) => &[("", "It is safe to send it again.")],
+        Advice::CheckLogin if matches!(error, Error::Proxy { .. }) => {
+            &[("", "Put the proxy's login into --proxy: socks5://USER:PASSWORD@HOST:PORT.")]
+        }
+        _ if matches!(error, Error::Proxy { .. }) => &[(
+            "",
+            "Check the host and port of --proxy, and that the proxy allows connections to this server and port.",
+        )],
         advice => sentences(advice, error),
     };
     let parts: Vec<_> = sentences

@@ -75,6 +75,8 @@ pub(crate) fn code(error: &Error) -> u8 {
         Error::Unfinished { fate: Fate::Unknown, .. } => UNKNOWN,
         Error::Unfinished { error, .. } => code(error),
         Error::Tls(_) => 5,
+        // The server was not reached.
+        Error::Proxy { .. } => 8,
         // A problem of this machine, not of a mail.
         Error::Rejected { command: Command::Greeting | Command::Hello | Command::Helo, .. } => 3,
         Error::Rejected { .. } | Error::Protocol { error: Rule::MessageTooLarge, .. } => 6,
@@ -216,6 +218,9 @@ mod tests {
         let io = |doing| code(&Error::Io { doing, error: std::io::ErrorKind::Other.into() });
         assert_eq!(io(Doing::LookingUp), 8);
         assert_eq!(io(Doing::Connecting), 8);
+        for error in [Error::from(Rule::Foreign), Error::from(Rule::TimedOut)] {
+            assert_eq!(code(&Error::Proxy { proxy: "a:1".to_owned(), error: error.into() }), 8);
+        }
         assert_eq!(io(Doing::Handshake), 5);
         assert_eq!(io(Doing::Receiving), 9);
         assert_eq!(io(Doing::Other("reading the CA file")), 1);

@@ -230,7 +230,7 @@ mod tests {
             ],
             Ok(&[550, 551, 550]),
         )
-        .expect_err("nobody has it");
+        .expect_err("no recipient has it");
         // 552 for the message is permanent, however much it looks like too many recipients.
         check(
             vec![(rejected(Command::Message, &[552, 552, 552]), false, Finish, &[])],

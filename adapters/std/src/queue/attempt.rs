@@ -6,7 +6,7 @@ use starttls_common::write_durably;
 use super::bounce::report;
 use super::stored::{Known, Needs, State, Stored};
 use super::{Queue, Run, storing};
-use crate::{Advice, Answer, Error, Receipt, Transport};
+use crate::{Advice, Answer, Doing, Error, Receipt, Transport};
 
 /// What became of a recipient in an attempt.
 enum Outcome {
@@ -16,7 +16,8 @@ enum Outcome {
 }
 
 impl Queue {
-    /// Tries a mail that is due, and stores the result.
+    /// Tries a mail that is due, and stores the result. `false` if the server was not reached, or took no mail of
+    /// this client.
     pub(super) fn attempt(
         &self,
         id: &str,
@@ -25,15 +26,16 @@ impl Queue {
         transport: &dyn Transport,
         now: u64,
         run: &mut Run,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let places = state.open();
         // Empty if the process was killed before it removed the mail.
-        let outcomes = match places.is_empty() {
-            true => Vec::new(),
+        let (outcomes, reached) = match places.is_empty() {
+            true => (Vec::new(), true),
             false => {
-                let send = stored
+                let sent = stored
                     .with_envelope(&places, |envelope| transport.send(envelope, &stored.message));
-                outcomes(send, places.len())
+                let reached = !sent.as_ref().is_err_and(is_of_server);
+                (outcomes(sent, places.len()), reached)
             }
         };
         let is_late = now >= stored.since.saturating_add(self.settings().give_up().as_secs());
@@ -62,13 +64,15 @@ impl Queue {
         // Before the failure is recorded, so that a kill in between loses no report.
         self.tell(id, stored, &failed, state.attempts, now)?;
         if state.open().is_empty() {
-            return self.remove(id).map_err(storing);
+            self.remove(id).map_err(storing)?;
+            return Ok(reached);
         }
         let incoming = self.incoming(&format!("{id}.state"));
         // One that a killed process left.
         super::remove(&incoming).map_err(storing)?;
         write_durably(&incoming, &self.file(id, "state"), &[state.print().as_bytes()])
-            .map_err(storing)
+            .map_err(storing)?;
+        Ok(reached)
     }
 
     /// Queues a report to the sender, if there is one.
@@ -158,16 +162,33 @@ fn of_answer(answer: &Answer) -> Outcome {
     }
 }
 
+/// Whether every mail fails in this way: the server is not reached, or refuses the client.
+const fn is_of_server(error: &Error) -> bool {
+    match error {
+        Error::Io { doing, .. } => {
+            matches!(
+                doing,
+                Doing::LookingUp | Doing::Connecting | Doing::Handshake | Doing::Waiting
+            )
+        }
+        Error::Proxy { .. } | Error::Tls(_) => true,
+        Error::Rejected { command, .. } => is_of_client(*command),
+        _ => false,
+    }
+}
+
+/// Whether the server has not heard of a mail when it replies to the command.
+const fn is_of_client(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Greeting | Command::Hello | Command::Helo | Command::Auth | Command::Reset
+    )
+}
+
 /// Whether the mail itself is at fault, and not the server, the network or the login.
 fn is_permanent(error: &Error) -> bool {
     match error {
-        Error::Rejected { command, answer, .. } => {
-            let is_of_mail = !matches!(
-                command,
-                Command::Greeting | Command::Hello | Command::Helo | Command::Auth | Command::Reset
-            );
-            is_of_mail && answer.code >= 500
-        }
+        Error::Rejected { command, answer, .. } => !is_of_client(*command) && answer.code >= 500,
         error => {
             matches!(error.advice(), Advice::MakeSmaller | Advice::Encode)
                 || error.protocol().is_some_and(starttls::Error::is_unsupported)

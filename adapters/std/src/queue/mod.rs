@@ -141,6 +141,8 @@ impl Queue {
 
     /// Tries each mail that is due, the oldest first, and stores what became of it.
     ///
+    /// A run ends early if the server cannot be reached, or refuses the client or its login: the other mails stay due.
+    ///
     /// A recipient fails for good by a reply with the code 5yz to this mail, by a message that the server cannot
     /// take, or after [`QueueSettings::give_up`]. The sender then gets a report (RFC 3464) in the same queue; a
     /// mail with the null path as its sender is not reported. After any other error the mail waits:
@@ -148,7 +150,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`Error::Io`] if the directory cannot be read or written, or if another process runs the queue
-    /// ([`ErrorKind::WouldBlock`]). What was stored before stays.
+    /// ([`ErrorKind::WouldBlock`]). The results stored before it are kept.
     pub fn run(&self, transport: &dyn Transport, now: SystemTime) -> Result<Run, Error> {
         self.run_while(transport, now, &|| true)
     }
@@ -167,10 +169,18 @@ impl Queue {
         self.sweep().map_err(storing)?;
         let mut run = Run::default();
         for id in self.ids().map_err(storing)?.into_iter().take_while(|_| goes_on()) {
+            // The state alone tells it: most mails wait, and are not read.
+            if self.next_attempt(&id).map_err(storing)? > seconds(now) {
+                continue;
+            }
             match self.load(&id).map_err(storing)? {
-                Some((_, state)) if state.next > seconds(now) => {}
                 Some((stored, state)) => {
-                    self.attempt(&id, &stored, state, transport, seconds(now), &mut run)?;
+                    let reached =
+                        self.attempt(&id, &stored, state, transport, seconds(now), &mut run)?;
+                    // The others would wait for it, too, each for as long as the timeouts allow.
+                    if !reached {
+                        break;
+                    }
                 }
                 None => run.unreadable += 1,
             }
@@ -186,7 +196,12 @@ impl Queue {
     pub fn list(&self) -> io::Result<Vec<Waiting>> {
         let mut list = Vec::new();
         for id in self.ids()? {
-            if let Some((stored, state)) = self.load(&id)? {
+            let loaded = match self.load(&id) {
+                // A run has just removed it.
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                loaded => loaded?,
+            };
+            if let Some((stored, state)) = loaded {
                 let open = state.open();
                 let to = |place: &usize| {
                     Some((stored.to.get(*place)?.clone(), state.known.get(*place)?.said.clone()))
@@ -264,6 +279,16 @@ impl Queue {
         }
         ids.sort();
         Ok(ids)
+    }
+
+    /// When the next attempt is due, in seconds since 1970. 0 for a new mail and for a state that is not of this
+    /// format.
+    fn next_attempt(&self, id: &str) -> io::Result<u64> {
+        match fs::read_to_string(self.file(id, "state")) {
+            Ok(text) => Ok(State::next_of(&text).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// A mail and what is known about it. `None` if its files are not of this format.

@@ -55,11 +55,11 @@ pub(super) struct State {
     pub(super) attempts: u32,
     /// When the next attempt is due, in seconds since 1970.
     pub(super) next: u64,
-    /// What is known about each recipient.
+    /// The outcome for each recipient so far.
     pub(super) known: Vec<Known>,
 }
 
-/// What is known about a recipient.
+/// The outcome for a recipient so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
     /// Whether it has the mail, or failed for good.
@@ -170,11 +170,22 @@ impl State {
         text
     }
 
-    /// Reads a file for a mail with this many recipients. `None` if it is none.
-    pub(super) fn parse(file: &str, recipients: usize) -> Option<Self> {
+    /// The first two values, and the lines of the recipients.
+    fn start(file: &str) -> Option<(u32, u64, std::str::Lines<'_>)> {
         let mut lines = file.strip_prefix(FORMAT)?.strip_prefix('\n')?.lines();
         let attempts = lines.next()?.strip_prefix("attempts ")?.parse().ok()?;
         let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
+        Some((attempts, next, lines))
+    }
+
+    /// The time of the next attempt. `None` if the file is not of this format.
+    pub(super) fn next_of(file: &str) -> Option<u64> {
+        Self::start(file).map(|(_, next, _)| next)
+    }
+
+    /// Reads a file for a mail with this many recipients. `None` if it is none.
+    pub(super) fn parse(file: &str, recipients: usize) -> Option<Self> {
+        let (attempts, next, lines) = Self::start(file)?;
         let known: Option<Vec<_>> = lines
             .map(|line| {
                 let (done, said) = line.split_once(' ')?;

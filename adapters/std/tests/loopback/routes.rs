@@ -101,7 +101,7 @@ fn a_mail_through_an_http_proxy() {
     assert_eq!(taken.join().expect("no panic").0.len(), 1);
 }
 
-/// What goes wrong at the proxy is said of the proxy, and nothing of it reaches the server's dialogue.
+/// An error of the proxy names the proxy, and its dialogue is not part of the server's.
 #[test]
 fn a_proxy_that_refuses() {
     let identity = Identity::new();

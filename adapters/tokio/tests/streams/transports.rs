@@ -1,4 +1,4 @@
-//! Transports behind one trait object.
+//! Each transport through `Arc<dyn Transport>`.
 
 use std::sync::Arc;
 

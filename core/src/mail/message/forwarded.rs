@@ -65,7 +65,7 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// What has to be known of a message before it is forwarded.
+/// The properties of a message that decide how it can be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inspected {

@@ -73,7 +73,8 @@ fn a_proxy_that_is_not_there() {
     let output = starttls(&["probe", "ldap://mail.example.org", "--proxy", &proxy], b"");
     let said = text(&output.stderr) + &text(&output.stdout);
     assert!(said.contains(&format!("proxy 127.0.0.1:{port}: connecting")), "{said}");
-    assert!(!output.status.success());
+    assert!(said.contains("Check the host and port of --proxy"), "{said}");
+    assert_eq!(output.status.code(), Some(8));
     for (arguments, part) in [
         (vec!["probe", "ldap://a", "--proxy", "gopher://b"], "socks5://HOST:PORT"),
         (vec!["probe", "ldap:///run/x.sock", "--proxy", "socks5://b"], "is a Unix socket"),
