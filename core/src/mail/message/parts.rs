@@ -14,7 +14,13 @@
 //! All containers start before the first text, so the parts are one list, and each container ends after its last
 //! part.
 
+mod container;
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
+
+use container::{Container, digits, level};
 
 use super::composer::{Composer, Item, MIME};
 use super::forwarded::Inspected;
@@ -156,77 +162,6 @@ fn parts<'a>(message: &Message<'a>) -> &'a Parts<'a> {
     message.parts.unwrap_or(NONE)
 }
 
-/// A container, by the letter after its boundary's level.
-#[derive(Clone, Copy)]
-enum Container {
-    Mixed,
-    Related,
-    Alternative,
-}
-
-impl Container {
-    const fn letter(self) -> &'static [u8] {
-        match self {
-            Self::Mixed => b"m",
-            Self::Related => b"r",
-            Self::Alternative => b"a",
-        }
-    }
-
-    fn is_in(self, message: &Message<'_>) -> bool {
-        match self {
-            Self::Mixed => !message.attachments.is_empty() || !parts(message).forwarded.is_empty(),
-            Self::Related => !parts(message).inline.is_empty(),
-            Self::Alternative => parts(message).alternatives.len() > first_text(message).into(),
-        }
-    }
-
-    /// Prints the boundary, without the hyphens before it.
-    fn put_boundary(self, message: &Message<'_>, out: &mut Sink<'_>) {
-        out.put(DELIMITER.get(2..).unwrap_or_default());
-        put_level(level(message), out);
-        out.put(self.letter());
-    }
-
-    /// Prints the header of the container and the start of its first part.
-    fn start(self, message: &Message<'_>, out: &mut Sink<'_>) {
-        if !self.is_in(message) {
-            return;
-        }
-        out.put(b"Content-Type: multipart/");
-        out.put(match self {
-            Self::Mixed => b"mixed;",
-            Self::Related => b"related;\r\n type=\"",
-            Self::Alternative => b"alternative;",
-        });
-        if let Self::Related = self {
-            out.put(root(message).as_bytes());
-            out.put(b"\";");
-        }
-        out.put(b"\r\n boundary=\"");
-        self.put_boundary(message, out);
-        out.put(b"\"\r\n");
-        encoding(message).put_composite(out);
-        self.start_part(message, out);
-    }
-
-    /// Prints the start of a part.
-    fn start_part(self, message: &Message<'_>, out: &mut Sink<'_>) {
-        out.put(b"\r\n--");
-        self.put_boundary(message, out);
-        out.put(b"\r\n");
-    }
-
-    /// Prints the end of the container.
-    fn end(self, message: &Message<'_>, out: &mut Sink<'_>) {
-        if self.is_in(message) {
-            out.put(b"\r\n--");
-            self.put_boundary(message, out);
-            out.put(b"--\r\n");
-        }
-    }
-}
-
 /// The number of the first text: an empty one is left out if there are others.
 fn first_text(message: &Message<'_>) -> u8 {
     u8::from(message.text.is_empty() && !parts(message).alternatives.is_empty())
@@ -235,37 +170,6 @@ fn first_text(message: &Message<'_>) -> u8 {
 /// The alternative that is the text of this number.
 fn alternative<'a>(message: &Message<'a>, text: u8) -> Option<&'a Alternative<'a>> {
     parts(message).alternatives.get(usize::from(text).checked_sub(1)?)
-}
-
-/// The type of the part of `multipart/related` that refers to the others (RFC 2387 §3.1).
-fn root<'a>(message: &Message<'a>) -> &'a str {
-    match parts(message).alternatives {
-        _ if Container::Alternative.is_in(message) => "multipart/alternative",
-        [] => "text/plain",
-        [one, ..] => one.content_type(),
-    }
-}
-
-/// The level of the boundaries: one that no forwarded message has.
-fn level(message: &Message<'_>) -> u16 {
-    let levels = parts(message).forwarded.iter().map(|forwarded| forwarded.message().level());
-    levels.fold(0, u16::max)
-}
-
-/// Prints the number of a level. Level 0 has none.
-fn put_level(level: u16, out: &mut Sink<'_>) {
-    for digit in digits(level) {
-        out.put(&[digit]);
-    }
-}
-
-/// The decimal digits of a level. Level 0 has none.
-fn digits(level: u16) -> impl Iterator<Item = u8> {
-    let places = [10_000_u16, 1_000, 100, 10, 1].into_iter();
-    places.skip_while(move |place| *place > level).map(move |place| {
-        let digit = level.checked_div(place).unwrap_or_default() % 10;
-        b'0'.wrapping_add(digit as u8)
-    })
 }
 
 fn encoding(message: &Message<'_>) -> Encoding {
@@ -422,138 +326,5 @@ fn after(column: u8, octet: u8, inspected: Inspected, level: u16) -> Result<u8, 
                 (false, _) => Ok(INSIDE),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::mail::Address;
-    use crate::mail::message::{Mailbox, Progress};
-
-    use super::*;
-
-    /// Composes into outputs of 7 bytes, each file with these bytes.
-    fn composed(message: &Message<'_>, octets: &[u8]) -> Result<heapless::String<2048>, Error> {
-        let (mut composer, mut output) = (message.compose(), [0; 7]);
-        let mut all = heapless::Vec::<u8, 2048>::new();
-        let mut put = |octets: &[u8]| all.extend_from_slice(octets).expect("room");
-        loop {
-            match composer.step(&mut output)? {
-                Progress::Write(n) => put(&output[..n]),
-                Progress::Attachment(_) => {
-                    let mut piece = octets;
-                    while !piece.is_empty() {
-                        let n = composer.attach(&mut piece, &mut output)?;
-                        put(&output[..n]);
-                    }
-                    composer.end_attachment()?;
-                }
-                Progress::Done => break,
-            }
-        }
-        Ok(heapless::String::from_utf8(all).expect("UTF-8"))
-    }
-
-    fn from() -> Mailbox<'static> {
-        Mailbox::new(Address::new("a@b.example").expect("valid"))
-    }
-
-    #[test]
-    fn containers_in_their_order() {
-        let others =
-            [Alternative::html("<p>ä"), Alternative::new("text/enriched", "").expect("a type")];
-        let file = Attachment::new("a/b", "c").expect("valid").with_size(3);
-        let inline = [Inline::new(file, "d@e").expect("an id")];
-        let inspected = Inspected::new(b"f\r\n").expect("good lines");
-        let forwarded = [Forwarded::new("g.eml", inspected).expect("a name")];
-        let parts = Parts::new().with_alternatives(&others).expect("two");
-        let parts = parts.with_inline(&inline).with_forwarded(&forwarded);
-        let files = [file];
-        let message = Message::new(from(), &[]).with_attachments(&files).with_parts(&parts);
-        let message = message.with_encoding(Encoding::EightBit);
-        let all = composed(&message, b"f\r\n").expect("composed");
-        let expected = "From: <a@b.example>\r\nMIME-Version: 1.0\r\n\
-            Content-Type: multipart/mixed;\r\n boundary=\"=_m\"\r\nContent-Transfer-Encoding: 8bit\r\n\
-            \r\n--=_m\r\n\
-            Content-Type: multipart/related;\r\n type=\"multipart/alternative\";\r\n boundary=\"=_r\"\r\n\
-            Content-Transfer-Encoding: 8bit\r\n\
-            \r\n--=_r\r\n\
-            Content-Type: multipart/alternative;\r\n boundary=\"=_a\"\r\nContent-Transfer-Encoding: 8bit\r\n\
-            \r\n--=_a\r\n\
-            Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<p>ä\r\n\
-            \r\n--=_a\r\n\
-            Content-Type: text/enriched; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n\
-            \r\n--=_a--\r\n\
-            \r\n--=_r\r\n\
-            Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\nContent-ID: <d@e>\r\n\
-            Content-Disposition: inline;\r\n filename=\"c\"\r\n\r\nZg0K\
-            \r\n--=_r--\r\n\
-            \r\n--=_m\r\n\
-            Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\
-            Content-Disposition: attachment;\r\n filename=\"c\"\r\n\r\nZg0K\
-            \r\n--=_m\r\n\
-            Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\
-            Content-Disposition: attachment;\r\n filename=\"g.eml\"\r\n\r\nf\r\n\
-            \r\n--=_m--\r\n";
-        assert_eq!(all, expected);
-        assert_eq!((message.size(), message.files()), (Some(expected.len()), 3));
-        assert!(message.is_eight_bit() && !message.is_international());
-    }
-
-    #[test]
-    fn a_single_part_has_no_container() {
-        let message = Message::new(from(), &[]);
-        let html = [Alternative::html("a")];
-        let parts = Parts::new().with_alternatives(&html).expect("one");
-        let all = composed(&message.with_parts(&parts), b"").expect("composed");
-        let body = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\
-            Content-Transfer-Encoding: 7bit\r\n\r\na\r\n";
-        assert!(all.ends_with(body), "{all}");
-        let (none, with_text) = (Parts::default(), message.with_text("ä"));
-        let all = composed(&with_text.with_parts(&none), b"");
-        assert_eq!(all, composed(&with_text, b""));
-        let many = [html[0]; 256];
-        assert!(Parts::new().with_alternatives(&many[1..]).is_ok());
-        let error = Parts::new().with_alternatives(&many).err();
-        assert_eq!(error, Some(ArgumentError::TooLong));
-    }
-
-    /// I12: the bytes of a forwarded message cannot end its part, whatever was inspected.
-    #[test]
-    fn another_message_than_the_inspected_one() {
-        for (inspected, sent) in [
-            ("a", "--=_m"),
-            ("a\r\n", "a\r\n--=_"),
-            ("--=_m\r\n--=_8", "\r\n--=_9"),
-            ("--=_9", "--=_10m"),
-            ("--=_65532", "--=_65533"),
-            ("a", "ä"),
-            ("a", "a\0"),
-            ("a", "a\n--=_m"),
-            ("a", "a\r--=_m"),
-            ("a", "a\r\r\n"),
-        ] {
-            let found = Inspected::new(inspected.as_bytes()).expect("good lines");
-            let forwarded = [Forwarded::new("a", found).expect("a name")];
-            let parts = Parts::new().with_forwarded(&forwarded);
-            let message = Message::new(from(), &[]).with_parts(&parts);
-            let size = composed(&message, inspected.as_bytes()).expect("composed").len();
-            assert_eq!(message.size(), Some(size), "{inspected:?}");
-            let refused = composed(&message, sent.as_bytes());
-            assert_eq!(refused, Err(Error::NotForwardable), "{inspected:?} {sent:?}");
-        }
-    }
-
-    #[test]
-    fn a_header_that_is_not_ascii() {
-        let found = Inspected::new("Subject: ä\r\n".as_bytes()).expect("good lines");
-        let forwarded = [Forwarded::new("a", found).expect("a name")];
-        let parts = Parts::new().with_forwarded(&forwarded);
-        let message = Message::new(from(), &[]).with_parts(&parts);
-        assert!(message.is_international() && message.is_eight_bit());
-        let all = composed(&message, "Subject: ä\r\n".as_bytes()).expect("composed");
-        assert!(
-            all.contains("\r\nContent-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n")
-        );
     }
 }
