@@ -22,6 +22,22 @@ for mechanism in PLAIN LOGIN; do
     check "msmtp to a submission server: AUTH $mechanism, a wrong password" \
         exits 77 msmtp_as "${mechanism,,}" "$work/wrong"
 done
+check "msmtp to a submission server: AUTH SCRAM-SHA-256" \
+    from_client "$one" msmtp_as scram-sha-256 "$work/password"
+check "msmtp to a submission server: AUTH SCRAM-SHA-256, a wrong password" \
+    exits 77 msmtp_as scram-sha-256 "$work/wrong"
+gsasl_as() {               # gsasl_as MECHANISM PASSWORD [OPTION...]: logs in and leaves
+    timeout 30 gsasl --smtp --connect="localhost:$submission" --mechanism="$1" --authentication-id=test \
+        --password="$2" --authorization-id= --x509-ca-file="$ca" --verbose "${@:3}" </dev/null
+}
+check "GNU SASL to a submission server: AUTH SCRAM-SHA-256-PLUS" \
+    says '^235 ' gsasl_as SCRAM-SHA-256-PLUS secret
+check "GNU SASL to a submission server: AUTH SCRAM-SHA-256-PLUS, a wrong password" \
+    exits 1 gsasl_as SCRAM-SHA-256-PLUS wrong
+check "GNU SASL to a submission server: AUTH SCRAM-SHA-256" \
+    says '^235 ' gsasl_as SCRAM-SHA-256 secret --no-cb
+check "GNU SASL to a submission server: AUTH SCRAM-SHA-256, a wrong password" \
+    exits 1 gsasl_as SCRAM-SHA-256 wrong --no-cb
 check "curl to a submission server: an initial response" \
     from_client "$one" curl_as secret --sasl-ir
 check "curl to a submission server: a wrong password" exits 67 curl_as wrong

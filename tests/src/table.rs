@@ -5,7 +5,7 @@ mod template;
 
 use std::path::{Path, PathBuf};
 
-pub use mail::{Demanded, Dsn, DsnRecipient, Job, Mail, Over, Proof, Sent};
+pub use mail::{Demanded, Dsn, DsnRecipient, Job, Mail, Over, Proof, ScramUser, Sent};
 use serde::Deserialize;
 use starttls::{Policy, Verification};
 

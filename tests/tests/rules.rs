@@ -61,7 +61,7 @@ fn every_rule_has_a_row() {
     let groups = [
         ("I", 18),
         ("SM", 20),
-        ("MR", 8),
+        ("MR", 9),
         ("IM", 20),
         ("PO", 8),
         ("FT", 16),

@@ -129,6 +129,7 @@ fn session(protocol: Protocol, over: Over, jobs: &[Job], turns: &[&str]) -> Row 
         max_size: None,
         max_commands: None,
         proof: None,
+        scram: None,
         authentication: None,
         dsn: false,
         smtp_utf8: false,

@@ -8,7 +8,7 @@ use starttls::mail::session::Mechanism;
 #[cfg(feature = "scram")]
 use starttls::mail::{ChannelBinding, Nonce};
 
-use rustls::ClientConnection;
+use rustls::{ClientConnection, ConnectionCommon};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -183,7 +183,54 @@ pub struct Binding {
     #[cfg(feature = "scram")]
     nonce: Nonce,
     #[cfg(feature = "scram")]
-    exporter: Option<Zeroizing<[u8; 32]>>,
+    exporter: Exporter,
+}
+
+/// The channel binding `tls-exporter` of a connection (RFC 9266). It is never shown, and is wiped from memory
+/// when dropped. Without the feature `scram` it is empty.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Exporter(#[cfg(feature = "scram")] Option<Zeroizing<[u8; 32]>>);
+
+#[cfg(feature = "scram")]
+impl Exporter {
+    /// The binding of this connection. Before TLS 1.3 it would need the extended master secret, so it is left
+    /// out there.
+    pub(crate) fn of<D>(connection: &ConnectionCommon<D>) -> Self {
+        Self(match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => {
+                let label = b"EXPORTER-Channel-Binding";
+                let material = connection.export_keying_material([0; 32], label, Some(b""));
+                material.ok().map(Zeroizing::new)
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn get(&self) -> Option<&[u8; 32]> {
+        self.0.as_deref()
+    }
+
+    pub(crate) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(not(feature = "scram"))]
+impl Exporter {
+    pub(crate) fn of<D>(_: &ConnectionCommon<D>) -> Self {
+        Self()
+    }
+
+    pub(crate) const fn is_some(&self) -> bool {
+        let _ = self;
+        false
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exporter(..)")
+    }
 }
 
 impl fmt::Debug for Binding {
@@ -201,17 +248,7 @@ impl Binding {
     pub fn over(connection: &ClientConnection, tls: &ClientTls) -> Result<Self, Error> {
         let mut nonce = Nonce::default();
         tls.fill_random(&mut nonce)?;
-        // `tls-exporter` (RFC 9266). Before TLS 1.3 it needs the extended master secret, so it is left out
-        // there.
-        let exporter = match connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => {
-                let label = b"EXPORTER-Channel-Binding";
-                let material = connection.export_keying_material([0; 32], label, Some(b""));
-                material.ok().map(Zeroizing::new)
-            }
-            _ => None,
-        };
-        Ok(Self { nonce, exporter })
+        Ok(Self { nonce, exporter: Exporter::of(connection) })
     }
 
     /// A fresh binding for a TLS library without channel bindings. `fill` writes random bytes, or returns
@@ -225,12 +262,12 @@ impl Binding {
             let why = "has no random numbers".to_owned();
             return Err(Error::Argument { what: "the system", why });
         }
-        Ok(Self { nonce, exporter: None })
+        Ok(Self { nonce, exporter: Exporter::default() })
     }
 
     fn bind<'a>(&'a self, credentials: Credentials<'a>) -> Result<Credentials<'a>, Error> {
         let credentials = credentials.with_nonce(&self.nonce);
-        match &self.exporter {
+        match self.exporter.get() {
             Some(material) => credentials
                 .with_binding(ChannelBinding::Exporter(material))
                 .map_err(Error::argument("the channel binding")),

@@ -8,6 +8,8 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::login::Exporter;
+
 /// A client's certificate that the server's verifier accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
@@ -99,6 +101,7 @@ pub struct PeerTls {
     pub name: Option<String>,
     /// The client's certificate, if the server requests one and the client showed one.
     pub certificate: Option<PeerCertificate>,
+    pub(crate) binding: Exporter,
 }
 
 impl PeerTls {
@@ -111,7 +114,20 @@ impl PeerTls {
                 .map_or(CipherSuite::Unknown(0), |suite| suite.suite()),
             name: tls.server_name().map(str::to_owned),
             certificate: own.map(PeerCertificate::new),
+            binding: Exporter::of(tls),
         }
+    }
+
+    /// Whether the connection has a channel binding.
+    #[must_use]
+    pub(crate) fn can_bind(&self) -> bool {
+        self.binding.is_some()
+    }
+
+    /// The channel binding `tls-exporter`, if the connection has one.
+    #[cfg(feature = "scram")]
+    pub(crate) fn exporter(&self) -> Option<&[u8; 32]> {
+        self.binding.get()
     }
 
     /// The registered name of the cipher suite, such as `TLS_AES_128_GCM_SHA256`.

@@ -5,8 +5,14 @@ use starttls::Protocol;
 use starttls::mail::inbound::Event;
 use starttls::mail::{Inbound, receiver};
 use starttls::smtp::Dialect;
+#[cfg(feature = "scram")]
+use starttls::{Error as Rule, smtp::MAX_LINE};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "scram")]
+use crate::InboxSettings;
+#[cfg(feature = "scram")]
+use crate::scram::{Scram, StoredPassword};
 use crate::{Answer, Error, Mail, Peer, PeerCertificate, Recipient, Secret};
 
 /// The reply that refuses a login.
@@ -33,6 +39,9 @@ pub struct Taking {
     under_way: bool,
     /// The user name of an unfinished login.
     named: Option<String>,
+    /// An unfinished login by SCRAM.
+    #[cfg(feature = "scram")]
+    scram: Option<Box<Scram>>,
     /// The client.
     peer: Peer,
     /// All recipients, while the application is asked about one of them.
@@ -58,6 +67,13 @@ pub enum Asked {
         /// The user to act as. Empty for the certificate's own.
         authorization: String,
     },
+    /// What is stored of the password of this user? Call [`Taking::begin`].
+    #[cfg(feature = "scram")]
+    Stored(String),
+    /// No question: the client has proved by SCRAM that it knows the password, or has not. In the first case
+    /// the server's message of [`Taking::challenge`] is due.
+    #[cfg(feature = "scram")]
+    Proof(bool),
     /// Is mail from the sender of [`Taking::mail`] accepted?
     Sender,
     /// Is this recipient accepted?
@@ -79,6 +95,8 @@ impl Taking {
             refusal: None,
             under_way: false,
             named: None,
+            #[cfg(feature = "scram")]
+            scram: None,
             peer,
             all: None,
         }
@@ -147,6 +165,24 @@ impl Taking {
             }
             receiver::Event::Login(login) => self.login(login),
             receiver::Event::External(authorization) => self.external(authorization),
+            #[cfg(feature = "scram")]
+            receiver::Event::ScramFirst(first) => {
+                self.peer.user = None;
+                self.scram = Scram::new(first).map(Box::new);
+                match &self.scram {
+                    Some(scram) => Asked::Stored(scram.user().to_owned()),
+                    None => Asked::Nothing(bad_credentials()),
+                }
+            }
+            #[cfg(feature = "scram")]
+            receiver::Event::ScramFinal(last) => {
+                Asked::Proof(self.scram.as_mut().is_some_and(|scram| scram.verify(last)))
+            }
+            #[cfg(feature = "scram")]
+            receiver::Event::Authenticated => {
+                self.peer.user = self.scram.take().map(|scram| scram.user().to_owned());
+                return ControlFlow::Continue(None);
+            }
             receiver::Event::Mail(event) => {
                 self.mail = Mail {
                     from: event.path.as_str().to_owned(),
@@ -227,6 +263,43 @@ impl Taking {
         let written = inbound.answer(text, &mut line)?;
         out.extend_from_slice(&line[..written]);
         Ok(())
+    }
+
+    /// Begins the exchange with the stored password of the user, if there is one. Returns whether the server's
+    /// message is due. If not, the client is refused.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the provider has no random numbers.
+    #[cfg(feature = "scram")]
+    pub fn begin(
+        &mut self,
+        stored: Option<StoredPassword>,
+        settings: &InboxSettings,
+    ) -> Result<bool, Error> {
+        match &mut self.scram {
+            Some(scram) => scram.begin(stored, settings, self.peer.tls.as_deref()),
+            None => Ok(false),
+        }
+    }
+
+    /// The user of the login by SCRAM.
+    #[cfg(feature = "scram")]
+    #[must_use]
+    pub fn claimed(&self) -> &str {
+        self.scram.as_ref().map(|scram| scram.user()).unwrap_or_default()
+    }
+
+    /// The server's message of SCRAM.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`](starttls::Error::OutOfOrder) if none is due.
+    #[cfg(feature = "scram")]
+    pub fn challenge<D: Dialect>(&self, inbound: &mut Inbound<'_, D>) -> Result<Vec<u8>, Error> {
+        let exchange = self.scram.as_ref().and_then(|scram| scram.exchange());
+        let mut line = vec![0; MAX_LINE];
+        let written = inbound.challenge(exchange.ok_or(Rule::OutOfOrder)?, &mut line)?;
+        line.truncate(written);
+        Ok(line)
     }
 
     /// Whether another recipient's reply to the message follows this one.

@@ -32,6 +32,8 @@ pub use starttls_common::{
     accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain, handshake, open,
     rustls, upgrade_or_plaintext, upgrade_with,
 };
+#[cfg(feature = "scram")]
+pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};
 
 /// How many bytes are read at once: one TLS record.
 const READ: usize = 16 * 1024;

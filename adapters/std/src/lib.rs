@@ -6,6 +6,7 @@
 mod compose;
 mod driver;
 mod exclusive;
+mod inbox;
 mod mail;
 #[cfg(feature = "native-tls")]
 mod native_tls;
@@ -24,7 +25,8 @@ mod wait;
 pub use compose::Composed;
 pub use driver::Driver;
 pub use exclusive::Exclusive;
-pub use mail::{Connection, Deliver, Dialled, Inbox, Mailer};
+pub use inbox::{Deliver, Inbox};
+pub use mail::{Connection, Dialled, Mailer};
 #[cfg(feature = "native-tls")]
 pub use native_tls::Timed;
 pub use pool::Pool;
@@ -43,6 +45,8 @@ pub use starttls_common::{
     PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder, Route,
     Secret, Sendmail, Settings, Silent, Target, Timeouts, broken_handshake, explain, rustls,
 };
+#[cfg(feature = "scram")]
+pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};
 pub use transport::Transport;
 pub use upgrade::{
     Accepted, ClientStream, ServerStream, Upgraded, accept, accept_or_plaintext, connect,

@@ -35,6 +35,8 @@ pub use starttls_common::{
     accept_or_plaintext, address_literal, check_alpn, check_chosen, connect_implicit, explain,
     handshake, rustls, upgrade_or_plaintext,
 };
+#[cfg(feature = "scram")]
+pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};
 pub use transport::{Sending, Transport};
 pub use upgrade::{accept, upgrade, upgrade_with};
 

@@ -27,6 +27,24 @@ pub enum ChannelBinding<'a> {
     ServerEndPoint(&'a [u8]),
 }
 
+#[cfg(feature = "scram")]
+impl ChannelBinding<'_> {
+    /// The `gs2-header` of a client that uses it for its own name (RFC 5802 §7).
+    pub(super) const fn header(&self) -> &'static [u8] {
+        match self {
+            Self::Exporter(_) => b"p=tls-exporter,,",
+            Self::ServerEndPoint(_) => b"p=tls-server-end-point,,",
+        }
+    }
+
+    pub(super) const fn data(&self) -> &[u8] {
+        match self {
+            Self::Exporter(data) => data.as_slice(),
+            Self::ServerEndPoint(data) => data,
+        }
+    }
+}
+
 /// The kind of a credential.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {

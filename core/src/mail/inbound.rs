@@ -12,7 +12,7 @@ use core::mem;
 use core::time::Duration;
 
 use super::opening::max;
-use super::receiver::{self, Answer, Config, Receiver};
+use super::receiver::{self, Answer, Config, Receiver, Scram};
 use crate::boundary::AnyChannel;
 use crate::smtp::{Dialect, Domain, ServerGrammar, Smtp};
 use crate::{Channel as _, Error, Machine, Server, Step, Tls, Untrusted, Verification, server};
@@ -118,6 +118,14 @@ impl<'a, D: Dialect> Inbound<'a, D> {
         }
     }
 
+    /// Tells, before [`encrypted`](Self::encrypted), that this TLS connection has no channel binding, so that
+    /// no mechanism that needs one is offered (RFC 5802 §6).
+    pub fn cannot_bind(&mut self) {
+        if self.config.scram == Scram::Bound {
+            self.config.scram = Scram::Unbound;
+        }
+    }
+
     fn receive(&mut self, channel: AnyChannel) {
         self.stage = Stage::Receiver(Receiver::new(channel, self.domain, self.config));
     }
@@ -163,6 +171,19 @@ impl<'a, D: Dialect> Inbound<'a, D> {
     /// Those of [`Receiver::answer`].
     pub fn answer(&mut self, answer: Answer<'_>, output: &mut [u8]) -> Result<usize, Error> {
         self.receiver()?.answer(answer, output)
+    }
+
+    /// Sends the server's message of an exchange by SCRAM, see [`Receiver::challenge`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::challenge`].
+    #[cfg(feature = "scram")]
+    pub fn challenge(
+        &mut self,
+        exchange: &receiver::ScramExchange,
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        self.receiver()?.challenge(exchange, output)
     }
 
     /// A step of the plaintext phase.

@@ -29,6 +29,8 @@ pub mod message;
 pub mod opening;
 pub mod outbound;
 pub mod receiver;
+#[cfg(feature = "scram")]
+mod scram;
 pub mod session;
 pub mod source;
 

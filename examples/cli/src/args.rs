@@ -338,7 +338,8 @@ pub(crate) struct Serve {
     /// do this)
     #[arg(long)]
     pub(crate) require_tls: bool,
-    /// Accept mail only from this user after a login over TLS, and from clients known by --client-ca; needs --password-file
+    /// Accept mail only from this user after a login over TLS (SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN or LOGIN), and from
+    /// clients known by --client-ca; needs --password-file
     #[arg(long, value_name = "NAME", requires = "password_file")]
     pub(crate) user: Option<String>,
     /// File with the user's password in its first line

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use starttls_tokio::{Answer, Deliver, Mail, Peer, PeerCertificate, Secret};
+use starttls_tokio::{Answer, Deliver, Mail, Peer, PeerCertificate, Secret, StoredPassword};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 use tokio::task::{block_in_place, spawn_blocking};
@@ -23,11 +23,27 @@ const TURN: Duration = Duration::from_secs(10);
 /// The piece of a line that a terminal gets at a time.
 const LINE: u64 = 4096;
 
+/// The one user who may send, and the password in both forms that logins need.
+#[derive(Debug)]
+pub(crate) struct Account {
+    name: String,
+    password: Secret,
+    stored: StoredPassword,
+}
+
+impl Account {
+    pub(crate) fn new(name: &str, password: &str) -> Result<Self, Failure> {
+        let provider = rustls::crypto::ring::default_provider();
+        let stored = StoredPassword::new(password, &provider)?;
+        Ok(Self { name: name.to_owned(), password: Secret::new(password), stored })
+    }
+}
+
 /// A directory, or standard output.
 #[derive(Debug)]
 pub(crate) struct Store {
     directory: Option<Spool>,
-    login: Option<(String, Secret)>,
+    account: Option<Account>,
     /// This server's name in the trace lines in front of each message, if it adds them.
     trace: Option<&'static str>,
     /// The turns on standard output.
@@ -35,17 +51,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Delivers to this directory, or to standard output; accepts any sender, or only this user with this password.
-    pub(crate) fn new(
-        directory: Option<&Path>,
-        login: Option<(String, Secret)>,
-    ) -> Result<Self, Failure> {
+    /// Delivers to this directory, or to standard output; accepts any sender, or only this account.
+    pub(crate) fn new(directory: Option<&Path>, account: Option<Account>) -> Result<Self, Failure> {
         let open = |path: &Path| {
             Spool::open(path)
                 .map_err(|error| Failure::from(files::unreadable("--deliver", path, &error)))
         };
         let directory = directory.map(open).transpose()?;
-        Ok(Self { directory, login, trace: None, output: Mutex::new(()) })
+        Ok(Self { directory, account, trace: None, output: Mutex::new(()) })
     }
 
     /// Adds `Return-Path` and `Received` to each message, under this name.
@@ -134,17 +147,33 @@ impl Delivery {
     }
 }
 
+fn tell_login(user: &str, is_right: bool) {
+    match is_right {
+        true => tell!("{user:?} logged in"),
+        // Without the name: people type their passwords into the wrong field.
+        false => tell!("a login was refused"),
+    }
+}
+
 impl Deliver for Delivery {
     async fn authenticate(&mut self, _: &Peer, user: &str, password: &str) -> Answer {
-        let known = self.store.login.as_ref();
-        let known = known.is_some_and(|(name, right)| right.matches(password) && name == user);
-        if known {
-            tell!("{user:?} logged in");
+        let account = self.store.account.as_ref();
+        let is_right = account
+            .is_some_and(|account| account.password.matches(password) && account.name == user);
+        tell_login(user, is_right);
+        if is_right {
             return Answer::new(235, "2.7.0 Authentication successful");
         }
-        // Without the name: people type their passwords into the wrong field.
-        tell!("a login was refused");
         refused_login()
+    }
+
+    async fn stored(&mut self, _: &Peer, user: &str) -> Option<StoredPassword> {
+        let account = self.store.account.as_ref().filter(|account| account.name == user);
+        account.map(|account| account.stored.clone())
+    }
+
+    async fn proved(&mut self, _: &Peer, user: &str, is_right: bool) {
+        tell_login(user, is_right);
     }
 
     /// A certificate from --client-ca entitles the client to each of its names, and to no other.

@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use starttls::lmtp::Lmtp;
-use starttls::mail::receiver::{self, Authentication, Proof};
+use starttls::mail::receiver::{self, Authentication, Proof, Scram};
 use starttls::server::Config;
 use starttls::smtp::Smtp;
 use starttls::{Policy, Roles as _};
-use starttls_tokio::{
-    Error, Inbox, InboxSettings, Mode, Observer, Secret, Silent, TcpOrUnix, Timeouts,
-};
+use starttls_tokio::{Error, Inbox, InboxSettings, Mode, Observer, Silent, TcpOrUnix, Timeouts};
 
 use crate::args::Serve;
 use crate::backend;
 use crate::backend_offer;
-use crate::delivery::{Delivery, Store};
+use crate::delivery::{Account, Delivery, Store};
 use crate::files::password;
 use crate::hostname;
 use crate::identity::{self, Certified, Clients, Made};
@@ -32,15 +30,15 @@ use crate::watch::{Pictures, Watch};
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let scheme = args.protocol;
     check(args)?;
-    let login = match (&args.user, &args.password_file) {
-        (Some(user), Some(file)) => Some((user.clone(), Secret::new(password(file)?.as_str()))),
+    let account = match (&args.user, &args.password_file) {
+        (Some(user), Some(file)) => Some(Account::new(user, &password(file)?)?),
         _ => None,
     };
     let front = args.backend.is_some() || !scheme.takes_mail();
     let store = match front {
         true => None,
         false => {
-            let store = Store::new(args.deliver.as_deref(), login)?;
+            let store = Store::new(args.deliver.as_deref(), account)?;
             Some(Arc::new(match args.deliver.is_some() && !args.no_trace {
                 true => store.with_trace(hostname::qualified().unwrap_or("localhost")),
                 false => store,
@@ -162,7 +160,7 @@ fn take(
         .with_size(Some(args.max_size))
         .with_recipients(args.max_recipients)
         .with_commands(args.max_commands);
-    let mut receiver = receiver_config().with_limits(limits);
+    let mut receiver = receiver_config().with_limits(limits).with_scram(Scram::Bound);
     receiver = match (&args.user, &args.client_ca) {
         (None, None) => receiver,
         (Some(_), None) => receiver.with_authentication(Authentication::Required),

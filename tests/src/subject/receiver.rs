@@ -1,17 +1,22 @@
-use starttls::mail::Receiver;
-use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login, Proof};
+use starttls::mail::receiver::{
+    Answer, Authentication, Config, Event, Limits, Login, Proof, Scram, ScramExchange, ScramFinal,
+    ScramFirst, ScramKeys,
+};
+use starttls::mail::{ChannelBinding, Nonce, Receiver};
 use starttls::smtp::Dialect;
 use starttls::{Channel, Error, Machine, Plaintext, Step, Tls};
 
 use super::{Log, Next, OUTPUT, Room, Subject, step, write};
 use crate::SERVER;
-use crate::table::{self, Demanded, Handshake, Mail, Row};
+use crate::table::{self, Demanded, Handshake, Mail, Row, ScramUser};
 
 /// The receiving side of mail, with an application that decides as the row prescribes.
 #[derive(Debug)]
 pub struct Receiving<C: Channel, D: Dialect> {
     receiver: Receiver<'static, C, D>,
     decide: std::vec::IntoIter<String>,
+    scram: Option<ScramUser>,
+    exchange: Option<ScramExchange>,
 }
 
 impl<C: Channel, D: Dialect> Receiving<C, D> {
@@ -35,12 +40,19 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
                 Some(table::Proof::Certificate) => Proof::Certificate,
                 Some(table::Proof::Either) => Proof::Either,
             })
+            .with_scram(match &mail.scram {
+                None => Scram::None,
+                Some(user) if user.exporter.is_some() || user.end_point.is_some() => Scram::Bound,
+                Some(_) => Scram::Unbound,
+            })
             .with_dsn(mail.dsn)
             .with_smtp_utf8(mail.smtp_utf8)
             .with_require_tls(mail.require_tls);
         Self {
             receiver: Receiver::new(channel, SERVER, config),
             decide: mail.decide.clone().into_iter(),
+            scram: mail.scram.clone(),
+            exchange: None,
         }
     }
 
@@ -59,6 +71,65 @@ impl<C: Channel, D: Dialect> Receiving<C, D> {
                 self.answer(Answer::BAD_CREDENTIALS, room, log);
             }
         }
+    }
+
+    /// Begins an exchange with the row's user.
+    fn begin_scram(&mut self, first: ScramFirst<'_>, room: Room, log: &mut Log) {
+        assert_eq!(format!("{first:?}"), "ScramFirst(..)", "a name is shown");
+        let user = self.scram.clone().expect("SCRAM is offered only for a user");
+        let salt = user.salt.0.clone();
+        let keys = ScramKeys::derive(&user.password, &salt, 4096).expect("a password and a salt");
+        let nonce = Nonce::try_from(user.nonce.0).expect("18 bytes");
+        let exporter = user.exporter.map(|data| data.0.try_into().expect("32 bytes"));
+        let end_point = user.end_point.map(|data| data.0);
+        let exporter = exporter.as_ref().map(ChannelBinding::Exporter);
+        let end_point = end_point.as_deref().map(ChannelBinding::ServerEndPoint);
+        let bindings: Vec<_> = exporter.into_iter().chain(end_point).collect();
+        let mut buffer = [0; ScramFirst::MAX];
+        let start = match first.decode(&mut buffer) {
+            Ok(start) => start,
+            Err(error) => {
+                log.event(format!("scram {error:?}"));
+                return self.answer(Answer::BAD_CREDENTIALS, room, log);
+            }
+        };
+        let (mut name, mut other) = ([0; 255], [0; 255]);
+        let name = start.user(&mut name).expect("checked");
+        let other = start.authorization(&mut other).expect("checked");
+        log.event(format!("scram <{other}> <{name}>"));
+        match start.exchange(&keys, &nonce, &bindings) {
+            Ok(exchange) => {
+                self.exchange = Some(exchange);
+                self.challenge(room, log);
+            }
+            Err(error) => {
+                log.event(format!("exchange {error:?}"));
+                self.answer(Answer::BAD_CREDENTIALS, room, log);
+            }
+        }
+    }
+
+    fn end_scram(&mut self, last: ScramFinal<'_>, room: Room, log: &mut Log) {
+        let exchange = self.exchange.as_mut().expect("an exchange has begun");
+        let proof = exchange.verify(&last);
+        log.event(format!("proof {proof:?}"));
+        match proof {
+            Ok(()) => self.challenge(room, log),
+            Err(_) => {
+                let unproved = self.receiver.challenge(exchange, &mut [0; OUTPUT]);
+                assert_eq!(unproved, Err(Error::OutOfOrder), "no proof, no signature");
+                self.answer(Answer::BAD_CREDENTIALS, room, log);
+            }
+        }
+    }
+
+    fn challenge(&mut self, room: Room, log: &mut Log) {
+        assert_eq!(self.receiver.accept(), Err(Error::OutOfOrder), "accepted without a proof");
+        let exchange = self.exchange.as_ref().expect("an exchange has begun");
+        let mut output = [0; OUTPUT];
+        let challenge = |output: &mut [u8]| self.receiver.challenge(exchange, output);
+        let n = write(room, &mut output, challenge).expect("a challenge was due");
+        log.out.extend(&output[..n]);
     }
 
     fn answer(&mut self, answer: Answer<'_>, room: Room, log: &mut Log) {
@@ -131,6 +202,9 @@ impl<C: Channel, D: Dialect> Subject for Receiving<C, D> {
                     }
                 }
             }
+            Event::ScramFirst(first) => self.begin_scram(first, room, log),
+            Event::ScramFinal(last) => self.end_scram(last, room, log),
+            Event::Authenticated => log.event("authenticated"),
             Event::Discarded => log.event("discarded"),
             Event::Mail(mail) => {
                 let said = format!("mail <{}> {}", mail.path.as_str(), mail.parameters);

@@ -27,6 +27,8 @@ pub struct Mail {
     pub authentication: Option<Demanded>,
     /// Server: the proof that a login needs.
     pub proof: Option<Proof>,
+    /// Server: the user who can log in by SCRAM.
+    pub scram: Option<ScramUser>,
     /// Server: whether it offers `DSN`.
     #[serde(default)]
     pub dsn: bool,
@@ -126,6 +128,22 @@ pub enum Proof {
     Certificate,
     /// Either.
     Either,
+}
+
+/// A user of SCRAM, and what the server chooses for the exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScramUser {
+    /// The password, whoever the user is.
+    pub password: String,
+    /// The salt.
+    pub salt: Octets,
+    /// 18 bytes.
+    pub nonce: Octets,
+    /// Channel binding: 32 bytes of exported keying material.
+    pub exporter: Option<Octets>,
+    /// Channel binding: the hash of the server's certificate.
+    pub end_point: Option<Octets>,
 }
 
 /// A job of the sending side.

@@ -12,6 +12,8 @@ mod native_tls;
 mod pool;
 mod protocols;
 mod routes;
+#[cfg(feature = "scram")]
+mod scram;
 mod split;
 mod submission;
 #[cfg(feature = "tracing")]

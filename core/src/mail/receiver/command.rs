@@ -5,6 +5,8 @@ use super::login::{self, Begin};
 use super::reply::Reply;
 use super::state::{Challenge, Question, Stage, State, Then, Transaction};
 use super::{Authorization, Event, Login, Receiver, UserName, message, parameters};
+#[cfg(feature = "scram")]
+use super::{ScramFinal, ScramFirst};
 use crate::server::Answer as Engine;
 use crate::smtp::Dialect;
 use crate::smtp::command::{Verb, split};
@@ -146,19 +148,14 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
         } else if !self.extended || self.authenticated || self.mail.stage != Stage::None {
             self.fault(Reply::BAD_SEQUENCE);
         } else {
-            let offer = self.offer();
-            match login::begin(argument, offer.proof) {
-                // EXTERNAL needs a certificate, which this client lacks.
-                Begin::With(..) if offer.authentication == Authentication::None => {
-                    self.fault(Reply::UnknownMechanism);
-                }
+            match login::begin(argument, &self.offer()) {
                 Begin::With(challenge, Some(response)) => {
                     return self.proof(challenge, response);
                 }
                 Begin::With(challenge, None) => {
                     let ask = match challenge {
-                        Challenge::Plain | Challenge::Authorization => Reply::AskEmpty,
-                        Challenge::User | Challenge::Password => Reply::AskUser,
+                        Challenge::User => Reply::AskUser,
+                        _ => Reply::AskEmpty,
                     };
                     self.say(ask, Then::Challenged(challenge));
                 }
@@ -180,6 +177,12 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
 
     fn proof<'i>(&mut self, challenge: Challenge, base64: &'i [u8]) -> Option<Event<'i>> {
         let event = match challenge {
+            #[cfg(feature = "scram")]
+            Challenge::ScramFirst { plus } => ScramFirst::new(base64, plus).map(Event::ScramFirst),
+            #[cfg(feature = "scram")]
+            Challenge::ScramFinal => ScramFinal::new(base64).map(Event::ScramFinal),
+            #[cfg(feature = "scram")]
+            Challenge::ScramEnd => base64.is_empty().then_some(Event::Authenticated),
             Challenge::User => UserName::new(base64).map(Event::User),
             Challenge::Authorization => Authorization::new(base64).map(Event::External),
             Challenge::Plain | Challenge::Password => {
@@ -191,6 +194,15 @@ impl<C: Channel, D: Dialect> Receiver<'_, C, D> {
             Some(Event::User(_)) => {
                 self.say(Reply::AskPassword, Then::Challenged(Challenge::Password));
             }
+            #[cfg(feature = "scram")]
+            Some(Event::Authenticated) => {
+                self.authenticated = true;
+                self.say(Reply::Authenticated, Then::Await);
+            }
+            #[cfg(feature = "scram")]
+            Some(Event::ScramFirst(_)) => self.state = State::Deciding(Question::ScramFirst),
+            #[cfg(feature = "scram")]
+            Some(Event::ScramFinal(_)) => self.state = State::Deciding(Question::ScramFinal),
             Some(_) => self.state = State::Deciding(Question::Login),
         }
         event

@@ -11,6 +11,10 @@ settings! {
         authentication, with_authentication: Authentication,
         /// How clients can log in.
         proof, with_proof: Proof,
+        /// Whether clients can also prove by SCRAM that they know a password (RFC 7677), which does not
+        /// reveal it. The application stores the keys of each user. It needs the feature `scram`, and has no
+        /// effect without it.
+        scram, with_scram: Scram,
         /// Whether to offer `DSN` (RFC 3461). The application then has to report on delivery as senders
         /// request, and to pass their requests on.
         dsn, with_dsn: bool,
@@ -30,6 +34,14 @@ settings! {
 impl Config {
     pub(super) fn takes_passwords(&self) -> bool {
         self.authentication != Authentication::None && self.proof.is_password()
+    }
+
+    pub(super) fn takes_scram(&self) -> bool {
+        cfg!(feature = "scram") && self.takes_passwords() && self.scram != Scram::None
+    }
+
+    pub(super) fn takes_bound_scram(&self) -> bool {
+        self.takes_scram() && self.scram == Scram::Bound
     }
 
     pub(super) fn takes_certificates(&self) -> bool {
@@ -57,13 +69,28 @@ pub enum Authentication {
     Required,
 }
 
+/// Whether clients can log in by SCRAM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Scram {
+    /// They cannot.
+    #[default]
+    None,
+    /// By `SCRAM-SHA-256`, if the application does not know its TLS connection's binding (RFC 5056).
+    Unbound,
+    /// By `SCRAM-SHA-256-PLUS` too, which shows an attacker between two TLS connections.
+    Bound,
+}
+
 /// The proof of identity that clients can log in with.
 ///
 /// The enum is exhaustive: a receiver knows no other kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Proof {
-    /// A password, by the mechanisms PLAIN (RFC 4616) and LOGIN, which reveal it to the server.
+    /// A password, by the mechanisms PLAIN (RFC 4616) and LOGIN, which reveal it to the server, and by
+    /// those of [`Config::scram`].
     #[default]
     Password,
     /// A certificate from the TLS handshake, by the mechanism EXTERNAL (RFC 4422 Appendix A). It is offered

@@ -1,4 +1,6 @@
 use super::{Authorization, Login, UserName};
+#[cfg(feature = "scram")]
+use super::{ScramFinal, ScramFirst};
 use crate::mail::address;
 use crate::mail::dsn::{Notify, OriginalRecipient, Return, Xtext};
 use crate::mail::limits::MAX_PATH;
@@ -26,6 +28,20 @@ pub enum Event<'i> {
     /// *Judge:* the client logs in by its certificate from the TLS handshake, to act as this identity.
     /// Answer it like a [`Login`](Self::Login).
     External(Authorization<'i>),
+    /// *Judge:* the client logs in by SCRAM. Look up the user's keys, begin a
+    /// [`ScramExchange`](super::ScramExchange), and answer with
+    /// [`challenge`](super::Receiver::challenge), or refuse like a [`Login`](Self::Login).
+    #[cfg(feature = "scram")]
+    ScramFirst(ScramFirst<'i>),
+    /// *Judge:* the client proves by SCRAM that it knows the password. Call
+    /// [`verify`](super::ScramExchange::verify) on the exchange, and answer with
+    /// [`challenge`](super::Receiver::challenge) if it is right. Refuse like a [`Login`](Self::Login)
+    /// otherwise.
+    #[cfg(feature = "scram")]
+    ScramFinal(ScramFinal<'i>),
+    /// The client has proved its identity by SCRAM and accepts the server's proof: it is logged in.
+    #[cfg(feature = "scram")]
+    Authenticated,
     /// *Judge:* a mail begins.
     Mail(Mail<'i>),
     /// *Judge:* the mail has this recipient.

@@ -2,7 +2,7 @@
 
 use core::str;
 
-use super::config::Proof;
+use super::config::Config;
 use super::state::Challenge;
 use crate::ArgumentError;
 use crate::conceal::conceal;
@@ -120,25 +120,34 @@ pub(super) enum Begin<'i> {
 }
 
 /// `sasl-mech [SP initial-response]`, `initial-response = base64 / "="` (RFC 4954 §8).
-pub(super) fn begin(argument: &[u8], proof: Proof) -> Begin<'_> {
+pub(super) fn begin<'i>(argument: &'i [u8], offer: &Config) -> Begin<'i> {
     let mut words = argument.split(|octet| *octet == b' ').filter(|word| !word.is_empty());
     let (Some(mechanism), response, None) = (words.next(), words.next(), words.next()) else {
         return Begin::Malformed;
     };
     let response = response.map(|response| if response == b"=" { b"" } else { response });
     let is = |name: &[u8]| mechanism.eq_ignore_ascii_case(name);
-    if is(b"PLAIN") && proof.is_password() {
+    #[cfg(feature = "scram")]
+    for (plus, name, offered) in [
+        (true, &b"SCRAM-SHA-256-PLUS"[..], offer.takes_bound_scram()),
+        (false, b"SCRAM-SHA-256", offer.takes_scram()),
+    ] {
+        if offered && is(name) {
+            return Begin::With(Challenge::ScramFirst { plus }, response);
+        }
+    }
+    if is(b"PLAIN") && offer.takes_passwords() {
         Begin::With(Challenge::Plain, response)
-    } else if is(b"LOGIN") && proof.is_password() {
+    } else if is(b"LOGIN") && offer.takes_passwords() {
         Begin::With(Challenge::User, response)
-    } else if is(b"EXTERNAL") && proof.is_certificate() {
+    } else if is(b"EXTERNAL") && offer.takes_certificates() {
         Begin::With(Challenge::Authorization, response)
     } else {
         Begin::Unknown
     }
 }
 
-fn text(octets: &[u8]) -> Result<&str, ArgumentError> {
+pub(super) fn text(octets: &[u8]) -> Result<&str, ArgumentError> {
     match octets {
         [] => Err(ArgumentError::Empty),
         _ if octets.len() > MAX_SECRET => Err(ArgumentError::TooLong),
@@ -153,6 +162,7 @@ mod tests {
 
     use core::fmt::Write as _;
 
+    use super::super::config::{Authentication, Proof};
     use super::*;
 
     fn plain(base64: &str) -> Result<(&str, Option<&str>, &str), ArgumentError> {
@@ -226,21 +236,24 @@ mod tests {
 
     #[test]
     fn arguments_of_auth() {
-        assert!(matches!(begin(b"plain", Proof::Either), Begin::With(Challenge::Plain, None)));
+        let by = |proof| {
+            Config::default().with_authentication(Authentication::Offered).with_proof(proof)
+        };
+        assert!(matches!(begin(b"plain", &by(Proof::Either)), Begin::With(Challenge::Plain, None)));
         assert!(matches!(
-            begin(b"LOGIN =", Proof::Either),
+            begin(b"LOGIN =", &by(Proof::Either)),
             Begin::With(Challenge::User, Some(b""))
         ));
         assert!(matches!(
-            begin(b"PLAIN  AA==", Proof::Either),
+            begin(b"PLAIN  AA==", &by(Proof::Either)),
             Begin::With(Challenge::Plain, Some(b"AA=="))
         ));
-        assert!(matches!(begin(b"external", Proof::Certificate), Begin::With(_, None)));
-        assert!(matches!(begin(b"EXTERNAL", Proof::Password), Begin::Unknown));
-        assert!(matches!(begin(b"PLAIN", Proof::Certificate), Begin::Unknown));
-        assert!(matches!(begin(b"LOGIN", Proof::Certificate), Begin::Unknown));
-        assert!(matches!(begin(b"CRAM-MD5", Proof::Either), Begin::Unknown));
-        assert!(matches!(begin(b"", Proof::Either), Begin::Malformed));
-        assert!(matches!(begin(b"PLAIN a b", Proof::Either), Begin::Malformed));
+        assert!(matches!(begin(b"external", &by(Proof::Certificate)), Begin::With(_, None)));
+        assert!(matches!(begin(b"EXTERNAL", &by(Proof::Password)), Begin::Unknown));
+        assert!(matches!(begin(b"PLAIN", &by(Proof::Certificate)), Begin::Unknown));
+        assert!(matches!(begin(b"LOGIN", &by(Proof::Certificate)), Begin::Unknown));
+        assert!(matches!(begin(b"CRAM-MD5", &by(Proof::Either)), Begin::Unknown));
+        assert!(matches!(begin(b"", &by(Proof::Either)), Begin::Malformed));
+        assert!(matches!(begin(b"PLAIN a b", &by(Proof::Either)), Begin::Malformed));
     }
 }

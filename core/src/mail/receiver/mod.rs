@@ -59,14 +59,18 @@ mod login;
 mod message;
 mod parameters;
 mod reply;
+#[cfg(feature = "scram")]
+mod scram;
 mod state;
 
 use core::marker::PhantomData;
 use core::time::Duration;
 
-pub use config::{Authentication, Config, Limits, Proof};
+pub use config::{Authentication, Config, Limits, Proof, Scram};
 pub use event::{Answer, Event, Mail, Path, Recipient};
 pub use login::{Authorization, Claim, Login, UserName};
+#[cfg(feature = "scram")]
+pub use scram::{ScramExchange, ScramFinal, ScramFirst, ScramKeys, ScramStart};
 
 use super::limits::{BODY_BLOCK, BODY_WAIT, MAX_COMMAND};
 use crate::server::{Answer as Engine, Upgrade};
@@ -133,7 +137,7 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         &self.channel
     }
 
-    /// Whether the application accepted a [`Login`].
+    /// Whether the application accepted a [`Login`], or the client proved its identity by SCRAM.
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
         self.authenticated
@@ -154,11 +158,13 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     /// Accepts what the last event asks for.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if the last event asks for nothing.
+    /// [`Error::OutOfOrder`] if the last event asks for nothing, or for a proof of SCRAM.
     pub fn accept(&mut self) -> Result<(), Error> {
         let question = self.question()?;
         let reply = match question {
             Question::Login => Reply::Authenticated,
+            #[cfg(feature = "scram")]
+            Question::ScramFirst | Question::ScramFinal => return Err(Error::OutOfOrder),
             Question::Mail => Reply::SenderOk,
             Question::Recipient => Reply::RecipientOk,
             Question::Message { .. } => Reply::Delivered,
@@ -171,11 +177,14 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
     /// 4yz never is. Returns how many bytes of `output` to send.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if the last event asks for nothing; [`Error::OutputTooSmall`] if the reply
-    /// does not fit. The event stays unanswered.
+    /// [`Error::OutOfOrder`] if the last event asks for nothing, or the answer accepts SCRAM without a
+    /// proof; [`Error::OutputTooSmall`] if the reply does not fit. The event stays unanswered.
     pub fn answer(&mut self, answer: Answer<'_>, output: &mut [u8]) -> Result<usize, Error> {
         let question = self.question()?;
         let yes = answer.is_yes();
+        if yes && question.is_scram() {
+            return Err(Error::OutOfOrder);
+        }
         let login = yes && question == Question::Login;
         let mut out = Writer::new(output);
         // 235 is the only code for a successful login (RFC 4954 §4).
@@ -183,12 +192,39 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
         let written = out.finish()?;
         let then = self.decided(question, yes);
         // A temporary refusal (RFC 4954 §6: 454) says nothing about the client.
-        let mistake = question == Question::Login && answer.is_permanent();
+        let mistake = question.is_login() && answer.is_permanent();
         self.state = if mistake && !self.forgives() {
             State::Say(Reply::engine(Engine::TooManyErrors), Then::TooManyErrors)
         } else {
             then.into()
         };
+        Ok(written)
+    }
+
+    /// Sends the server's message of an exchange by SCRAM: its first after [`Event::ScramFirst`], and the
+    /// last after [`Event::ScramFinal`], once the exchange is [proved](ScramExchange::is_proved). The login
+    /// is complete at [`Event::Authenticated`]. Returns how many bytes of `output` to send.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] after another event, or if the proof is missing; [`Error::OutputTooSmall`] if
+    /// the message does not fit. The event stays unanswered.
+    #[cfg(feature = "scram")]
+    pub fn challenge(
+        &mut self,
+        exchange: &ScramExchange,
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        let then = match (self.question()?, exchange.is_proved()) {
+            (Question::ScramFirst, false) => state::Challenge::ScramFinal,
+            (Question::ScramFinal, true) => state::Challenge::ScramEnd,
+            _ => return Err(Error::OutOfOrder),
+        };
+        let mut out = Writer::new(output);
+        out.put(b"334 ");
+        exchange.put(&mut out);
+        out.put(b"\r\n");
+        let written = out.finish()?;
+        self.state = State::Challenged(then);
         Ok(written)
     }
 
@@ -220,6 +256,8 @@ impl<'a, C: Channel, D: Dialect> Receiver<'a, C, D> {
             Question::Recipient if yes => {
                 self.mail.recipients = self.mail.recipients.saturating_add(1);
             }
+            #[cfg(feature = "scram")]
+            Question::ScramFirst | Question::ScramFinal => {}
             Question::Mail | Question::Recipient => {}
             Question::Message { index } => return self.judged(Whole { index, refusal: None }),
         }

@@ -131,6 +131,8 @@ fn print_extensions(config: &Config, out: &mut Writer<'_>) {
         (config.dsn, b"\r\n250-DSN"),
         (config.require_tls, b"\r\n250-REQUIRETLS"),
         (config.authentication != Authentication::None, b"\r\n250-AUTH"),
+        (config.takes_bound_scram(), b" SCRAM-SHA-256-PLUS"),
+        (config.takes_scram(), b" SCRAM-SHA-256"),
         (config.takes_passwords(), b" PLAIN LOGIN"),
         (config.takes_certificates(), b" EXTERNAL"),
     ] {

@@ -69,6 +69,18 @@ pub(super) enum Challenge {
     Password,
     /// The message of EXTERNAL.
     Authorization,
+    /// The first message of SCRAM.
+    #[cfg(feature = "scram")]
+    ScramFirst {
+        /// Whether the mechanism is `SCRAM-SHA-256-PLUS`.
+        plus: bool,
+    },
+    /// The final message of SCRAM.
+    #[cfg(feature = "scram")]
+    ScramFinal,
+    /// The client's consent to the server's signature: an empty line (RFC 4954 §4).
+    #[cfg(feature = "scram")]
+    ScramEnd,
 }
 
 /// The decision that the application was asked for.
@@ -76,9 +88,32 @@ pub(super) enum Challenge {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Question {
     Login,
+    /// Which keys has the user of SCRAM?
+    #[cfg(feature = "scram")]
+    ScramFirst,
+    /// Is the proof of SCRAM right?
+    #[cfg(feature = "scram")]
+    ScramFinal,
     Mail,
     Recipient,
-    Message { index: u16 },
+    Message {
+        index: u16,
+    },
+}
+
+impl Question {
+    /// Whether a client's identity is in question.
+    pub(super) const fn is_login(self) -> bool {
+        self.is_scram() || matches!(self, Self::Login)
+    }
+
+    /// Whether only a proof is an acceptance.
+    pub(super) const fn is_scram(self) -> bool {
+        #[cfg(feature = "scram")]
+        return matches!(self, Self::ScramFirst | Self::ScramFinal);
+        #[cfg(not(feature = "scram"))]
+        false
+    }
 }
 
 /// A chunk that is arriving.

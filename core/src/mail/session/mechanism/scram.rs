@@ -1,20 +1,17 @@
 //! `SCRAM-SHA-256` (RFC 5802, RFC 7677).
 
-use hmac::{Hmac, KeyInit, Mac};
-use pbkdf2::pbkdf2_hmac;
+use hmac::Mac;
 use sha2::{Digest, Sha256};
 
 use super::{MAX_SAID, Mechanism, decode};
 use crate::Error;
 use crate::conceal::conceal;
+use crate::mail::Credentials;
 use crate::mail::base64::Encoder;
-use crate::mail::{ChannelBinding, Credentials};
+use crate::mail::scram::{MAX_SALT, MIN_ITERATIONS, derive, keyed, salted};
 use crate::smtp::reply::decimal;
 use crate::wipe::Secret;
 use crate::wire::Writer;
-
-/// The minimum number of iterations (RFC 7677 §4).
-const MIN_ITERATIONS: usize = 4096;
 
 /// The longest text before the nonce in the final message, in bytes: a header and a binding of at most 64
 /// bytes, in base64.
@@ -22,9 +19,6 @@ const MAX_BOUND: usize = 128;
 
 /// The longest final message, in bytes before base64.
 pub(in crate::mail::session) const MAX_FINAL: usize = MAX_SAID + MAX_BOUND + b",p=".len() + 44;
-
-/// The longest salt, in bytes.
-const MAX_SALT: usize = 64;
 
 /// The signature of a server that knows the password.
 #[derive(Default)]
@@ -65,10 +59,7 @@ pub(super) fn put_first(
 /// `gs2-header`: whether and how the channel is bound.
 fn header(credentials: &Credentials<'_>, mechanism: Mechanism) -> &'static [u8] {
     match (&credentials.binding, mechanism) {
-        (Some(ChannelBinding::Exporter(_)), Mechanism::ScramSha256Plus) => b"p=tls-exporter,,",
-        (Some(ChannelBinding::ServerEndPoint(_)), Mechanism::ScramSha256Plus) => {
-            b"p=tls-server-end-point,,"
-        }
+        (Some(binding), Mechanism::ScramSha256Plus) => binding.header(),
         // The client supports channel binding and believes that the server does not. If an attacker removed
         // the server's offer, the server detects it by this (RFC 5802 §6).
         (Some(_), _) if !credentials.is_forced() => b"y,,",
@@ -115,16 +106,11 @@ impl<'m> First<'m> {
                 Some([b'r', b'=', nonce @ ..]),
                 Some([b's', b'=', salt @ ..]),
                 Some([b'i', b'=', count @ ..]),
-            ) => {
-                let iterations = decimal(count).filter(|count| *count >= MIN_ITERATIONS);
-                match iterations.map(u32::try_from) {
-                    None => Err(Error::Syntax),
-                    Some(Ok(iterations)) if iterations <= most => {
-                        Ok(Self { nonce, salt, iterations })
-                    }
-                    Some(_) => Err(Error::TooManyIterations),
-                }
-            }
+            ) => match decimal(count).map(u32::try_from) {
+                None | Some(Ok(..MIN_ITERATIONS)) => Err(Error::Syntax),
+                Some(Ok(iterations)) if iterations <= most => Ok(Self { nonce, salt, iterations }),
+                Some(_) => Err(Error::TooManyIterations),
+            },
             _ => Err(Error::Syntax),
         }
     }
@@ -151,8 +137,7 @@ pub(super) fn put_final(
     if salt.is_empty() {
         return Err(Error::Syntax);
     }
-    let mut salted = Secret::default();
-    pbkdf2_hmac::<Sha256>(credentials.secret.as_bytes(), salt, first.iterations, &mut salted.0);
+    let salted = salted(credentials.secret, salt, first.iterations);
 
     // The signature covers all messages without the proof.
     let mut without_proof = [0; MAX_SAID + MAX_BOUND];
@@ -160,12 +145,8 @@ pub(super) fn put_final(
     bound.put(b"c=");
     let mut encoder = Encoder::new(&mut bound);
     encoder.put(header(credentials, mechanism));
-    match (mechanism, credentials.binding) {
-        (Mechanism::ScramSha256Plus, Some(ChannelBinding::Exporter(data))) => encoder.put(data),
-        (Mechanism::ScramSha256Plus, Some(ChannelBinding::ServerEndPoint(data))) => {
-            encoder.put(data);
-        }
-        _ => {}
+    if let (Mechanism::ScramSha256Plus, Some(binding)) = (mechanism, credentials.binding) {
+        encoder.put(binding.data());
     }
     encoder.finish();
     bound.put(b",r=");
@@ -200,16 +181,6 @@ pub(super) fn put_final(
     out.put(&printed);
     out.finish();
     Ok(Expected(expected))
-}
-
-fn keyed(key: &Secret) -> Result<Hmac<Sha256>, Error> {
-    Hmac::new_from_slice(&key.0).map_err(|_| Error::NoMechanism)
-}
-
-fn derive(salted: &Secret, label: &[u8]) -> Result<Secret, Error> {
-    let mut hash = keyed(salted)?;
-    hash.update(label);
-    Ok(Secret(hash.finalize().into_bytes().into()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
+mod deliver;
+mod settings;
+
 use std::fmt;
-use std::future::{Future, pending, poll_fn, ready};
+use std::future::{Future, pending, poll_fn};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -12,105 +15,17 @@ use starttls::mail::{Inbound, inbound};
 use starttls::smtp::Dialect;
 use starttls::{Protocol, Untrusted};
 
+#[cfg(feature = "scram")]
+use crate::bad_credentials;
 use crate::server::{ServerStream, known, server_handshake};
 use crate::spans::{self, Traced};
-use crate::{
-    Accept, Answer, Asked, Driver, Error, InboxSettings, Mail, Observer, Peer, PeerCertificate,
-    PeerTls, Recipient, Runtime, Taking, bad_credentials,
-};
+use crate::{Accept, Asked, Driver, Error, Observer, Peer, PeerTls, Runtime, Taking};
+
+pub use deliver::Deliver;
+pub use settings::{InboxSettings, MAX_MESSAGE};
 
 /// The reply to an idle client when the service ends.
 const SHUTTING_DOWN: &[u8] = b"421 4.3.2 The service is shutting down, closing\r\n";
-
-/// Decides about the mail that an [`Inbox`] receives, and stores it. The client waits for each call.
-///
-/// ```
-/// use starttls_common::{Answer, Deliver, Mail};
-///
-/// struct Discard;
-///
-/// impl Deliver for Discard {
-///     async fn deliver(&mut self, mail: &Mail) -> Answer {
-///         Answer::new(250, format!("2.0.0 {} bytes discarded", mail.size))
-///     }
-/// }
-/// ```
-pub trait Deliver: Send {
-    /// Checks the password of `user`. By default no password is accepted.
-    ///
-    /// This is called only over TLS, and only if the settings offer a login. Compare with
-    /// [`Secret::matches`](crate::Secret::matches), whose time reveals nothing but the length.
-    fn authenticate(
-        &mut self,
-        peer: &Peer,
-        user: &str,
-        password: &str,
-    ) -> impl Future<Output = Answer> + Send {
-        let _ = (peer, user, password);
-        ready(bad_credentials())
-    }
-
-    /// Returns the user whom the client's certificate identifies. By default every certificate is refused.
-    ///
-    /// The server's verifier has accepted the certificate. The client wants to act as `authorization`, or as
-    /// the certificate's own user if that is empty (`EXTERNAL`, RFC 4422 Appendix A). This is called only if
-    /// the settings offer it.
-    ///
-    /// # Errors
-    /// The reply that refuses an unknown client, or one that may not act as `authorization`.
-    fn identify(
-        &mut self,
-        peer: &Peer,
-        certificate: &PeerCertificate,
-        authorization: &str,
-    ) -> impl Future<Output = Result<String, Answer>> + Send {
-        let _ = (peer, certificate, authorization);
-        ready(Err(bad_credentials()))
-    }
-
-    /// Decides whether the mail is accepted, by its sender and by its client. It has no recipients yet.
-    /// `mail.from` is empty for delivery status notifications.
-    fn sender(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send {
-        let _ = mail;
-        ready(Answer::new(250, "2.1.0 Sender ok"))
-    }
-
-    /// Decides whether the mail is accepted for this further recipient.
-    ///
-    /// A temporary refusal, such as 452 4.5.3 for too many recipients, is no mistake of the client.
-    fn recipient(
-        &mut self,
-        mail: &Mail,
-        recipient: &Recipient,
-    ) -> impl Future<Output = Answer> + Send {
-        let _ = (mail, recipient);
-        ready(Answer::new(250, "2.1.5 Recipient ok"))
-    }
-
-    /// Keeps the next piece of a message, of about 32 KiB at most. By default it is appended to
-    /// `mail.message`.
-    ///
-    /// An application that writes the pieces to a file needs no memory for the message, whatever its size.
-    /// The message is complete when [`deliver`](Self::deliver) is called. If [`sender`](Self::sender) is
-    /// called before that, or the connection ends, discard it.
-    ///
-    /// # Errors
-    /// The reply to the message, whose rest is discarded: for example 452 4.3.1 if the disk is full.
-    fn keep(
-        &mut self,
-        mail: &mut Mail,
-        piece: &[u8],
-    ) -> impl Future<Output = Result<(), Answer>> + Send {
-        mail.message.extend_from_slice(piece);
-        ready(Ok(()))
-    }
-
-    /// Accepts a mail. A 2yz reply promises that the mail is stored safely.
-    ///
-    /// With SMTP this is called once a mail. With LMTP it is called once for each accepted recipient, which
-    /// is then the only one in `mail.to`, and each call has its own reply (RFC 2033 §4.2).
-    fn deliver(&mut self, mail: &Mail) -> impl Future<Output = Answer> + Send;
-}
 
 /// A server that receives mail, with the I/O of `R`.
 pub struct Inbox<R> {
@@ -172,7 +87,7 @@ impl<R> Inbox<R> {
         let observer = Traced(observer);
         let mut driver = Driver::<S, R>::new(stream, self.settings.timeouts(), observer);
         driver.never_quote();
-        let mut talk = Talk::new(self.settings.max_message(), address);
+        let mut talk = Talk::new(&self.settings, address);
         match take(&mut driver, &mut inbound, &mut talk, deliver, &mut stop).await? {
             End::StartTls => {}
             // On the heap, as all that is rarely needed: a connection that waits has room for each future that
@@ -189,9 +104,12 @@ impl<R> Inbox<R> {
                 let Some(driver) = stop.or(handshake.as_mut()).await else { return Ok(()) };
                 Box::new(driver?)
             };
+            if !driver.link.tls().is_some_and(|tls| tls.can_bind()) {
+                inbound.cannot_bind();
+            }
             inbound.encrypted_with(known(&driver))?;
             // State from plaintext must not continue inside TLS: an attacker could have injected it.
-            talk = Talk::new(talk.room, address);
+            talk = Talk::new(&self.settings, address);
             take(&mut *driver, &mut inbound, &mut talk, deliver, &mut stop).await?;
             Box::pin(driver.close()).await
         })
@@ -200,9 +118,8 @@ impl<R> Inbox<R> {
 }
 
 /// The dialogue with a client, on one channel.
-struct Talk {
-    /// The limit of a message in memory, in bytes.
-    room: usize,
+struct Talk<'s> {
+    settings: &'s InboxSettings,
     address: Option<SocketAddr>,
     /// The hello of a client in plaintext, before its first mail.
     hello: Option<Box<str>>,
@@ -210,9 +127,9 @@ struct Talk {
     taking: Option<Box<Taking>>,
 }
 
-impl Talk {
-    const fn new(room: usize, address: Option<SocketAddr>) -> Self {
-        Self { room, address, hello: None, taking: None }
+impl<'s> Talk<'s> {
+    const fn new(settings: &'s InboxSettings, address: Option<SocketAddr>) -> Self {
+        Self { settings, address, hello: None, taking: None }
     }
 
     /// Keeps a hello that the server answered before TLS.
@@ -230,7 +147,7 @@ impl Talk {
 
     /// The mail part of the dialogue.
     fn taking<D: Dialect>(&mut self, tls: Option<&Arc<PeerTls>>) -> &mut Box<Taking> {
-        let (room, address, hello) = (self.room, self.address, &mut self.hello);
+        let (room, address, hello) = (self.settings.max_message(), self.address, &mut self.hello);
         self.taking.get_or_insert_with(|| {
             let hello = hello.take();
             let (verb, name) = hello.as_deref().and_then(|hello| hello.split_at_checked(5)).unzip();
@@ -278,7 +195,7 @@ impl<F: Future<Output = ()>> Stop<'_, F> {
 async fn take<R: Runtime<S>, S, D: Dialect>(
     driver: &mut Driver<'_, S, R>,
     inbound: &mut Inbound<'_, D>,
-    talk: &mut Talk,
+    talk: &mut Talk<'_>,
     deliver: &mut impl Deliver,
     stop: &mut Stop<'_, impl Future<Output = ()>>,
 ) -> Result<End, Error> {
@@ -337,6 +254,25 @@ async fn take<R: Runtime<S>, S, D: Dialect>(
             Asked::Nothing(answer) => answer.clone(),
             Asked::Login { user, password } => {
                 deliver.authenticate(taking.peer(), user, password).await
+            }
+            #[cfg(feature = "scram")]
+            Asked::Stored(user) => {
+                let stored = deliver.stored(taking.peer(), user).await;
+                if taking.begin(stored, talk.settings)? {
+                    driver.link.say(&taking.challenge(inbound)?);
+                    continue;
+                }
+                deliver.proved(taking.peer(), user, false).await;
+                bad_credentials()
+            }
+            #[cfg(feature = "scram")]
+            Asked::Proof(is_right) => {
+                deliver.proved(taking.peer(), taking.claimed(), *is_right).await;
+                if *is_right {
+                    driver.link.say(&taking.challenge(inbound)?);
+                    continue;
+                }
+                bad_credentials()
             }
             Asked::Sender => deliver.sender(taking.mail()).await,
             Asked::Recipient(recipient) => deliver.recipient(taking.mail(), recipient).await,
