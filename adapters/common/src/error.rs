@@ -322,6 +322,7 @@ impl std::error::Error for Error {
 ///
 /// let answer = Answer::new(450, "4.2.0 Mailbox busy, try again later");
 /// assert!(!answer.is_yes());
+/// assert_eq!(answer.status.map(|status| status.to_string()).as_deref(), Some("4.2.0"));
 /// assert_eq!(answer.to_string(), "450 4.2.0 Mailbox busy, try again later");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -338,7 +339,8 @@ impl Answer {
     /// A reply of the application. Put an enhanced status code, if any, at the start of `text`.
     #[must_use]
     pub fn new(code: u16, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), status: None }
+        let text = text.into();
+        Self { code, status: Status::of(code, &text), text }
     }
 
     /// Whether the reply is positive: 2yz.

@@ -10,7 +10,21 @@ pub struct Status {
 }
 
 impl Status {
-    /// Reads the code at the front of a reply's text. It has to be of the reply's own class (RFC 2034 §4).
+    /// Reads the code at the front of the text of a reply with this code. `None` if there is none of the
+    /// reply's own class (RFC 2034 §4).
+    ///
+    /// ```
+    /// use starttls::smtp::Status;
+    ///
+    /// let status = Status::of(452, "4.5.3 Too many recipients").expect("a status");
+    /// assert_eq!((status.subject(), status.detail()), (5, 3));
+    /// assert_eq!(Status::of(452, "5.5.3 Too many recipients"), None);
+    /// ```
+    #[must_use]
+    pub fn of(code: u16, text: &str) -> Option<Self> {
+        Self::read(code / 100, text.as_bytes())
+    }
+
     pub(super) fn read(class: u16, text: &[u8]) -> Option<Self> {
         let [first @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text else { return None };
         let own = *first & 0xf;
