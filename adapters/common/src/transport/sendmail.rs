@@ -1,5 +1,6 @@
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -76,21 +77,18 @@ impl Sendmail {
     pub fn pass(&self, mail: &Addresses, message: &[u8]) -> Result<Receipt, Error> {
         // A time beyond the clock's range is no limit.
         let until = Instant::now().checked_add(self.timeout);
+        // A whole file, and not a pipe: if this process is killed, the program cannot take a part of the message
+        // for all of it.
+        let input = spooled(message).map_err(Error::io(Doing::Other("storing the message")))?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .args(["-i", "-f", mail.from.as_deref().unwrap_or("<>"), "--"])
             .args(&mail.to)
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(Error::io(Doing::Other("starting the sendmail program")))?;
-        // Not joined: a process that the program started may keep the pipes open.
-        if let Some(mut input) = child.stdin.take() {
-            let message = local(message);
-            // A program that reads no further tells by its status whether it has the mail.
-            thread::spawn(move || drop(input.write_all(&message)));
-        }
         let complaint = child.stderr.take().map(listen);
         let status = wait(&mut child, until);
         let status = status.map_err(Error::io(Doing::Other("waiting for the sendmail program")));
@@ -123,16 +121,21 @@ fn listen(mut from: ChildStderr) -> Receiver<String> {
     heard
 }
 
-/// A message with the line ends of a local program.
-fn local(message: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(message.len());
+/// A file without a name that has the message, with the line ends of a local program.
+fn spooled(message: &[u8]) -> io::Result<File> {
+    let mut file = BufWriter::new(tempfile::tempfile()?);
     for line in message.split_inclusive(|octet| *octet == b'\n') {
         match line.strip_suffix(b"\r\n") {
-            Some(line) => text.extend(line.iter().chain(b"\n")),
-            None => text.extend_from_slice(line),
+            Some(line) => {
+                file.write_all(line)?;
+                file.write_all(b"\n")?;
+            }
+            None => file.write_all(line)?,
         }
     }
-    text
+    let mut file = file.into_inner()?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Waits for the program, and kills it when the time is up.
