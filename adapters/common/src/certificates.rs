@@ -21,6 +21,9 @@ const CHAIN: &str = "the certificate chain";
 /// The same for its key.
 const KEY: &str = "the private key";
 
+/// The same if they do not belong together, or the provider does not support the key.
+const PAIR: &str = "the private key of the certificate";
+
 /// A server's certificate chain and private key, which can be replaced while the server runs.
 ///
 /// Copies share the current certificate. A handshake uses the certificate of its start.
@@ -137,7 +140,7 @@ fn read(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<Certi
     let certified = parse(&content(CHAIN, chain)?, &secret, provider);
     certified.map_err(|error| match error {
         Error::Argument { what, why } => {
-            let path = if what == KEY { key } else { chain };
+            let path = if what == CHAIN { chain } else { key };
             Error::Argument { what, why: format!("in {} {why}", path.display()) }
         }
         error => error,
@@ -153,7 +156,8 @@ fn parse(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<Arc<Cert
             error => format!("is not a private key in PEM: {error}"),
         })
     })?;
-    CertifiedKey::from_der(chain, key, provider)
-        .map(Arc::new)
-        .map_err(|error| bad(format!("cannot be used with the certificate: {}", explain(&error))))
+    CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(|error| Error::Argument {
+        what: PAIR,
+        why: format!("cannot be used: {}", explain(&error)),
+    })
 }

@@ -6,6 +6,7 @@
 mod advice;
 mod certificates;
 mod client;
+mod client_cas;
 mod connection;
 mod connector;
 #[cfg(feature = "dkim")]
@@ -49,6 +50,7 @@ pub use self::url::MailUrl;
 pub use advice::Advice;
 pub use certificates::Certificates;
 pub use client::{Upgraded, connect_implicit, handshake, upgrade_or_plaintext, upgrade_with};
+pub use client_cas::ClientCas;
 pub use connection::Connection;
 pub use connector::{Connector, Dialer, Route, Target};
 #[cfg(feature = "dkim")]

@@ -26,11 +26,11 @@ use starttls_common::{
     check_alpn, hello,
 };
 pub use starttls_common::{
-    Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing, Error,
-    InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate, PeerTls,
-    PoolSettings, Proxy, Receipt, Recipient, Route, Secret, Settings, Silent, Target, Timeouts,
-    accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain, handshake, open,
-    rustls, upgrade_or_plaintext, upgrade_with,
+    Advice, Answer, Certificates, ClientCas, ClientTls, Connector, Decide, Deliver, Dialer, Doing,
+    Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Mode, Observer, Peer, PeerCertificate,
+    PeerTls, PoolSettings, Proxy, Receipt, Recipient, Route, Secret, Settings, Silent, Target,
+    Timeouts, accept_implicit, accept_or_plaintext, check_chosen, connect_implicit, explain,
+    handshake, open, rustls, upgrade_or_plaintext, upgrade_with,
 };
 #[cfg(feature = "scram")]
 pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};

@@ -40,10 +40,10 @@ pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Addresses, Advice, Answer, Certificates, ClientTls, Connector, Decide, Dialer, Doing, EmlFiles,
-    Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer, Peer,
-    PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder, Route,
-    Secret, Sendmail, Settings, Silent, Target, Timeouts, broken_handshake, explain, rustls,
+    Addresses, Advice, Answer, Certificates, ClientCas, ClientTls, Connector, Decide, Dialer,
+    Doing, EmlFiles, Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer,
+    Peer, PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder,
+    Route, Secret, Sendmail, Settings, Silent, Target, Timeouts, broken_handshake, explain, rustls,
 };
 #[cfg(feature = "scram")]
 pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};

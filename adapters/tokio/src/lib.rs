@@ -28,12 +28,12 @@ pub use starttls_common::MailUrl;
 #[cfg(feature = "native-tls")]
 pub use starttls_common::native_tls::NativeTls;
 pub use starttls_common::{
-    Addresses, Advice, Answer, Certificates, ClientTls, Connector, Decide, Deliver, Dialer, Doing,
-    EmlFiles, Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode, Observer, Peer,
-    PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded, Recorder, Route,
-    Secret, Secured, Sendmail, Settings, Silent, Target, Timeouts, accept_implicit,
-    accept_or_plaintext, address_literal, check_alpn, check_chosen, connect_implicit, explain,
-    handshake, rustls, upgrade_or_plaintext,
+    Addresses, Advice, Answer, Certificates, ClientCas, ClientTls, Connector, Decide, Deliver,
+    Dialer, Doing, EmlFiles, Error, InboxSettings, Link, Login, MAX_MESSAGE, Mail, Maildir, Mode,
+    Observer, Peer, PeerCertificate, PeerTls, PoolSettings, Proxy, Receipt, Recipient, Recorded,
+    Recorder, Route, Secret, Secured, Sendmail, Settings, Silent, Target, Timeouts,
+    accept_implicit, accept_or_plaintext, address_literal, check_alpn, check_chosen,
+    connect_implicit, explain, handshake, rustls, upgrade_or_plaintext,
 };
 #[cfg(feature = "scram")]
 pub use starttls_common::{SCRAM_ITERATIONS, StoredPassword};

@@ -9,13 +9,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use starttls_std::{Certificates, Error, explain};
+use starttls_std::{Certificates, ClientCas, Error, explain};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -115,12 +112,10 @@ fn from_files(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Zeroizing<Vec<
 fn of_option((certificate, key): (&Path, &Path), error: Error) -> Failure {
     match error {
         Error::Argument { what: "the private key", why } => {
-            let other = "cannot be used with the certificate";
-            let (why, advice) = match why.strip_prefix(other) {
-                Some(why) => (format!("{other} of --cert{why}"), "Pass the private key of --cert."),
-                None => (why, files::KEY),
-            };
-            files::unusable(KEY, key, why, advice).into()
+            files::unusable(KEY, key, why, files::KEY).into()
+        }
+        Error::Argument { what: "the private key of the certificate", why } => {
+            files::unusable(KEY, key, why, "Pass the private key of --cert.").into()
         }
         Error::Argument { why, .. } => files::unusable(CERT, certificate, why, files::CHAIN).into(),
         error => error.into(),
@@ -132,47 +127,43 @@ fn bad(what: &str, why: &dyn std::fmt::Display) -> Failure {
 }
 
 /// The accepted client certificates.
+#[derive(Clone)]
 pub(crate) struct Clients {
-    roots: Arc<RootCertStore>,
-    auth: ClientAuth,
+    cas: ClientCas,
+    path: PathBuf,
 }
 
 impl Clients {
     /// Accepts certificates issued by a CA in this PEM file.
     pub(crate) fn read(path: &Path, auth: ClientAuth) -> Result<Self, Failure> {
-        let bad = |why: &dyn std::fmt::Display| {
-            Failure::from(files::unusable(CLIENT_CA, path, why, files::CHAIN))
+        let cas = ClientCas::from_pem(&files::read(CLIENT_CA, path)?);
+        let cas = cas.map_err(|error| of_client_ca(path, error))?;
+        let cas = match auth {
+            ClientAuth::Required => cas,
+            ClientAuth::Asked => cas.optional(),
         };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&files::read(CLIENT_CA, path)?) {
-            let certificate = certificate.map_err(|error| bad(&error))?;
-            roots.add(certificate).map_err(|error| bad(&explain(&error)))?;
-        }
-        if roots.is_empty() {
-            return Err(bad(&"has no PEM certificate in it"));
-        }
-        Ok(Self { roots: Arc::new(roots), auth })
+        Ok(Self { cas, path: path.to_owned() })
     }
 
-    fn verifier(
-        &self,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
-        let (roots, provider) = (Arc::clone(&self.roots), Arc::clone(provider));
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
-        let builder = match self.auth {
-            ClientAuth::Required => builder,
-            ClientAuth::Asked => builder.allow_unauthenticated(),
-        };
-        builder.build().map_err(|error| bad("file of --client-ca", &error))
+    fn reload(&self) -> Result<(), Failure> {
+        let replaced = self.cas.replace_pem(&files::read(CLIENT_CA, &self.path)?);
+        replaced.map_err(|error| of_client_ca(&self.path, error))
     }
 }
 
-/// A server's configuration, with a reloadable certificate.
+fn of_client_ca(path: &Path, error: Error) -> Failure {
+    match error {
+        Error::Argument { why, .. } => files::unusable(CLIENT_CA, path, why, files::CHAIN).into(),
+        error => error.into(),
+    }
+}
+
+/// A server's configuration, whose certificate and client CAs can be reloaded.
 pub(crate) struct Certified {
     config: Arc<ServerConfig>,
     current: Certificates,
     files: Option<(PathBuf, PathBuf)>,
+    clients: Option<Clients>,
 }
 
 impl Certified {
@@ -182,8 +173,8 @@ impl Certified {
         files: Option<(PathBuf, PathBuf)>,
     ) -> Result<Self, Failure> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = match clients {
-            Some(clients) => clients.verifier(&provider)?,
+        let verifier: Arc<dyn ClientCertVerifier> = match clients {
+            Some(clients) => Arc::new(clients.cas.clone()),
             None => WebPkiClientVerifier::no_client_auth(),
         };
         let config = ServerConfig::builder_with_provider(provider)
@@ -191,29 +182,40 @@ impl Certified {
             .map_err(|error| bad("TLS configuration", &explain(&error)))?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(current.clone()));
-        Ok(Self { config: Arc::new(config), current, files })
+        Ok(Self { config: Arc::new(config), current, files, clients: clients.cloned() })
     }
 
     pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
 
-    /// Reloads the files, and reports the result. If they are unusable, the previous certificate stays.
+    /// Reloads the files, and reports the result. What is unusable is not replaced.
     pub(crate) fn again(&self) -> impl Fn() + Send + 'static {
         let (current, files) = (self.current.clone(), self.files.clone());
+        let clients = self.clients.clone();
         move || {
-            let Some((certificate, key)) = &files else {
+            if files.is_none() && clients.is_none() {
                 tell!("there is no --cert to reload");
-                return;
-            };
-            let replaced = from_files(certificate, key).and_then(|(chain, secret)| {
-                let replaced = current.replace_pem(&chain, &secret);
-                replaced.map_err(|error| of_option((certificate, key), error))
-            });
-            match replaced {
-                Ok(()) => tell!("the certificate was reloaded"),
-                Err(failure) => tell!("{}; the previous certificate stays in use", failure.message),
+            }
+            if let Some((certificate, key)) = &files {
+                let replaced = from_files(certificate, key).and_then(|(chain, secret)| {
+                    let replaced = current.replace_pem(&chain, &secret);
+                    replaced.map_err(|error| of_option((certificate, key), error))
+                });
+                let otherwise = "the previous certificate stays in use";
+                tell_reload(replaced, "the certificate was reloaded", otherwise);
+            }
+            if let Some(clients) = &clients {
+                let otherwise = "the previous CAs stay in use";
+                tell_reload(clients.reload(), "the CAs of --client-ca were reloaded", otherwise);
             }
         }
+    }
+}
+
+fn tell_reload(replaced: Result<(), Failure>, done: &str, otherwise: &str) {
+    match replaced {
+        Ok(()) => tell!("{done}"),
+        Err(failure) => tell!("{}; {otherwise}", failure.message),
     }
 }

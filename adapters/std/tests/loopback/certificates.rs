@@ -3,19 +3,28 @@
 use std::fs;
 use std::path::PathBuf;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use starttls::smtp::Smtp;
-use starttls_std::{Certificates, ClientTls, Error, InboxSettings, Settings};
+use starttls_std::{Certificates, ClientCas, ClientTls, Error, InboxSettings, Settings};
 use test_identity::Authority;
 
-use crate::common::{quick, send, serve};
+use crate::common::{provider, quick, send, serve};
 
 /// A directory that is removed with the test.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new() -> Self {
-        let path =
-            std::env::temp_dir().join(format!("starttls-certificates-{}", std::process::id()));
+        // For builds in which no feature names a provider.
+        let _ = CryptoProvider::install_default(provider().as_ref().clone());
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("starttls-certificates-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
@@ -60,7 +69,7 @@ fn a_renewed_certificate_is_used_and_a_bad_one_is_not() {
 
     // Renewed by half, and broken in other ways: the old certificate stays.
     for (name, content, why) in [
-        ("chain.pem", second.pem(), "cannot be used with the certificate"),
+        ("chain.pem", second.pem(), "the private key of the certificate in"),
         ("chain.pem", String::new(), "has no PEM certificate in it"),
         (
             "chain.pem",
@@ -95,4 +104,55 @@ fn a_renewed_certificate_is_used_and_a_bad_one_is_not() {
     let text = Certificates::from_pem(first.pem().as_bytes(), first.key_pem().as_bytes());
     assert!(text.expect("both texts").reload().is_err());
     assert!(!format!("{copy:?}").contains("PRIVATE"));
+}
+
+#[test]
+fn renewed_client_cas_are_used_and_bad_ones_are_not() {
+    let (old, new, directory) = (Authority::new("old"), Authority::new("new"), Directory::new());
+    let server = Authority::default();
+    let mine = server.localhost();
+    let path = directory.write("clients.pem", &old.pem());
+    let cas = ClientCas::from_pem_file(&path).expect("a file");
+    let certificates = Certificates::from_pem(mine.pem().as_bytes(), mine.key_pem().as_bytes());
+    let certificates = certificates.expect("both texts");
+    // Whether a client reaches the server by a certificate of this authority, or by none.
+    let is_accepted = |cas: &ClientCas, authority: Option<&Authority>| {
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(Arc::new(cas.clone()))
+            .with_cert_resolver(Arc::new(certificates.clone()));
+        let inbox = InboxSettings::new("mail.example.test", Arc::new(config));
+        let (port, thread) = serve::<Smtp>(inbox.with_timeouts(quick()));
+        let mut tls = ClientTls::with_ca_pem(server.pem().as_bytes()).expect("an authority");
+        if let Some(me) = authority.map(|authority| authority.identity(["me.example"])) {
+            let certified = tls.with_client_cert_pem(me.pem().as_bytes(), me.key_pem().as_bytes());
+            tls = certified.expect("a certificate");
+        }
+        let settings = Settings::new("localhost", tls).with_port(port).with_timeouts(quick());
+        let sent = send(&settings, &["a@b.test"], b"x");
+        let (mails, end) = thread.join().expect("no panic");
+        assert_eq!((mails.len(), end.is_ok()), (usize::from(sent.is_ok()), sent.is_ok()));
+        sent.is_ok()
+    };
+    assert!(is_accepted(&cas, Some(&old)));
+    assert!(!is_accepted(&cas, Some(&new)) && !is_accepted(&cas, None));
+    let optional = cas.clone().optional();
+    assert!(is_accepted(&optional, None) && !is_accepted(&optional, Some(&new)));
+
+    for (content, why) in [("", "has no PEM certificate in it"), ("x", "has no PEM certificate")] {
+        directory.write("clients.pem", content);
+        let error = cas.reload().expect_err("unusable").to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    fs::remove_file(&path).expect("removed");
+    let error = cas.reload().expect_err("no file").to_string();
+    assert!(error.contains("cannot be read from") && error.contains("clients.pem"), "{error}");
+    assert!(is_accepted(&cas, Some(&old)));
+
+    // A copy shares the CAs.
+    directory.write("clients.pem", &new.pem());
+    cas.reload().expect("a file");
+    assert!(is_accepted(&optional, Some(&new)) && !is_accepted(&optional, Some(&old)));
+    assert!(ClientCas::from_pem(old.pem().as_bytes()).expect("a text").reload().is_err());
 }

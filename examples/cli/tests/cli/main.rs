@@ -18,6 +18,8 @@ mod picture;
 mod policies;
 mod protocols;
 mod queue;
+#[cfg(unix)]
+mod reload;
 mod replies;
 mod report;
 mod resume;

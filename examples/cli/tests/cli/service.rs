@@ -247,55 +247,6 @@ fn the_log_has_our_own_data_first() {
 }
 
 #[test]
-fn certificates_are_reloaded() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
-    let (cert, key, ca) = (path("cert.pem"), path("key.pem"), path("ca.pem"));
-    let renew = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("made");
-        fs::write(&ca, made.cert.pem()).expect("written");
-        fs::write(&cert, made.cert.pem()).expect("written");
-        fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-    };
-    renew("localhost");
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_starttls"))
-        .args(["serve", "smtp", "--cert", &cert, "--key", &key])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let mut told = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let listening = lines.next().expect("a line").expect("text");
-    let port = listening.rsplit(' ').next().expect("a port").to_owned();
-    let probe = |ca: &str| {
-        let url = format!("smtp://localhost:{port}");
-        starttls(&["probe", &url, "--ca", ca], b"").status.code()
-    };
-    assert_eq!(probe(&ca), Some(0));
-    let old = path("old.pem");
-    fs::copy(&ca, &old).expect("copied");
-    renew("localhost");
-    // Not yet.
-    assert_eq!((probe(&old), probe(&ca)), (Some(0), Some(5)));
-    crate::common::signal(&child, "HUP");
-    let said = told.by_ref().map_while(Result::ok).find(|line| line.contains("reloaded"));
-    assert_eq!(said.as_deref(), Some("starttls: the certificate was reloaded"));
-    assert_eq!((probe(&old), probe(&ca)), (Some(5), Some(0)));
-    // An unusable one changes nothing.
-    fs::write(&cert, "none").expect("written");
-    crate::common::signal(&child, "HUP");
-    let said = told
-        .by_ref()
-        .map_while(Result::ok)
-        .find(|line| line.contains("previous certificate stays"));
-    assert!(said.is_some());
-    assert_eq!(probe(&ca), Some(0));
-    child.kill().expect("killed");
-    child.wait().expect("it ends");
-}
-
-#[test]
 fn names_and_sockets_to_listen_on() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("lmtp.sock");
