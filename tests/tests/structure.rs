@@ -108,8 +108,8 @@ const MAX_FILES: usize = 12;
 /// - its module, and files prefixed with its name, such as its sweeps, its dictionary and its fuzz targets;
 /// - the tables, including that of the command's messages, which pits protocols against each other, and the parts of `interop` with their servers;
 /// - generated files (lock files, the API listings) and history (the change log);
-/// - the examples of the protocol inside TLS, each with one protocol's client crate, and the measurements, which compare
-///   with such crates;
+/// - the examples of the protocol inside TLS, each with one protocol's client crate, other whole programs, and the
+///   measurements, which compare with such crates;
 /// - the manual, which uses protocols as examples; its tests list the public constants, and the API listings check
 ///   that.
 fn is_own(file: &str, protocol: &str) -> bool {
@@ -121,6 +121,7 @@ fn is_own(file: &str, protocol: &str) -> bool {
         || file.starts_with("tests/vectors/") && file.ends_with(".toml")
         || file.starts_with("examples/cli/tests/cli/") && file.ends_with(".toml")
         || file.starts_with("tests/interop/") && file != "tests/interop/run"
+        || file.starts_with("examples/programs/")
         || file.starts_with("examples/tokio/")
         || file.starts_with("tests/measure/")
         || file.starts_with("core/manual/")

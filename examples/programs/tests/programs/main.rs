@@ -1,0 +1,12 @@
+//! Runs each program as a user does, against servers and clients on loopback.
+
+mod common;
+mod imap;
+#[cfg(unix)]
+mod lmtp;
+mod monitor;
+#[cfg(feature = "native-tls")]
+mod native;
+mod server;
+mod smol;
+mod web;
