@@ -1,5 +1,6 @@
 //! Runs each program as a user does, against servers and clients on loopback.
 
+mod attack;
 mod common;
 mod imap;
 #[cfg(unix)]
