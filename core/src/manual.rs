@@ -1,3 +1,4 @@
+//! [attack]: mod@self::attack
 //! [attacks]: mod@self::attacks
 //! [defaults]: mod@self::defaults
 //! [errors]: mod@self::errors
@@ -6,6 +7,7 @@
 //! [fleet]: mod@self::fleet
 //! [mail-between-servers]: mod@self::mail_between_servers
 //! [migrating]: mod@self::migrating
+//! [monitor]: mod@self::monitor
 //! [other-clients]: mod@self::other_clients
 //! [receive-mail]: mod@self::receive_mail
 //! [states]: mod@self::states
@@ -29,6 +31,7 @@ macro_rules! pages {
             "[mail-between-servers]: mod@self::mail_between_servers\n",
             "[other-clients]: mod@self::other_clients\n",
             "[protocols]: crate::Protocol\n",
+            "[receive-mail]: mod@self::receive_mail\n",
             "[tls-in-front]: mod@self::tls_in_front\n",
             "[which-crate]: mod@self::which_crate\n\n",
             include_str!(concat!("../manual/", $file, ".md"))
@@ -38,6 +41,7 @@ macro_rules! pages {
 }
 
 pages! {
+    attack "attack",
     attacks "attacks",
     defaults "defaults",
     errors "errors",
@@ -46,6 +50,7 @@ pages! {
     fleet "fleet",
     mail_between_servers "mail-between-servers",
     migrating "migrating",
+    monitor "monitor",
     other_clients "other-clients",
     receive_mail "receive-mail",
     states "states",

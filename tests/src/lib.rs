@@ -78,6 +78,7 @@ mod examples {
     }
 
     pages! {
+        Attack "attack",
         Attacks "attacks",
         Defaults "defaults",
         Errors "errors",
@@ -86,6 +87,7 @@ mod examples {
         Fleet "fleet",
         MailBetweenServers "mail-between-servers",
         Migrating "migrating",
+        Monitor "monitor",
         OtherClients "other-clients",
         ReceiveMail "receive-mail",
         States "states",
