@@ -19,15 +19,16 @@ use starttls_tokio::{Certificates, Places, Prompt, Secret, accept, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::ctrl_c;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// The one user, with the password.
 type Account = (String, Secret);
 
-/// How long a client may be silent (RFC 9051 section 5.4).
+/// How long a client may take for a whole command (RFC 9051 section 5.4), and to read a reply.
 const AUTOLOGOUT: Duration = Duration::from_secs(30 * 60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The limit of a command, in bytes.
 const LONGEST: usize = 8192;
@@ -57,34 +58,31 @@ async fn talk(stream: Prompt, tls: &Arc<ServerConfig>, account: &Account) -> Res
     let machine = imap::Server::new(server::Config::default());
     let mut stream = accept(stream, machine, tls).await?;
     let (mut unread, mut allowed, mut is_in) = (Vec::new(), 0, false);
+    let mut until = Instant::now() + AUTOLOGOUT;
     loop {
         let (replies, ends) = match CommandCodec::new().decode(&unread) {
             Ok((rest, command)) => {
                 let ends = command.body == CommandBody::Logout;
                 let replies = answer(&command, account, &mut is_in)?;
-                (unread, allowed) = (rest.to_vec(), 0);
+                (unread, allowed, until) = (rest.to_vec(), 0, Instant::now() + AUTOLOGOUT);
                 (replies, ends)
             }
             // The client waits for permission, once for each literal.
             Err(CommandDecodeError::LiteralFound { .. }) if unread.len() > allowed => {
                 allowed = unread.len();
-                (
-                    encode(Response::CommandContinuationRequest(Continuation::basic(
-                        None, "Go on",
-                    )?)),
-                    false,
-                )
+                let go_on = Continuation::basic(None, "Go on")?;
+                (encode(Response::CommandContinuationRequest(go_on)), false)
             }
             Err(CommandDecodeError::Failed) => (bye("Not a command")?, true),
             Err(_) if unread.len() > LONGEST => (bye("Command too long")?, true),
-            Err(_) => match timeout(AUTOLOGOUT, stream.read_buf(&mut unread)).await {
+            Err(_) => match timeout_at(until, stream.read_buf(&mut unread)).await {
                 Ok(Ok(0)) => return Ok(()),
                 Ok(read) => (read.map(|_| Vec::new())?, false),
                 Err(_) => (bye("Idle for too long")?, true),
             },
         };
-        stream.write_all(&replies).await?;
-        stream.flush().await?;
+        timeout(PATIENCE, stream.write_all(&replies)).await??;
+        timeout(PATIENCE, stream.flush()).await??;
         if ends {
             return Ok(stream.shutdown().await?);
         }

@@ -41,6 +41,7 @@ async fn main() -> Result<(), Failure> {
     let [address, from, selector, key] = &args[..] else {
         return Err("usage: MAIL_URL=... web ADDRESS:PORT FROM DKIM-SELECTOR DKIM-KEY.PEM".into());
     };
+    Address::new(from)?;
     let domain = from.rsplit('@').next().unwrap_or_default();
     let dkim = Dkim::new(domain, selector, &fs::read_to_string(key)?)?;
     // In a variable, because other users can read arguments.
