@@ -56,6 +56,9 @@ pub struct ClientTls {
 impl ClientTls {
     /// Trusts the system's certificate authorities.
     ///
+    /// If the variables `SSL_CERT_FILE` or `SSL_CERT_DIR` are set, they name a PEM file or a directory with the
+    /// authorities instead.
+    ///
     /// # Errors
     /// [`Error::Argument`] if no authority of the system can be read, or if there is no cryptography
     /// provider.

@@ -100,7 +100,6 @@ impl Running {
     }
 
     /// Waits until the program says something.
-    #[cfg(unix)]
     pub(crate) fn says(&self, words: &str) {
         let said = || self.said.lock().expect("no panic").contains(words);
         until(words, || said().then_some(()));

@@ -3,7 +3,6 @@
 mod attack;
 mod common;
 mod imap;
-#[cfg(unix)]
 mod lmtp;
 mod monitor;
 #[cfg(feature = "native-tls")]
