@@ -73,6 +73,7 @@ except ssl.SSLCertVerificationError:
 "#;
 
 #[test]
+#[ignore = "needs Python; `.ci/run` runs it"]
 fn python_reads_an_empty_mailbox() {
     let files = Files::new();
     let (_running, address) = start(&files);
