@@ -250,6 +250,20 @@ impl From<rustls::Error> for Error {
     }
 }
 
+/// For event loops with [`starttls_rustls`], so that they have the same advice.
+impl From<starttls_rustls::Error> for Error {
+    fn from(error: starttls_rustls::Error) -> Self {
+        match error {
+            starttls_rustls::Error::Protocol(error) => error.into(),
+            starttls_rustls::Error::Tls(error) => error.into(),
+            truncated @ starttls_rustls::Error::Truncated => {
+                Self::io(Doing::Receiving)(io::Error::new(ErrorKind::UnexpectedEof, truncated))
+            }
+            other => rustls::Error::General(other.to_string()).into(),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

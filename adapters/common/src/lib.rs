@@ -79,7 +79,8 @@ pub use taking::{Asked, Taking, bad_credentials};
 pub use timeouts::Timeouts;
 pub use tls::{ClientTls, Opening, check_alpn, check_chosen, take_early};
 pub use transport::{
-    Addresses, EmlFiles, Maildir, Recorded, Recorder, Sendmail, sync_names, write_durably,
+    Addresses, EmlFiles, Maildir, Recorded, Recorder, Sendmail, create_durably, sync_names,
+    write_durably,
 };
 
 pub use rustls;

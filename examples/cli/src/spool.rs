@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use starttls_common::create_durably;
 use tempfile::NamedTempFile;
 
 /// The prefix of the names of incomplete files.
@@ -25,7 +26,7 @@ pub(crate) struct Spool {
 impl Spool {
     /// Opens or creates the directory, and removes the incomplete files of killed processes.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
+        create_durably(directory)?;
         let (tmp, new) = (directory.join("tmp"), directory.join("new"));
         let (incoming, place) = match tmp.is_dir() && new.is_dir() {
             true => (tmp, new),

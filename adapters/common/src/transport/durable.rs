@@ -21,6 +21,17 @@ pub fn write_durably(incoming: &Path, place: &Path, parts: &[&[u8]]) -> io::Resu
     written.and_then(|()| sync_names(place))
 }
 
+/// Creates a directory and those above it that do not exist, so that none is lost when the machine loses power.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn create_durably(directory: &Path) -> io::Result<()> {
+    let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<_> = directory.ancestors().take_while(is_new).collect();
+    fs::create_dir_all(directory)?;
+    made.into_iter().rev().try_for_each(sync_names)
+}
+
 /// Syncs the directory that contains this name, after the name was made or removed.
 ///
 /// # Errors
@@ -32,4 +43,24 @@ pub fn sync_names(of: &Path) -> io::Result<()> {
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_made_with_those_above() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let deep = directory.path().join("a/b/c");
+        for _ in 0..2 {
+            create_durably(&deep).expect("made, or there");
+            assert!(deep.is_dir());
+        }
+        let file = deep.join("file");
+        write_durably(&deep.join("incoming"), &file, &[b"x", b"y"]).expect("written");
+        assert_eq!(fs::read(&file).expect("read"), b"xy");
+        assert!(create_durably(&file).is_err() && create_durably(&file.join("d")).is_err());
+        create_durably(Path::new(".")).expect("there");
+    }
 }

@@ -1,10 +1,9 @@
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Addresses, write_durably};
+use super::{Addresses, create_durably, write_durably};
 use crate::{Answer, Doing, Error, Receipt};
 
 /// A transport that writes each mail to a file in a directory, for development.
@@ -32,7 +31,7 @@ impl EmlFiles {
     /// Those of the operating system.
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
+        create_durably(&directory)?;
         Ok(Self { directory })
     }
 
@@ -55,7 +54,7 @@ impl Maildir {
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         for part in ["tmp", "new", "cur"] {
-            fs::create_dir_all(directory.join(part))?;
+            create_durably(&directory.join(part))?;
         }
         Ok(Self { directory })
     }

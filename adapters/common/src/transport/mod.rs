@@ -5,7 +5,7 @@ mod files;
 mod recorder;
 mod sendmail;
 
-pub use durable::{sync_names, write_durably};
+pub use durable::{create_durably, sync_names, write_durably};
 pub use files::{EmlFiles, Maildir};
 pub use recorder::{Recorded, Recorder};
 pub use sendmail::Sendmail;

@@ -53,7 +53,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use starttls::mail::Envelope;
-use starttls_common::{sync_names, write_durably};
+use starttls_common::{create_durably, sync_names, write_durably};
 
 pub use settings::QueueSettings;
 use stored::{State, Stored};
@@ -112,9 +112,8 @@ impl Queue {
     pub fn open(directory: impl Into<PathBuf>, settings: QueueSettings) -> io::Result<Self> {
         let queue = Self { directory: directory.into(), settings };
         for part in ["incoming", "mails"] {
-            fs::create_dir_all(queue.directory.join(part))?;
+            create_durably(&queue.directory.join(part))?;
         }
-        sync_names(&queue.directory.join("mails"))?;
         Ok(queue)
     }
 

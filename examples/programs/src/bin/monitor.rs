@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use starttls::{Error as Rule, Introduction, Policy, Roles, client};
-use starttls_rustls::{Client, ClientTls as Config, Error as Cause, Event, Step};
+use starttls_rustls::{Client, ClientTls as Config, Event, Step};
 use starttls_std::rustls::{CommonState, ProtocolVersion, pki_types::ServerName};
 use starttls_std::{ClientTls, Doing, Error};
 use url::Url;
@@ -115,7 +115,7 @@ fn drive<G: client::Grammar>(connection: &mut Client<G>, socket: &mut TcpStream)
         {
             connection.sent(n);
         }
-        match step.map_err(explained)? {
+        match step? {
             Ok(true) => return Ok(connection.tls().and_then(seen)),
             Ok(false) => {}
             Err(Step::Write) if connection.to_send().is_empty() => {}
@@ -133,15 +133,6 @@ fn drive<G: client::Grammar>(connection: &mut Client<G>, socket: &mut TcpStream)
 fn seen(tls: &CommonState) -> Option<(ProtocolVersion, i64)> {
     let (_, certificate) = X509Certificate::from_der(tls.peer_certificates()?.first()?).ok()?;
     Some((tls.protocol_version()?, certificate.validity().time_to_expiration()?.whole_days()))
-}
-
-/// The same error as the adapters have it, with advice.
-fn explained(error: Cause) -> Error {
-    match error {
-        Cause::Protocol(rule) => rule.into(),
-        Cause::Tls(error) => error.into(),
-        other => Error::io(Doing::Handshake)(io::Error::other(other)),
-    }
 }
 
 /// `None` if the socket would block.
