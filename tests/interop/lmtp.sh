@@ -27,3 +27,5 @@ check "client to Dovecot by LMTP: each recipient has its own reply" answers
 check "client to Dovecot by LMTP: no valid recipient is exit code 6" \
     exits 6 deliver "$url" "$one" nobody
 check "client to Dovecot by LMTP: only valid recipients is exit code 0" deliver "$url" "$one" test second
+check "client to Dovecot by LMTP: over a Unix socket" \
+    read_back "$mailboxes/test/new" "$one" deliver "lmtp://$work/dovecot/lmtp.sock" "$one" test

@@ -66,6 +66,9 @@ service anvil {
   }
 }
 service lmtp {
+  unix_listener $DIR/lmtp.sock {
+    mode = 0666
+  }
   inet_listener lmtp {
     address = $HOST
     port = $lmtp
