@@ -4,12 +4,15 @@ use std::hint::black_box;
 
 use starttls::{Error, Machine, Step};
 
+use crate::aligned;
+
 /// The greeting of an SMTP server.
-pub const SMTP_GREETING: &[u8] = b"220 mail.example.org ESMTP\r\n";
+pub const SMTP_GREETING: &[u8] = aligned!(b"220 mail.example.org ESMTP\r\n");
 /// The reply after which TLS starts.
-pub const GO_AHEAD: &[u8] = b"220 2.0.0 Ready to start TLS\r\n";
+pub const GO_AHEAD: &[u8] = aligned!(b"220 2.0.0 Ready to start TLS\r\n");
 /// The reply to EHLO: 13 lines, 271 bytes.
-pub const EHLO: &[u8] = b"250-mail.example.org at your service\r\n\
+pub const EHLO: &[u8] = aligned!(
+    b"250-mail.example.org at your service\r\n\
     250-PIPELINING\r\n\
     250-SIZE 52428800\r\n\
     250-VRFY\r\n\
@@ -21,7 +24,8 @@ pub const EHLO: &[u8] = b"250-mail.example.org at your service\r\n\
     250-8BITMIME\r\n\
     250-DSN\r\n\
     250-CHUNKING\r\n\
-    250 SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n";
+    250 SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n"
+);
 
 /// What an SMTP server says before TLS, in three turns.
 pub const TURNS: [&[u8]; 3] = [SMTP_GREETING, EHLO, GO_AHEAD];

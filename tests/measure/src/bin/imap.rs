@@ -9,14 +9,15 @@ use std::process::ExitCode;
 use imap_codec::decode::Decoder as _;
 use imap_codec::{GreetingCodec, ResponseCodec};
 use starttls::{Policy, client, imap};
+use starttls_measure::aligned;
 use starttls_measure::talk::{Cuts, cuts, repeat, scan, talk};
 
 /// The server's replies, in three turns.
 const TURNS: [&[u8]; 3] = [
-    b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+] Server ready.\r\n",
-    b"* CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED NAMESPACE\r\n\
-      AAAAAAAA1 OK Capability completed (0.001 + 0.000 secs).\r\n",
-    b"AAAAAAAA2 OK Begin TLS negotiation now, and nothing before it.\r\n",
+    aligned!(b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+] Server ready.\r\n"),
+    aligned!(b"* CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED NAMESPACE\r\n\
+      AAAAAAAA1 OK Capability completed (0.001 + 0.000 secs).\r\n"),
+    aligned!(b"AAAAAAAA2 OK Begin TLS negotiation now, and nothing before it.\r\n"),
 ];
 
 const _: () = assert!(TURNS[0].len() + TURNS[1].len() + TURNS[2].len() == 317);

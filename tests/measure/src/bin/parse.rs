@@ -21,6 +21,7 @@ use smtp_proto::{EhloResponse, Request};
 use starttls::mail::{Address, Envelope, Receiver, Session, receiver, session};
 use starttls::smtp::{self, Domain};
 use starttls::{Machine, Policy, Step, Tls, Verification, client};
+use starttls_measure::aligned;
 use starttls_measure::talk::{
     Cuts, EHLO, GO_AHEAD, SMTP_GREETING, TURNS, cuts, repeat, scan, talk,
 };
@@ -29,13 +30,15 @@ use starttls_measure::talk::{
 const MOST: usize = 2000;
 
 /// 13 lines of the same lengths, which a parser of HTTP takes. It reads the empty line after them, too.
-const FIELDS: &[u8] = b"server: l.example.org at your service\
+const FIELDS: &[u8] = aligned!(
+    b"server: l.example.org at your service\
     \r\nx: -PIPELINING\r\nx: -SIZE 52428800\r\nx: -VRFY\r\nx: -ETRN\r\nx: -STARTTLS\
     \r\nx: -AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2\r\nx: -AUTH=PLAIN LOGIN\r\nx: -ENHANCEDSTATUSCODES\
-    \r\nx: -8BITMIME\r\nx: -DSN\r\nx: -CHUNKING\r\nx: SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n\r\n";
-const REPLY: &[u8] = b"250 2.1.5 Ok\r\n";
-const MAIL: &[u8] = b"MAIL FROM:<me@example.org> SIZE=1024\r\n";
-const RCPT: &[u8] = b"RCPT TO:<someone@example.org>\r\n";
+    \r\nx: -8BITMIME\r\nx: -DSN\r\nx: -CHUNKING\r\nx: SMTPUTF8 REQUIRETLS LIMITS HELP 214\r\n\r\n"
+);
+const REPLY: &[u8] = aligned!(b"250 2.1.5 Ok\r\n");
+const MAIL: &[u8] = aligned!(b"MAIL FROM:<me@example.org> SIZE=1024\r\n");
+const RCPT: &[u8] = aligned!(b"RCPT TO:<someone@example.org>\r\n");
 const _: () = assert!(FIELDS.len() == 273 && RCPT.len() == 31);
 
 fn dialogue(cuts: &Cuts) -> Option<client::Upgrade> {
