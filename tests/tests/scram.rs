@@ -27,39 +27,37 @@ impl Server<'_> {
     fn hear(&mut self, mut input: &[u8]) -> Vec<u8> {
         let (mut said, mut output) = (Vec::new(), [0; 512]);
         loop {
-            let written = match self
-                .receiver
-                .step(&mut input, &mut output)
-                .expect("a client of ours")
-            {
-                Step::Read => return said,
-                Step::Write(n) => n,
-                Step::Event(Event::ScramFirst(first)) => {
-                    let (mut buffer, mut name) = ([0; ScramFirst::MAX], [0; 255]);
-                    let start = first.decode(&mut buffer).expect("a client of ours");
-                    self.user = start.user(&mut name).expect("a name").to_owned();
-                    let nonce: Nonce = [9; 18];
-                    let exchange = start.exchange(&self.keys, &nonce, &[self.binding]);
-                    match self.exchange.insert(exchange.expect("our binding")) {
-                        exchange => self.receiver.challenge(exchange, &mut output).expect("asked"),
+            let written =
+                match self.receiver.step(&mut input, &mut output).expect("a client of ours") {
+                    Step::Read => return said,
+                    Step::Write(n) => n,
+                    Step::Event(Event::ScramFirst(first)) => {
+                        let (mut buffer, mut name) = ([0; ScramFirst::MAX], [0; 255]);
+                        let start = first.decode(&mut buffer).expect("a client of ours");
+                        self.user = start.user(&mut name).expect("a name").to_owned();
+                        let nonce: Nonce = [9; 18];
+                        let exchange = start.exchange(&self.keys, &nonce, &[self.binding]);
+                        let exchange = self.exchange.insert(exchange.expect("our binding"));
+                        self.receiver.challenge(exchange, &mut output).expect("asked")
                     }
-                }
-                Step::Event(Event::ScramFinal(last)) => {
-                    let exchange = self.exchange.as_mut().expect("begun");
-                    match exchange.verify(&last) {
-                        Ok(()) => self.receiver.challenge(exchange, &mut output).expect("asked"),
-                        Err(Error::Unverified) => self
-                            .receiver
-                            .answer(Answer::BAD_CREDENTIALS, &mut output)
-                            .expect("asked"),
-                        Err(error) => panic!("{error}"),
+                    Step::Event(Event::ScramFinal(last)) => {
+                        let exchange = self.exchange.as_mut().expect("begun");
+                        match exchange.verify(&last) {
+                            Ok(()) => {
+                                self.receiver.challenge(exchange, &mut output).expect("asked")
+                            }
+                            Err(Error::Unverified) => self
+                                .receiver
+                                .answer(Answer::BAD_CREDENTIALS, &mut output)
+                                .expect("asked"),
+                            Err(error) => panic!("{error}"),
+                        }
                     }
-                }
-                Step::Event(event) => {
-                    self.is_done |= event == Event::Authenticated;
-                    continue;
-                }
-            };
+                    Step::Event(event) => {
+                        self.is_done |= event == Event::Authenticated;
+                        continue;
+                    }
+                };
             said.extend_from_slice(&output[..written]);
         }
     }

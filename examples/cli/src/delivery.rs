@@ -281,9 +281,10 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        let login = Some(("me".to_owned(), Secret::new("passw0rd")));
-        let shown = format!("{:?}", Store::new(None, login).expect("a store"));
-        assert!(shown.contains("\"me\"") && !shown.contains("passw0rd"), "{shown}");
+        let account = Account::new("me", "passw0rd").expect("a password");
+        let shown = format!("{:?}", Store::new(None, Some(account)).expect("a store"));
+        assert!(shown.contains("\"me\"") && shown.contains("StoredPassword(..)"), "{shown}");
+        assert!(!shown.contains("passw0rd") && !shown.contains("SCRAM"), "{shown}");
     }
 
     #[test]
