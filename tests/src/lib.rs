@@ -7,6 +7,7 @@
 //! compares the output with the row.
 
 pub mod check;
+pub mod document;
 pub mod machines;
 mod mended;
 pub mod octets;
