@@ -119,7 +119,7 @@ fn show(run: &Run, json: bool) -> Result<(), Failure> {
     if json {
         return print(&Ran { schema: SCHEMA, delivered, failed, waiting, unreadable });
     }
-    out!("{delivered} delivered, {failed} failed (recipients); {waiting} mails wait");
+    out!("{delivered} delivered, {failed} failed (recipients); {}", wait(waiting));
     Ok(())
 }
 
@@ -134,20 +134,34 @@ fn once(args: &QueueRun) -> Result<(), Failure> {
     show(&run, args.json)?;
     let directory = args.directory.display();
     let (message, code) = if run.failed > 0 {
-        (format!("{} recipients failed for good; their senders get reports", run.failed), 6)
+        let what = match run.failed {
+            1 => "1 recipient failed for good; the sender gets a report".to_owned(),
+            more => format!("{more} recipients failed for good; their senders get reports"),
+        };
+        (what, 6)
     } else if run.unreadable > 0 {
-        (format!("{} files in {directory} are no mails of this version", run.unreadable), 1)
+        let why = format!("`starttls queue list {directory}` names the files");
+        (format!("{} of another version, or damaged; {why}", mails(run.unreadable)), 1)
     } else if run.waiting > 0 {
         let why = format!("`starttls queue list {directory}` shows why");
-        (format!("{} mails wait for a later attempt; {why}", run.waiting), WAITING)
+        (format!("{} for a later attempt; {why}", wait(run.waiting)), WAITING)
     } else {
         return Ok(());
     };
     Err(Failure { message, code })
 }
 
+fn mails(count: usize) -> String {
+    if count == 1 { "1 mail".to_owned() } else { format!("{count} mails") }
+}
+
+fn wait(count: usize) -> String {
+    if count == 1 { "1 mail waits".to_owned() } else { format!("{count} mails wait") }
+}
+
 fn watch(args: &QueueRun) -> Result<(), Failure> {
     let sender = Sender::new(args)?;
+    let mut unreadable = 0;
     loop {
         let run = match sender.run() {
             // The other process sends what is due.
@@ -157,10 +171,11 @@ fn watch(args: &QueueRun) -> Result<(), Failure> {
         if run.delivered + run.failed > 0 {
             show(&run, args.json)?;
         }
-        if run.unreadable > 0 {
-            let directory = args.directory.display();
-            tell!("{} files in {directory} are no mails of this version", run.unreadable);
+        // Once, and not at each look.
+        if run.unreadable > unreadable {
+            tell!("{} of another version, or damaged", mails(run.unreadable));
         }
+        unreadable = run.unreadable;
         let mut waited = Duration::ZERO;
         while waited < LOOK {
             if sender.stop.is_asked() {
@@ -199,7 +214,19 @@ fn list(args: &QueueList) -> Result<(), Failure> {
     for mail in list {
         if args.json { print(&listed(mail))? } else { describe(&mail) }
     }
-    Ok(())
+    let unreadable =
+        queue.unreadable().map_err(|error| files::failed("the queue", &args.directory, &error))?;
+    match &unreadable[..] {
+        [] => Ok(()),
+        [first, others @ ..] => Err(Failure::local(format!(
+            "{}: a mail of another version, or damaged{}",
+            first.display(),
+            match others.len() {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            }
+        ))),
+    }
 }
 
 fn listed(mail: Waiting) -> Listed {

@@ -4,7 +4,7 @@ use std::future::{Future, ready};
 use crate::StoredPassword;
 use crate::{Answer, Mail, Peer, PeerCertificate, Recipient, bad_credentials};
 
-/// Decides about the mail that an [`Inbox`] receives, and stores it. The client waits for each call.
+/// Decides about the mail that an [`Inbox`](crate::Inbox) receives, and stores it. The client waits for each call.
 ///
 /// ```
 /// use starttls_common::{Answer, Deliver, Mail};

@@ -47,7 +47,7 @@ mod stored;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -56,7 +56,7 @@ use starttls::mail::Envelope;
 use starttls_common::{create_durably, sync_names, write_durably};
 
 pub use settings::QueueSettings;
-use stored::{State, Stored};
+use stored::{FORMAT, State, Stored};
 
 use crate::{Doing, Error, Transport};
 
@@ -168,8 +168,10 @@ impl Queue {
         self.sweep().map_err(storing)?;
         let mut run = Run::default();
         for id in self.ids().map_err(storing)?.into_iter().take_while(|_| goes_on()) {
-            // The state alone tells it: most mails wait, and are not read.
+            // The state alone tells it: most mails wait, and only their heads are looked at.
             if self.next_attempt(&id).map_err(storing)? > seconds(now) {
+                let is_ours = self.is_ours(&id).map_err(storing)?;
+                run.unreadable += usize::from(!is_ours);
                 continue;
             }
             match self.load(&id).map_err(storing)? {
@@ -188,35 +190,50 @@ impl Queue {
         Ok(run)
     }
 
-    /// The mails that wait, the oldest first.
+    /// The mails that wait, the oldest first, without those of [`unreadable`](Self::unreadable).
     ///
     /// # Errors
     /// Those of the operating system.
     pub fn list(&self) -> io::Result<Vec<Waiting>> {
-        let mut list = Vec::new();
+        Ok(self.read()?.0)
+    }
+
+    /// The files of mails that are not of this format, because they are damaged or of another version. No run touches
+    /// them.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn unreadable(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(self.read()?.1)
+    }
+
+    fn read(&self) -> io::Result<(Vec<Waiting>, Vec<PathBuf>)> {
+        let (mut list, mut unreadable) = (Vec::new(), Vec::new());
         for id in self.ids()? {
             let loaded = match self.load(&id) {
                 // A run has just removed it.
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 loaded => loaded?,
             };
-            if let Some((stored, state)) = loaded {
-                let open = state.open();
-                let to = |place: &usize| {
-                    Some((stored.to.get(*place)?.clone(), state.known.get(*place)?.said.clone()))
-                };
-                list.push(Waiting {
-                    id,
-                    from: Some(stored.from.clone()).filter(|from| !from.is_empty()),
-                    to: open.iter().filter_map(to).collect(),
-                    size: stored.message.len(),
-                    since: UNIX_EPOCH + Duration::from_secs(stored.since),
-                    next: UNIX_EPOCH + Duration::from_secs(state.next.max(stored.since)),
-                    attempts: state.attempts,
-                });
-            }
+            let Some((stored, state)) = loaded else {
+                unreadable.push(self.file(&id, "mail"));
+                continue;
+            };
+            let open = state.open();
+            let to = |place: &usize| {
+                Some((stored.to.get(*place)?.clone(), state.known.get(*place)?.said.clone()))
+            };
+            list.push(Waiting {
+                id,
+                from: Some(stored.from.clone()).filter(|from| !from.is_empty()),
+                to: open.iter().filter_map(to).collect(),
+                size: stored.message.len(),
+                since: UNIX_EPOCH + Duration::from_secs(stored.since),
+                next: UNIX_EPOCH + Duration::from_secs(state.next.max(stored.since)),
+                attempts: state.attempts,
+            });
         }
-        Ok(list)
+        Ok((list, unreadable))
     }
 
     fn file(&self, id: &str, kind: &str) -> PathBuf {
@@ -278,6 +295,17 @@ impl Queue {
         }
         ids.sort();
         Ok(ids)
+    }
+
+    /// Whether a mail's file begins like one of this format.
+    fn is_ours(&self, id: &str) -> io::Result<bool> {
+        let mut start = [0; FORMAT.len()];
+        match File::open(self.file(id, "mail")).and_then(|mut file| file.read_exact(&mut start)) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            // Its owner has just removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            read => read.map(|()| start == *FORMAT.as_bytes()),
+        }
     }
 
     /// When the next attempt is due, in seconds since 1970. 0 for a new mail and for a state that is not of this

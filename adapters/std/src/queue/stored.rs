@@ -9,7 +9,7 @@ use starttls::mail::{Address, Envelope};
 use crate::Error;
 
 /// The first line of each file. It changes when older programs cannot read the format.
-const FORMAT: &str = "starttls-queue 1";
+pub(super) const FORMAT: &str = "starttls-queue 1";
 
 /// `ID.mail`: the envelope, an empty line, and the message. It never changes.
 ///

@@ -72,7 +72,7 @@ fn a_mail_waits_until_a_server_takes_it() {
     let output = starttls(&run, b"");
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{error}");
-    assert!(error.contains("1 recipients failed for good; their senders get reports"), "{error}");
+    assert!(error.contains("1 recipient failed for good; the sender gets a report"), "{error}");
     assert_eq!(text(&output.stdout), "1 delivered, 1 failed (recipients); 2 mails wait\n");
     let output = starttls(&["queue", "list", directory], b"");
     let shown = text(&output.stdout);
@@ -106,6 +106,39 @@ fn watching_sends_what_is_queued_meanwhile() {
     signal(&child, "TERM");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(fs::read_dir(&inbox).expect("a directory").count(), 2);
+}
+
+/// A damaged file hides no mail, and is not hidden.
+#[test]
+fn a_damaged_mail_is_named() {
+    let place = tempfile::tempdir().expect("a directory");
+    let spool = place.path().join("spool");
+    let directory = spool.to_str().expect("UTF-8");
+    queue(&spool, &["a@b.test"], b"x\n");
+    queue(&spool, &["c@b.test"], b"y\n");
+    // Nothing is due after this attempt.
+    let run = ["queue", "run", directory, "--server", "smtp://127.0.0.1:1"];
+    assert_eq!(starttls(&run, b"").status.code(), Some(13));
+    let mails = fs::read_dir(spool.join("mails")).expect("a directory");
+    let mails = mails.map(|entry| entry.expect("a file").path());
+    let damaged = mails.filter(|path| path.extension().is_some_and(|end| end == "mail")).min();
+    let damaged = damaged.expect("a mail");
+    fs::write(&damaged, "x").expect("written");
+    let output = starttls(&["queue", "list", directory], b"");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let path = damaged.to_str().expect("UTF-8");
+    let complaint = format!("starttls: {path}: a mail of another version, or damaged\n");
+    assert_eq!(error, complaint);
+    assert!(text(&output.stdout).contains("  <c@b.test>: "));
+    let output = starttls(&run, b"");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("1 mail of another version, or damaged; `starttls queue list"),
+        "{error}"
+    );
+    assert_eq!(text(&output.stdout), "0 delivered, 0 failed (recipients); 1 mail waits\n");
 }
 
 #[test]
