@@ -1,5 +1,6 @@
 //! Advice for an error: one or two sentences, for the running command.
 
+use std::io::ErrorKind;
 use std::sync::OnceLock;
 
 use clap::CommandFactory as _;
@@ -61,7 +62,13 @@ fn has(command: &str, option: &str) -> bool {
 
 fn sentences(advice: Advice, error: &Error) -> &'static [Sentence] {
     match advice {
-        Advice::CheckServer => &[("", "Check the host, the port, and that the server runs.")],
+        // Only a Unix socket has a path.
+        Advice::CheckServer => match error {
+            Error::Io { error, .. } if error.kind() == ErrorKind::NotFound => {
+                &[("", "Check the path of the socket, and that the server runs.")]
+            }
+            _ => &[("", "Check the host, the port, and that the server runs.")],
+        },
         Advice::WaitLonger => &[
             ("", "The server was too slow; try again later."),
             ("--timeout", "Or raise --timeout."),

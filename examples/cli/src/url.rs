@@ -227,7 +227,11 @@ impl FromStr for Url {
             || !url.username().is_empty()
             || url.password().is_some();
         if more {
+            let has_login = !url.username().is_empty() || url.password().is_some();
             return Err(match has_services {
+                _ if has_login => format!(
+                    "a URL may not have a login, which other users could see: `send` has --user and --password-file; {form}"
+                ),
                 true => format!("only a host, a port and ?domain=NAME are allowed; {form}"),
                 false => format!("only a host and a port are allowed; {form}"),
             });
