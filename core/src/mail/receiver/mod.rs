@@ -9,7 +9,9 @@
 //! 1. Build a [`Receiver`] on its channel.
 //! 2. Call [`step`](Machine::step). Answer the events that are marked *judge* with
 //!    [`accept`](Receiver::accept) or [`answer`](Receiver::answer).
-//! 3. On [`Event::Body`] store the piece, on [`Event::Quit`] close the connection.
+//! 3. With [`Config::with_scram`], answer `Event::ScramFirst` and `Event::ScramFinal` with
+//!    `Receiver::challenge`.
+//! 4. On [`Event::Body`] store the piece, on [`Event::Quit`] close the connection.
 //!
 //! ```
 //! use starttls::mail::{Receiver, receiver};

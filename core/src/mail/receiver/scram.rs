@@ -221,8 +221,8 @@ impl<'b> ScramStart<'b> {
     /// Begins the exchange with the user's `keys` and a fresh `nonce`. `bindings` are those that the
     /// connection has; none if only `SCRAM-SHA-256` is offered.
     ///
-    /// For an unknown user, use keys that are always the same for a name and that nobody can guess, so that
-    /// the client does not learn which users exist.
+    /// For an unknown user, use a salt that is always the same for the name, and keys that no password has,
+    /// so that the client does not learn which users exist.
     ///
     /// # Errors
     /// [`Error::Unverified`] if the client uses another binding, or was told that there is none. The latter
@@ -321,6 +321,20 @@ impl<'i> ScramFinal<'i> {
 }
 
 /// The server's side of one exchange, about 700 bytes. Debug output does not show it.
+///
+/// ```
+/// use starttls::mail::receiver::{ScramKeys, ScramStart};
+///
+/// // In a server it comes with `Event::ScramFirst`.
+/// let start = ScramStart::parse(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", false)?;
+/// assert_eq!(start.user(&mut [0; 255]), Ok("user"));
+/// let keys = ScramKeys::derive("pencil", b"16 random bytes!", 4096)?;
+/// // 18 bytes that no client can guess. Connections without a binding have an empty list.
+/// let exchange = start.exchange(&keys, &[7; 18], &[]).expect("the client binds nothing");
+/// // `Receiver::challenge` sends its message, and `verify` reads the client's proof.
+/// assert!(!exchange.is_proved());
+/// # Ok::<(), starttls::ArgumentError>(())
+/// ```
 pub struct ScramExchange {
     /// The signatures of all messages so far, with `StoredKey` and with `ServerKey`.
     client: Hmac<Sha256>,
