@@ -160,7 +160,7 @@ impl<'a> Credentials<'a> {
         self
     }
 
-    /// Sets the default of [`with_max_iterations`](Self::with_max_iterations), for an adapter that knows
+    /// Sets the default of `with_max_iterations`, for an adapter that knows
     /// the speed of its machines. Without the feature `scram` it has no effect.
     #[must_use]
     pub const fn or_max_iterations(self, most: u32) -> Self {
