@@ -5,7 +5,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use starttls::mail::Receiver;
-use starttls::mail::receiver::{Answer, Authentication, Config, Event, Limits, Login};
+use starttls::mail::receiver::{
+    Answer, Authentication, Config, Event, Limits, Login, Scram, ScramExchange, ScramFirst,
+    ScramKeys,
+};
 use starttls::smtp::{Dialect, Domain, Smtp};
 use starttls::{Channel, Error, Machine, Step, Tls, lmtp};
 use starttls_fuzz::model::parameters::Offer;
@@ -46,10 +49,11 @@ fn config(case: &Case<'_>) -> Config {
     let more = case.calls[0];
     Config::from(limits)
         .with_authentication(match more & 3 {
-            0 => Authentication::None,
+            0 => Authentication::Offered,
             1 => Authentication::Required,
-            _ => Authentication::Offered,
+            _ => Authentication::None,
         })
+        .with_scram(if more & 32 == 0 { Scram::None } else { Scram::Unbound })
         .with_dsn(more & 4 != 0)
         .with_smtp_utf8(more & 8 != 0)
         .with_require_tls(more & 16 != 0)
@@ -66,6 +70,7 @@ fn model(case: &Case<'_>) -> Model {
             Authentication::None => None,
             authentication => Some(authentication == Authentication::Required),
         },
+        scram: config.scram() != Scram::None,
         offer: Offer {
             size: config.limits().size(),
             auth: tls && config.authentication() != Authentication::None,
@@ -128,6 +133,16 @@ fn told(event: Event<'_>) -> String {
                 Err(_) => "login malformed".to_string(),
             }
         }
+        Event::ScramFirst(first) => {
+            assert_eq!(format!("{event:?}"), "ScramFirst(ScramFirst(..))");
+            let mut buffer = [0; ScramFirst::MAX];
+            let (mut user, mut act_as) = ([0; 255], [0; 255]);
+            first.decode(&mut buffer).map_or("scram malformed".into(), |start| {
+                let user = start.user(&mut user).expect("checked");
+                format!("scram <{}> <{user}>", start.authorization(&mut act_as).expect("checked"))
+            })
+        }
+        Event::ScramFinal(_) => "scram final".to_string(),
         Event::Mail(mail) => format!("mail <{}> {}", mail.path.as_str(), mail.parameters),
         Event::Recipient(recipient) => {
             format!("recipient <{}> {}", recipient.path.as_str(), recipient.parameters)
@@ -148,6 +163,7 @@ fn run<C: Channel, D: Dialect>(
 ) -> (Run, End) {
     let mut choices = case.choices();
     let mut run = Run::default();
+    let mut exchange = None;
     let end = run.over(&mut receiver, case.octets, None, chunk, |receiver, event, run| {
         match event {
             Event::Body(piece) => {
@@ -169,6 +185,28 @@ fn run<C: Channel, D: Dialect>(
                 }
                 Go::On
             }
+            Event::ScramFirst(first) => {
+                exchange = begin(first).filter(|_| is_yes(choices.next().unwrap_or_default()));
+                let mut output = [0; 512];
+                let written = match &exchange {
+                    Some(exchange) => {
+                        assert_eq!(receiver.accept(), Err(Error::OutOfOrder));
+                        receiver.challenge(exchange, &mut output)
+                    }
+                    None => receiver.answer(answer(false), &mut output),
+                };
+                run.trace.push(Entry::Wrote(output[..written.expect("asked")].to_vec()));
+                Go::On
+            }
+            Event::ScramFinal(last) => {
+                let exchange = exchange.as_mut().expect("begun");
+                assert!(exchange.verify(&last).is_err(), "a proof by chance");
+                let mut output = [0; 512];
+                assert_eq!(receiver.challenge(exchange, &mut output), Err(Error::OutOfOrder));
+                let written = receiver.answer(answer(false), &mut output).expect("asked");
+                run.trace.push(Entry::Wrote(output[..written].to_vec()));
+                Go::On
+            }
             Event::Quit => Go::Stop,
             _ => Go::On,
         }
@@ -179,6 +217,13 @@ fn run<C: Channel, D: Dialect>(
         assert!(!error.is_ours() && !output[..said].starts_with(b"2"));
     }
     (run, end)
+}
+
+/// An exchange with a user of whom nobody knows the password.
+fn begin(first: ScramFirst<'_>) -> Option<ScramExchange> {
+    let mut buffer = [0; ScramFirst::MAX];
+    let keys = ScramKeys::new(b"salt", 4096, [1; 32], [2; 32]).expect("keys");
+    first.decode(&mut buffer).ok()?.exchange(&keys, &[3; 18], &[]).ok()
 }
 
 fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
@@ -219,6 +264,8 @@ fn any_order<C: Channel + core::fmt::Debug, D: Dialect>(
                             asked = matches!(
                                 event,
                                 Event::Login(_)
+                                    | Event::ScramFirst(_)
+                                    | Event::ScramFinal(_)
                                     | Event::Mail(_)
                                     | Event::Recipient(_)
                                     | Event::Message { .. }

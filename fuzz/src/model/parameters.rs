@@ -307,3 +307,34 @@ pub fn plain(octets: &[u8]) -> Option<String> {
         if authorization.is_empty() { String::new() } else { secret(authorization)? };
     Some(format!("<{authorization}> <{}> <{}>", secret(user)?, secret(password)?))
 }
+
+/// A client's first message of SCRAM, after its flag.
+#[must_use]
+pub fn scram(octets: &[u8]) -> Option<String> {
+    let fields: Vec<_> = octets.split(|octet| *octet == b',').collect();
+    let [_, authorization, user, nonce, ..] = fields[..] else { return None };
+    let authorization = match authorization {
+        b"" | b"a=" => String::new(),
+        other => name(other.strip_prefix(b"a=")?)?,
+    };
+    let nonce = nonce.strip_prefix(b"r=")?;
+    let is_nonce = (1..=128).contains(&nonce.len()) && nonce.iter().all(u8::is_ascii_graphic);
+    let user = name(user.strip_prefix(b"n=")?)?;
+    is_nonce.then(|| format!("<{authorization}> <{user}>"))
+}
+
+/// A name in SCRAM.
+fn name(encoded: &[u8]) -> Option<String> {
+    let mut parts = encoded.split(|octet| *octet == b'=');
+    let mut octets = parts.next()?.to_vec();
+    for part in parts {
+        let (octet, rest) = match part {
+            [b'2', b'C', rest @ ..] => (b',', rest),
+            [b'3', b'D', rest @ ..] => (b'=', rest),
+            _ => return None,
+        };
+        octets.push(octet);
+        octets.extend(rest);
+    }
+    secret(&octets)
+}

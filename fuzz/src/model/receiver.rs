@@ -17,6 +17,8 @@ pub struct Receiver {
     pub tls: bool,
     /// Whether clients may log in, and whether they must.
     pub login: Option<bool>,
+    /// Whether a login by SCRAM-SHA-256 is offered.
+    pub scram: bool,
     /// The parameters that it supports.
     pub offer: Offer,
     /// The limit of recipients of one mail.
