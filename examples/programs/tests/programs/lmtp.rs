@@ -126,7 +126,7 @@ fn a_renewed_certificate_needs_no_restart() {
     let renewed = files.ca.localhost();
     files.write("chain.pem", &renewed.pem());
     delivery.running.signal("-HUP");
-    delivery.running.says("cannot be used with the certificate");
+    delivery.running.says("the private key of the certificate in");
     assert_eq!(delivery.certificate(), files.server.der().to_vec());
     files.install(&renewed);
     delivery.running.signal("-HUP");
