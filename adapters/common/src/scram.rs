@@ -27,17 +27,17 @@ pub const SCRAM_ITERATIONS: u32 = 4096;
 /// output does not show it.
 ///
 /// ```
-/// use starttls_common::StoredPassword;
 /// use starttls_common::rustls::crypto::CryptoProvider;
+/// use starttls_common::{Error, StoredPassword};
 ///
-/// # let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-/// fn new_user(provider: &CryptoProvider) -> Result<String, starttls_common::Error> {
-///     Ok(StoredPassword::new("pencil", provider)?.to_text().to_string())
+/// fn to_store(password: &str, provider: &CryptoProvider) -> Result<String, Error> {
+///     Ok(StoredPassword::new(password, provider)?.to_text().to_string())
 /// }
-/// let text = new_user(&provider)?;
+///
+/// let text = StoredPassword::derive("pencil", b"16 random bytes!", 4096)?.to_text();
 /// assert!(text.starts_with("SCRAM-SHA-256$4096:"));
-/// assert!(text.parse::<StoredPassword>().is_ok());
-/// # Ok::<(), starttls_common::Error>(())
+/// assert!(text.parse::<StoredPassword>()?.matches("pencil"));
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
 pub struct StoredPassword {

@@ -29,7 +29,8 @@ use crate::{Blocking, Exclusive, Mailer, Socket};
 /// use starttls::mail::{Address, Envelope};
 /// use starttls_std::{ClientTls, Pool, PoolSettings, Settings};
 ///
-/// let settings = Settings::new("mail.example.org", ClientTls::system()?).with_login(("me", "password"));
+/// let tls = ClientTls::with_ca_pem(&std::fs::read("ca.pem")?)?;
+/// let settings = Settings::new("mail.example.org", tls).with_login(("me", "password"));
 /// let pool = Pool::new(settings, PoolSettings::new());
 /// std::thread::scope(|scope| {
 ///     for reader in ["you@example.org", "her@example.org"] {

@@ -69,8 +69,8 @@ pub type Mailer<T = ClientTls, C = Dialer> = common::Mailer<Tokio, T, C>;
 /// use starttls_tokio::{ClientTls, Error, Pool, PoolSettings, Settings};
 ///
 /// /// The application has one pool, and passes clones of it to its tasks.
-/// fn pool() -> Result<Pool, Error> {
-///     let settings = Settings::new("mail.example.org", ClientTls::system()?);
+/// fn pool(ca: &[u8]) -> Result<Pool, Error> {
+///     let settings = Settings::new("mail.example.org", ClientTls::with_ca_pem(ca)?);
 ///     Ok(Pool::new(settings.with_login(("me", "password")), PoolSettings::new()))
 /// }
 ///

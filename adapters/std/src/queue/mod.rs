@@ -15,7 +15,8 @@
 //! let envelope = Envelope::new(Some(Address::new("shop@example.org")?), &to)?;
 //! queue.push(&envelope, b"Subject: hello\r\n\r\nIt works.\r\n", SystemTime::now())?;
 //!
-//! let mailer = Mailer::new(Settings::new("mail.example.org", ClientTls::system()?));
+//! let tls = ClientTls::with_ca_pem(&std::fs::read("ca.pem")?)?;
+//! let mailer = Mailer::new(Settings::new("mail.example.org", tls));
 //! let run = queue.run(&mailer, SystemTime::now())?;
 //! println!("{} delivered, {} still wait", run.delivered, run.waiting);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
