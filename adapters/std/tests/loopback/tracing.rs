@@ -65,7 +65,7 @@ fn events_say_what_happened_and_show_no_content() {
     for (part, count) in [
         ("connection{protocol=\"smtp\" host=\"localhost\"", 5),
         ("encrypted version=Some(TLSv1_3)", 4),
-        ("mail{recipients=2}: starttls_common::trace: sent accepted=1 refused=1", 1),
+        ("mail{recipients=2}: starttls_common::spans: sent accepted=1 refused=1", 1),
         ("received size=23 recipients=1 encrypted=true code=250", 1),
         ("failed code=535", 1),
         ("advice=CheckLogin", 1),

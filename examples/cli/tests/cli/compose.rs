@@ -17,7 +17,9 @@ fn by_one_mechanism_only() {
     for (mechanism, code, complaint) in [
         ("LOGIN", 0, ""),
         ("plain", 0, ""),
-        ("SCRAM-SHA-256", 1, "does not offer"),
+        ("SCRAM-SHA-256", 0, ""),
+        ("SCRAM-SHA-256-PLUS", 0, ""),
+        ("CRAM-MD5", 1, "does not offer"),
         ("XOAUTH2", 1, "does not offer"),
         ("MD5", 1, "one of SCRAM-SHA-256-PLUS"),
     ] {
