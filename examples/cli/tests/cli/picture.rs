@@ -158,7 +158,10 @@ fn a_server_draws_each_connection() {
         panic!("no {name}");
     });
     for (drawn, seen) in [
-        (&drawn[0], &["EHLO", "220 2.0.0", "plaintext ends here", "AUTH SCRAM-SHA-256-PLUS ●●", "235 "][..]),
+        (
+            &drawn[0],
+            &["EHLO", "220 2.0.0", "plaintext ends here", "AUTH SCRAM-SHA-256-PLUS ●●", "235 "][..],
+        ),
         (&drawn[0], &["MAIL FROM", "a line", "250 2.0.0 Delivered", "ended cleanly"]),
         (&drawn[1], &["STARTTLS", "ended too early"]),
     ] {
