@@ -117,9 +117,13 @@ fn a_mail_that_waits_is_not_read() {
     let closed = Recorder::new().with_outcome(|_| Err(starttls::Error::Closed.into()));
     assert_eq!(counts(queue.run(&closed, at(0)).expect("a run")), [0, 0, 1]);
     let file = directory.path().join("mails").join(format!("{id}.mail"));
-    std::fs::write(file, "not a mail").expect("a file");
+    std::fs::write(&file, "starttls-queue 1\nnot a mail").expect("a file");
     assert_eq!(queue.run(&Recorder::new(), at(1)).expect("a run").unreadable, 0);
     assert_eq!(queue.run(&Recorder::new(), at(DAY)).expect("a run").unreadable, 1);
+    // Only its first line is looked at.
+    std::fs::write(&file, "not a mail").expect("a file");
+    assert_eq!(queue.run(&Recorder::new(), at(1)).expect("a run").unreadable, 1);
+    assert_eq!(queue.unreadable().expect("readable"), [file]);
 }
 
 #[test]
