@@ -246,6 +246,8 @@ fn receiver<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Er
         .with_dsn(opaque(true))
         .with_smtp_utf8(opaque(true))
         .with_require_tls(opaque(true));
+    #[cfg(feature = "hashes")]
+    let config = config.with_scram(opaque(mail::receiver::Scram::Bound));
     let mut receiver = mail::Receiver::<C, D>::new(channel, Domain::LOCALHOST, config);
     let outcome = drive(&mut receiver, judge);
     black_box(receiver.is_authenticated());
@@ -283,6 +285,29 @@ fn judge<C: starttls::Channel, D: smtp::Dialect>(
                 Err(_) => Ok(Answer::BAD_CREDENTIALS),
             }
         }
+        #[cfg(feature = "hashes")]
+        Event::ScramFirst(first) => {
+            let mut buffer = [0; mail::receiver::ScramFirst::MAX];
+            if let Ok(start) = first.decode(&mut buffer)
+                && let Some(exchange) = exchange(&start)
+            {
+                challenge(receiver, &exchange);
+            }
+            Ok(Answer::BAD_CREDENTIALS)
+        }
+        #[cfg(feature = "hashes")]
+        Event::ScramFinal(last) => {
+            let mut message = [0; 64];
+            let length = receive(&mut message);
+            let message = message.get(..length).unwrap_or_default();
+            if let Ok(start) = mail::receiver::ScramStart::parse(message, opaque(true))
+                && let Some(mut exchange) = exchange(&start)
+                && exchange.verify(&last).is_ok()
+            {
+                challenge(receiver, &exchange);
+            }
+            Ok(Answer::BAD_CREDENTIALS)
+        }
         Event::Mail(mail) => {
             let _ = write!(Uart, "{:?} {:?} {:?}", mail.size, mail.returns, mail.parameters.len());
             send(mail.path.as_str().as_bytes());
@@ -317,6 +342,35 @@ fn judge<C: starttls::Channel, D: smtp::Dialect>(
     {
         send(output.get(..written).unwrap_or_default());
     }
+}
+
+#[cfg(feature = "hashes")]
+fn challenge<C: starttls::Channel, D: smtp::Dialect>(
+    receiver: &mut mail::Receiver<'_, C, D>,
+    exchange: &mail::receiver::ScramExchange,
+) {
+    let mut output = [0; 512];
+    if let Ok(written) = receiver.challenge(exchange, &mut output) {
+        send(output.get(..written).unwrap_or_default());
+    }
+}
+
+/// The server's side of SCRAM, with opaque keys and bindings.
+#[cfg(feature = "hashes")]
+fn exchange(start: &mail::receiver::ScramStart<'_>) -> Option<mail::receiver::ScramExchange> {
+    use mail::receiver::ScramKeys;
+    let (mut name, mut password, mut salt) = ([0; 255], [0; 32], [0; 80]);
+    send(start.user(&mut name).ok()?.as_bytes());
+    send(start.authorization(&mut name).ok()?.as_bytes());
+    send(start.message());
+    let length = receive(&mut salt);
+    let salt = salt.get(..length)?;
+    let derived = ScramKeys::derive(text(&mut password), salt, opaque(4096)).ok()?;
+    let (stored, server) = (*derived.stored_key(), *derived.server_key());
+    let keys = ScramKeys::new(salt, opaque(4096), stored, server).ok()?;
+    let (keying, hash) = (opaque([1; 32]), opaque([1; 64]));
+    let bindings = [ChannelBinding::Exporter(&keying), ChannelBinding::ServerEndPoint(&hash)];
+    start.exchange(&keys, &opaque([1; 18]), bindings.get(opaque(0)..)?).ok()
 }
 
 /// A sender's delivery status parameters, from opaque bytes.
