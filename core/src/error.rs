@@ -19,7 +19,7 @@ use core::fmt;
 #[non_exhaustive]
 pub enum Error {
     /// The output buffer holds fewer than `needed` bytes. Nothing was written; call again with a larger
-    /// one.
+    /// one, and with the input as it is now: the rest of a truncated frame may have been taken from it.
     OutputTooSmall {
         /// The number of bytes that this write takes.
         needed: usize,

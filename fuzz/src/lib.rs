@@ -252,10 +252,15 @@ pub fn observed_step<'i, M: Machine + Debug>(
     input: &mut &'i [u8],
     room: usize,
 ) -> (Result<Step<M::Event<'i>>, Error>, Vec<u8>) {
-    let before = format!("{machine:?}");
+    let (before, was_cut, available) = (format!("{machine:?}"), machine.is_cut(), input.len());
     let (result, written) = step(machine, input, room);
-    if let Err(error) = result {
-        assert_lasting(machine, &before, error, input);
+    match result {
+        // The rest of a truncated frame is dropped, and the input moved behind it, before the write that does not fit.
+        Err(Error::OutputTooSmall { .. }) if input.len() < available => {
+            assert!(was_cut && !machine.is_cut(), "a write that does not fit reads");
+        }
+        Err(error) => assert_lasting(machine, &before, error, input),
+        Ok(_) => {}
     }
     (result, written)
 }
