@@ -1,6 +1,7 @@
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -21,8 +22,9 @@ const CAS: &str = "the client CAs";
 
 /// The CAs whose client certificates a server accepts, which can be replaced while the server runs.
 ///
-/// Copies share the current CAs. A handshake uses those of its start. The server does not name them in its
-/// request, so that a client may show any certificate (RFC 8446 §4.3.2).
+/// Copies share the current CAs. A handshake uses those of its start. The server's request names them for
+/// clients with several certificates (RFC 8446 §4.2.4), until other CAs replace them: then it names none, so
+/// that a client may show any certificate.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -50,6 +52,10 @@ struct Shared {
     provider: Arc<CryptoProvider>,
     file: Option<PathBuf>,
     current: RwLock<Arc<dyn ClientCertVerifier>>,
+    /// The names of the first CAs. A list that can change cannot be lent.
+    names: Vec<DistinguishedName>,
+    /// Whether the current CAs have these names.
+    are_named: AtomicBool,
 }
 
 impl ClientCas {
@@ -73,8 +79,10 @@ impl ClientCas {
 
     fn new(pem: &[u8], file: Option<PathBuf>) -> Result<Self, Error> {
         let provider = provider()?;
-        let current = RwLock::new(verifier(pem, &provider)?);
-        let shared = Arc::new(Shared { provider, file, current });
+        let current = verifier(pem, &provider)?;
+        let names = current.root_hint_subjects().to_vec();
+        let (current, are_named) = (RwLock::new(current), AtomicBool::new(true));
+        let shared = Arc::new(Shared { provider, file, current, names, are_named });
         Ok(Self { shared, is_mandatory: true })
     }
 
@@ -104,6 +112,11 @@ impl ClientCas {
     /// Those of [`from_pem`](Self::from_pem). The previous CAs then stay in use.
     pub fn replace_pem(&self, pem: &[u8]) -> Result<(), Error> {
         let new = verifier(pem, &self.shared.provider)?;
+        let bytes = |names: &[DistinguishedName]| -> Vec<Vec<u8>> {
+            names.iter().map(|name| name.as_ref().to_vec()).collect()
+        };
+        let are_named = bytes(new.root_hint_subjects()) == bytes(&self.shared.names);
+        self.shared.are_named.store(are_named, Ordering::Relaxed);
         *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
@@ -118,9 +131,8 @@ impl ClientCertVerifier for ClientCas {
         self.is_mandatory
     }
 
-    // A list that can change cannot be lent.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        if self.shared.are_named.load(Ordering::Relaxed) { &self.shared.names } else { &[] }
     }
 
     fn verify_client_cert(
@@ -164,7 +176,7 @@ impl fmt::Debug for ClientCas {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| Error::Argument {
         what: CAS,
         why: format!("cannot be read from {}: {error}", path.display()),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier as _;
 use starttls::smtp::Smtp;
 use starttls_std::{Certificates, ClientCas, ClientTls, Error, InboxSettings, Settings};
 use test_identity::Authority;
@@ -150,9 +151,16 @@ fn renewed_client_cas_are_used_and_bad_ones_are_not() {
     assert!(error.contains("cannot be read from") && error.contains("clients.pem"), "{error}");
     assert!(is_accepted(&cas, Some(&old)));
 
+    // The request names the CAs for clients with several certificates, and never those that were replaced.
+    directory.write("clients.pem", &old.pem());
+    cas.reload().expect("a file");
+    let [name] = cas.root_hint_subjects() else { panic!("one CA, one name") };
+    assert!(name.as_ref().ends_with(b"old"), "{name:?}");
+
     // A copy shares the CAs.
     directory.write("clients.pem", &new.pem());
     cas.reload().expect("a file");
+    assert!(cas.root_hint_subjects().is_empty() && optional.root_hint_subjects().is_empty());
     assert!(is_accepted(&optional, Some(&new)) && !is_accepted(&optional, Some(&old)));
     assert!(ClientCas::from_pem(old.pem().as_bytes()).expect("a text").reload().is_err());
 }
