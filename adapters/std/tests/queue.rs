@@ -64,7 +64,7 @@ fn each_recipient_is_tried_until_it_is_done() {
     );
     let recorder = Recorder::new().with_outcome(by_name);
     assert_eq!(counts(queue.run(&recorder, at(0)).expect("a run")), [1, 1, 2]);
-    let list = queue.list().expect("readable");
+    let list = queue.list().expect("readable").waiting;
     assert_eq!((list[0].id.as_str(), list[0].attempts), (id.as_str(), 1));
     assert_eq!(list[0].to, [("450@b.test".to_owned(), "450 4.1.1 as the name says".to_owned())]);
     assert_eq!(list[0].next, at(30 * 60));
@@ -123,7 +123,32 @@ fn a_mail_that_waits_is_not_read() {
     // Only its first line is looked at.
     std::fs::write(&file, "not a mail").expect("a file");
     assert_eq!(queue.run(&Recorder::new(), at(1)).expect("a run").unreadable, 1);
-    assert_eq!(queue.unreadable().expect("readable"), [file]);
+    let list = queue.list().expect("readable");
+    assert_eq!((list.waiting.len(), list.unreadable), (0, vec![file]));
+}
+
+/// Whatever the damage, the other mails are sent, and the right file is named.
+#[test]
+fn a_damaged_file_stops_no_other_mail() {
+    for (kind, content) in [
+        ("mail", &b"\xff\xff"[..]),
+        ("mail", b""),
+        ("state", b"\xff\xff"),
+        ("state", b""),
+        ("state", b"starttls-queue 2\n"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let queue = open(directory.path());
+        let id = push(&queue, None, &["a@b.test"], b"x\r\n");
+        push(&queue, None, &["c@b.test"], b"y\r\n");
+        let file = directory.path().join("mails").join(format!("{id}.{kind}"));
+        std::fs::write(&file, content).expect("a file");
+        let taken = Recorder::new();
+        let run = queue.run(&taken, at(0)).expect("a run");
+        assert_eq!((run.delivered, run.waiting, run.unreadable), (1, 0, 1), "{kind} {content:?}");
+        let list = queue.list().expect("readable");
+        assert_eq!((list.waiting.len(), list.unreadable), (0, vec![file]), "{kind} {content:?}");
+    }
 }
 
 #[test]
@@ -137,14 +162,14 @@ fn a_mail_fails_after_five_days_and_a_report_is_not_reported() {
     while now < 5 * DAY {
         assert_eq!(counts(queue.run(&down, at(now)).expect("a run")), [0, 0, 1]);
         attempts += 1;
-        let next = queue.list().expect("readable")[0].next;
+        let next = queue.list().expect("readable").waiting[0].next;
         let pause = next.duration_since(at(now)).expect("later").as_secs();
         assert!((30 * 60..=3 * 60 * 60).contains(&pause), "{pause}");
         now += pause;
     }
     assert!(attempts > 40, "{attempts} attempts in five days");
     assert_eq!(counts(queue.run(&down, at(now)).expect("a run")), [0, 1, 1]);
-    let list = queue.list().expect("readable");
+    let list = queue.list().expect("readable").waiting;
     assert_eq!((list[0].from.clone(), list[0].to[0].0.as_str()), (None, "me@b.test"));
     let closed = Recorder::new().with_outcome(|mail| {
         Ok(Receipt { recipients: vec![Answer::new(550, "5.2.1 Closed"); mail.to.len()] })
@@ -201,7 +226,7 @@ fn requests_for_reports_are_refused_and_others_kept() {
         error.to_string(),
         "the envelope asks for delivery reports, which the queue does not keep"
     );
-    assert!(queue.list().expect("readable").is_empty());
+    assert!(queue.list().expect("readable").waiting.is_empty());
 }
 
 #[test]
@@ -240,7 +265,8 @@ fn files_that_a_kill_leaves() {
     fs::remove_file(mails.join(format!("{id}.state"))).expect("a state");
     let run = queue.run(&Recorder::new().with_outcome(by_name), at(0)).expect("a run");
     assert_eq!(run.failed, 1);
-    let reports = queue.list().expect("readable").into_iter().filter(|mail| mail.from.is_none());
+    let reports =
+        queue.list().expect("readable").waiting.into_iter().filter(|mail| mail.from.is_none());
     assert!(reports.count() <= 1);
 
     fs::write(mails.join("other.mail"), "From: a@b\n\nx").expect("written");
@@ -303,7 +329,7 @@ fn a_pushed_mail_survives_a_kill() {
             .extend(lines.iter().filter_map(|line| Some(line.split_once("pushed ")?.1.to_owned())));
     }
     assert!(pushed.len() > MAILS, "{} mails", pushed.len());
-    let list = open(&directory.path().join("queue")).list().expect("readable");
+    let list = open(&directory.path().join("queue")).list().expect("readable").waiting;
     let there: Vec<_> = list.into_iter().map(|mail| mail.id).collect();
     for id in pushed {
         assert!(there.contains(&id), "{id} is lost");
@@ -325,7 +351,7 @@ fn every_mail_arrives_whenever_the_runner_is_killed() {
         }
         kills += 1;
     }
-    assert!(queue.list().expect("readable").is_empty());
+    assert!(queue.list().expect("readable").waiting.is_empty());
     let mut arrived = BTreeMap::<String, usize>::new();
     for file in files(&directory.path().join("arrived")) {
         let text = fs::read_to_string(&file).expect("a file");

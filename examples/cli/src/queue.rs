@@ -140,8 +140,7 @@ fn once(args: &QueueRun) -> Result<(), Failure> {
         };
         (what, 6)
     } else if run.unreadable > 0 {
-        let why = format!("`starttls queue list {directory}` names the files");
-        (format!("{} of another version, or damaged; {why}", mails(run.unreadable)), 1)
+        (unreadable(run.unreadable, &args.directory), 1)
     } else if run.waiting > 0 {
         let why = format!("`starttls queue list {directory}` shows why");
         (format!("{} for a later attempt; {why}", wait(run.waiting)), WAITING)
@@ -155,13 +154,18 @@ fn mails(count: usize) -> String {
     if count == 1 { "1 mail".to_owned() } else { format!("{count} mails") }
 }
 
+fn unreadable(count: usize, directory: &Path) -> String {
+    let why = format!("`starttls queue list {}` names the files", directory.display());
+    format!("{} cannot be read; {why}", mails(count))
+}
+
 fn wait(count: usize) -> String {
     if count == 1 { "1 mail waits".to_owned() } else { format!("{count} mails wait") }
 }
 
 fn watch(args: &QueueRun) -> Result<(), Failure> {
     let sender = Sender::new(args)?;
-    let mut unreadable = 0;
+    let mut told = 0;
     loop {
         let run = match sender.run() {
             // The other process sends what is due.
@@ -172,10 +176,10 @@ fn watch(args: &QueueRun) -> Result<(), Failure> {
             show(&run, args.json)?;
         }
         // Once, and not at each look.
-        if run.unreadable > unreadable {
-            tell!("{} of another version, or damaged", mails(run.unreadable));
+        if run.unreadable > told {
+            tell!("{}", unreadable(run.unreadable, &args.directory));
         }
-        unreadable = run.unreadable;
+        told = run.unreadable;
         let mut waited = Duration::ZERO;
         while waited < LOOK {
             if sender.stop.is_asked() {
@@ -211,20 +215,17 @@ struct Recipient {
 fn list(args: &QueueList) -> Result<(), Failure> {
     let queue = open_existing(&args.directory, None)?;
     let list = queue.list().map_err(|error| files::failed("the queue", &args.directory, &error))?;
-    for mail in list {
+    for mail in list.waiting {
         if args.json { print(&listed(mail))? } else { describe(&mail) }
     }
-    let unreadable =
-        queue.unreadable().map_err(|error| files::failed("the queue", &args.directory, &error))?;
-    match &unreadable[..] {
-        [] => Ok(()),
-        [first, others @ ..] => Err(Failure::local(format!(
-            "{}: a mail of another version, or damaged{}",
-            first.display(),
-            match others.len() {
-                0 => String::new(),
-                more => format!(", and {more} more"),
-            }
+    for file in &list.unreadable {
+        tell!("{}: not of this version, or damaged", file.display());
+    }
+    match list.unreadable.len() {
+        0 => Ok(()),
+        count => Err(Failure::local(format!(
+            "{} cannot be read, and will not be sent. Repair the file, or remove it.",
+            mails(count)
         ))),
     }
 }

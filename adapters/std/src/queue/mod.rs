@@ -85,6 +85,17 @@ pub struct Run {
     pub unreadable: usize,
 }
 
+/// The mails in a [`Queue`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct List {
+    /// Those that wait.
+    pub waiting: Vec<Waiting>,
+    /// Files that are not of this format, because they are damaged or of another version. No run touches their
+    /// mails.
+    pub unreadable: Vec<PathBuf>,
+}
+
 /// A mail in a [`Queue`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -176,7 +187,7 @@ impl Queue {
                 continue;
             }
             match self.load(&id).map_err(storing)? {
-                Some((stored, state)) => {
+                Ok((stored, state)) => {
                     let reached =
                         self.attempt(&id, &stored, state, transport, seconds(now), &mut run)?;
                     // The others would wait for it, too, each for as long as the timeouts allow.
@@ -184,47 +195,37 @@ impl Queue {
                         break;
                     }
                 }
-                None => run.unreadable += 1,
+                Err(_) => run.unreadable += 1,
             }
         }
         run.waiting = self.ids().map_err(storing)?.len() - run.unreadable;
         Ok(run)
     }
 
-    /// The mails that wait, the oldest first, without those of [`unreadable`](Self::unreadable).
+    /// The mails in the queue, the oldest first.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn list(&self) -> io::Result<Vec<Waiting>> {
-        Ok(self.read()?.0)
-    }
-
-    /// The files of mails that are not of this format, because they are damaged or of another version. No run touches
-    /// them.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn unreadable(&self) -> io::Result<Vec<PathBuf>> {
-        Ok(self.read()?.1)
-    }
-
-    fn read(&self) -> io::Result<(Vec<Waiting>, Vec<PathBuf>)> {
-        let (mut list, mut unreadable) = (Vec::new(), Vec::new());
+    pub fn list(&self) -> io::Result<List> {
+        let mut list = List::default();
         for id in self.ids()? {
             let loaded = match self.load(&id) {
                 // A run has just removed it.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 loaded => loaded?,
             };
-            let Some((stored, state)) = loaded else {
-                unreadable.push(self.file(&id, "mail"));
-                continue;
+            let (stored, state) = match loaded {
+                Ok(loaded) => loaded,
+                Err(file) => {
+                    list.unreadable.push(file);
+                    continue;
+                }
             };
             let open = state.open();
             let to = |place: &usize| {
                 Some((stored.to.get(*place)?.clone(), state.known.get(*place)?.said.clone()))
             };
-            list.push(Waiting {
+            list.waiting.push(Waiting {
                 id,
                 from: Some(stored.from.clone()).filter(|from| !from.is_empty()),
                 to: open.iter().filter_map(to).collect(),
@@ -234,7 +235,7 @@ impl Queue {
                 attempts: state.attempts,
             });
         }
-        Ok((list, unreadable))
+        Ok(list)
     }
 
     fn file(&self, id: &str, kind: &str) -> PathBuf {
@@ -312,25 +313,25 @@ impl Queue {
     /// When the next attempt is due, in seconds since 1970. 0 for a new mail and for a state that is not of this
     /// format.
     fn next_attempt(&self, id: &str) -> io::Result<u64> {
-        match fs::read_to_string(self.file(id, "state")) {
-            Ok(text) => Ok(State::next_of(&text).unwrap_or_default()),
+        match fs::read(self.file(id, "state")) {
+            Ok(text) => Ok(str::from_utf8(&text).ok().and_then(State::next_of).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         }
     }
 
-    /// A mail and what is known about it. `None` if its files are not of this format.
-    fn load(&self, id: &str) -> io::Result<Option<(Stored, State)>> {
-        let Some(stored) = Stored::parse(&fs::read(self.file(id, "mail"))?) else {
-            return Ok(None);
-        };
+    /// A mail and what is known about it, or the one of its files that is not of this format.
+    fn load(&self, id: &str) -> io::Result<Result<(Stored, State), PathBuf>> {
+        let file = self.file(id, "mail");
+        let Some(stored) = Stored::parse(&fs::read(&file)?) else { return Ok(Err(file)) };
         let recipients = stored.to.len();
-        let state = match fs::read_to_string(self.file(id, "state")) {
-            Ok(text) => State::parse(&text, recipients),
+        let file = self.file(id, "state");
+        let state = match fs::read(&file) {
+            Ok(text) => str::from_utf8(&text).ok().and_then(|text| State::parse(text, recipients)),
             Err(error) if error.kind() == ErrorKind::NotFound => Some(State::new(recipients)),
             Err(error) => return Err(error),
         };
-        Ok(state.map(|state| (stored, state)))
+        Ok(state.map(|state| (stored, state)).ok_or(file))
     }
 
     /// Removes a mail: first the mail, so that its state never vanishes before it and it is never new again.
