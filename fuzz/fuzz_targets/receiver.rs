@@ -219,7 +219,7 @@ fn run<C: Channel, D: Dialect>(
     (run, end)
 }
 
-/// An exchange with a user of whom nobody knows the password.
+/// An exchange with keys that no password has.
 fn begin(first: ScramFirst<'_>) -> Option<ScramExchange> {
     let mut buffer = [0; ScramFirst::MAX];
     let keys = ScramKeys::new(b"salt", 4096, [1; 32], [2; 32]).expect("keys");

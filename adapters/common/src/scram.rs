@@ -13,14 +13,15 @@ use starttls::mail::{ChannelBinding, Nonce};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::tls::fill;
 use crate::{Error, InboxSettings, PeerTls};
 
 /// The number of hash iterations of a new [`StoredPassword`]: the minimum of RFC 7677 §4, so that firmware
 /// can log in.
 pub const SCRAM_ITERATIONS: u32 = 4096;
 
-/// What a server stores of a password, to check it by SCRAM. The password cannot be read from it, but it
-/// can be guessed: keep it secret.
+/// A password in the form that a server stores to check it by SCRAM. It cannot be read from that form, but it
+/// can be guessed: keep the form secret.
 ///
 /// Its text has the form that PostgreSQL stores, too:
 /// `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, with the salt and the keys in base64. Debug
@@ -129,15 +130,8 @@ impl fmt::Debug for StoredPassword {
     }
 }
 
-fn fill(random: &dyn SecureRandom, octets: &mut [u8]) -> Result<(), Error> {
-    random.fill(octets).map_err(|_| Error::Argument {
-        what: "the cryptography provider",
-        why: "has no random numbers".to_owned(),
-    })
-}
-
-/// The secret of a server from which it makes keys for unknown users, so that a client cannot learn from
-/// the salt which users exist.
+/// The secret of a server from which it makes salts and keys for unknown users, so that a client cannot
+/// learn from the salt which users exist. It lasts as long as the settings.
 #[derive(Default)]
 pub(crate) struct Unknown(OnceLock<Zeroizing<[u8; 32]>>);
 

@@ -67,7 +67,7 @@ pub enum Asked {
         /// The user to act as. Empty for the certificate's own.
         authorization: String,
     },
-    /// What is stored of the password of this user? Call [`Taking::begin`].
+    /// Which password is stored for this user? The answer goes to [`Taking::begin`].
     #[cfg(feature = "scram")]
     Stored(String),
     /// No question: the client has proved by SCRAM that it knows the password, or has not. In the first case

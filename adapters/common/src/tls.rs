@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, SecureRandom};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -201,11 +201,7 @@ impl ClientTls {
     /// [`Error::Argument`] if the provider has no random numbers.
     #[cfg(feature = "scram")]
     pub fn fill_random(&self, octets: &mut [u8]) -> Result<(), Error> {
-        let random = self.config.crypto_provider().secure_random;
-        random.fill(octets).map_err(|_| Error::Argument {
-            what: "the cryptography provider",
-            why: "has no random numbers".to_owned(),
-        })
+        fill(self.config.crypto_provider().secure_random, octets)
     }
 
     /// Completes the handshake even if the certificate does not verify, so that an
@@ -317,7 +313,15 @@ impl Opening {
     }
 }
 
-/// The provider of the enabled feature, or else the process's default.
+/// Fills `octets` with random numbers of a provider.
+pub(crate) fn fill(random: &dyn SecureRandom, octets: &mut [u8]) -> Result<(), Error> {
+    random.fill(octets).map_err(|_| Error::Argument {
+        what: "the cryptography provider",
+        why: "has no random numbers".to_owned(),
+    })
+}
+
+/// The process's default provider, or else that of the enabled feature.
 pub(crate) fn provider() -> Result<Arc<CryptoProvider>, Error> {
     if let Some(provider) = CryptoProvider::get_default() {
         return Ok(Arc::clone(provider));

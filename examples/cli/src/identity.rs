@@ -189,7 +189,7 @@ impl Certified {
         &self.config
     }
 
-    /// Reloads the files, and reports the result. What is unusable is not replaced.
+    /// Reloads the files, and reports the result. An unusable file changes nothing.
     pub(crate) fn again(&self) -> impl Fn() + Send + 'static {
         let (current, files) = (self.current.clone(), self.files.clone());
         let clients = self.clients.clone();

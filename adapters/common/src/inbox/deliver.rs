@@ -32,11 +32,12 @@ pub trait Deliver: Send {
         ready(bad_credentials())
     }
 
-    /// Returns what is stored of the password of `user`, for a login by SCRAM. By default no user is known.
+    /// Returns the stored password of `user`, for a login by SCRAM. By default no user is known.
     ///
     /// This is called only over TLS, and only if the settings offer SCRAM, by
-    /// [`Config::with_scram`](starttls::mail::receiver::Config::with_scram). The client cannot tell an unknown
-    /// user from a wrong password, as long as all users have [`SCRAM_ITERATIONS`](crate::SCRAM_ITERATIONS).
+    /// [`Config::with_scram`](starttls::mail::receiver::Config::with_scram). An unknown user gets the same
+    /// replies as a wrong password, and a salt that stays the same until the server restarts, as long as all
+    /// users have [`SCRAM_ITERATIONS`](crate::SCRAM_ITERATIONS). Take as long to find that there is none.
     #[cfg(feature = "scram")]
     fn stored(
         &mut self,

@@ -107,7 +107,7 @@ impl InboxSettings {
         self.receiver.limits().size().unwrap_or(MAX_MESSAGE)
     }
 
-    /// What takes the place of the keys of unknown users.
+    /// The secret for the keys of unknown users.
     #[cfg(feature = "scram")]
     pub(crate) fn unknown(&self) -> &Unknown {
         &self.unknown

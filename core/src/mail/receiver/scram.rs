@@ -27,8 +27,9 @@ const OUR_NONCE: usize = 24;
 const MAX_REPLY: usize =
     b"r=,s=,i=4294967295".len() + MAX_NONCE + OUR_NONCE + MAX_SALT.div_ceil(3) * 4;
 
-/// What a server stores to check a user's password by SCRAM: a salt, a number of iterations and two keys
-/// (RFC 5802 §3). The password cannot be read from it. Debug output does not show it.
+/// The data that a server stores to check a user's password by SCRAM: a salt, a number of iterations and two
+/// keys (RFC 5802 §3). The password cannot be read from it, but it can be guessed: keep it secret. Debug
+/// output does not show it.
 ///
 /// ```
 /// use starttls::mail::receiver::ScramKeys;

@@ -78,7 +78,7 @@ impl Dialogue<'_> {
                 }
                 self.tell("scram final");
             }
-            // Nobody finds a proof by chance.
+            // A proof is not found by chance.
             return self.refused();
         }
         if (self.decide)() {
