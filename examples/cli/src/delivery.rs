@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use starttls_tokio::{Answer, Deliver, Mail, Peer, PeerCertificate, Secret, StoredPassword};
+use starttls_tokio::{Answer, Deliver, Error, Mail, Peer, PeerCertificate, Secret, StoredPassword};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 use tokio::task::{block_in_place, spawn_blocking};
@@ -32,7 +32,20 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(name: &str, password: &str) -> Result<Self, Failure> {
+    /// A user with the password in this file, of --password-file.
+    pub(crate) fn read(name: &str, file: &Path) -> Result<Self, Failure> {
+        let password = files::password(file)?;
+        Self::new(name, &password).map_err(|error| match error {
+            Error::Argument { what: "the password", why } => {
+                let advice = "Put a password of at most 255 bytes, without NUL, in the first line.";
+                files::unusable("--password-file", file, format!("its password {why}"), advice)
+                    .into()
+            }
+            error => error.into(),
+        })
+    }
+
+    fn new(name: &str, password: &str) -> Result<Self, Error> {
         let provider = rustls::crypto::ring::default_provider();
         let stored = StoredPassword::new(password, &provider)?;
         Ok(Self { name: name.to_owned(), password: Secret::new(password), stored })

@@ -17,7 +17,6 @@ use crate::args::Serve;
 use crate::backend;
 use crate::backend_offer;
 use crate::delivery::{Account, Delivery, Store};
-use crate::files::password;
 use crate::hostname;
 use crate::identity::{self, Certified, Clients, Made};
 use crate::out::{out, tell};
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let scheme = args.protocol;
     check(args)?;
     let account = match (&args.user, &args.password_file) {
-        (Some(user), Some(file)) => Some(Account::new(user, &password(file)?)?),
+        (Some(user), Some(file)) => Some(Account::read(user, file)?),
         _ => None,
     };
     let front = args.backend.is_some() || !scheme.takes_mail();
