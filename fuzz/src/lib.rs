@@ -258,6 +258,11 @@ pub fn observed_step<'i, M: Machine + Debug>(
         // The rest of a truncated frame is dropped, and the input moved behind it, before the write that does not fit.
         Err(Error::OutputTooSmall { .. }) if input.len() < available => {
             assert!(was_cut && !machine.is_cut(), "a write that does not fit reads");
+            // After that, the same call fails in the same way and changes nothing.
+            let (before, rest) = (format!("{machine:?}"), *input);
+            let (again, _) = step(machine, input, room);
+            assert_eq!((again.as_ref().err(), input.len()), (result.as_ref().err(), rest.len()));
+            assert_eq!(before, format!("{machine:?}"), "a caller's error changed something");
         }
         Err(error) => assert_lasting(machine, &before, error, input),
         Ok(_) => {}

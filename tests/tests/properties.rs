@@ -359,3 +359,21 @@ proptest! {
         prop_assert!(server.into_upgrade(b"").is_err() || server_ready);
     }
 }
+
+/// The rest of a truncated greeting is taken from the input, once, also if the request after it does not fit.
+#[test]
+fn a_write_that_does_not_fit_loses_nothing_after_a_truncated_greeting() {
+    const REQUEST: &[u8] = b"EHLO client.example.org\r\n";
+    let mut client = smtp::Client::new(CLIENT, Policy::Required);
+    let greeting = [&b"220 "[..], &[b'x'; 600], b"\r\n"].concat();
+    let (mut input, mut output) = (&greeting[..], [0; 512]);
+    let front = client.step(&mut input, &mut output).expect("a greeting");
+    assert!(matches!(front, Step::Event(_)) && client.is_cut() && !input.is_empty());
+    for _ in 0..2 {
+        let error = client.step(&mut input, &mut output[..3]).expect_err("3 bytes");
+        assert_eq!(error, Error::OutputTooSmall { needed: REQUEST.len() });
+        assert!(input.is_empty() && !client.is_cut());
+    }
+    assert_eq!(client.step(&mut input, &mut output), Ok(Step::Write(REQUEST.len())));
+    assert!(output.starts_with(REQUEST));
+}

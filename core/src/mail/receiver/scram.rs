@@ -321,7 +321,7 @@ impl<'i> ScramFinal<'i> {
     }
 }
 
-/// The server's side of one exchange, about 700 bytes. Debug output does not show it.
+/// The server's side of one exchange: 640 bytes on a 64-bit machine. Debug output does not show it.
 ///
 /// ```
 /// use starttls::mail::receiver::{ScramKeys, ScramStart};
@@ -422,3 +422,14 @@ conceal!("ScramFirst", ScramFirst<'_>);
 conceal!("ScramStart", ScramStart<'_>);
 conceal!("ScramFinal", ScramFinal<'_>);
 conceal!("ScramExchange", ScramExchange);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn an_exchange_has_the_documented_size() {
+        assert_eq!(size_of::<ScramExchange>(), 640);
+    }
+}
