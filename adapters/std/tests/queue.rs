@@ -127,6 +127,26 @@ fn a_mail_that_waits_is_not_read() {
     assert_eq!((list.waiting.len(), list.unreadable), (0, vec![file]));
 }
 
+/// A process that is being started shares the files of this one for a moment.
+#[cfg(unix)]
+#[test]
+fn a_started_process_does_not_hold_the_queue() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let queue = open(directory.path());
+    push(&queue, None, &["a@b.test"], b"x\r\n");
+    let starts = thread::spawn(|| {
+        for _ in 0..200 {
+            let mut child = Command::new("true").spawn().expect("it starts");
+            child.wait().expect("it ends");
+        }
+    });
+    let down = Recorder::new().with_outcome(|_| Err(starttls::Error::Closed.into()));
+    while !starts.is_finished() {
+        queue.run(&down, at(0)).expect("a run");
+    }
+    starts.join().expect("no panic");
+}
+
 /// Whatever the damage, the other mails are sent, and the right file is named.
 #[test]
 fn a_damaged_file_stops_no_other_mail() {

@@ -251,12 +251,12 @@ impl Queue {
         write_durably(&self.incoming(id), &self.file(id, "mail"), &[&parts[0], &parts[1]])
     }
 
-    /// Locks the queue for this process.
-    fn lock(&self) -> io::Result<File> {
+    /// Locks the queue for this run.
+    fn lock(&self) -> io::Result<Lock> {
         let path = self.directory.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => {
                 let why = "another process runs this queue";
                 Err(io::Error::new(ErrorKind::WouldBlock, why))
@@ -340,6 +340,18 @@ impl Queue {
         remove(&mail)?;
         sync_names(&mail)?;
         remove(&self.file(id, "state"))
+    }
+}
+
+/// The lock of a run.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks the file itself. To close it is not enough: a process that another thread is just starting shares it
+    /// for a moment, and would hold the lock.
+    fn drop(&mut self) {
+        // Closing it follows.
+        let _ = self.0.unlock();
     }
 }
 
