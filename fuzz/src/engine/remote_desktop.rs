@@ -44,9 +44,14 @@ impl ServerSide for vnc::Vnc {
         reply == [1]
     }
 
-    /// The protocol has no goodbye.
-    fn is_goodbye(_: &[u8]) -> bool {
-        false
+    /// A refusal of the version, the security type or the subtype, or its reason.
+    fn is_goodbye(reply: &[u8]) -> bool {
+        matches!(reply, [0xff] | [0] | [0, 0, 0, 0, ..])
+    }
+
+    /// A client that is disconnected reads the same refusals.
+    fn is_farewell(_: &[u8]) -> bool {
+        true
     }
 
     fn assert_reply(written: &[u8]) {
@@ -102,9 +107,14 @@ impl ServerSide for rdp::Rdp {
         reply.get(11) == Some(&2)
     }
 
-    /// The protocol has no goodbye.
-    fn is_goodbye(_: &[u8]) -> bool {
-        false
+    /// A negotiation failure.
+    fn is_goodbye(reply: &[u8]) -> bool {
+        reply.get(11) == Some(&3)
+    }
+
+    /// A client that is disconnected reads the same failures.
+    fn is_farewell(_: &[u8]) -> bool {
+        true
     }
 
     fn assert_reply(written: &[u8]) {

@@ -26,7 +26,7 @@ pub trait ServerSide: Roles {
     /// Whether TLS follows this reply.
     fn is_go_ahead(reply: &[u8]) -> bool;
 
-    /// Whether a reply answers a goodbye.
+    /// Whether the server closes after this reply: it answers a goodbye, or is the last refusal.
     fn is_goodbye(reply: &[u8]) -> bool;
 
     /// Whether a reply may be the farewell to a client that is disconnected.
