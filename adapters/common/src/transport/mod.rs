@@ -11,9 +11,9 @@ pub use recorder::{Recorded, Recorder};
 pub use sendmail::Sendmail;
 use starttls::mail::Envelope;
 
-use crate::{Answer, Receipt};
+use crate::{Answer, Mail, Receipt};
 
-/// The sender and the recipients of an [`Envelope`], as text.
+/// The sender and the recipients of an [`Envelope`] or of a received [`Mail`], as text.
 #[derive(Clone, Debug)]
 pub struct Addresses {
     /// The sender. `None` is the null path.
@@ -31,9 +31,35 @@ impl From<&Envelope<'_>> for Addresses {
     }
 }
 
+impl From<&Mail> for Addresses {
+    fn from(mail: &Mail) -> Self {
+        Self {
+            from: (!mail.from.is_empty()).then(|| mail.from.clone()),
+            to: mail.to.iter().map(|to| to.path.clone()).collect(),
+        }
+    }
+}
+
 impl Addresses {
     /// A receipt with the same answer for each recipient.
     fn receipt(&self, answer: &Answer) -> Receipt {
         Receipt { recipients: vec![answer.clone(); self.to.len()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipient;
+
+    #[test]
+    fn a_received_mail_keeps_its_paths() {
+        let to = ["a@b.test", "c@b.test"].map(str::to_owned);
+        let recipients = to.clone().map(|path| Recipient { path, ..Recipient::default() });
+        let mut mail = Mail { to: recipients.to_vec(), ..Mail::default() };
+        let addresses = Addresses::from(&mail);
+        assert_eq!((addresses.from, addresses.to), (None, to.to_vec()));
+        mail.from = "me@b.test".to_owned();
+        assert_eq!(Addresses::from(&mail).from, Some(mail.from));
     }
 }

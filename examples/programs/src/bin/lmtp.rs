@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
 use starttls::lmtp::Lmtp;
-use starttls_tokio::{Addresses, Answer, Certificates, Deliver, Inbox, InboxSettings, Mail};
-use starttls_tokio::{Maildir, Places, Recipient, Silent, Timeouts, serve};
+use starttls_tokio::{Answer, Certificates, Deliver, Inbox, InboxSettings, Mail, Maildir};
+use starttls_tokio::{Places, Recipient, Silent, Timeouts, serve};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::{self, Receiver};
@@ -26,11 +26,10 @@ impl Mailboxes {
     }
 
     fn store(&self, mail: &Mail) -> Result<Answer, Box<dyn Error>> {
-        let to = &mail.to[0].path; // LMTP asks once for each recipient.
-        let maildir = Maildir::new(self.find(to).ok_or("the mailbox is gone")?)?;
+        // LMTP asks once for each recipient.
+        let maildir = Maildir::new(self.find(&mail.to[0].path).ok_or("the mailbox is gone")?)?;
         let received = mail.received("localhost", None, SystemTime::now())?;
-        let addresses = Addresses { from: Some(mail.from.clone()), to: vec![to.clone()] };
-        maildir.store(&addresses, &[received.as_bytes(), &mail.message].concat())?;
+        maildir.store(&mail.into(), &[received.as_bytes(), &mail.message].concat())?;
         Ok(Answer::new(250, "2.0.0 Delivered"))
     }
 }
