@@ -15,9 +15,10 @@ fn an_owned_envelope_is_the_same_envelope() {
     let ascii = Envelope::new(None, &to[..1]).expect("one");
     let original = Xtext::new("a+2Bb@example.org").expect("encoded");
     let original = OriginalRecipient::new("rfc822", original).expect("a type");
-    let each = [Recipient::NOTHING.notify(Notify::NEVER).with_original(original).expect("short")];
-    let request = Request::NOTHING.notify(Notify::SUCCESS.and(Notify::DELAY)).with_each(&each);
-    let request = request.bring(Return::Headers).with_id(Xtext::new("id").expect("an id"));
+    let each =
+        [Recipient::NOTHING.with_notify(Notify::NEVER).with_original(original).expect("short")];
+    let request = Request::NOTHING.with_notify(Notify::SUCCESS.and(Notify::DELAY)).with_each(&each);
+    let request = request.with_returns(Return::Headers).with_id(Xtext::new("id").expect("an id"));
     let utf8 = Xtext::international("\u{fc}").expect("encoded");
     let utf8 = OriginalRecipient::new("utf-8", utf8).expect("a type");
     let abroad = [Recipient::NOTHING.with_original(utf8).expect("short")];
@@ -27,7 +28,7 @@ fn an_owned_envelope_is_the_same_envelope() {
         ascii.with_utf8().with_required_tls(),
         ascii.with_dsn(Request::NOTHING),
         ascii.with_dsn(request.expect("an id")),
-        ascii.with_dsn(Request::NOTHING.bring(Return::Full).with_each(&abroad)),
+        ascii.with_dsn(Request::NOTHING.with_returns(Return::Full).with_each(&abroad)),
         Envelope::new(Some(address("me@example.org")), &to).expect("two"),
     ] {
         let owned = EnvelopeBuf::from(&envelope);

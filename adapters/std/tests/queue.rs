@@ -240,7 +240,7 @@ fn requests_for_reports_are_refused_and_others_kept() {
     let queue = open(directory.path());
     let to = [Address::new("a@b.test").expect("an address")];
     let envelope = Envelope::new(None, &to).expect("a recipient");
-    let asking = envelope.with_dsn(Request::NOTHING.notify(Notify::SUCCESS));
+    let asking = envelope.with_dsn(Request::NOTHING.with_notify(Notify::SUCCESS));
     let error = queue.push(&asking, b"x", at(0)).expect_err("it cannot be kept");
     assert_eq!(
         error.to_string(),

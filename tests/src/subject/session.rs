@@ -306,14 +306,14 @@ fn request<'a>(asked: &'a Dsn, each: &'a [dsn::Recipient<'a>]) -> dsn::Request<'
     let mut request = dsn::Request::NOTHING.with_each(each);
     request = match asked.ret.as_deref() {
         None => request,
-        Some("FULL") => request.bring(dsn::Return::Full),
-        Some("HDRS") => request.bring(dsn::Return::Headers),
+        Some("FULL") => request.with_returns(dsn::Return::Full),
+        Some("HDRS") => request.with_returns(dsn::Return::Headers),
         Some(other) => panic!("RET={other}"),
     };
     if let Some(id) = &asked.envid {
         request = request.with_id(dsn::Xtext::new(id).expect("an id")).expect("short");
     }
-    asked.notify.as_deref().map_or(request, |names| request.notify(notify(names)))
+    asked.notify.as_deref().map_or(request, |names| request.with_notify(notify(names)))
 }
 
 fn each(mail: &Sent) -> Vec<dsn::Recipient<'_>> {
@@ -321,7 +321,7 @@ fn each(mail: &Sent) -> Vec<dsn::Recipient<'_>> {
     each.map(|asked| {
         let mut recipient = dsn::Recipient::NOTHING;
         if let Some(names) = &asked.notify {
-            recipient = recipient.notify(notify(names));
+            recipient = recipient.with_notify(notify(names));
         }
         if let Some((kind, text)) = &asked.orcpt {
             let text = dsn::Xtext::international(text).expect("an address");

@@ -10,7 +10,7 @@ use crate::wire::Writer;
 ///
 /// let id = Xtext::new("report-7")?;
 /// let request =
-///     Request::NOTHING.notify(Notify::SUCCESS.and(Notify::FAILURE)).bring(Return::Headers);
+///     Request::NOTHING.with_notify(Notify::SUCCESS.and(Notify::FAILURE)).with_returns(Return::Headers);
 /// let request = request.with_id(id)?;
 /// # Ok::<(), starttls::ArgumentError>(())
 /// ```
@@ -18,24 +18,30 @@ use crate::wire::Writer;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'a> {
     pub(in crate::mail) id: Option<Xtext<'a>>,
-    pub(in crate::mail) brings: Option<Return>,
+    pub(in crate::mail) returns: Option<Return>,
     pub(in crate::mail) all: Recipient<'a>,
     pub(in crate::mail) each: &'a [Recipient<'a>],
 }
 
 impl<'a> Request<'a> {
     /// No request: failures are reported.
-    pub const NOTHING: Self = Self { id: None, brings: None, all: Recipient::NOTHING, each: &[] };
+    pub const NOTHING: Self = Self { id: None, returns: None, all: Recipient::NOTHING, each: &[] };
+
+    /// The reports that it asks for on every recipient. `None` if it has no `NOTIFY`.
+    #[must_use]
+    pub const fn notify(&self) -> Option<Notify> {
+        self.all.notify
+    }
 
     /// Asks for these reports on every recipient.
     #[must_use]
-    pub const fn notify(mut self, notify: Notify) -> Self {
+    pub const fn with_notify(mut self, notify: Notify) -> Self {
         self.all.notify = Some(notify);
         self
     }
 
     /// Sets the requests of recipients by index. A recipient without an entry gets those of
-    /// [`notify`](Self::notify).
+    /// [`with_notify`](Self::with_notify).
     #[must_use]
     pub const fn with_each(mut self, recipients: &'a [Recipient<'a>]) -> Self {
         self.each = recipients;
@@ -48,11 +54,23 @@ impl<'a> Request<'a> {
         self.each.get(index).copied().unwrap_or(self.all)
     }
 
+    /// How much of the message failure reports return. `None` leaves it to the server.
+    #[must_use]
+    pub const fn returns(&self) -> Option<Return> {
+        self.returns
+    }
+
     /// Sets how much of the message failure reports return.
     #[must_use]
-    pub const fn bring(mut self, what: Return) -> Self {
-        self.brings = Some(what);
+    pub const fn with_returns(mut self, what: Return) -> Self {
+        self.returns = Some(what);
         self
+    }
+
+    /// The id by which the sender recognises the mail in reports.
+    #[must_use]
+    pub const fn id(&self) -> Option<Xtext<'a>> {
+        self.id
     }
 
     /// Sets the id by which the sender recognises the mail in reports.
@@ -85,7 +103,7 @@ impl<'a> Request<'a> {
 
     /// Prints the parameters of MAIL.
     pub(in crate::mail) fn put_parameters(&self, out: &mut Writer<'_>) {
-        if let Some(what) = self.brings {
+        if let Some(what) = self.returns {
             out.put(match what {
                 Return::Full => b" RET=FULL",
                 Return::Headers => b" RET=HDRS",
@@ -109,8 +127,8 @@ impl<'a> Request<'a> {
 /// use starttls::mail::dsn::{Notify, Recipient, Request};
 ///
 /// // Recipient 0 is reported in no case, the others on failure.
-/// let each = [Recipient::NOTHING.notify(Notify::NEVER)];
-/// let request = Request::NOTHING.notify(Notify::FAILURE).with_each(&each);
+/// let each = [Recipient::NOTHING.with_notify(Notify::NEVER)];
+/// let request = Request::NOTHING.with_notify(Notify::FAILURE).with_each(&each);
 /// # let _ = request;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +142,23 @@ impl<'a> Recipient<'a> {
     /// No request: failures are reported.
     pub const NOTHING: Self = Self { notify: None, original: None };
 
+    /// The reports that it asks for. `None` if it has no `NOTIFY`: failures are reported.
+    #[must_use]
+    pub const fn notify(&self) -> Option<Notify> {
+        self.notify
+    }
+
     /// Asks for these reports.
     #[must_use]
-    pub const fn notify(mut self, notify: Notify) -> Self {
+    pub const fn with_notify(mut self, notify: Notify) -> Self {
         self.notify = Some(notify);
         self
+    }
+
+    /// The recipient's original address.
+    #[must_use]
+    pub const fn original(&self) -> Option<OriginalRecipient<'a>> {
+        self.original
     }
 
     /// Sets the recipient's original address, which reports then show.
@@ -176,6 +206,27 @@ impl<'a> Recipient<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_read_as_it_was_made() {
+        let address = OriginalRecipient::new("rfc822", Xtext::new("a@b").expect("valid"));
+        let original = address.expect("valid");
+        let one = Recipient::NOTHING.with_original(original).expect("short");
+        let id = Xtext::new("7").expect("valid");
+        let request = Request::NOTHING.with_notify(Notify::NEVER).with_returns(Return::Full);
+        let each = [one];
+        let request = request.with_id(id).expect("short").with_each(&each);
+        assert_eq!(
+            (request.notify(), request.returns()),
+            (Some(Notify::NEVER), Some(Return::Full))
+        );
+        assert_eq!(request.id(), Some(id));
+        let of = [0, 1].map(|index| request.recipient(index));
+        assert_eq!(of.map(|one| one.notify()), [None, Some(Notify::NEVER)]);
+        assert_eq!(of.map(|one| one.original()), [Some(original), None]);
+        let nothing = Request::NOTHING;
+        assert_eq!((nothing.notify(), nothing.returns(), nothing.id()), (None, None, None));
+    }
 
     #[test]
     fn limits() {

@@ -133,7 +133,7 @@ impl EnvelopeView<'_> {
             #[cfg(feature = "extensions")]
             dsn: fields.dsn.as_ref().map_or(Request::NOTHING, |dsn| Request {
                 id: dsn.id.as_deref().map(Xtext),
-                brings: dsn.full.map(|full| if full { Return::Full } else { Return::Headers }),
+                returns: dsn.full.map(|full| if full { Return::Full } else { Return::Headers }),
                 all: dsn.all.view(),
                 each: &self.each,
             }),
@@ -155,7 +155,7 @@ impl From<&Envelope<'_>> for EnvelopeBuf {
             #[cfg(feature = "extensions")]
             dsn: needs(DSN).then(|| Dsn {
                 id: envelope.dsn.id.map(|id| id.as_str().into()),
-                full: envelope.dsn.brings.map(|brings| brings == Return::Full),
+                full: envelope.dsn.returns.map(|returns| returns == Return::Full),
                 all: Reports::from(&envelope.dsn.all),
                 each: envelope.dsn.each.iter().map(Reports::from).collect(),
             }),

@@ -131,10 +131,15 @@ fn session<C: starttls::Channel, D: smtp::Dialect>(channel: C) -> Result<(), Err
     let original = Xtext::new(text(&mut original)).map_err(|_| Error::OutOfOrder)?;
     let id = Request::NOTHING.with_id(original).map_err(|_| Error::OutOfOrder)?;
     let each = dsn::OriginalRecipient::new("rfc822", original)
-        .and_then(|original| dsn::Recipient::NOTHING.notify(opaque(NOTIFY)).with_original(original))
+        .and_then(|original| {
+            dsn::Recipient::NOTHING.with_notify(opaque(NOTIFY)).with_original(original)
+        })
         .map_err(|_| Error::OutOfOrder)?;
     let each = [each];
-    let request = id.notify(opaque(NOTIFY)).bring(opaque(dsn::Return::Full)).with_each(&each);
+    let request =
+        id.with_notify(opaque(NOTIFY)).with_returns(opaque(dsn::Return::Full)).with_each(&each);
+    let one = request.recipient(opaque(1));
+    black_box((request.id(), request.returns(), request.notify(), one.notify(), one.original()));
     let mut envelope = envelope.with_size(opaque(usize::MAX)).with_eight_bit();
     if opaque(true) {
         envelope = envelope.with_utf8().with_required_tls().with_dsn(request);
