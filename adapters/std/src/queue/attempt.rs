@@ -3,8 +3,10 @@
 use starttls::mail::session::{Command, Fate};
 use starttls_common::write_durably;
 
-use super::bounce::report;
-use super::stored::{Known, Needs, State, Stored};
+use super::bounce::{Action, Told, report};
+use super::request::{wants_failure, wants_success};
+use super::state::{Known, State};
+use super::stored::Stored;
 use super::{Queue, Run, storing};
 use crate::{Advice, Answer, Doing, Error, Receipt, Transport};
 
@@ -29,40 +31,44 @@ impl Queue {
     ) -> Result<bool, Error> {
         let places = state.open();
         // Empty if the process was killed before it removed the mail.
-        let (outcomes, reached) = match places.is_empty() {
-            true => (Vec::new(), true),
+        let (outcomes, knows_requests, reached) = match places.is_empty() {
+            true => (Vec::new(), true, true),
             false => {
-                let sent = stored
-                    .with_envelope(&places, |envelope| transport.send(envelope, &stored.message));
+                let (sent, knows_requests) = send(stored, &places, transport);
                 let reached = !sent.as_ref().is_err_and(is_of_server);
-                (outcomes(sent, places.len()), reached)
+                (outcomes(sent, places.len()), knows_requests, reached)
             }
         };
         let is_late = now >= stored.since.saturating_add(self.settings().give_up().as_secs());
-        let mut failed = Vec::new();
+        let mut told = Vec::new();
         for (place, outcome) in places.iter().zip(outcomes) {
-            let (is_done, said) = match outcome {
+            let (is_done, said, action) = match outcome {
                 Outcome::Delivered(said) => {
                     run.delivered += 1;
-                    (true, said)
+                    (true, said, (!knows_requests).then_some(Action::Relayed))
                 }
-                Outcome::Open(said) if !is_late => (false, said),
+                Outcome::Open(said) if !is_late => (false, said, None),
                 Outcome::Failed(said) | Outcome::Open(said) => {
                     run.failed += 1;
-                    if let Some(to) = stored.to.get(*place) {
-                        failed.push((to.clone(), said.clone()));
-                    }
-                    (true, said)
+                    (true, said, Some(Action::Failed))
                 }
             };
+            let to = stored.to.get(*place).filter(|to| match action {
+                Some(Action::Failed) => wants_failure(to),
+                Some(Action::Relayed) => wants_success(to),
+                None => false,
+            });
+            if let (Some(to), Some(action)) = (to, action) {
+                told.push(Told { to, action, said: said.clone() });
+            }
             if let Some(known) = state.known.get_mut(*place) {
                 *known = Known { is_done, said };
             }
         }
         state.attempts = state.attempts.saturating_add(1);
         state.next = now.saturating_add(self.settings().pause(state.attempts));
-        // Before the failure is recorded, so that a kill in between loses no report.
-        self.tell(id, stored, &failed, state.attempts, now)?;
+        // Before the outcome is recorded, so that a kill in between loses no report.
+        self.tell(id, stored, &told, state.attempts, now)?;
         if state.open().is_empty() {
             self.remove(id).map_err(storing)?;
             return Ok(reached);
@@ -80,29 +86,50 @@ impl Queue {
         &self,
         id: &str,
         stored: &Stored,
-        failed: &[(String, String)],
+        told: &[Told<'_>],
         attempts: u32,
         now: u64,
     ) -> Result<(), Error> {
-        if failed.is_empty() || stored.from.is_empty() {
+        if told.is_empty() || stored.from.is_empty() {
             return Ok(());
         }
         // The same name in a second run after a kill, so that there is one report.
         let id = format!("{id}-report{attempts}");
-        let failed: Vec<_> = failed.iter().map(|(to, said)| (&to[..], &said[..])).collect();
-        let report = Stored {
-            since: now,
-            needs: Needs::default(),
-            from: String::new(),
-            to: vec![stored.from.clone()],
-            message: report(self.settings().name(), &id, stored, &failed, now),
-        };
+        let message = report(self.settings().name(), &id, stored, told, now);
+        let report = Stored::report(&stored.from, message, now);
         super::remove(&self.incoming(&id)).map_err(storing)?;
         self.store(&id, &report).map_err(storing)
     }
 
     pub(super) const fn settings(&self) -> &super::QueueSettings {
         &self.settings
+    }
+}
+
+/// Sends a mail to the recipients at these indices. Also returns whether the sender's requests for reports went
+/// with it: a server without DSN gets the mail without them (RFC 3461 §5.2.2).
+fn send(
+    stored: &Stored,
+    places: &[usize],
+    transport: &dyn Transport,
+) -> (Result<Receipt, Error>, bool) {
+    let send = |asks| {
+        stored.with_envelope(places, asks, |envelope| transport.send(envelope, &stored.message))
+    };
+    match send(true) {
+        Err(error) if lacks_dsn(&error) => (send(false), false),
+        sent => (sent, true),
+    }
+}
+
+/// Whether a server took the mail for no recipient, because it does not offer DSN.
+fn lacks_dsn(error: &Error) -> bool {
+    match error {
+        Error::Protocol { error, .. } => *error == starttls::Error::NoDsn,
+        Error::Unfinished { error, recipients, .. } => {
+            recipients.iter().all(Option::is_none) && lacks_dsn(error)
+        }
+        _ => false,
     }
 }
 
@@ -194,7 +221,12 @@ fn is_permanent(error: &Error) -> bool {
                 || error.protocol().is_some_and(starttls::Error::is_unsupported)
                     && !matches!(
                         error.protocol(),
-                        Some(starttls::Error::NoAuth | starttls::Error::NoMechanism)
+                        Some(
+                            starttls::Error::NoAuth
+                                | starttls::Error::NoMechanism
+                                // Only after a part of the mail was taken: the next attempt does not ask.
+                                | starttls::Error::NoDsn
+                        )
                     )
         }
     }

@@ -38,12 +38,30 @@
 //! | `mails/ID.mail` | a mail: lines with its envelope, an empty line, the message |
 //! | `mails/ID.state` | the replies so far and the time of the next attempt; without it, the mail is new |
 //!
-//! Both kinds of file are text up to the message and begin with `starttls-queue 1`, the version of the format.
-//! A mail whose files are of another format stays, and [`Run::unreadable`] counts it.
+//! Both kinds of file are text up to the message and begin with `starttls-queue 1`, the version of the format; a
+//! mail with requests begins with `starttls-queue 2`, because programs of the first version do not read them. A mail
+//! whose files are of another format stays, and [`Run::unreadable`] counts it.
+//!
+//! # Reports
+//!
+//! The sender of a mail that fails gets a report, and can ask for others in the envelope (`with_dsn`, RFC 3461). The
+//! queue keeps these requests and passes them to the server, whose task the reports on success and delay are.
+//!
+//! | request | what the queue does |
+//! |---|---|
+//! | `NOTIFY` without `FAILURE` | does not report the failure of the recipient |
+//! | `NOTIFY=SUCCESS` | reports that the mail was relayed, if the server took it and does not offer `DSN` (§5.2.2) |
+//! | `RET=FULL` | returns the whole message in a report of a failure, if it is ASCII and has 64 KiB at most; in each other case the header (§6.2) |
+//! | `ENVID`, `ORCPT` | are `Original-Envelope-Id` and `Original-Recipient` in a report |
+//!
+//! A server without `DSN` gets the mail without the requests. Transports that are no server, such as
+//! [`Maildir`](crate::Maildir), ignore them.
 
 mod attempt;
 mod bounce;
+mod request;
 mod settings;
+mod state;
 mod stored;
 
 use std::ffi::OsStr;
@@ -57,7 +75,8 @@ use starttls::mail::Envelope;
 use starttls_common::{create_durably, sync_names, write_durably};
 
 pub use settings::QueueSettings;
-use stored::{FORMAT, State, Stored};
+use state::State;
+use stored::{FORMAT, Stored, WITH_REQUESTS};
 
 use crate::{Doing, Error, Transport};
 
@@ -77,7 +96,7 @@ pub struct Queue {
 pub struct Run {
     /// The number of recipients that got a mail.
     pub delivered: usize,
-    /// The number of recipients that failed for good. Their senders get a report.
+    /// The number of recipients that failed for good. Their senders get a report, unless they asked for none.
     pub failed: usize,
     /// The number of mails that still wait, new reports included.
     pub waiting: usize,
@@ -133,7 +152,6 @@ impl Queue {
     /// the same time, also while another one runs the queue.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the envelope asks for delivery reports, which the queue does not keep;
     /// [`Error::Io`] if the mail could not be stored.
     pub fn push(
         &self,
@@ -142,7 +160,7 @@ impl Queue {
         now: SystemTime,
     ) -> Result<String, Error> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let stored = Stored::new(envelope, message, seconds(now))?;
+        let stored = Stored::new(envelope, message, seconds(now));
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{micros}-{}-{number}", std::process::id());
@@ -155,9 +173,9 @@ impl Queue {
     /// A run ends early if the server cannot be reached, or refuses the client or its login: the other mails stay due.
     ///
     /// A recipient fails for good by a reply with the code 5yz to this mail, by a message that the server cannot
-    /// take, or after [`QueueSettings::give_up`]. The sender then gets a report (RFC 3464) in the same queue; a
-    /// mail with the null path as its sender is not reported. After any other error the mail waits:
-    /// whatever is wrong with the server, the network or the login may be mended.
+    /// take, or after [`QueueSettings::give_up`]. The sender then gets a report (RFC 3464) in the same queue,
+    /// unless it [asked for none](self#reports); a mail with the null path as its sender is not reported. After any
+    /// other error the mail waits: whatever is wrong with the server, the network or the login may be mended.
     ///
     /// # Errors
     /// [`Error::Io`] if the directory cannot be read or written, or if another process runs the queue
@@ -223,7 +241,7 @@ impl Queue {
             };
             let open = state.open();
             let to = |place: &usize| {
-                Some((stored.to.get(*place)?.clone(), state.known.get(*place)?.said.clone()))
+                Some((stored.to.get(*place)?.path.clone(), state.known.get(*place)?.said.clone()))
             };
             list.waiting.push(Waiting {
                 id,
@@ -306,7 +324,8 @@ impl Queue {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
             // Its owner has just removed it.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            read => read.map(|()| start == *FORMAT.as_bytes()),
+            read => read
+                .map(|()| [FORMAT, WITH_REQUESTS].iter().any(|format| *format.as_bytes() == start)),
         }
     }
 

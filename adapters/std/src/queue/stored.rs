@@ -1,25 +1,35 @@
-//! The two files of a mail in the queue.
+//! A mail in the queue, and its file.
 
 use std::fmt::Write as _;
 
 use starttls::ArgumentError;
-use starttls::mail::dsn::Request;
+use starttls::mail::dsn::{self, Request, Return, Xtext};
 use starttls::mail::{Address, Envelope};
 
-use crate::Error;
+use super::request;
+use crate::{Error, Recipient};
 
 /// The first line of each file. It changes when older programs cannot read the format.
 pub(super) const FORMAT: &str = "starttls-queue 1";
 
+/// The first line of a mail that asks for delivery reports (RFC 3461). Other mails keep [`FORMAT`], so that older
+/// programs can send them.
+pub(super) const WITH_REQUESTS: &str = "starttls-queue 2";
+
 /// `ID.mail`: the envelope, an empty line, and the message. It never changes.
 ///
 /// ```text
-/// starttls-queue 1
+/// starttls-queue 2
 /// since 1795262400
 /// needs eight-bit utf8 tls
 /// from me@example.org
+/// returns headers
+/// id order-7
 /// to you@example.org
+/// notify success failure
+/// original rfc822;sales@example.org
 /// to her@example.org
+/// notify never
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
@@ -29,7 +39,11 @@ pub(super) struct Stored {
     pub(super) needs: Needs,
     /// The sender; empty for the null path.
     pub(super) from: String,
-    pub(super) to: Vec<String>,
+    /// How much of the message a failure report returns, if the sender asks for it.
+    pub(super) returns: Option<Return>,
+    /// The sender's id of the mail for reports, in xtext.
+    pub(super) id: Option<String>,
+    pub(super) to: Vec<Recipient>,
     pub(super) message: Vec<u8>,
 }
 
@@ -41,42 +55,11 @@ pub(super) struct Needs {
     tls: bool,
 }
 
-/// `ID.state`: what is known after an attempt. It is replaced as a whole.
-///
-/// ```text
-/// starttls-queue 1
-/// attempts 2
-/// next 1795269600
-/// done 250 2.0.0 Ok
-/// open 450 4.2.0 Mailbox busy
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) attempts: u32,
-    /// When the next attempt is due, in seconds since 1970.
-    pub(super) next: u64,
-    /// The outcome for each recipient so far.
-    pub(super) known: Vec<Known>,
-}
-
-/// The outcome for a recipient so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
-    /// Whether it has the mail, or failed for good.
-    pub(super) is_done: bool,
-    /// The last reply or error, in one line.
-    pub(super) said: String,
-}
-
 impl Stored {
-    /// # Errors
-    /// [`Error::Argument`] if the envelope asks for delivery reports, which the queue does not keep.
-    pub(super) fn new(envelope: &Envelope<'_>, message: &[u8], since: u64) -> Result<Self, Error> {
-        if envelope.dsn() != Request::NOTHING {
-            let why = "asks for delivery reports, which the queue does not keep".to_owned();
-            return Err(Error::Argument { what: "the envelope", why });
-        }
-        Ok(Self {
+    pub(super) fn new(envelope: &Envelope<'_>, message: &[u8], since: u64) -> Self {
+        let request = envelope.dsn();
+        let to = envelope.to().iter().enumerate();
+        Self {
             since,
             needs: Needs {
                 eight_bit: envelope.is_eight_bit(),
@@ -84,29 +67,77 @@ impl Stored {
                 tls: envelope.requires_tls(),
             },
             from: envelope.from().map(|from| from.as_str().to_owned()).unwrap_or_default(),
-            to: envelope.to().iter().map(|to| to.as_str().to_owned()).collect(),
+            returns: request.returns(),
+            id: request.id().map(|id| id.as_str().to_owned()),
+            to: to
+                .map(|(place, to)| request::recipient(to.as_str(), request.recipient(place)))
+                .collect(),
             message: message.to_vec(),
-        })
+        }
+    }
+
+    /// The report of a failure, which no failure of its own reports.
+    pub(super) fn report(to: &str, message: Vec<u8>, since: u64) -> Self {
+        Self {
+            since,
+            needs: Needs::default(),
+            from: String::new(),
+            returns: None,
+            id: None,
+            to: vec![request::recipient(to, dsn::Recipient::NOTHING)],
+            message,
+        }
+    }
+
+    /// Whether the sender asks for anything about reports.
+    fn has_requests(&self) -> bool {
+        let of_recipient = |to: &Recipient| to.notify.is_some() || to.original.is_some();
+        self.returns.is_some() || self.id.is_some() || self.to.iter().any(of_recipient)
+    }
+
+    /// What the sender asks for, with this for each recipient.
+    fn request<'a>(&'a self, each: &'a [dsn::Recipient<'a>]) -> Result<Request<'a>, ArgumentError> {
+        let mut request = Request::NOTHING.with_each(each);
+        if let Some(returns) = self.returns {
+            request = request.with_returns(returns);
+        }
+        self.id.as_deref().map_or(Ok(request), |id| request.with_id(Xtext::new(id)?))
     }
 
     /// The text before the message.
     pub(super) fn head(&self) -> String {
-        let mut head = format!("{FORMAT}\nsince {}\nneeds", self.since);
+        let format = if self.has_requests() { WITH_REQUESTS } else { FORMAT };
+        let mut head = format!("{format}\nsince {}\nneeds", self.since);
         let Needs { eight_bit, utf8, tls } = self.needs;
         for (is_needed, name) in [(eight_bit, " eight-bit"), (utf8, " utf8"), (tls, " tls")] {
             head.push_str(if is_needed { name } else { "" });
         }
         let _ = write!(head, "\nfrom {}\n", self.from);
-        self.to.iter().for_each(|to| head.extend(["to ", to, "\n"]));
+        let mut put = |key, value: Option<&str>| {
+            if let Some(value) = value {
+                head.extend([key, " ", value, "\n"]);
+            }
+        };
+        put("returns", self.returns.map(request::returns_word));
+        put("id", self.id.as_deref());
+        for to in &self.to {
+            put("to", Some(&to.path));
+            put("notify", to.notify.map(request::notify_words).as_deref());
+            put("original", to.original.as_deref());
+        }
         head.push('\n');
         head
     }
 
-    /// Reads a file. `None` if it is none of this format.
+    /// Reads a file. `None` if it is none of these formats.
     pub(super) fn parse(file: &[u8]) -> Option<Self> {
         let end = file.windows(2).position(|two| two == b"\n\n")?;
-        let head = std::str::from_utf8(file.get(..end)?).ok()?;
-        let mut lines = head.strip_prefix(FORMAT)?.strip_prefix('\n')?.lines();
+        let mut lines = std::str::from_utf8(file.get(..end)?).ok()?.lines();
+        let may_ask = match lines.next()? {
+            FORMAT => false,
+            WITH_REQUESTS => true,
+            _ => return None,
+        };
         let since = lines.next()?.strip_prefix("since ")?.parse().ok()?;
         let mut needs = Needs::default();
         for need in lines.next()?.strip_prefix("needs")?.split_ascii_whitespace() {
@@ -118,25 +149,39 @@ impl Stored {
             }
         }
         let from = lines.next()?.strip_prefix("from ")?.to_owned();
-        let to: Option<Vec<_>> =
-            lines.map(|line| Some(line.strip_prefix("to ")?.to_owned())).collect();
-        Some(Self { since, needs, from, to: to?, message: file.get(end + 2..)?.to_vec() })
+        let (mut returns, mut id, mut to) = (None, None, Vec::<Recipient>::new());
+        for line in lines {
+            match line.split_once(' ')? {
+                ("to", path) => to.push(request::recipient(path, dsn::Recipient::NOTHING)),
+                ("returns", text) if may_ask => returns = Some(request::parse_returns(text)?),
+                ("id", text) if may_ask => id = Some(text.to_owned()),
+                ("notify", text) if may_ask => {
+                    to.last_mut()?.notify = Some(request::parse_notify(text)?);
+                }
+                ("original", text) if may_ask => to.last_mut()?.original = Some(text.to_owned()),
+                _ => return None,
+            }
+        }
+        let message = file.get(end + 2..)?.to_vec();
+        Some(Self { since, needs, from, returns, id, to, message })
     }
 
-    /// Passes the envelope for the recipients at these indices.
+    /// Passes the envelope for the recipients at these indices, with or without the sender's requests about
+    /// reports.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the file has an invalid address. Those of `act`.
+    /// [`Error::Argument`] if the file has an invalid address or request. Those of `act`.
     pub(super) fn with_envelope<T>(
         &self,
         places: &[usize],
+        asks: bool,
         act: impl FnOnce(&Envelope<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let address = |text| address(text).map_err(Error::argument("an address in the queue"));
-        let to = places.iter().filter_map(|place| self.to.get(*place));
-        let to = to.map(|to| address(to)).collect::<Result<Vec<_>, _>>()?;
+        let to: Vec<_> = places.iter().filter_map(|place| self.to.get(*place)).collect();
         let from = (!self.from.is_empty()).then(|| address(&self.from)).transpose()?;
-        let envelope = Envelope::new(from, &to).map_err(Error::argument("the envelope"))?;
+        let paths = to.iter().map(|to| address(&to.path)).collect::<Result<Vec<_>, _>>()?;
+        let envelope = Envelope::new(from, &paths).map_err(Error::argument("the envelope"))?;
         let mut envelope = envelope.with_size(self.message.len());
         if self.needs.eight_bit {
             envelope = envelope.with_eight_bit();
@@ -147,6 +192,15 @@ impl Stored {
         if self.needs.tls {
             envelope = envelope.with_required_tls();
         }
+        // Even an empty request would demand the extension.
+        let asks = asks && self.has_requests();
+        let each =
+            to.into_iter().filter(|_| asks).map(request::asked).collect::<Result<Vec<_>, _>>();
+        let invalid = Error::argument("a request for reports in the queue");
+        let each = each.map_err(&invalid)?;
+        if asks {
+            envelope = envelope.with_dsn(self.request(&each).map_err(invalid)?);
+        }
         act(&envelope)
     }
 }
@@ -156,59 +210,10 @@ fn address(text: &str) -> Result<Address<'_>, ArgumentError> {
     if text.is_ascii() { Address::new(text) } else { Address::international(text) }
 }
 
-impl State {
-    /// Before the first attempt.
-    pub(super) fn new(recipients: usize) -> Self {
-        Self { attempts: 0, next: 0, known: vec![Known::default(); recipients] }
-    }
-
-    pub(super) fn print(&self) -> String {
-        let mut text = format!("{FORMAT}\nattempts {}\nnext {}\n", self.attempts, self.next);
-        for Known { is_done, said } in &self.known {
-            text.extend([if *is_done { "done " } else { "open " }, said, "\n"]);
-        }
-        text
-    }
-
-    /// The first two values, and the lines of the recipients.
-    fn start(file: &str) -> Option<(u32, u64, std::str::Lines<'_>)> {
-        let mut lines = file.strip_prefix(FORMAT)?.strip_prefix('\n')?.lines();
-        let attempts = lines.next()?.strip_prefix("attempts ")?.parse().ok()?;
-        let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
-        Some((attempts, next, lines))
-    }
-
-    /// The time of the next attempt. `None` if the file is not of this format.
-    pub(super) fn next_of(file: &str) -> Option<u64> {
-        Self::start(file).map(|(_, next, _)| next)
-    }
-
-    /// Reads a file for a mail with this many recipients. `None` if it is none.
-    pub(super) fn parse(file: &str, recipients: usize) -> Option<Self> {
-        let (attempts, next, lines) = Self::start(file)?;
-        let known: Option<Vec<_>> = lines
-            .map(|line| {
-                let (done, said) = line.split_once(' ')?;
-                let is_done = match done {
-                    "done" => true,
-                    "open" => false,
-                    _ => return None,
-                };
-                Some(Known { is_done, said: said.to_owned() })
-            })
-            .collect();
-        known.filter(|known| known.len() == recipients).map(|known| Self { attempts, next, known })
-    }
-
-    /// The indices of the recipients that have neither the mail nor failed.
-    pub(super) fn open(&self) -> Vec<usize> {
-        let known = self.known.iter().enumerate();
-        known.filter(|(_, known)| !known.is_done).map(|(place, _)| place).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use starttls::mail::dsn::{Notify, OriginalRecipient};
+
     use super::*;
 
     #[test]
@@ -217,10 +222,10 @@ mod tests {
         for from in [None, Some(address("me@b.test").expect("an address"))] {
             let envelope = Envelope::new(from, &to).expect("recipients").with_eight_bit();
             for message in [&b"x\r\n\r\ny\n\n"[..], b"", b"\n\n", b"\xff"] {
-                let stored = Stored::new(&envelope, message, 7).expect("no reports");
+                let stored = Stored::new(&envelope, message, 7);
                 let file = [stored.head().as_bytes(), message].concat();
                 assert_eq!(Stored::parse(&file).as_ref(), Some(&stored));
-                let read = stored.with_envelope(&[1], |one| {
+                let read = stored.with_envelope(&[1], true, |one| {
                     assert_eq!((one.from(), one.to()), (from, &to[1..]));
                     assert!(one.is_eight_bit() && one.is_utf8());
                     Ok(())
@@ -231,16 +236,68 @@ mod tests {
                 }
             }
         }
-        let state = State {
-            attempts: 3,
-            next: 99,
-            known: vec![
-                Known { is_done: true, said: "250 2.0.0 Ok".to_owned() },
-                Known { is_done: false, said: String::new() },
-            ],
-        };
-        assert_eq!(State::parse(&state.print(), 2).as_ref(), Some(&state));
-        assert_eq!(State::parse(&state.print(), 1), None);
-        assert_eq!(state.open(), [1]);
+    }
+
+    #[test]
+    fn requests_are_kept_for_the_recipients_of_a_part() {
+        let to = ["a@b.test", "c@b.test", "d@b.test"].map(|to| address(to).expect("an address"));
+        let original = OriginalRecipient::new("rfc822", Xtext::new("x+2By@b.test").expect("xtext"));
+        let nothing = dsn::Recipient::NOTHING;
+        let each = [
+            nothing.with_notify(Notify::NEVER),
+            nothing.with_original(original.expect("valid")).expect("short"),
+            nothing,
+        ];
+        let id = Xtext::new("order+2B7").expect("xtext");
+        let request = Request::NOTHING.with_returns(Return::Headers).with_id(id).expect("short");
+        let envelope = Envelope::new(None, &to).expect("recipients");
+        let stored = Stored::new(&envelope.with_dsn(request.with_each(&each)), b"x", 7);
+        let head = "starttls-queue 2\nsince 7\nneeds\nfrom \nreturns headers\nid order+2B7\n\
+                    to a@b.test\nnotify never\nto c@b.test\noriginal rfc822;x+2By@b.test\n\
+                    to d@b.test\n\n";
+        assert_eq!(stored.head(), head);
+        let file = [head.as_bytes(), b"x"].concat();
+        assert_eq!(Stored::parse(&file).as_ref(), Some(&stored));
+        let read = stored.with_envelope(&[1, 2], true, |part| {
+            assert_eq!(part.to(), &to[1..]);
+            assert_eq!(part.dsn(), request.with_each(&each[1..]));
+            Ok(())
+        });
+        read.expect("valid requests");
+        let read = stored.with_envelope(&[0], false, |part| {
+            assert_eq!(*part, Envelope::new(None, &to[..1]).expect("a recipient").with_size(1));
+            Ok(())
+        });
+        read.expect("a valid address");
+        // Requests for all recipients are those of each.
+        let all = Request::NOTHING.with_notify(Notify::SUCCESS);
+        let stored = Stored::new(&envelope.with_dsn(all), b"x", 7);
+        assert!(stored.to.iter().all(|to| to.notify == Some(Notify::SUCCESS)));
+        // An empty request demands nothing, and an older program reads the file.
+        let stored = Stored::new(&envelope.with_dsn(Request::NOTHING), b"x", 7);
+        assert!(stored.head().starts_with(FORMAT));
+    }
+
+    /// The first version has no requests, and a file that has is damaged.
+    #[test]
+    fn requests_need_the_second_version() {
+        for line in ["returns full", "id x", "notify never", "original rfc822;a@b"] {
+            let rest = format!("since 1\nneeds\nfrom \nto a@b.test\n{line}\n\nx");
+            assert!(Stored::parse(format!("{WITH_REQUESTS}\n{rest}").as_bytes()).is_some());
+            assert!(Stored::parse(format!("{FORMAT}\n{rest}").as_bytes()).is_none(), "{line}");
+        }
+        for line in ["returns hdrs", "id", "notify", "notify often", "reply x"] {
+            let file = format!("{WITH_REQUESTS}\nsince 1\nneeds\nfrom \nto a@b\n{line}\n\nx");
+            assert_eq!(Stored::parse(file.as_bytes()), None, "{line}");
+        }
+        let file = format!("{WITH_REQUESTS}\nsince 1\nneeds\nfrom \nnotify never\nto a@b\n\nx");
+        assert_eq!(Stored::parse(file.as_bytes()), None, "a request before its recipient");
+        for line in ["id x y", "original rfc822"] {
+            let file = format!("{WITH_REQUESTS}\nsince 1\nneeds\nfrom \nto a@b\n{line}\n\nx");
+            let stored = Stored::parse(file.as_bytes()).expect("a mail");
+            let error = stored.with_envelope(&[0], true, |_| Ok(())).expect_err("it is invalid");
+            let error = error.to_string();
+            assert!(error.starts_with("a request for reports in the queue"), "{error}");
+        }
     }
 }

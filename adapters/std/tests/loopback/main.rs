@@ -11,6 +11,8 @@ mod mail;
 mod native_tls;
 mod pool;
 mod protocols;
+#[cfg(feature = "queue")]
+mod queue;
 mod routes;
 #[cfg(feature = "scram")]
 mod scram;

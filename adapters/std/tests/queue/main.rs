@@ -1,5 +1,7 @@
 //! The queue on disk: what is tried, what is reported, and what a kill leaves.
 
+mod requests;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -9,7 +11,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use starttls::mail::dsn::{Notify, Request};
 use starttls::mail::session::{Command as Refused, Fate};
 use starttls::mail::{Address, Envelope};
 use starttls_std::queue::{Queue, QueueSettings, Run};
@@ -232,21 +233,6 @@ fn only_the_fault_of_a_mail_is_final() {
         let transport = Recorder::new().with_outcome(move |_| Err(make()));
         assert_eq!(counts(queue.run(&transport, at(0)).expect("a run")), expected, "{shown}");
     }
-}
-
-#[test]
-fn requests_for_reports_are_refused_and_others_kept() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let queue = open(directory.path());
-    let to = [Address::new("a@b.test").expect("an address")];
-    let envelope = Envelope::new(None, &to).expect("a recipient");
-    let asking = envelope.with_dsn(Request::NOTHING.with_notify(Notify::SUCCESS));
-    let error = queue.push(&asking, b"x", at(0)).expect_err("it cannot be kept");
-    assert_eq!(
-        error.to_string(),
-        "the envelope asks for delivery reports, which the queue does not keep"
-    );
-    assert!(queue.list().expect("readable").waiting.is_empty());
 }
 
 #[test]
