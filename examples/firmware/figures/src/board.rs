@@ -28,47 +28,35 @@ const PEAKS: [&str; 2] = ["stack", "heap"];
 pub struct Board {
     pub name: String,
     pub image: Image,
-    run: BTreeMap<String, u64>,
+    /// `None` for a board that no emulator runs.
+    run: Option<BTreeMap<String, u64>>,
 }
 
 impl Board {
-    /// Reads the image, and the lines that `meter` printed from the log of its runs.
-    pub fn read(elf: &Path, log: &Path, root: &Path) -> Result<Self> {
+    /// Reads the image, and the lines that `meter` printed from the log of its runs, if there is one.
+    pub fn read(elf: &Path, log: Option<&Path>, root: &Path) -> Result<Self> {
         let name =
             elf.file_name().and_then(|name| name.to_str()).context("the image has no name")?;
-        let text = fs::read_to_string(log).with_context(|| log.display().to_string())?;
-        let mut run = BTreeMap::new();
-        for line in text.lines().filter_map(|line| line.split_once("figures: ")) {
-            for figure in line.1.split_whitespace() {
-                let (key, value) = figure.split_once('=').with_context(|| figure.to_owned())?;
-                let value: u64 = value.parse().with_context(|| figure.to_owned())?;
-                let entry = run.entry(key.to_owned()).or_insert(value);
-                *entry = if PEAKS.contains(&key) { value.max(*entry) } else { value.min(*entry) };
-            }
-        }
-        for key in ["stack", "heap", "sent", "received", "awake"] {
-            ensure!(run.contains_key(key), "{name} did not print its {key}:\n{text}");
-        }
-        let board = Self { name: name.to_owned(), image: Image::read(elf, root)?, run };
-        Ok(board)
+        let run = log.map(|log| runs(log, name)).transpose()?;
+        Ok(Self { name: name.to_owned(), image: Image::read(elf, root)?, run })
     }
 
-    /// The rows of the table: name and figure.
-    pub fn rows(&self) -> Vec<(String, u64)> {
+    /// The rows of the table: name and figure. A figure is `None` if only a run tells it.
+    pub fn rows(&self) -> Vec<(String, Option<u64>)> {
         let flash = |part: Part| self.image.flash.get(&part).copied().unwrap_or_default();
-        let run = |key| self.run.get(key).copied().unwrap_or_default();
-        let mut rows = vec![("**flash**, bytes".to_owned(), self.flash())];
-        rows.extend(Part::ALL.map(|part| (part.name().to_owned(), flash(part))));
+        let mut rows = vec![("**flash**, bytes".to_owned(), Some(self.flash()))];
+        rows.extend(Part::ALL.map(|part| (part.name().to_owned(), Some(flash(part)))));
+        let fixed = self.image.ram - self.image.heap;
         rows.extend([
             ("**RAM** in use, bytes".to_owned(), self.ram()),
-            ("fixed, without the heap's space".to_owned(), self.image.ram - self.image.heap),
-            ("stack, the deepest".to_owned(), run("stack")),
-            ("heap, the peak".to_owned(), run("heap")),
-            ("**sent**, bytes of frames".to_owned(), run("sent")),
-            ("**received**, bytes of frames".to_owned(), run("received")),
+            ("fixed, without the heap's space".to_owned(), Some(fixed)),
+            ("stack, the deepest".to_owned(), self.of_run("stack")),
+            ("heap, the peak".to_owned(), self.of_run("heap")),
+            ("**sent**, bytes of frames".to_owned(), self.of_run("sent")),
+            ("**received**, bytes of frames".to_owned(), self.of_run("received")),
             (
                 "**instructions** up to the `250` for the mail, in thousands".to_owned(),
-                run("awake"),
+                self.of_run("awake"),
             ),
         ]);
         rows
@@ -82,7 +70,7 @@ impl Board {
         let ours = Part::OURS.iter().filter_map(|part| self.image.flash.get(part)).sum();
         [
             ("flash", self.flash(), MAX_FLASH),
-            ("RAM", self.ram(), MAX_RAM),
+            ("RAM", self.ram().unwrap_or(u64::MAX), MAX_RAM),
             ("flash of this project's parts", ours, MAX_OURS),
         ]
         .into_iter()
@@ -95,8 +83,30 @@ impl Board {
         self.image.flash.values().sum()
     }
 
-    fn ram(&self) -> u64 {
-        let run = |key: &str| self.run.get(key).copied().unwrap_or_default();
-        self.image.ram - self.image.heap + run("stack") + run("heap")
+    /// With the stack and the heap, so only of a board that runs.
+    fn ram(&self) -> Option<u64> {
+        Some(self.image.ram - self.image.heap + self.of_run("stack")? + self.of_run("heap")?)
     }
+
+    fn of_run(&self, key: &str) -> Option<u64> {
+        self.run.as_ref()?.get(key).copied()
+    }
+}
+
+/// The figures that `meter` printed in each run.
+fn runs(log: &Path, name: &str) -> Result<BTreeMap<String, u64>> {
+    let text = fs::read_to_string(log).with_context(|| log.display().to_string())?;
+    let mut run = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.split_once("figures: ")) {
+        for figure in line.1.split_whitespace() {
+            let (key, value) = figure.split_once('=').with_context(|| figure.to_owned())?;
+            let value: u64 = value.parse().with_context(|| figure.to_owned())?;
+            let entry = run.entry(key.to_owned()).or_insert(value);
+            *entry = if PEAKS.contains(&key) { value.max(*entry) } else { value.min(*entry) };
+        }
+    }
+    for key in ["stack", "heap", "sent", "received", "awake"] {
+        ensure!(run.contains_key(key), "{name} did not print its {key}:\n{text}");
+    }
+    Ok(run)
 }

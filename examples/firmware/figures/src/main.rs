@@ -1,4 +1,4 @@
-//! The cost of the firmware, for `report`: a table of both boards, stored in the README and compared
+//! The cost of the firmware, for `report`: a table of the boards, stored in the README and compared
 //! with it.
 
 mod board;
@@ -33,7 +33,7 @@ struct Args {
     /// Print flash by crate, too.
     #[arg(long)]
     crates: bool,
-    /// An image and the log of its runs, as `ELF=LOG`, for each board.
+    /// An image and the log of its runs, as `ELF=LOG`, for each board; only `ELF` for one that does not run.
     #[arg(required = true)]
     boards: Vec<String>,
 }
@@ -42,8 +42,9 @@ fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let root = args.root.canonicalize()?;
     let boards = args.boards.iter().map(|board| {
-        let (elf, log) = board.split_once('=').with_context(|| format!("{board}: not ELF=LOG"))?;
-        Board::read(elf.as_ref(), log.as_ref(), &root)
+        let (elf, log) =
+            board.split_once('=').map_or((&board[..], None), |(elf, log)| (elf, Some(log)));
+        Board::read(elf.as_ref(), log.map(str::as_ref), &root)
     });
     let boards = boards.collect::<Result<Vec<_>>>()?;
     if args.crates {

@@ -75,14 +75,34 @@ const CONTAINERS: [&str; 7] = [
     "nom",
 ];
 
-const NETWORK: [&str; 4] = ["embassy-net", "embassy-net-driver", "embedded-nal-async", "smoltcp"];
+const NETWORK: [&str; 5] = [
+    "embassy-net",
+    "embassy-net-driver",
+    "embassy-net-driver-channel",
+    "embedded-nal-async",
+    "smoltcp",
+];
 
-const RUNTIME: [&str; 17] = [
+/// Chips, buses and network controllers.
+const DRIVERS: [&str; 9] = [
+    "embassy-embedded-hal",
+    "embassy-hal-internal",
+    "embassy-net-wiznet",
+    "embassy-rp",
+    "embassy-stm32",
+    "embedded-hal-bus",
+    "fixed",
+    "rp-pac",
+    "stm32-metapac",
+];
+
+const RUNTIME: [&str; 19] = [
     "compiler_builtins",
     "cordyceps",
     "cortex-m",
     "cortex-m-rt",
     "defmt",
+    "defmt-rtt",
     "defmt-semihosting",
     "embassy-executor",
     "embassy-executor-timer-queue",
@@ -91,6 +111,7 @@ const RUNTIME: [&str; 17] = [
     "embassy-time-queue-utils",
     "embedded-alloc",
     "linked_list_allocator",
+    "panic-probe",
     "portable-atomic",
     "semihosting",
     "static_cell",
@@ -126,6 +147,7 @@ impl<'p> Origin<'p> {
         let part = match self {
             Self::Caller => return None,
             Self::Crate(name) if NETWORK.contains(&name) => Part::Network,
+            Self::Crate(name) if DRIVERS.contains(&name) => Part::Board,
             Self::Crate(name) if RUNTIME.contains(&name) => Part::Rest,
             Self::Crate(_) => Part::Tls,
             Self::Project(file) => match file.strip_prefix("core/src/") {
@@ -171,6 +193,7 @@ mod tests {
             ),
             (&format!("{registry}/smoltcp-0.13.1/src/iface/mod.rs"), Some(Part::Network)),
             (&format!("{registry}/rustls-rustcrypto-0.0.2-alpha/src/kx.rs"), Some(Part::Tls)),
+            (&format!("{registry}/embassy-stm32-0.6.0/src/eth/mod.rs"), Some(Part::Board)),
             (&format!("{registry}/heapless-0.9.3/src/vec.rs"), None),
             (&format!("{registry}/embassy-time-0.5.1/src/timer.rs"), Some(Part::Rest)),
         ] {

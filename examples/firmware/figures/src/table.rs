@@ -9,6 +9,9 @@ use crate::board::Board;
 const BEGIN: &str = "<!-- figures: written by `report --write` -->\n";
 const END: &str = "<!-- end -->\n";
 
+/// Stands for a figure that was not measured.
+const NONE: &str = "–";
+
 /// The tolerated growth of a figure, in percent.
 const GROWTH: u64 = 5;
 
@@ -16,7 +19,7 @@ const GROWTH: u64 = 5;
 #[derive(Debug, Default)]
 pub struct Table {
     boards: Vec<String>,
-    rows: Vec<(String, Vec<u64>)>,
+    rows: Vec<(String, Vec<Option<u64>>)>,
 }
 
 /// The text before the table, the table, and the text after it.
@@ -52,8 +55,13 @@ impl Table {
         table.boards.extend(cells.by_ref().filter(|name| !name.is_empty()));
         for mut row in lines.skip(1) {
             let what = row.by_ref().nth(1).context("a row without a name")?;
-            let figures = row.by_ref().take(table.boards.len()).map(|figure| {
-                figure.replace(',', "").parse().with_context(|| format!("{what}: {figure}"))
+            let figures = row.by_ref().take(table.boards.len()).map(|figure| match figure {
+                NONE => Ok(None),
+                _ => figure
+                    .replace(',', "")
+                    .parse()
+                    .map(Some)
+                    .with_context(|| format!("{what}: {figure}")),
             });
             table.rows.push((what.to_owned(), figures.collect::<Result<_>>()?));
         }
@@ -78,10 +86,13 @@ impl Table {
             .collect()
     }
 
+    /// The measured ones.
     fn figures(&self) -> impl Iterator<Item = ((&str, &str), u64)> {
         self.rows.iter().flat_map(|(what, figures)| {
             let figures = self.boards.iter().zip(figures);
-            figures.map(move |(board, figure)| ((board.as_str(), what.as_str()), *figure))
+            figures.filter_map(move |(board, figure)| {
+                Some(((board.as_str(), what.as_str()), (*figure)?))
+            })
         })
     }
 }
@@ -93,7 +104,9 @@ impl fmt::Display for Table {
         writeln!(f, "\n|---|{}", "---:|".repeat(self.boards.len()))?;
         for (what, figures) in &self.rows {
             write!(f, "| {what} |")?;
-            figures.iter().try_for_each(|figure| write!(f, " {} |", grouped(*figure)))?;
+            figures.iter().try_for_each(|figure| {
+                write!(f, " {} |", figure.map_or(NONE.to_owned(), grouped))
+            })?;
             writeln!(f)?;
         }
         Ok(())
@@ -115,14 +128,17 @@ mod tests {
     fn table(figures: [u64; 2]) -> Table {
         Table {
             boards: vec!["a".into(), "b".into()],
-            rows: vec![("flash".into(), figures.into()), ("stack".into(), vec![7, 0])],
+            rows: vec![
+                ("flash".into(), figures.map(Some).into()),
+                ("stack".into(), vec![Some(7), None]),
+            ],
         }
     }
 
     #[test]
     fn parsing_reverses_printing() {
         let printed = table([1_234_567, 1000]).to_string();
-        assert!(printed.contains("| flash | 1,234,567 | 1,000 |\n"));
+        assert!(printed.contains("| flash | 1,234,567 | 1,000 |\n| stack | 7 | – |\n"));
         let text = format!("x\n{BEGIN}{printed}{END}y\n");
         let (before, kept, after) = find(&text).expect("there");
         assert_eq!((before, after), (&*format!("x\n{BEGIN}"), &*format!("{END}y\n")));
@@ -135,6 +151,6 @@ mod tests {
         assert!(table([1050, 10]).grown(&kept).is_empty());
         let grown = table([1000, 1051]).grown(&kept);
         assert_eq!(grown, ["b: flash: 1051, more than 5 % over 1000"]);
-        assert_eq!(table([1, 1]).grown(&Table::default()).len(), 4);
+        assert_eq!(table([1, 1]).grown(&Table::default()).len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! Selects the memory layout.
+//! Selects the memory layout of a board, for all that have a `memory.x`.
 
 fn main() {
     println!("cargo:rerun-if-changed=memory.x");
