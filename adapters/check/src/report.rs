@@ -1,0 +1,192 @@
+//! What a run found.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::exchange::Exchange;
+
+/// The weight of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Level {
+    /// No standard demands it; published attacks do.
+    Hardening,
+    /// A standard recommends it (SHOULD).
+    Should,
+    /// A standard demands it (MUST), or a published vulnerability is its absence.
+    Must,
+}
+
+impl Level {
+    /// All levels, the lightest first.
+    pub const ALL: [Self; 3] = [Self::Hardening, Self::Should, Self::Must];
+
+    /// The name in reports and on command lines, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hardening => "hardening",
+            Self::Should => "should",
+            Self::Must => "must",
+        }
+    }
+}
+
+/// One test, whatever the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Case {
+    /// The name, such as `injection/same-segment`: a group and what is tried.
+    pub id: &'static str,
+    /// The weight.
+    pub level: Level,
+    /// The source: `rfc3207/4.2`, `cve-2011-0411`, or `class/` and the name of a class of attacks.
+    pub clause: &'static str,
+    /// What is tried, in a few words.
+    pub title: &'static str,
+    /// What the source demands, in our words.
+    pub demand: &'static str,
+    /// What to change where the case fails.
+    pub remedy: &'static str,
+}
+
+impl Case {
+    /// A case. The arguments are the fields, in their order.
+    #[must_use]
+    pub const fn new(
+        id: &'static str,
+        level: Level,
+        clause: &'static str,
+        title: &'static str,
+        demand: &'static str,
+        remedy: &'static str,
+    ) -> Self {
+        Self { id, level, clause, title, demand, remedy }
+    }
+}
+
+/// The result of one case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The peer does what the clause demands.
+    Pass,
+    /// The peer violates a clause of the level [`Level::Must`], in two runs of two.
+    Fail,
+    /// The peer violates a clause of a lower level, in two runs of two.
+    Warning,
+    /// The case does not apply to this peer.
+    Skipped,
+    /// The case could not be decided.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// All verdicts, the worst first.
+    pub const ALL: [Self; 5] =
+        [Self::Fail, Self::Warning, Self::Inconclusive, Self::Skipped, Self::Pass];
+
+    /// The name in reports, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Warning => "warning",
+            Self::Skipped => "skipped",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// Whether the peer violates a clause.
+    #[must_use]
+    pub const fn is_finding(self) -> bool {
+        matches!(self, Self::Fail | Self::Warning)
+    }
+}
+
+/// A case and its result.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The case.
+    #[serde(flatten)]
+    pub case: Case,
+    /// The result.
+    pub verdict: Verdict,
+    /// What was seen, or why there is no result. It may contain escaped text of the peer.
+    pub reason: String,
+    /// The connections of the last run of the case, in order.
+    pub exchanges: Vec<Exchange>,
+    /// The time that the case took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+/// The tested side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A server was tested, by a client of ours.
+    Server,
+    /// A client was tested, by a server of ours.
+    Client,
+}
+
+impl Role {
+    /// The name in reports, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The tested side.
+    pub role: Role,
+    /// The protocol's name, as in a URL.
+    pub protocol: &'static str,
+    /// What was tested: a server's address, or a client's command.
+    pub subject: String,
+    /// The control run: the same dialogue without an attack. Without it nothing is claimed.
+    pub control: Vec<Exchange>,
+    /// The results, in the order of the cases.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Outcome {
+    /// A result without connections, which took no time.
+    #[must_use]
+    pub fn new(case: Case, verdict: Verdict, reason: impl Into<String>) -> Self {
+        let (exchanges, took) = (Vec::new(), Duration::ZERO);
+        Self { case, verdict, reason: reason.into(), exchanges, took }
+    }
+}
+
+impl Report {
+    /// A run without results.
+    #[must_use]
+    pub fn new(role: Role, protocol: &'static str, subject: impl Into<String>) -> Self {
+        let (control, outcomes) = (Vec::new(), Vec::new());
+        Self { role, protocol, subject: subject.into(), control, outcomes }
+    }
+
+    /// The number of outcomes with this verdict.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
+    }
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((took.as_secs_f64() * 1000.0).round() / 1000.0)
+}

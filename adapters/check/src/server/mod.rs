@@ -1,0 +1,223 @@
+//! Tests of a server, by a client of ours.
+
+mod bench;
+mod capabilities;
+mod catalogue;
+mod injection;
+mod limits;
+mod logins;
+mod requests;
+mod smuggling;
+mod state;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use starttls::Protocol;
+
+use crate::dialect::{Dialect, known};
+use crate::report::{Case, Level, Outcome, Report, Role, Verdict};
+use bench::Bench;
+pub(crate) use bench::{Seen, Trouble};
+
+/// A server to be tested, and what the tests may do.
+///
+/// The tests send no mail and log in nowhere, and keep one connection at a time. They read what the server says, and ask
+/// for TLS in ways that only a faulty server survives. Test only servers of your own.
+#[derive(Clone)]
+pub struct ServerTest {
+    dialect: &'static dyn Dialect,
+    address: SocketAddr,
+    name: ServerName<'static>,
+    /// The name as text.
+    domain: String,
+    verifying: Option<Arc<ClientConfig>>,
+    implicit: Option<SocketAddr>,
+    mailbox: Option<String>,
+    patience: Duration,
+    deadline: Option<Duration>,
+    pause: Duration,
+    local_is_remote: bool,
+}
+
+impl ServerTest {
+    /// A server of this protocol at this address, whose certificate has this name.
+    ///
+    /// # Errors
+    /// There are no tests for the protocol: it is none of [`Protocol::ALL`].
+    pub fn new(
+        protocol: Protocol,
+        address: SocketAddr,
+        name: ServerName<'static>,
+    ) -> Result<Self, CannotRun> {
+        Ok(Self {
+            dialect: known(&protocol)?,
+            address,
+            domain: name.to_str().into_owned(),
+            name,
+            verifying: None,
+            implicit: None,
+            mailbox: None,
+            patience: Duration::from_secs(10),
+            deadline: None,
+            pause: Duration::from_millis(50),
+            local_is_remote: false,
+        })
+    }
+
+    /// Verifies the certificate with this configuration in the case `tls/certificate`. Without it that case is skipped.
+    #[must_use]
+    pub fn with_verification(self, config: Arc<ClientConfig>) -> Self {
+        Self { verifying: Some(config), ..self }
+    }
+
+    /// Compares with the server for implicit TLS at this address, in the case `tls/other-port`.
+    #[must_use]
+    pub fn with_implicit(self, address: SocketAddr) -> Self {
+        Self { implicit: Some(address), ..self }
+    }
+
+    /// Sends mails to this mailbox, which has to be the tester's own: some 10 that are not to be delivered as what they
+    /// contain. Without it no mail is sent and the cases `smuggling/…` are skipped.
+    #[must_use]
+    pub fn with_mailbox(self, address: impl Into<String>) -> Self {
+        Self { mailbox: Some(address.into()), ..self }
+    }
+
+    /// The time for each answer. Default: 10 s.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The time after which a server must not wait for a ClientHello any more. Without it the case
+    /// `limit/silence-after-the-go-ahead` waits as long as for an answer, and then decides nothing.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The pause before each connection. Default: 50 ms.
+    #[must_use]
+    pub fn with_pause(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// Runs the cases about logins in plaintext even if the server is on this machine. They are skipped there, because
+    /// many servers take a connection from the same machine as secure.
+    #[must_use]
+    pub fn with_local_as_remote(self) -> Self {
+        Self { local_is_remote: true, ..self }
+    }
+
+    /// The cases for a protocol, in the order in which they run.
+    ///
+    /// # Errors
+    /// There are no tests for the protocol.
+    pub fn cases(protocol: &Protocol) -> Result<Vec<Case>, CannotRun> {
+        Ok(catalogue::of(known(protocol)?).map(|test| test.case).collect())
+    }
+
+    /// Runs the chosen cases, and calls `progress` after each.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or does not speak the protocol: nothing was tested.
+    pub fn run(
+        &self,
+        chosen: impl Fn(&Case) -> bool,
+        progress: &mut dyn FnMut(&Outcome),
+    ) -> Result<Report, CannotRun> {
+        let bench = Bench::new(self);
+        let offers = bench.control_dialogue().map_err(|trouble| CannotRun(trouble.to_string()))?;
+        let control = bench.take_exchanges();
+        let mut report =
+            Report::new(Role::Server, self.dialect.protocol().name, self.address.to_string());
+        report.control = control;
+        // Why the cases that come next cannot run.
+        let mut blocked = (!offers).then(|| "the server does not offer TLS".to_owned());
+        for test in catalogue::of(self.dialect).filter(|test| chosen(&test.case)) {
+            let begin = Instant::now();
+            let (verdict, reason) = match &blocked {
+                Some(why) => (Verdict::Skipped, why.clone()),
+                None => judged(&bench, test.case.level, test.run),
+            };
+            if let (Verdict::Fail, catalogue::WORKS) = (verdict, test.case.id) {
+                blocked = Some("the upgrade does not work".to_owned());
+            }
+            if bench.is_unwelcome() {
+                blocked = Some("the server closed its service to us (421)".to_owned());
+            }
+            let mut outcome = Outcome::new(test.case, verdict, reason);
+            (outcome.exchanges, outcome.took) = (bench.take_exchanges(), begin.elapsed());
+            progress(&outcome);
+            report.outcomes.push(outcome);
+        }
+        Ok(report)
+    }
+}
+
+impl std::fmt::Debug for ServerTest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let protocol = self.dialect.protocol().name;
+        f.debug_struct("ServerTest")
+            .field("protocol", &protocol)
+            .field("address", &self.address)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A test could not begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannotRun(pub(crate) String);
+
+impl std::fmt::Display for CannotRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotRun {}
+
+/// How often a violation is tried for again: some depend on timing.
+pub(crate) const TRIES: usize = 4;
+
+/// Runs a case. A violation counts if it is seen twice and the clean upgrade works between.
+fn judged(bench: &Bench<'_>, level: Level, run: catalogue::Run) -> (Verdict, String) {
+    let what = match run(bench) {
+        Ok(Seen::Pass(what)) => return (Verdict::Pass, what),
+        Ok(Seen::Skip(why)) => return (Verdict::Skipped, why),
+        Ok(Seen::Unclear(why)) => return (Verdict::Inconclusive, why),
+        Ok(Seen::Broken(what)) => return (found(level), what),
+        Ok(Seen::Violation(what)) => what,
+        Err(trouble) => return (Verdict::Inconclusive, trouble.to_string()),
+    };
+    let first = bench.take_exchanges();
+    let mut other = String::new();
+    for _ in 0..TRIES {
+        if let Err(trouble) = bench.control_upgrade() {
+            other = format!("then the clean upgrade failed: {trouble}");
+            break;
+        }
+        drop(bench.take_exchanges());
+        match run(bench) {
+            Ok(Seen::Violation(again)) => return (found(level), again),
+            Ok(seen) => other = format!("not again: {seen}"),
+            Err(trouble) => other = format!("not again: {trouble}"),
+        }
+    }
+    drop(bench.take_exchanges());
+    bench.put_exchanges(first);
+    (Verdict::Inconclusive, format!("{what}; but {other}"))
+}
+
+pub(crate) const fn found(level: Level) -> Verdict {
+    match level {
+        Level::Must => Verdict::Fail,
+        _ => Verdict::Warning,
+    }
+}
