@@ -1,5 +1,6 @@
 //! [attack]: mod@self::attack
 //! [attacks]: mod@self::attacks
+//! [conformance]: mod@self::conformance
 //! [defaults]: mod@self::defaults
 //! [errors]: mod@self::errors
 //! [event-loop]: mod@self::event_loop
@@ -24,6 +25,7 @@
 macro_rules! pages {
     ($($module:ident $file:literal,)+) => {$(
         #[doc = concat!(
+            "[attack]: mod@self::attack\n",
             "[attacks]: mod@self::attacks\n",
             "[defaults]: mod@self::defaults\n",
             "[errors]: mod@self::errors\n",
@@ -43,6 +45,7 @@ macro_rules! pages {
 pages! {
     attack "attack",
     attacks "attacks",
+    conformance "conformance",
     defaults "defaults",
     errors "errors",
     event_loop "event-loop",

@@ -81,6 +81,7 @@ mod examples {
     pages! {
         Attack "attack",
         Attacks "attacks",
+        Conformance "conformance",
         Defaults "defaults",
         Errors "errors",
         EventLoop "event-loop",

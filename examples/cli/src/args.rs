@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod conformance;
 mod queue;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::values::{
     MAIL_FORMS, address, count, domain, host_and_port, linger, mail_url, resolver, seconds, sender,
 };
 pub(crate) use account::Account;
+pub(crate) use conformance::{Check, TestClient};
 pub(crate) use queue::{Queue, QueueAction, QueueList, QueueRun};
 
 /// Upgrade connections to TLS (STARTTLS), check servers, send mail, and put TLS in front of servers.
@@ -49,6 +51,12 @@ pub(crate) enum Command {
     /// Send the mails that `starttls send --queue` has stored, or show them.
     #[command(after_help = help("queue", &[0, 1, 6, 13]))]
     Queue(Queue),
+    /// Test how a server of yours begins TLS: injections, stripping, state, limits. Sends no mail and logs in nowhere.
+    #[command(after_help = help("check", &[0, 1, 2]))]
+    Check(Box<Check>),
+    /// Test how a client begins TLS: it is run against servers that attack it, on this machine.
+    #[command(after_help = help("test-client", &[0, 1, 2]))]
+    TestClient(Box<TestClient>),
 }
 
 impl Command {
@@ -61,6 +69,8 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Policy(_) => "policy",
             Self::Queue(_) => "queue",
+            Self::Check(_) => "check",
+            Self::TestClient(_) => "test-client",
         }
     }
 }

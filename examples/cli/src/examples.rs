@@ -1,9 +1,9 @@
 //! Examples for the `--help` of each command.
 
-use crate::outcome::exit_codes;
+use crate::outcome::exit_codes_of;
 
 /// Two examples for each command, for its `--help`.
-const EXAMPLES: [(&str, [&str; 2]); 6] = [
+const EXAMPLES: [(&str, [&str; 2]); 8] = [
     (
         "send",
         [
@@ -43,6 +43,20 @@ const EXAMPLES: [(&str, [&str; 2]); 6] = [
             "starttls queue list spool",
         ],
     ),
+    (
+        "check",
+        [
+            "starttls check smtp://127.0.0.1:2525 --ca ca.pem --junit report.xml",
+            "starttls check smtp://mail.example.org:25 --i-am-allowed --html report.html",
+        ],
+    ),
+    (
+        "test-client",
+        [
+            "starttls test-client smtp -- ./send.py {host} {port} {ca} {user} {password}",
+            "starttls test-client smtp -- curl --ssl-reqd --cacert {ca} -u {user}:{password} smtp://{host}:{port} -X NOOP",
+        ],
+    ),
 ];
 
 /// The end of a command's `--help`: examples and exit codes, if it has some.
@@ -55,7 +69,7 @@ pub(crate) fn help(command: &str, codes: &[u8]) -> String {
     let examples = lines.join("\n");
     match codes {
         [] => format!("Examples:\n{examples}"),
-        codes => format!("Examples:\n{examples}\n\n{}", exit_codes(codes)),
+        codes => format!("Examples:\n{examples}\n\n{}", exit_codes_of(command, codes)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use starttls_std::Error;
@@ -57,6 +57,36 @@ pub(crate) fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, Error> 
     fs::read(path).map_err(|error| unreadable(option, path, &error))
 }
 
+/// Writes an option's file completely or not at all: a reader finds the old content or the new.
+///
+/// A device or a pipe is written as it is, since only a file can be replaced. A link's target is replaced, not the link.
+pub(crate) fn replace(option: &'static str, path: &Path, content: &[u8]) -> Result<(), Error> {
+    replaced(path, content).map_err(|error| unreadable(option, path, &error))
+}
+
+fn replaced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let old = match fs::metadata(path) {
+        Ok(old) if old.is_file() => Some(old),
+        Ok(_) => return fs::write(path, content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let path = if old.is_some() { fs::canonicalize(path)? } else { path.to_owned() };
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".starttls-");
+    // The default is a file for its owner alone. The process's mask applies to this one, as to every new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(content)?;
+    if let Some(old) = old {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
 /// Advice for PEM files.
 pub(crate) const CHAIN: &str =
     "Pass certificates in PEM, which begin with -----BEGIN CERTIFICATE-----.";
@@ -97,6 +127,53 @@ pub(crate) fn password(path: &Path) -> Result<Zeroizing<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("a directory");
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        entries.map(|entry| name(entry).to_str().expect("UTF-8").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("report");
+        for content in [&b"a long first content"[..], b"second"] {
+            replace("--x", &path, content).expect("written");
+            assert_eq!(fs::read(&path).expect("read"), content);
+            assert_eq!(names(place.path()), ["report"]);
+        }
+        let missing = place.path().join("none").join("report");
+        let error = replace("--x", &missing, b"").expect_err("no directory").to_string();
+        assert!(error.contains("--x") && error.contains("Check the path"), "{error}");
+        assert!(replace("--x", place.path(), b"").is_err());
+        assert_eq!(names(place.path()), ["report"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn readers_permissions_and_links_keep_what_they_have() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let place = tempfile::tempdir().expect("a directory");
+        let (path, link) = (place.path().join("report"), place.path().join("link"));
+        let mode = || fs::metadata(&path).expect("a file").permissions().mode() & 0o777;
+        replace("--x", &path, b"1").expect("written");
+        let plain = place.path().join("plain");
+        fs::write(&plain, b"").expect("written");
+        let expected = fs::metadata(&plain).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode(), expected);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("set");
+        symlink(&path, &link).expect("a link");
+        let mut reader = File::open(&path).expect("a file");
+        replace("--x", &link, b"2").expect("written");
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).expect("read");
+        assert_eq!(read, b"1", "a reader sees the old content until it opens the file again");
+        assert_eq!((fs::read(&path).expect("read"), mode()), (b"2".to_vec(), 0o640));
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+        replace("--x", Path::new("/dev/null"), b"3").expect("written");
+    }
 
     #[test]
     fn a_password_is_a_first_line_and_is_wiped() {

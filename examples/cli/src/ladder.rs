@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
 use starttls_std::{Observer, explain};
 
 use crate::certificate::Certificate;
@@ -11,17 +10,8 @@ use crate::excerpt::{Excerpt, escaped};
 use crate::out::out;
 use crate::outcome::Failure;
 use crate::picture::{Picture, Tone};
+use crate::rails::{self, STRONG};
 use crate::security::Security;
-
-/// Between the two rails, in columns.
-const WIDTH: usize = 66;
-
-const CLIENT: Style = AnsiColor::Cyan.on_default();
-const SERVER: Style = AnsiColor::Green.on_default();
-const QUIET: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const STRONG: Style = Style::new().bold();
 
 /// Observes a connection, draws it, and stores the TLS parameters.
 #[derive(Debug)]
@@ -111,66 +101,30 @@ impl Ladder {
             return;
         }
         out!("\n  {STRONG}{title}{STRONG:#}\n");
-        out!(
-            "    {CLIENT}client{CLIENT:#}{:>width$}{SERVER}server{SERVER:#}",
-            "",
-            width = WIDTH - 8
-        );
-        self.gap();
+        out!("{}", rails::names());
+        out!("{}", rails::gap());
     }
 
     pub(crate) fn close(&self) {
         if self.draw {
-            self.gap();
+            out!("{}", rails::gap());
             out!("");
         }
     }
 
-    fn gap(&self) {
-        out!("      │{:WIDTH$}│", "");
-    }
-
     fn fact(&mut self, name: &str, value: &str, tone: Tone) {
         self.picture.fact(name, value, tone);
-        let style = match tone {
-            _ if name == "forgotten" => QUIET,
-            Tone::Neutral => Style::new(),
-            Tone::Good => GOOD,
-            Tone::Bad => BAD,
-        };
         if self.draw {
-            out!("      {QUIET}{name:>11}{QUIET:#}  {style}{value}{style:#}");
+            out!("{}", rails::fact(name, value, tone));
         }
     }
 
-    fn rule(&self, text: &str) {
-        let text = format!(" {text} ");
-        let width = WIDTH + 2;
-        out!("   ═══╪{STRONG}{text:═^width$}{STRONG:#}╪═══", width = width - 2);
-    }
-
-    /// One rung: an arrow with text on it, drawn double once it is encrypted.
     fn rung(&mut self, text: &str, from_client: bool) {
         self.picture.line(text, from_client);
-        if !self.draw {
-            return;
-        }
-        let line = if self.security.is_some() { '═' } else { '─' };
-        let room = WIDTH - 6;
-        let mut rest: Vec<char> = text.chars().collect();
-        loop {
-            let cut = rest.split_off(rest.len().min(room));
-            let part: String = rest.iter().collect();
-            let fill: String = std::iter::repeat_n(line, room - rest.len()).collect();
-            if from_client {
-                out!("      │ {CLIENT}{part}{CLIENT:#} {QUIET}{fill}{line}▶{QUIET:#}  │");
-            } else {
-                out!("      │  {QUIET}◀{line}{fill}{QUIET:#} {SERVER}{part}{SERVER:#} │");
+        if self.draw {
+            for line in rails::rung(text, from_client, self.security.is_some()) {
+                out!("{line}");
             }
-            if cut.is_empty() {
-                return;
-            }
-            rest = cut;
         }
     }
 }
@@ -230,8 +184,8 @@ impl Observer for Ladder {
             tls.peer_certificates().and_then(|chain| chain.first()).and_then(Certificate::read);
         self.picture.tls();
         if self.draw {
-            self.gap();
-            self.rule("plaintext ends here");
+            out!("{}", rails::gap());
+            out!("{}", rails::rule("plaintext ends here"));
         }
         let forgotten = match self.lines {
             0 => "nothing: there was no plaintext".to_owned(),
@@ -254,11 +208,12 @@ impl Observer for Ladder {
         }
         self.security = Some(security);
         if self.draw {
-            self.rule(match problem {
+            let rule = match problem {
                 None => "encrypted: only the verified peer can read it",
                 Some(_) => "encrypted, peer not verified",
-            });
-            self.gap();
+            };
+            out!("{}", rails::rule(rule));
+            out!("{}", rails::gap());
         }
     }
 }

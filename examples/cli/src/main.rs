@@ -9,7 +9,10 @@ mod backend;
 mod backend_offer;
 mod bulk;
 mod certificate;
+mod check;
 mod compose;
+// The commands that use it are not here yet.
+mod conformance;
 mod connect;
 mod delivery;
 mod dial;
@@ -39,6 +42,7 @@ mod picture;
 mod policy;
 mod probe;
 mod queue;
+mod rails;
 mod record;
 mod report;
 mod security;
@@ -68,7 +72,8 @@ fn main() -> ExitCode {
             let _ = usage.print();
             if mistake {
                 send::usage(&usage);
-                return ExitCode::FAILURE;
+                let command = std::env::args_os().nth(1);
+                return ExitCode::from(outcome::of_usage(command.as_deref()));
             }
             return ExitCode::SUCCESS;
         }
@@ -81,6 +86,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Queue(args) => queue::run(&args),
+        Command::Check(args) => check::server(&args),
+        Command::TestClient(args) => check::client(&args),
     };
     // The failure counts more than a failure to print it.
     match outcome.and_then(|()| out::result()) {

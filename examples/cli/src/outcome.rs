@@ -1,5 +1,7 @@
 //! The end of a command: exit codes, one line with advice, and JSON.
 
+use std::ffi::OsStr;
+
 use serde::Serialize;
 use starttls::mail::session::{Command, Fate};
 use starttls::{Error as Rule, Kind};
@@ -62,11 +64,45 @@ const EXITS: [(u8, &str, &str); 14] = [
     (WAITING, "", "mails wait in the queue for a later attempt"),
 ];
 
-/// The exit codes of a command, for its `--help`.
+/// Findings of the tests.
+pub(crate) const FINDINGS: u8 = 1;
+
+/// The tests have no result.
+pub(crate) const NO_RESULT: u8 = 2;
+
+/// The commands that test other programs. CI tells by their codes a finding from a run that failed itself.
+const TESTS: [&str; 2] = ["check", "test-client"];
+
+/// The exit codes of these commands.
+const EXITS_OF_TESTS: [(u8, &str); 3] = [
+    (0, "no findings that count"),
+    (FINDINGS, "findings: the tested side violates a demand"),
+    (
+        NO_RESULT,
+        "no result: wrong usage, a clean dialogue that failed, or a report that was not written",
+    ),
+];
+
+/// The exit codes of all commands but those of tests, for `--help`.
 pub(crate) fn exit_codes(codes: &[u8]) -> String {
-    let lines = EXITS.iter().filter(|(code, ..)| codes.contains(code));
-    let lines: Vec<_> = lines.map(|(code, _, meaning)| format!("  {code}  {meaning}")).collect();
+    listed(&EXITS.map(|(code, _, meaning)| (code, meaning)), codes)
+}
+
+/// The exit codes of a command, for its `--help`.
+pub(crate) fn exit_codes_of(command: &str, codes: &[u8]) -> String {
+    if TESTS.contains(&command) { listed(&EXITS_OF_TESTS, codes) } else { exit_codes(codes) }
+}
+
+fn listed(exits: &[(u8, &str)], codes: &[u8]) -> String {
+    let lines = exits.iter().filter(|(code, _)| codes.contains(code));
+    let lines: Vec<_> = lines.map(|(code, meaning)| format!("  {code}  {meaning}")).collect();
     format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+/// The exit code for wrong arguments of a command.
+pub(crate) fn of_usage(command: Option<&OsStr>) -> u8 {
+    let tests = |command: &OsStr| TESTS.iter().any(|test| command == *test);
+    if command.is_some_and(tests) { NO_RESULT } else { 1 }
 }
 
 /// The exit code of an error.
@@ -202,6 +238,18 @@ impl Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tests_have_their_own_codes() {
+        let of = |command| of_usage(Some(OsStr::new(command)));
+        assert_eq!(TESTS.map(of), [NO_RESULT; 2]);
+        assert_eq!(["probe", "--bad", ""].map(of), [1; 3]);
+        assert_eq!(of_usage(None), 1);
+        let codes = exit_codes_of("check", &[0, 1, 2]);
+        let codes: Vec<_> = codes.lines().skip(1).map(|line| &line[..3]).collect();
+        assert_eq!(codes, ["  0", "  1", "  2"]);
+        assert_eq!(exit_codes_of("policy", &[0, 7]), exit_codes(&[0, 7]));
+    }
 
     #[test]
     fn every_kind_has_its_code() {

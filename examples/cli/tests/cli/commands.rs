@@ -260,6 +260,8 @@ fn each_command_lists_its_exit_codes() {
         ("connect", "0 1 2 3 4 5 8 9"),
         ("send", "0 1 2 3 4 5 6 7 8 9 10 11 12"),
         ("policy", "0 1 7 10"),
+        ("check", "0 1 2"),
+        ("test-client", "0 1 2"),
     ] {
         let help = text(&starttls(&[command, "--help"], b"").stdout);
         let (_, listed) = help.split_once("Exit codes:\n").expect("codes");

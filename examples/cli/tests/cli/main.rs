@@ -5,6 +5,7 @@ mod bulk;
 mod commands;
 mod common;
 mod compose;
+mod conformance;
 mod connect;
 mod delivery;
 mod domains;

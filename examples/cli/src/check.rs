@@ -1,0 +1,143 @@
+//! `starttls check` and `starttls test-client`.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+
+use rustls::pki_types::ServerName;
+use starttls_check::{CannotRun, Case, ClientTest, Outcome, Report, Role, ServerTest};
+use starttls_std::Mode;
+
+use crate::args::{Check, TestClient};
+use crate::conformance::{self, Live, Reports, unable};
+use crate::dial::authorities;
+use crate::outcome::Failure;
+use crate::url::Scheme;
+
+/// Tests a server.
+pub(crate) fn server(args: &Check) -> Result<(), Failure> {
+    let scheme = args.url.scheme;
+    let cases = ServerTest::cases(&scheme.protocol()).map_err(cannot)?;
+    let cases = args.reports.choose(&cases)?;
+    if args.reports.list {
+        args.reports.show(&cases);
+        return Ok(());
+    }
+    let test = server_test(args).map_err(unable)?;
+    let report = |subject: &SocketAddr| {
+        Report::new(Role::Server, scheme.protocol().name, subject.to_string())
+    };
+    let (test, address) = test;
+    run(&args.reports, scheme, &report(&address), &cases, |chosen, progress| {
+        test.run(chosen, progress)
+    })
+}
+
+fn server_test(args: &Check) -> Result<(ServerTest, SocketAddr), Failure> {
+    let url = args.url.named(args.name.as_deref()).map_err(Failure::local)?;
+    let protocol = url.scheme.protocol();
+    if url.scheme.mode == Mode::Implicit {
+        let name = protocol.name;
+        let why = format!("{}:// has no upgrade to test. Use {name}://.", url.scheme.name());
+        return Err(Failure::local(why));
+    }
+    if url.socket.is_some() {
+        return Err(Failure::local("a Unix socket cannot be tested. Use HOST:PORT.".to_owned()));
+    }
+    let host = &url.host;
+    let found = (&host[..], url.port).to_socket_addrs();
+    let address = found.ok().and_then(|mut addresses| addresses.next());
+    let address =
+        address.ok_or_else(|| Failure::local(format!("{host} has no address. Check the name.")))?;
+    if !is_near(address.ip()) && !args.i_am_allowed {
+        return Err(Failure::local(format!(
+            "{address} is not in a private network. Test only servers of your own, or with their owner's consent: then pass \
+             --i-am-allowed."
+        )));
+    }
+    let name = ServerName::try_from(url.name().to_owned());
+    let name = name.map_err(|error| Failure::local(format!("{}: {error}", url.name())))?;
+    let trusted = authorities(args.ca.as_deref())?.without_alpn();
+    let mut test = ServerTest::new(protocol, address, name)
+        .map_err(|error| Failure::local(error.to_string()))?
+        .with_verification(trusted.rustls())
+        .with_patience(args.patience);
+    let usual = protocol.implicit_port.filter(|_| url.port == protocol.port);
+    if let Some(port) = args.implicit_port.or(usual) {
+        test = test.with_implicit(SocketAddr::new(address.ip(), port));
+    }
+    if let Some(mailbox) = &args.mail_to {
+        test = test.with_mailbox(mailbox);
+    }
+    if let Some(deadline) = args.deadline {
+        test = test.with_deadline(deadline);
+    }
+    Ok((if args.local_is_remote { test.with_local_as_remote() } else { test }, address))
+}
+
+/// Loopback, link-local and private networks (RFC 1918, RFC 3927, RFC 4193, RFC 4291).
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Tests a client.
+pub(crate) fn client(args: &TestClient) -> Result<(), Failure> {
+    let protocol = args.scheme.protocol();
+    let cases = ClientTest::cases(&protocol).map_err(cannot)?;
+    let cases = args.reports.choose(&cases)?;
+    if args.reports.list {
+        args.reports.show(&cases);
+        return Ok(());
+    }
+    if args.scheme.mode == Mode::Implicit {
+        let why = format!("{} has no upgrade to test. Use {}.", args.scheme.name(), protocol.name);
+        return Err(unable(Failure::local(why)));
+    }
+    let mut test = ClientTest::new(protocol, args.command.clone())
+        .map_err(cannot)?
+        .with_host(&args.host)
+        .with_patience(args.patience);
+    if let Some(deadline) = args.deadline {
+        test = test.with_deadline(deadline);
+    }
+    let command: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
+    let empty = Report::new(Role::Client, protocol.name, command.join(" "));
+    run(&args.reports, args.scheme, &empty, &cases, |chosen, progress| test.run(chosen, progress))
+}
+
+fn cannot(error: CannotRun) -> Failure {
+    unable(Failure::local(error.to_string()))
+}
+
+/// Runs the chosen cases, and reports.
+fn run(
+    reports: &Reports,
+    scheme: Scheme,
+    empty: &Report,
+    cases: &[Case],
+    test: impl FnOnce(&dyn Fn(&Case) -> bool, &mut dyn FnMut(&Outcome)) -> Result<Report, CannotRun>,
+) -> Result<(), Failure> {
+    let protocol = scheme.protocol();
+    let known = [ServerTest::cases(&protocol), ClientTest::cases(&protocol)];
+    let known: Vec<Case> = known.into_iter().flatten().flatten().collect();
+    let baseline = reports.baseline(&known)?;
+    let live = Live::new(reports, empty, &baseline, cases);
+    let mut next = cases.iter();
+    let begin = |case: Option<&Case>| {
+        if let Some(case) = case {
+            live.begin(case);
+        }
+    };
+    begin(next.next());
+    let report = test(&|case| cases.iter().any(|chosen| chosen.id == case.id), &mut |outcome| {
+        live.end(outcome);
+        begin(next.next());
+    });
+    drop(live);
+    conformance::finish(&report.map_err(cannot)?, reports, &baseline)
+}

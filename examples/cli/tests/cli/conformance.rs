@@ -1,0 +1,101 @@
+//! `check` and `test-client`: our own server and client pass, and what they cannot test they say.
+
+use serde_json::Value;
+
+use crate::common::{Server, starttls, text};
+
+/// The outcomes of a JSON document: the ids of the cases with this verdict.
+fn with_verdict(document: &Value, verdict: &str) -> Vec<String> {
+    let outcomes = document["outcomes"].as_array().expect("outcomes");
+    let found = outcomes.iter().filter(|outcome| outcome["verdict"] == verdict);
+    found.map(|outcome| outcome["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn our_server_passes() {
+    let inbox = tempfile::tempdir().expect("a directory");
+    let deliver = inbox.path().to_str().expect("UTF-8");
+    let server = Server::start(&["smtp", "--deliver", deliver]);
+    let url = server.url("smtp");
+    let place = tempfile::tempdir().expect("a directory");
+    let page = place.path().join("report.html");
+    let arguments = [
+        "check",
+        &url,
+        "--ca",
+        &server.ca,
+        "--mail-to",
+        "me@localhost",
+        "--local-is-remote",
+        "--patience",
+        "4",
+        "--json",
+        "--html",
+        page.to_str().expect("UTF-8"),
+    ];
+    let output = starttls(&arguments, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for verdict in ["fail", "warning"] {
+        assert_eq!(with_verdict(&document, verdict), [""; 0], "{document:#}");
+    }
+    // It waits for a ClientHello for longer than this test does.
+    assert_eq!(with_verdict(&document, "inconclusive"), ["limit/silence-after-the-go-ahead"]);
+    assert!(with_verdict(&document, "pass").contains(&"smuggling/end-of-data".to_owned()));
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.contains("injection/same-segment"), "{page}");
+}
+
+#[cfg(unix)]
+#[test]
+fn our_client_passes() {
+    let script = "umask 077; file=$(mktemp); printf %s \"$STARTTLS_PASSWORD\" >\"$file\"; \
+                  \"$0\" send --server \"smtp://$STARTTLS_HOST:$STARTTLS_PORT\" --ca \"$STARTTLS_CA\" \
+                  --user \"$STARTTLS_USER\" --password-file \"$file\" --to you@b.test --subject s </dev/null; \
+                  code=$?; rm -f \"$file\"; exit $code";
+    let program = env!("CARGO_BIN_EXE_starttls");
+    let client = ["sh", "-c", script, program];
+    let arguments = [&["test-client", "smtp", "--json", "--"][..], &client].concat();
+    let output = starttls(&arguments, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for verdict in ["fail", "warning"] {
+        assert_eq!(with_verdict(&document, verdict), [""; 0], "{document:#}");
+    }
+    assert!(with_verdict(&document, "pass").len() > 20, "{document:#}");
+}
+
+#[test]
+fn what_cannot_be_tested_is_said() {
+    let not_ours = ["check", "smtp://192.0.2.1:25"];
+    let implicit = ["check", "smtps://127.0.0.1:465"];
+    let no_server = ["check", "smtp://127.0.0.1:1"];
+    let no_case = ["check", "smtp://127.0.0.1:1", "--case", "none/*"];
+    let idle = ["test-client", "smtp", "--", "true"];
+    let missing = ["test-client", "smtp", "--", "/nonexistent/client"];
+    for (arguments, expected) in [
+        (&not_ours[..], "--i-am-allowed"),
+        (&implicit, "Use smtp://"),
+        (&no_server, "connecting"),
+        (&no_case, "--list"),
+        (&idle, "did not connect"),
+        (&missing, "starting the command"),
+    ] {
+        let output = starttls(arguments, b"");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_cases_are_listed() {
+    for (arguments, case) in [
+        (["check", "smtp://127.0.0.1", "--list"], "injection/same-segment"),
+        (["test-client", "smtp", "--list"], "greeting/logged-in"),
+    ] {
+        let output = starttls(&arguments, b"");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(case), "{}", text(&output.stdout));
+    }
+}
