@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, words};
+use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 
 pub(super) struct Ftp;
@@ -51,6 +51,10 @@ impl Dialect for Ftp {
                 && names.any(|name| name == b"TLS" || name == b"TLS-C")
         };
         (last_code(hello) == Some(211)).then(|| lines(hello).any(has))
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["USER", "PASS", "ACCT", "CWD", "LIST", "RETR", "STOR"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

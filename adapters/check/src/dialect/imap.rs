@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, line_len, lines, words};
+use super::lines::{contains, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -78,10 +78,11 @@ impl Dialect for Imap {
     }
 
     fn uses(&self, plaintext: &[u8]) -> bool {
-        let verbs =
-            [&b"LOGIN"[..], b"AUTHENTICATE", b"SELECT", b"EXAMINE", b"APPEND", b"LIST", b"STATUS"];
-        lines(plaintext)
-            .any(|line| words(line).get(1).is_some_and(|verb| verbs.contains(&&verb[..])))
+        says(
+            plaintext,
+            1,
+            &["LOGIN", "AUTHENTICATE", "SELECT", "EXAMINE", "APPEND", "LIST", "STATUS"],
+        )
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

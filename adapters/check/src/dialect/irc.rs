@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, line_len, lines};
+use super::lines::{contains, line_len, lines, says};
 use super::{Answer, Ask, Dialect, Greeting, HOST, MARK, Peer, Reply, Served, Service, Setup};
 
 pub(super) struct Irc;
@@ -73,6 +73,10 @@ impl Dialect for Irc {
             name == "sasl" || mechanisms.is_some_and(|mut names| names.any(|name| name == "PLAIN"))
         };
         capabilities(hello).map(|names| names.iter().any(shows))
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["PASS", "USER", "JOIN", "PRIVMSG"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

@@ -19,6 +19,7 @@ const QUIT: u8 = 3;
 const PLANTED: u8 = 77;
 
 /// Tags of operations (RFC 4511 section 4.2 and the following ones).
+const BIND_REQUEST: u8 = 0x60;
 const BIND_RESPONSE: u8 = 0x61;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
@@ -96,6 +97,11 @@ impl Dialect for Ldap {
 
     fn offers_tls(&self, _: &[u8], _: &[u8]) -> Option<bool> {
         None
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        let is_bind = |message: Message<'_>| message.op == BIND_REQUEST;
+        elements(plaintext).iter().filter_map(|(_, content)| Message::parse(content)).any(is_bind)
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {
@@ -215,7 +221,7 @@ impl Service for Server {
             // protocolError: an extension that it does not know.
             (EXTENDED_REQUEST, _) => done(EXTENDED_RESPONSE, 2),
             // Bind: every login succeeds.
-            (0x60, _) => done(BIND_RESPONSE, 0),
+            (BIND_REQUEST, _) => done(BIND_RESPONSE, 0),
             (0x63, [(4, b""), (0x0a, [0]), ..]) => {
                 let end = message(request.id, SEARCH_DONE, &result(0, "", &[]));
                 Served::Answer([self.root(request.id, inside), end].concat())

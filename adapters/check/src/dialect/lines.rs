@@ -78,6 +78,14 @@ pub(super) fn words(line: &[u8]) -> Vec<Vec<u8>> {
     words.map(<[u8]>::to_ascii_uppercase).collect()
 }
 
+/// Whether one of these verbs, in upper case, is the word at this place of a line.
+pub(super) fn says(bytes: &[u8], place: usize, verbs: &[&str]) -> bool {
+    lines(bytes).any(|line| {
+        let words = words(line);
+        words.get(place).is_some_and(|word| verbs.iter().any(|verb| word == verb.as_bytes()))
+    })
+}
+
 /// Whether the bytes contain a word or a phrase, in any case.
 pub(super) fn contains(bytes: &[u8], phrase: &str) -> bool {
     let phrase = phrase.as_bytes();

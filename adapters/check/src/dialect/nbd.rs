@@ -106,6 +106,12 @@ impl Dialect for Nbd {
         None
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        let mut options = plaintext.windows(12).filter(|at| at.starts_with(OPTION_MAGIC));
+        let uses = [EXPORT_NAME, INFO, GO].map(|option| usize::try_from(option).ok());
+        options.any(|at| uses.contains(&be32(at, 8)))
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         replies(inside).iter().any(|(option, _, _)| *option == PLANTED)
     }

@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{code, contains, dotted_len, line_len, lines, words};
+use super::lines::{code, contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, Leftover, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -65,6 +65,10 @@ impl Dialect for Nntp {
             }
         };
         lists(hello).then(|| capabilities(hello).any(shows))
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["AUTHINFO", "GROUP", "ARTICLE", "POST"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

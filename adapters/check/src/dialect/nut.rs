@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{line_len, words};
+use super::lines::{line_len, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 
 pub(super) struct Nut;
@@ -44,6 +44,10 @@ impl Dialect for Nut {
 
     fn offers_tls(&self, _: &[u8], _: &[u8]) -> Option<bool> {
         None
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["USERNAME", "PASSWORD", "LOGIN", "LIST", "GET"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

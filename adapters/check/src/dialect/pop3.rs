@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, dotted_len, line_len, lines, words};
+use super::lines::{contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -58,6 +58,10 @@ impl Dialect for Pop3 {
             _ => false,
         };
         is_ok(hello).then(|| capabilities(hello).any(shows))
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "RETR"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

@@ -81,6 +81,18 @@ impl Dialect for Postgres {
         None
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        // A StartupMessage of version 3.
+        let mut rest = plaintext;
+        while let Some(length) = be32(rest, 0).filter(|length| (8..=rest.len()).contains(length)) {
+            if be32(rest, 4) == Some(3 << 16) {
+                return true;
+            }
+            rest = &rest[length..];
+        }
+        false
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         contains(inside, MARK)
     }

@@ -73,6 +73,11 @@ impl Dialect for Rdp {
         None
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        // A TPDU with data.
+        plaintext.windows(3).any(|at| at == [2, 0xf0, 0x80])
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         // SC_NET: its type and length, the main channel, and the number of the others.
         inside.windows(8).any(|at| {

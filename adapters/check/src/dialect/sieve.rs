@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, line_len, words};
+use super::lines::{contains, line_len, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -67,6 +67,10 @@ impl Dialect for Sieve {
                 })
         };
         Some(frames(greeting).iter().any(shows))
+    }
+
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        says(plaintext, 0, &["AUTHENTICATE", "LISTSCRIPTS", "PUTSCRIPT"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

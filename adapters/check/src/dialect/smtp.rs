@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, words};
+use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, says, words};
 use super::{
     Answer, Ask, Dialect, Greeting, HOST, Leftover, MARK, Peer, Reply, Served, Service, Setup,
 };
@@ -78,9 +78,7 @@ impl Dialect for Mail {
     }
 
     fn uses(&self, plaintext: &[u8]) -> bool {
-        let verbs = [&b"AUTH"[..], b"MAIL", b"RCPT", b"DATA"];
-        lines(plaintext)
-            .any(|line| words(line).first().is_some_and(|verb| verbs.contains(&&verb[..])))
+        says(plaintext, 0, &["AUTH", "MAIL", "RCPT", "DATA"])
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {

@@ -97,6 +97,11 @@ impl Dialect for Vnc {
         subtypes(hello).contains(&PLAIN).then_some(true)
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        // Behind the version: another security type.
+        plaintext.get(12).is_some_and(|chosen| *chosen != VENCRYPT)
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         // The result, then the begin of the session, then an update.
         let session = inside.strip_prefix(&[0; 4]).unwrap_or(inside);

@@ -125,6 +125,10 @@ impl Dialect for Xmpp {
         Some(shows("PLAIN") || shows("LOGIN"))
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        ["<auth", "<iq", "<message", "<presence"].iter().any(|stanza| contains(plaintext, stanza))
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         // A server that names nobody answers with a header, which the first question has too.
         let headers = inside.windows(14).filter(|at| *at == b"<stream:stream");

@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::super::{Answer, Ask, Peer, known};
+use super::super::{ALL, Answer, Ask, Peer, known};
 use super::{NAME, Talk};
 
 const AD: &[u8] = b"\x30\x84\0\0\0\x28\x02\x01\x01\x78\x84\0\0\0\x1f\x0a\x01\0\x04\0\x04\0\x8a\x16\
@@ -140,5 +140,37 @@ fn a_refusal_of_planted_bytes_is_no_answer_to_them() {
         let dialect = known(&protocol).expect("a dialect");
         assert_eq!(dialect.refuses_planted(said), refuses, "{}", said.escape_ascii());
         assert!(!refuses || !dialect.answers_planted(said));
+    }
+}
+
+/// What a client does before TLS that has given TLS up.
+#[test]
+fn uses() {
+    let uses: &[(Protocol, &[u8])] = &[
+        (Protocol::SMTP, b"EHLO a\r\nMAIL FROM:<>\r\n"),
+        (Protocol::LMTP, b"LHLO a\r\nMAIL FROM:<>\r\n"),
+        (Protocol::IMAP, b"a CAPABILITY\r\nb select INBOX\r\n"),
+        (Protocol::POP3, b"CAPA\r\nUSER me\r\n"),
+        (Protocol::FTP, b"USER anonymous\r\n"),
+        (Protocol::NNTP, b"GROUP a.b\r\n"),
+        (Protocol::SIEVE, b"AUTHENTICATE \"PLAIN\"\r\n"),
+        (Protocol::IRC, b"NICK me\r\nUSER me 0 * :me\r\n"),
+        (Protocol::NUT, b"LIST UPS\n"),
+        (Protocol::POSTGRES, b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x10\0\x03\0\0user\0me\0"),
+        (Protocol::LDAP, b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0"),
+        (Protocol::NBD, b"\0\0\0\x01IHAVEOPT\0\0\0\x07\0\0\0\0"),
+        (Protocol::XMPP, b"<auth mechanism='ANONYMOUS'/>"),
+        (Protocol::XMPP_SERVER, b"<iq type='get'/>"),
+        (Protocol::VNC, b"RFB 003.008\n\x01"),
+        (Protocol::RDP, b"\x03\0\0\x0c\x02\xf0\x80\x7f\x65\0\0\0"),
+    ];
+    for (protocol, plaintext) in uses {
+        let dialect = known(protocol).expect("a dialect");
+        assert!(dialect.uses(plaintext), "{}", protocol.name);
+    }
+    for dialect in ALL {
+        let ask = |ask| dialect.ask(ask, &Peer { name: NAME, said: &[] }).unwrap_or_default();
+        let clean = [ask(Ask::Hello), ask(Ask::Upgrade)].concat();
+        assert!(!dialect.uses(&clean), "{}", dialect.protocol().name);
     }
 }
