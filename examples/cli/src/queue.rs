@@ -135,8 +135,11 @@ fn once(args: &QueueRun) -> Result<(), Failure> {
     let directory = args.directory.display();
     let (message, code) = if run.failed > 0 {
         let what = match run.failed {
-            1 => "1 recipient failed for good; the sender gets a report".to_owned(),
-            more => format!("{more} recipients failed for good; their senders get reports"),
+            1 => "1 recipient failed for good; the sender gets a report, unless it asked for none"
+                .to_owned(),
+            more => format!(
+                "{more} recipients failed for good; their senders get reports, unless they asked for none"
+            ),
         };
         (what, 6)
     } else if run.unreadable > 0 {
