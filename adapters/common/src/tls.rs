@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, SecureRandom};
+use rustls::crypto::CryptoProvider;
+#[cfg(feature = "scram")]
+use rustls::crypto::SecureRandom;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -314,6 +316,7 @@ impl Opening {
 }
 
 /// Fills `octets` with random numbers of a provider.
+#[cfg(feature = "scram")]
 pub(crate) fn fill(random: &dyn SecureRandom, octets: &mut [u8]) -> Result<(), Error> {
     random.fill(octets).map_err(|_| Error::Argument {
         what: "the cryptography provider",
