@@ -1,6 +1,7 @@
 //! `starttls check` and `starttls test-client`.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use starttls_check::{CannotRun, Case, ClientTest, Outcome, Report, Role, ServerTest};
@@ -44,15 +45,16 @@ fn server_test(args: &Check) -> Result<(ServerTest, SocketAddr), Failure> {
     }
     let host = &url.host;
     let found = (&host[..], url.port).to_socket_addrs();
-    let address = found.ok().and_then(|mut addresses| addresses.next());
-    let address =
-        address.ok_or_else(|| Failure::local(format!("{host} has no address. Check the name.")))?;
-    if !is_near(address.ip()) && !args.i_am_allowed {
+    let addresses: Vec<_> = found.into_iter().flatten().collect();
+    let far = addresses.iter().find(|address| !is_near(address.ip()));
+    if let Some(address) = far.filter(|_| !args.i_am_allowed) {
         return Err(Failure::local(format!(
             "{address} is not in a private network. Test only servers of your own, or with their owner's consent: then pass \
              --i-am-allowed."
         )));
     }
+    let address = reachable(&addresses, args.patience)
+        .ok_or_else(|| Failure::local(format!("{host} has no address. Check the name.")))?;
     let name = ServerName::try_from(url.name().to_owned());
     let name = name.map_err(|error| Failure::local(format!("{}: {error}", url.name())))?;
     let trusted = authorities(args.ca.as_deref())?.without_alpn();
@@ -71,6 +73,16 @@ fn server_test(args: &Check) -> Result<(ServerTest, SocketAddr), Failure> {
         test = test.with_deadline(deadline);
     }
     Ok((if args.local_is_remote { test.with_local_as_remote() } else { test }, address))
+}
+
+/// The first address that can be reached, or else the first one. A single address is not tried.
+fn reachable(addresses: &[SocketAddr], patience: Duration) -> Option<SocketAddr> {
+    let tried = || {
+        let mut addresses = addresses.iter();
+        addresses.find(|address| TcpStream::connect_timeout(address, patience).is_ok())
+    };
+    let chosen = if addresses.len() > 1 { tried() } else { None };
+    chosen.or(addresses.first()).copied()
 }
 
 /// Loopback, link-local and private networks (RFC 1918, RFC 3927, RFC 4193, RFC 4291).

@@ -54,7 +54,7 @@ const EXAMPLES: [(&str, [&str; 2]); 8] = [
         "test-client",
         [
             "starttls test-client smtp -- ./send.py {host} {port} {ca} {user} {password}",
-            "starttls test-client smtp -- curl --ssl-reqd --cacert {ca} -u {user}:{password} smtp://{host}:{port} -X NOOP",
+            "starttls test-client smtp -- curl --ssl-reqd --cacert {ca} -X NOOP smtp://{host}:{port}",
         ],
     ),
 ];
