@@ -70,7 +70,8 @@ fn found(
         .with_verification(Arc::new(authority.client(rustls::ALL_VERSIONS)))
         .with_mailbox("me@wrong.invalid")
         .with_patience(Duration::from_secs(3))
-        .with_deadline(Duration::from_secs(3))
+        // More than twice what the server waits: one that goes on after the handshake waits twice.
+        .with_deadline(Duration::from_secs(5))
         .with_pause(Duration::ZERO)
         .with_local_as_remote();
     let report = change(test).run(|_| true, &mut |_| ()).expect("a server");
