@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use starttls::driver::{Driver, Next};
-use starttls::mail::{Inbound, Opening, inbound, opening, receiver};
+use starttls::mail::{Inbound, Opening, Session, inbound, opening, receiver};
 use starttls::smtp::{Domain, Smtp};
-use starttls::{Buffer, Error, Introduction, Machine, Policy, Roles, Verification, server};
+use starttls::{
+    Buffer, Error, Introduction, Machine, Policy, Roles, Step, Tls, Verification, server,
+};
 
 const NAMES: Introduction<'static> =
     Introduction::new("im.example.org", *b"\x12\x34\x56\x78abcdefghijklmnop");
@@ -225,4 +227,22 @@ fn a_mail_server_gains_no_time() {
         });
         assert!(ended.after <= minutes(5), "{}: {ended:?}", unit.escape_ascii());
     }
+}
+
+/// The rest of a line that was too long broke a rule: nothing is awaited any more.
+#[test]
+fn a_failed_session_does_not_wait() {
+    let tls = Tls::implicit(Policy::Required, Verification::Verified).expect("verified");
+    let mut session = Session::<Tls>::new(tls);
+    let mut hello = session.hello(Domain::new("im.example.org").expect("a name")).expect("ready");
+    let mut output = [0; 512];
+    let long = [b"220 ", &[b'x'; 1000][..]].concat();
+    assert!(matches!(hello.step(&mut &long[..], &mut output), Ok(Step::Event(_) | Step::Read)));
+    while hello.is_cut() && hello.wait().is_some() {
+        if let Err(error) = hello.step(&mut &b"\r x"[..], &mut output) {
+            assert_eq!((error.rule(), hello.wait()), ("I11", None));
+            return;
+        }
+    }
+    panic!("the line was not cut, or a lone CR is allowed");
 }

@@ -88,6 +88,7 @@ impl<C: Channel, D: Dialect> Session<C, D> {
     /// How long to wait for the server.
     pub(in crate::mail) fn wait(&self) -> Option<Duration> {
         match (self.state, self.awaited) {
+            (State::Failed(_), _) => None,
             _ if self.stale > 0 || self.lines.is_cut() => Some(COMMAND_WAIT),
             #[cfg(feature = "extensions")]
             (State::Await, Command::Chunk) if self.pending == 0 => None,
