@@ -164,3 +164,18 @@ fn the_same_certificate_on_the_port_for_implicit_tls_is_found() {
     let found = found(&authority, None, identity.server(), |test| test.with_implicit(other));
     assert_eq!(found, ["tls/other-port"]);
 }
+
+/// Without the clean upgrade nothing is claimed, whichever cases are chosen.
+#[test]
+fn where_the_upgrade_does_not_work_no_other_case_passes() {
+    let authority = Authority::default();
+    let address = start(Some(ServerFault::RefusesAll), authority.localhost().server());
+    let test = ServerTest::new(Protocol::SMTP, address, "localhost".try_into().expect("a name"));
+    let test = test.expect("a protocol with tests");
+    let report = test.run(|case| case.id.starts_with("injection/"), &mut |_| ());
+    let report = report.expect("a server");
+    assert!(report.outcomes.len() > 5);
+    for outcome in &report.outcomes {
+        assert_eq!(outcome.verdict, Verdict::Skipped, "{}: {}", outcome.case.id, outcome.reason);
+    }
+}

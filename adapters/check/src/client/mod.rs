@@ -170,14 +170,11 @@ impl<'a> Bench<'a> {
             return Ok(run);
         }
         let why = match run.visits.iter().find_map(|visit| visit.handshake.clone()) {
-            _ if run.visits.is_empty() => "the command did not connect".to_owned(),
             Some(Err(why)) => format!("the handshake failed: {why}"),
             Some(Ok(())) => "the command sent nothing inside TLS".to_owned(),
             None => "the command did not ask for TLS".to_owned(),
         };
-        let output = crate::text::excerpt(&run.ended.output);
-        let status = run.ended.status.as_deref().unwrap_or("it had to be ended");
-        Err(format!("in a clean dialogue {why} ({status}); its output: {output}"))
+        Err(format!("in a clean dialogue {why}; {}", run.ended))
     }
 
     /// Runs the command against a server that attacks.
@@ -227,7 +224,11 @@ impl<'a> Bench<'a> {
             visits.into_iter().partition(|(number, _)| *number == 0);
         let only =
             |visits: Vec<(usize, Visit)>| visits.into_iter().map(|(_, visit)| visit).collect();
-        Ok(Run { visits: only(visits), elsewhere: only(elsewhere), ended, secrets })
+        let run = Run { visits: only(visits), elsewhere: only(elsewhere), ended, secrets };
+        if run.visits.is_empty() {
+            return Err(format!("the command did not connect; {}", run.ended));
+        }
+        Ok(run)
     }
 
     /// Runs a case. A violation counts if it is seen twice and the clean dialogue works between.

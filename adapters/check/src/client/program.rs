@@ -1,6 +1,7 @@
 //! The tested program: started, watched, and ended.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use crate::text::excerpt;
 
 /// The most of a program's output that is kept, in bytes.
 const MOST: u64 = 64 * 1024;
@@ -62,6 +65,13 @@ pub(crate) struct Ended {
     pub(crate) status: Option<String>,
     /// Standard output and standard error.
     pub(crate) output: Vec<u8>,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status.as_deref().unwrap_or("it did not end by itself");
+        write!(f, "{status}; its output: {}", excerpt(&self.output))
+    }
 }
 
 impl Program {

@@ -88,7 +88,7 @@ pub(crate) struct Visit {
     /// How the handshake ended, if it began.
     pub(crate) handshake: Option<Result<(), String>>,
     /// What it answered to an old version.
-    pub(crate) after_old_version: Option<Vec<u8>>,
+    pub(crate) after_old_version: Option<Result<Vec<u8>, Broken>>,
     /// Its requests inside TLS, in order.
     pub(crate) inside: Vec<Vec<u8>>,
     /// Inside TLS it sent another request before the first one was answered.
@@ -255,7 +255,7 @@ impl Host<'_> {
                 link.take(usize::MAX);
                 link.send_raw(&hello::old_server(), "a ServerHello of SSL 3")?;
                 let after = link.anything(HASTE * 2);
-                visit.after_old_version = Some(after.unwrap_or_default());
+                visit.after_old_version = Some(after);
                 return Err(Broken::Closed);
             }
         }

@@ -133,26 +133,34 @@ impl ServerTest {
     ) -> Result<Report, CannotRun> {
         let bench = Bench::new(self);
         let offers = bench.control_dialogue().map_err(|trouble| CannotRun(trouble.to_string()))?;
-        let control = bench.take_exchanges();
         let mut report =
             Report::new(Role::Server, self.dialect.protocol().name, self.address.to_string());
-        report.control = control;
-        // Why the cases that come next cannot run.
-        let mut blocked = (!offers).then(|| "the server does not offer TLS".to_owned());
+        // The clean upgrade, whether its case is chosen or not: without it the other cases show nothing.
+        let works = if offers {
+            drop(bench.take_exchanges());
+            judged(&bench, Level::Must, requests::works)
+        } else {
+            (Verdict::Skipped, "the server does not offer TLS".to_owned())
+        };
+        report.control = bench.take_exchanges();
+        let mut blocked = (works.0 != Verdict::Pass).then(|| match works.0 {
+            Verdict::Skipped => works.1.clone(),
+            _ => "the upgrade does not work".to_owned(),
+        });
         for test in catalogue::of(self.dialect).filter(|test| chosen(&test.case)) {
             let begin = Instant::now();
-            let (verdict, reason) = match &blocked {
-                Some(why) => (Verdict::Skipped, why.clone()),
-                None => judged(&bench, test.case.level, test.run),
+            let ((verdict, reason), exchanges) = if test.case.id == catalogue::WORKS {
+                (works.clone(), report.control.clone())
+            } else if let Some(why) = &blocked {
+                ((Verdict::Skipped, why.clone()), Vec::new())
+            } else {
+                (judged(&bench, test.case.level, test.run), bench.take_exchanges())
             };
-            if let (Verdict::Fail, catalogue::WORKS) = (verdict, test.case.id) {
-                blocked = Some("the upgrade does not work".to_owned());
-            }
             if bench.is_unwelcome() {
                 blocked = Some("the server closed its service to us (421)".to_owned());
             }
             let mut outcome = Outcome::new(test.case, verdict, reason);
-            (outcome.exchanges, outcome.took) = (bench.take_exchanges(), begin.elapsed());
+            (outcome.exchanges, outcome.took) = (exchanges, begin.elapsed());
             progress(&outcome);
             report.outcomes.push(outcome);
         }

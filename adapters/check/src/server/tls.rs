@@ -128,16 +128,12 @@ pub(super) fn other_port(bench: &Bench<'_>) -> Result<Seen, Trouble> {
     let Some(address) = bench.test.implicit else {
         return Ok(Seen::Skip("no port for implicit TLS is known".to_owned()));
     };
-    let implicit = bench.connect_to(address).and_then(|mut link| {
-        bench.secure(&mut link).map_err(|why| Trouble::new("implicit TLS", why))?;
-        Ok(link)
-    });
-    let implicit = match implicit {
-        Ok(link) => link,
-        Err(why) => {
-            return Ok(Seen::Pass(format!("implicit TLS without ALPN at {address} fails: {why}")));
-        }
+    let Ok(mut implicit) = bench.connect_to(address) else {
+        return Ok(Seen::Skip(format!("there is no server at {address}")));
     };
+    if let Err(why) = bench.secure(&mut implicit) {
+        return Ok(Seen::Pass(format!("implicit TLS without ALPN at {address} fails: {why}")));
+    }
     let theirs = implicit.certificate();
     implicit.close();
     let link = bench.upgraded()?;
