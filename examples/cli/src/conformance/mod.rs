@@ -133,10 +133,23 @@ fn conclude(judged: &Judged<'_>, options: &Reports) -> Result<(), Failure> {
     let counted = judged.report.outcomes.iter().filter(|outcome| judged.counts(outcome));
     let ids: Vec<_> = counted.map(|outcome| outcome.case.id).collect();
     if ids.is_empty() {
-        return Ok(());
+        return decided(judged.report);
     }
     let message = format!("{}; findings: {}", judged.totals(), ids.join(", "));
     Err(Failure { message, code: FINDINGS })
+}
+
+/// A run in which no case was decided must not pass: a server without TLS, for example.
+fn decided(report: &Report) -> Result<(), Failure> {
+    let is_decided =
+        |outcome: &Outcome| outcome.verdict == Verdict::Pass || outcome.verdict.is_finding();
+    match report.outcomes.first() {
+        Some(first) if !report.outcomes.iter().any(is_decided) => {
+            let message = format!("no case was decided; {}: {}", first.case.id, first.reason);
+            Err(Failure { message, code: NO_RESULT })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! `check` and `test-client`: our own server and client pass, and what they cannot test they say.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use serde_json::Value;
 
 use crate::common::{Server, starttls, text};
@@ -86,6 +90,25 @@ fn what_cannot_be_tested_is_said() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
+}
+
+/// A server that offers no TLS, and a client that never asks for it, do not pass.
+#[test]
+fn a_run_without_a_decision_does_not_pass() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        for reply in ["220 a\r\n", "250 a\r\n", "221 a\r\n"] {
+            stream.write_all(reply.as_bytes()).expect("written");
+            let _ = stream.read(&mut [0; 512]);
+        }
+    });
+    let output = starttls(&["check", &url], b"");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the server does not offer TLS"), "{said}");
+    server.join().expect("no panic");
 }
 
 #[test]
