@@ -60,6 +60,9 @@ pub(crate) type Kept = Arc<Mutex<Exchange>>;
 /// The largest answer that is read, in bytes. Longer ones are cut, so that a peer cannot fill the memory.
 const MOST: usize = 1 << 20;
 
+/// The time for each write.
+const SENDING: Duration = Duration::from_secs(10);
+
 /// A connection of which we are one side.
 pub(crate) struct Link {
     socket: TcpStream,
@@ -88,6 +91,7 @@ impl Link {
     fn new(socket: TcpStream, us: Mark) -> Result<Self, Broken> {
         // Each write is a segment of its own: what is sent together decides some cases.
         socket.set_nodelay(true)?;
+        socket.set_write_timeout(Some(SENDING))?;
         let (kept, unread, said) = (Kept::default(), Vec::new(), Vec::new());
         Ok(Self { socket, tls: None, unread, said, kept, us, ended: false })
     }
@@ -148,7 +152,6 @@ impl Link {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        self.socket.set_write_timeout(Some(Duration::from_secs(10)))?;
         match &mut self.tls {
             None => self.socket.write_all(bytes)?,
             Some(tls) => {

@@ -242,7 +242,7 @@ impl Client<'_> {
         self.channel.linger(EARLY)?;
         match self.channel.ahead.is_empty() {
             true => Ok(()),
-            false => Err(Failed::Reply("something that nobody asked for".to_owned())),
+            false => Err(Failed::Reply("a reply without a request".to_owned())),
         }
     }
 
@@ -266,7 +266,7 @@ impl Client<'_> {
             ShowsAhead, TakesEarly,
         };
         if !self.channel.ahead.is_empty() && !self.is(TakesEarly) {
-            return Err(Failed::Reply("something that nobody asked for".to_owned()));
+            return Err(Failed::Reply("a reply without a request".to_owned()));
         }
         let reply = match self.ask("STARTTLS") {
             Err(Failed::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -293,7 +293,7 @@ impl Client<'_> {
         if self.is(ReadsOn) {
             self.channel.linger(EARLY)?;
         } else if !self.channel.ahead.is_empty() && !self.is(KeepsAhead) {
-            return Err(Failed::Reply("something behind the go-ahead".to_owned()));
+            return Err(Failed::Reply("a reply after the go-ahead".to_owned()));
         }
         self.secure()?;
         Ok(true)

@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::trust::provider;
 
-/// What is wrong with a certificate.
+/// The fault of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// Nothing.

@@ -106,7 +106,7 @@ impl Program {
                 None
             }
         };
-        // A process that the program left behind may still hold the pipes: its output is not waited for.
+        // Another process may still have the pipes open; its output does not count.
         let until = Instant::now() + Duration::from_secs(1);
         while self.output.iter().any(|reader| !reader.is_finished()) && Instant::now() < until {
             thread::sleep(TICK);

@@ -1,4 +1,4 @@
-//! Names and passwords that nobody may see in plaintext.
+//! The user name and the password of a run, which must not appear in plaintext.
 
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 

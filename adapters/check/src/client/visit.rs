@@ -45,7 +45,7 @@ pub(crate) enum Plant {
     GoAheadEarly,
 }
 
-/// What comes after the go-ahead.
+/// The behaviour of the server after the go-ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     Handshake,
@@ -181,7 +181,7 @@ impl Host<'_> {
         Ok(Some(request))
     }
 
-    /// The go-ahead that nobody has asked for, behind the offer.
+    /// The go-ahead that is sent together with the offer, before the client has requested TLS.
     fn early(&self, service: &dyn Service, answer: &[u8]) -> Option<Vec<u8>> {
         let wanted = self.attack.plant == Plant::GoAheadEarly;
         let is_offer = || self.dialect.offers_tls(answer, answer) == Some(true);

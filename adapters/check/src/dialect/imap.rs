@@ -109,7 +109,7 @@ impl Dialect for Imap {
 
 struct Server {
     setup: Setup,
-    /// The tag of a login whose response comes next, and whether it has another one behind it.
+    /// The tag of the login in progress, and whether it needs two more responses.
     login: Option<(String, bool)>,
     stale: bool,
     /// The last tag.

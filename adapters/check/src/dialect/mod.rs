@@ -96,10 +96,10 @@ pub(crate) enum Answer {
 pub(crate) struct Leftover {
     /// The case.
     pub(crate) case: &'static str,
-    /// What is said before TLS, each after the answer to the one before. All must succeed. Empty: the answer to
-    /// [`Ask::Hello`] is the state.
+    /// The commands before TLS. Each is sent after the answer to the previous one, and all must succeed. Without any,
+    /// [`Ask::Hello`] has made the state.
     pub(crate) before: &'static [&'static [u8]],
-    /// What is said inside TLS in the same way. The last must not succeed, as it does not without `before`.
+    /// The commands inside TLS, sent in the same way. The last one must fail, as it does without `before`.
     pub(crate) inside: &'static [&'static [u8]],
 }
 
@@ -283,7 +283,7 @@ pub(crate) trait Service: Send {
         self.reply(Reply::GoAhead, &[])
     }
 
-    /// What an attacker sends behind the go-ahead, or before the request: answers to the client's next requests, with
+    /// What an attacker sends after the go-ahead, or before the request: answers to the client's next requests, with
     /// [`MARK`] where the protocol has room for it. `None` if none makes sense.
     fn planted(&self) -> Option<Vec<u8>>;
 

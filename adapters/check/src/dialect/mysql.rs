@@ -66,6 +66,11 @@ impl Dialect for Mysql {
         Hello::read(greeting).map(|hello| hello.capabilities & SSL != 0)
     }
 
+    fn uses(&self, plaintext: &[u8]) -> bool {
+        // The request for TLS has 32 bytes; a longer packet is the login.
+        matches!(plaintext, [low, high, 0, ..] if u16::from_le_bytes([*low, *high]) > 32)
+    }
+
     fn answers_planted(&self, inside: &[u8]) -> bool {
         contains(inside, MARK)
     }

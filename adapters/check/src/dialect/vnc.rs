@@ -98,7 +98,7 @@ impl Dialect for Vnc {
     }
 
     fn uses(&self, plaintext: &[u8]) -> bool {
-        // Behind the version: another security type.
+        // After the version: a security type without VeNCrypt.
         plaintext.get(12).is_some_and(|chosen| *chosen != VENCRYPT)
     }
 

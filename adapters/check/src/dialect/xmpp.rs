@@ -130,7 +130,7 @@ impl Dialect for Xmpp {
     }
 
     fn answers_planted(&self, inside: &[u8]) -> bool {
-        // A server that names nobody answers with a header, which the first question has too.
+        // A server without the name in its answer sends a header, which the first question has too.
         let headers = inside.windows(14).filter(|at| *at == b"<stream:stream");
         contains(inside, MARK) || headers.count() > 1
     }

@@ -119,9 +119,6 @@ impl<'a> Bench<'a> {
         if self.dialect.greets() {
             greeting = self.hear(&mut link, Ask::Greeting, "the greeting")?;
             let meaning = self.dialect.meaning(Ask::Greeting, &greeting);
-            if greeting.starts_with(b"421") {
-                self.unwelcome.set(true);
-            }
             if meaning != Answer::Yes {
                 return Err(Trouble::new("the greeting", excerpt(&greeting)));
             }
@@ -174,7 +171,13 @@ impl<'a> Bench<'a> {
         ask: Ask,
         doing: &'static str,
     ) -> Result<Vec<u8>, Trouble> {
-        self.heard(link, ask, self.test.patience).map_err(|why| Trouble::new(doing, why))
+        let answer = self.heard(link, ask, self.test.patience);
+        let answer = answer.map_err(|why| Trouble::new(doing, why))?;
+        // In each protocol with codes it means that the service ends.
+        if answer.starts_with(b"421") {
+            self.unwelcome.set(true);
+        }
+        Ok(answer)
     }
 
     /// Sends a question that the protocol has.

@@ -28,7 +28,7 @@ pub(super) fn end_of_data(bench: &Bench<'_>) -> Result<Seen, Trouble> {
         return Ok(Seen::Unclear(why));
     }
     for (form, name) in FORMS {
-        // Behind what may be taken for the end there is a command that a server answers.
+        // A command follows, which a server answers if it takes the form for the end.
         let (replies, said) = mail(bench, mailbox, &[form, b"NOOP\r\n"].concat())?;
         if replies > 1 {
             return Ok(Seen::Violation(format!(

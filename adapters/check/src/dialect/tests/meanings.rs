@@ -158,6 +158,7 @@ fn uses() {
         (Protocol::NUT, b"LIST UPS\n"),
         (Protocol::POSTGRES, b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x10\0\x03\0\0user\0me\0"),
         (Protocol::LDAP, b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0"),
+        (Protocol::MYSQL, b"\x30\0\0\x01\x05\xa2\x0a\0"),
         (Protocol::NBD, b"\0\0\0\x01IHAVEOPT\0\0\0\x07\0\0\0\0"),
         (Protocol::XMPP, b"<auth mechanism='ANONYMOUS'/>"),
         (Protocol::XMPP_SERVER, b"<iq type='get'/>"),
