@@ -6,6 +6,7 @@ mod client;
 mod dialect;
 mod exchange;
 mod hello;
+mod judge;
 mod link;
 #[cfg(test)]
 mod ours;

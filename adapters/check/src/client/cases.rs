@@ -2,8 +2,9 @@
 
 use super::authority::Flaw;
 use super::visit::{Attack, Plant, Then, Visit};
-use super::{Bench, Run, Seen};
+use super::{Bench, Run};
 use crate::dialect::{Ask, Greeting, MARK, Peer, Reply, Setup};
+use crate::judge::Seen;
 use crate::text::excerpt;
 
 /// The result of a case, with its last run.

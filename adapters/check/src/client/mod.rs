@@ -19,9 +19,10 @@ use tempfile::NamedTempFile;
 
 use crate::dialect::{Dialect, known};
 use crate::exchange::Exchange;
+use crate::judge::judge;
 use crate::link::Link;
 use crate::report::{Case, Outcome, Report, Role, Verdict};
-use crate::server::{CannotRun, TRIES, found};
+use crate::server::CannotRun;
 use authority::{Authority, Flaw};
 use catalogue::Test;
 use program::{Ended, Program, Values};
@@ -98,7 +99,7 @@ impl ClientTest {
         report.control = control.exchanges();
         for test in catalogue::of(self.dialect).filter(|test| chosen(&test.case)) {
             let begin = Instant::now();
-            let (verdict, reason, exchanges) = bench.judged(&test, &control);
+            let ((verdict, reason), exchanges) = bench.judge(&test, &control);
             let mut outcome = Outcome::new(test.case, verdict, reason);
             (outcome.exchanges, outcome.took) = (exchanges, begin.elapsed());
             progress(&outcome);
@@ -117,15 +118,6 @@ impl std::fmt::Debug for ClientTest {
             .field("host", &self.host)
             .finish_non_exhaustive()
     }
-}
-
-/// What a case shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    Pass(String),
-    Violation(String),
-    Skip(String),
-    Unclear(String),
 }
 
 /// One run of the command.
@@ -231,37 +223,13 @@ impl<'a> Bench<'a> {
         Ok(run)
     }
 
-    /// Runs a case. A violation counts if it is seen twice and the clean dialogue works between.
-    fn judged(&self, test: &Test, control: &Run) -> (Verdict, String, Vec<Exchange>) {
-        let play = || {
-            let (seen, run) = (test.run)(self, control)?;
-            Ok((seen, run.map(|run| run.exchanges()).unwrap_or_default()))
+    /// Runs a case as often as its verdict needs.
+    fn judge(&self, test: &Test, clean: &Run) -> ((Verdict, String), Vec<Exchange>) {
+        let play = || match (test.run)(self, clean) {
+            Ok((seen, run)) => (Ok(seen), run.map(|run| run.exchanges()).unwrap_or_default()),
+            Err(why) => (Err(why), Vec::new()),
         };
-        let unclear = |why: String| (Verdict::Inconclusive, why, Vec::new());
-        let (what, first) = match play() {
-            Ok((Seen::Pass(what), exchanges)) => return (Verdict::Pass, what, exchanges),
-            Ok((Seen::Skip(why), exchanges)) => return (Verdict::Skipped, why, exchanges),
-            Ok((Seen::Unclear(why), exchanges)) => return (Verdict::Inconclusive, why, exchanges),
-            Ok((Seen::Violation(what), exchanges)) => (what, exchanges),
-            Err(why) => return unclear(why),
-        };
-        let mut other = String::new();
-        for _ in 0..TRIES {
-            if let Err(why) = self.control() {
-                other = format!("then the clean dialogue failed: {why}");
-                break;
-            }
-            match play() {
-                Ok((Seen::Violation(again), exchanges)) => {
-                    return (found(test.case.level), again, exchanges);
-                }
-                Ok((Seen::Pass(seen) | Seen::Skip(seen) | Seen::Unclear(seen), _)) => {
-                    other = format!("not again: {seen}");
-                }
-                Err(why) => other = format!("not again: {why}"),
-            }
-        }
-        (Verdict::Inconclusive, format!("{what}; but {other}"), first)
+        judge(test.case.level, play, || self.control().map(drop))
     }
 }
 

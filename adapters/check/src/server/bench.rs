@@ -9,37 +9,17 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::ServerTest;
+use super::catalogue::Test;
 use crate::dialect::{Answer, Ask, Dialect, Peer};
 use crate::exchange::Exchange;
+use crate::judge::judge;
 use crate::link::{Broken, Kept, Link};
+use crate::report::Verdict;
 use crate::text::excerpt;
 use crate::trust::credulous;
 
 /// Within this time everything comes that a server sends without being asked.
 pub(crate) const QUIET: Duration = Duration::from_millis(300);
-
-/// What a case shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    Pass(String),
-    /// Seen once; [`super::judged`] tries again.
-    Violation(String),
-    /// A violation that has been seen twice already, and after which no clean upgrade is expected.
-    Broken(String),
-    Skip(String),
-    Unclear(String),
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Pass(text)
-        | Self::Violation(text)
-        | Self::Broken(text)
-        | Self::Skip(text)
-        | Self::Unclear(text)) = self;
-        f.write_str(text)
-    }
-}
 
 /// Why a dialogue does not get as far as the case needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +68,18 @@ impl<'a> Bench<'a> {
         kept.iter().map(copy).collect()
     }
 
-    /// Puts records back.
-    pub(crate) fn put_exchanges(&self, records: Vec<Exchange>) {
-        let mut all = self.exchanges.borrow_mut();
-        all.extend(records.into_iter().map(|record| Kept::new(record.into())));
+    /// Runs a case as often as its verdict needs.
+    pub(crate) fn judge(&self, test: &Test) -> ((Verdict, String), Vec<Exchange>) {
+        let play = || {
+            let seen = (test.run)(self).map_err(|trouble| trouble.to_string());
+            (seen, self.take_exchanges())
+        };
+        let control = || {
+            let clean = self.control_upgrade().map_err(|trouble| trouble.to_string());
+            drop(self.take_exchanges());
+            clean
+        };
+        judge(test.case.level, play, control)
     }
 
     /// Whether the server said that it serves us no more.

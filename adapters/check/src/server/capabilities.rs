@@ -1,7 +1,8 @@
 //! What a server offers.
 
-use super::bench::{Bench, Seen, Trouble};
+use super::bench::{Bench, Trouble};
 use crate::dialect::Ask;
+use crate::judge::Seen;
 use crate::text::excerpt;
 
 pub(super) fn inside(bench: &Bench<'_>) -> Result<Seen, Trouble> {

@@ -3,10 +3,9 @@
 use starttls::Protocol;
 
 use super::bench::Bench;
-use super::{
-    Seen, Trouble, capabilities, injection, limits, logins, requests, smuggling, state, tls,
-};
+use super::{Trouble, capabilities, injection, limits, logins, requests, smuggling, state, tls};
 use crate::dialect::{Ask, Dialect, Peer};
+use crate::judge::Seen;
 use crate::report::{Case, Level};
 
 /// What runs a case.

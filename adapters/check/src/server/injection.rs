@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, QUIET, Seen, Trouble};
+use super::bench::{Bench, QUIET, Trouble};
 use crate::dialect::{Answer, Ask};
+use crate::judge::Seen;
 use crate::link::{Broken, Link};
 use crate::text::excerpt;
 

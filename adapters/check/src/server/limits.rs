@@ -1,7 +1,8 @@
 //! What a server endures.
 
-use super::bench::{Bench, QUIET, Seen, Trouble};
+use super::bench::{Bench, QUIET, Trouble};
 use crate::dialect::{Answer, Ask};
+use crate::judge::Seen;
 use crate::link::Broken;
 use crate::text::excerpt;
 

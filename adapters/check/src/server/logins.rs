@@ -1,7 +1,8 @@
 //! Logins before TLS. No name and no password is sent.
 
-use super::bench::{Bench, Seen, Trouble};
+use super::bench::{Bench, Trouble};
 use crate::dialect::{Answer, Ask};
+use crate::judge::Seen;
 use crate::text::excerpt;
 
 /// Why a server on this machine is not judged.

@@ -20,9 +20,10 @@ use rustls::pki_types::ServerName;
 use starttls::Protocol;
 
 use crate::dialect::{Dialect, known};
+use crate::judge::Seen;
 use crate::report::{Case, Level, Outcome, Report, Role, Verdict};
 use bench::Bench;
-pub(crate) use bench::{Seen, Trouble};
+pub(crate) use bench::Trouble;
 
 /// A server to be tested, and what the tests may do.
 ///
@@ -138,7 +139,9 @@ impl ServerTest {
         // The clean upgrade, whether its case is chosen or not: without it the other cases show nothing.
         let works = if offers {
             drop(bench.take_exchanges());
-            judged(&bench, Level::Must, requests::works)
+            let works =
+                requests::works(&bench).unwrap_or_else(|why| Seen::Unclear(why.to_string()));
+            works.verdict(Level::Must)
         } else {
             (Verdict::Skipped, "the server does not offer TLS".to_owned())
         };
@@ -154,7 +157,7 @@ impl ServerTest {
             } else if let Some(why) = &blocked {
                 ((Verdict::Skipped, why.clone()), Vec::new())
             } else {
-                (judged(&bench, test.case.level, test.run), bench.take_exchanges())
+                bench.judge(&test)
             };
             if bench.is_unwelcome() {
                 blocked = Some("the server closed its service to us (421)".to_owned());
@@ -190,42 +193,3 @@ impl std::fmt::Display for CannotRun {
 }
 
 impl std::error::Error for CannotRun {}
-
-/// How often a violation is tried for again: some depend on timing.
-pub(crate) const TRIES: usize = 4;
-
-/// Runs a case. A violation counts if it is seen twice and the clean upgrade works between.
-fn judged(bench: &Bench<'_>, level: Level, run: catalogue::Run) -> (Verdict, String) {
-    let what = match run(bench) {
-        Ok(Seen::Pass(what)) => return (Verdict::Pass, what),
-        Ok(Seen::Skip(why)) => return (Verdict::Skipped, why),
-        Ok(Seen::Unclear(why)) => return (Verdict::Inconclusive, why),
-        Ok(Seen::Broken(what)) => return (found(level), what),
-        Ok(Seen::Violation(what)) => what,
-        Err(trouble) => return (Verdict::Inconclusive, trouble.to_string()),
-    };
-    let first = bench.take_exchanges();
-    let mut other = String::new();
-    for _ in 0..TRIES {
-        if let Err(trouble) = bench.control_upgrade() {
-            other = format!("then the clean upgrade failed: {trouble}");
-            break;
-        }
-        drop(bench.take_exchanges());
-        match run(bench) {
-            Ok(Seen::Violation(again)) => return (found(level), again),
-            Ok(seen) => other = format!("not again: {seen}"),
-            Err(trouble) => other = format!("not again: {trouble}"),
-        }
-    }
-    drop(bench.take_exchanges());
-    bench.put_exchanges(first);
-    (Verdict::Inconclusive, format!("{what}; but {other}"))
-}
-
-pub(crate) const fn found(level: Level) -> Verdict {
-    match level {
-        Level::Must => Verdict::Fail,
-        _ => Verdict::Warning,
-    }
-}

@@ -1,7 +1,8 @@
 //! The request for TLS itself.
 
-use super::bench::{Bench, QUIET, Seen, Trouble};
+use super::bench::{Bench, QUIET, Trouble};
 use crate::dialect::{Answer, Ask};
+use crate::judge::Seen;
 use crate::link::Link;
 use crate::text::excerpt;
 
@@ -12,7 +13,7 @@ pub(super) fn works(bench: &Bench<'_>) -> Result<Seen, Trouble> {
     }
     Ok(match bench.control_upgrade() {
         Ok(()) => Seen::Unclear("the upgrade failed once and worked once".to_owned()),
-        Err(trouble) => Seen::Broken(format!("TLS is offered but does not work: {trouble}")),
+        Err(trouble) => Seen::Violation(format!("TLS is offered but does not work: {trouble}")),
     })
 }
 

@@ -1,7 +1,8 @@
 //! Ends of a message that are none (SMTP smuggling).
 
-use super::bench::{Bench, QUIET, Seen, Trouble};
+use super::bench::{Bench, QUIET, Trouble};
 use crate::dialect::{Answer, Ask};
+use crate::judge::Seen;
 use crate::link::Link;
 use crate::text::excerpt;
 

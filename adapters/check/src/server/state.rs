@@ -1,7 +1,8 @@
 //! What a server must forget when TLS begins.
 
-use super::bench::{Bench, Seen, Trouble};
+use super::bench::{Bench, Trouble};
 use crate::dialect::{Answer, Ask, Leftover};
+use crate::judge::Seen;
 use crate::link::Link;
 use crate::text::excerpt;
 

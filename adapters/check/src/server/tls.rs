@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Open, QUIET, Seen, Trouble};
+use super::bench::{Bench, Open, QUIET, Trouble};
 use crate::dialect::{Answer, Ask};
 use crate::hello::{self, Said};
+use crate::judge::Seen;
 use crate::link::{Broken, Link};
 use crate::text::excerpt;
 use crate::trust::credulous;
