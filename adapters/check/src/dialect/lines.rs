@@ -91,3 +91,25 @@ pub(super) fn contains(bytes: &[u8], phrase: &str) -> bool {
     let phrase = phrase.as_bytes();
     bytes.windows(phrase.len()).any(|window| window.eq_ignore_ascii_case(phrase))
 }
+
+/// A login by challenge and response at a server of ours.
+#[derive(Debug, Default)]
+pub(super) struct Login {
+    /// The number of responses that are missing.
+    responses: u8,
+    /// Whether the client chose a login that was offered only before TLS.
+    pub(super) is_stale: bool,
+}
+
+impl Login {
+    /// Begins a login that needs this number of responses.
+    pub(super) const fn begin(&mut self, responses: u8) {
+        self.responses = responses;
+    }
+
+    /// Takes a response of the client, and tells whether it was the last one. `None`: no login is in progress.
+    pub(super) fn respond(&mut self) -> Option<bool> {
+        self.responses = self.responses.checked_sub(1)?;
+        Some(self.responses == 0)
+    }
+}

@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{code, contains, dotted_len, line_len, lines, says, words};
+use super::lines::{Login, code, contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, Leftover, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -91,7 +91,7 @@ impl Dialect for Nntp {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, responses: 0, stale: false })
+        Box::new(Server { setup, login: Login::default() })
     }
 }
 
@@ -106,9 +106,7 @@ fn capabilities(hello: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
 
 struct Server {
     setup: Setup,
-    /// The responses of a login that come next.
-    responses: u8,
-    stale: bool,
+    login: Login,
 }
 
 impl Server {
@@ -124,7 +122,7 @@ impl Server {
     }
 
     fn login(&mut self, responses: u8, challenge: &str) -> String {
-        self.responses = responses;
+        self.login.begin(responses);
         format!("383 {challenge}\r\n")
     }
 
@@ -132,7 +130,7 @@ impl Server {
         match words {
             [b"CAPABILITIES", ..] => return self.capabilities(inside),
             [b"AUTHINFO", b"SASL", b"LOGIN", ..] if inside && self.setup.logins_change => {
-                self.stale = true;
+                self.login.is_stale = true;
                 "503 Not this mechanism\r\n"
             }
             [b"AUTHINFO", b"USER" | b"PASS", ..] if self.setup.logins_change => {
@@ -176,10 +174,8 @@ impl Service for Server {
     }
 
     fn serve(&mut self, request: &[u8], inside: bool) -> Served {
-        if self.responses > 0 {
-            let more = self.responses > 1;
-            self.responses -= 1;
-            let answer = if more { "383 UGFzc3dvcmQ6\r\n" } else { "281 Logged in\r\n" };
+        if let Some(is_last) = self.login.respond() {
+            let answer = if is_last { "281 Logged in\r\n" } else { "383 UGFzc3dvcmQ6\r\n" };
             return Served::Answer(answer.into());
         }
         let words = words(request);
@@ -212,10 +208,10 @@ impl Service for Server {
     }
 
     fn forget(&mut self) {
-        self.responses = 0;
+        self.login.begin(0);
     }
 
     fn used_stale_login(&self) -> bool {
-        self.stale
+        self.login.is_stale
     }
 }

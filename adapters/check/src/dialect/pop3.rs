@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, dotted_len, line_len, lines, says, words};
+use super::lines::{Login, contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -77,7 +77,7 @@ impl Dialect for Pop3 {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, responses: 0, stale: false })
+        Box::new(Server { setup, login: Login::default() })
     }
 }
 
@@ -93,9 +93,7 @@ fn capabilities(hello: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
 
 struct Server {
     setup: Setup,
-    /// The responses of a login that come next.
-    responses: u8,
-    stale: bool,
+    login: Login,
 }
 
 impl Server {
@@ -111,7 +109,7 @@ impl Server {
     }
 
     fn login(&mut self, responses: u8, challenge: &str) -> String {
-        self.responses = responses;
+        self.login.begin(responses);
         format!("+ {challenge}\r\n")
     }
 
@@ -119,7 +117,7 @@ impl Server {
         match words {
             [b"CAPA", ..] => return self.capabilities(inside),
             [b"AUTH", b"LOGIN", ..] if inside && self.setup.logins_change => {
-                self.stale = true;
+                self.login.is_stale = true;
                 "-ERR Not this mechanism\r\n"
             }
             [b"USER" | b"PASS" | b"APOP", ..] if self.setup.logins_change => {
@@ -157,10 +155,8 @@ impl Service for Server {
     }
 
     fn serve(&mut self, request: &[u8], inside: bool) -> Served {
-        if self.responses > 0 {
-            let more = self.responses > 1;
-            self.responses -= 1;
-            let answer = if more { "+ UGFzc3dvcmQ6\r\n" } else { "+OK Logged in\r\n" };
+        if let Some(is_last) = self.login.respond() {
+            let answer = if is_last { "+OK Logged in\r\n" } else { "+ UGFzc3dvcmQ6\r\n" };
             return Served::Answer(answer.into());
         }
         let words = words(request);
@@ -192,10 +188,10 @@ impl Service for Server {
     }
 
     fn forget(&mut self) {
-        self.responses = 0;
+        self.login.begin(0);
     }
 
     fn used_stale_login(&self) -> bool {
-        self.stale
+        self.login.is_stale
     }
 }

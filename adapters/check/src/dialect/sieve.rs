@@ -2,7 +2,7 @@
 
 use starttls::Protocol;
 
-use super::lines::{contains, line_len, says, words};
+use super::lines::{Login, contains, line_len, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
 use crate::report::Level;
 
@@ -90,7 +90,7 @@ impl Dialect for Sieve {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, responses: 0, stale: false })
+        Box::new(Server { setup, login: Login::default() })
     }
 }
 
@@ -161,9 +161,7 @@ fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
 
 struct Server {
     setup: Setup,
-    /// The responses of a login that come next.
-    responses: u8,
-    stale: bool,
+    login: Login,
 }
 
 impl Server {
@@ -182,7 +180,7 @@ impl Server {
     }
 
     fn login(&mut self, responses: u8, challenge: &str) -> String {
-        self.responses = responses;
+        self.login.begin(responses);
         format!("\"{challenge}\"\r\n")
     }
 
@@ -190,7 +188,7 @@ impl Server {
         match words {
             [b"CAPABILITY"] => return self.capabilities(inside) + "OK\r\n",
             [b"AUTHENTICATE", b"\"LOGIN\"", ..] if inside && self.setup.logins_change => {
-                self.stale = true;
+                self.login.is_stale = true;
                 "NO \"Not this mechanism\"\r\n"
             }
             [b"AUTHENTICATE", b"\"PLAIN\""] => return self.login(1, ""),
@@ -235,10 +233,8 @@ impl Service for Server {
     }
 
     fn serve(&mut self, request: &[u8], inside: bool) -> Served {
-        if self.responses > 0 {
-            let more = self.responses > 1;
-            self.responses -= 1;
-            let answer = if more { "\"UGFzc3dvcmQ6\"\r\n" } else { "OK \"Logged in\"\r\n" };
+        if let Some(is_last) = self.login.respond() {
+            let answer = if is_last { "OK \"Logged in\"\r\n" } else { "\"UGFzc3dvcmQ6\"\r\n" };
             return Served::Answer(answer.into());
         }
         let words = words(request);
@@ -270,10 +266,10 @@ impl Service for Server {
     }
 
     fn forget(&mut self) {
-        self.responses = 0;
+        self.login.begin(0);
     }
 
     fn used_stale_login(&self) -> bool {
-        self.stale
+        self.login.is_stale
     }
 }
