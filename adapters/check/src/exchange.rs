@@ -25,9 +25,11 @@ pub struct Moment {
     pub mark: Mark,
     /// Whether it happened inside TLS.
     pub inside: bool,
-    /// The bytes, or the text of a mark that is not a side's. At most 4 KiB of a write are kept.
+    /// The bytes, or the text of a mark that is not a side's. At most 4 KiB of a step are kept.
     #[serde(serialize_with = "latin1")]
     pub bytes: Vec<u8>,
+    /// The number of further bytes of the step.
+    pub omitted: usize,
 }
 
 /// A connection from its begin to its end.
@@ -35,7 +37,7 @@ pub struct Moment {
 #[serde(transparent)]
 pub struct Exchange(Vec<Moment>);
 
-/// The kept bytes of one write.
+/// The kept bytes of one step.
 const KEPT: usize = 4096;
 
 impl Exchange {
@@ -49,16 +51,16 @@ impl Exchange {
     ///
     /// Bytes of the same side, on the same side of the boundary, are one step. 4 KiB of a step are kept.
     pub fn push(&mut self, mark: Mark, inside: bool, bytes: &[u8]) {
-        let sides = matches!(mark, Mark::Client | Mark::Server);
-        match self.0.last_mut() {
-            Some(last) if sides && last.mark == mark && last.inside == inside => {
-                let room = KEPT.saturating_sub(last.bytes.len()).min(bytes.len());
-                last.bytes.extend_from_slice(&bytes[..room]);
-            }
-            _ => {
-                let bytes = bytes[..bytes.len().min(KEPT)].to_vec();
-                self.0.push(Moment { mark, inside, bytes });
-            }
+        let is_side = matches!(mark, Mark::Client | Mark::Server);
+        let goes_on = |last: &Moment| is_side && last.mark == mark && last.inside == inside;
+        if !self.0.last().is_some_and(goes_on) {
+            self.0.push(Moment { mark, inside, bytes: Vec::new(), omitted: 0 });
+        }
+        if let Some(step) = self.0.last_mut() {
+            let (kept, omitted) =
+                bytes.split_at(KEPT.saturating_sub(step.bytes.len()).min(bytes.len()));
+            step.bytes.extend_from_slice(kept);
+            step.omitted += omitted.len();
         }
     }
 }

@@ -16,8 +16,9 @@ const BOUNDARY: &str = "plaintext ends here";
 fn lines(moment: &Moment) -> Vec<String> {
     let (shown, rest) = moment.bytes.split_at(moment.bytes.len().min(SHOWN));
     let mut lines: Vec<String> = shown.split_inclusive(|byte| *byte == b'\n').map(line).collect();
-    if !rest.is_empty() {
-        lines.push(format!("… {} more bytes …", rest.len()));
+    let hidden = rest.len() + moment.omitted;
+    if hidden > 0 {
+        lines.push(format!("… {hidden} more bytes …"));
     }
     lines
 }
@@ -125,7 +126,7 @@ mod tests {
         let at = |text: &str| ladder.find(text).unwrap_or_else(|| panic!("{text}: {ladder}"));
         assert!(at("│ STARTTLS ──") < at("│ NOOP\\n ──"), "{ladder}");
         assert!(at(" plaintext ends here ") < at("│ EHLO x ══"), "{ladder}");
-        assert!(at("… 1976 more bytes …") < at(" the server closed the connection "), "{ladder}");
+        assert!(at("… 7976 more bytes …") < at(" the server closed the connection "), "{ladder}");
         assert!(plain(&[sample::exchange(), sample::exchange()]).contains("connection 2"));
     }
 

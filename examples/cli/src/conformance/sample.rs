@@ -85,7 +85,7 @@ pub(super) fn exchange() -> Exchange {
     exchange.push(Mark::Server, false, b"220 go\r\n");
     exchange.push(Mark::Tls, true, b"TLSv1_3");
     exchange.push(Mark::Client, true, b"EHLO x\r\n");
-    exchange.push(Mark::Server, true, &b"x".repeat(3000));
+    exchange.push(Mark::Server, true, &b"x".repeat(9000));
     exchange.push(Mark::End, true, b"the server closed the connection");
     exchange
 }
