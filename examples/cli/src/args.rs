@@ -2,9 +2,9 @@
 
 mod account;
 mod conformance;
+mod lookup;
 mod queue;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use crate::listen::Place;
 use crate::outcome::exit_codes;
 use crate::url::{Scheme, Url, server_name};
 use crate::values::{
-    MAIL_FORMS, address, count, domain, host_and_port, linger, mail_url, resolver, seconds, sender,
+    MAIL_FORMS, address, count, domain, host_and_port, linger, mail_url, seconds, sender,
 };
 pub(crate) use account::Account;
 pub(crate) use conformance::{Check, TestClient};
+pub(crate) use lookup::{Dane, Lookup, Resolver};
 pub(crate) use queue::{Queue, QueueAction, QueueList, QueueRun};
 
 /// Upgrade connections to TLS (STARTTLS), check servers, send mail, and put TLS in front of servers.
@@ -161,48 +162,6 @@ impl Peer {
             _ => None,
         }
     }
-}
-
-/// The DNS server for lookups.
-#[derive(Clone, Debug, Group)]
-pub(crate) struct Resolver {
-    /// Ask this DNS server instead of the system's
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = resolver, help_heading = "Lookups")]
-    pub(crate) resolver: Option<SocketAddr>,
-    /// Trust the DNSKEY records in this file instead of the keys of the DNS root; needs --resolver
-    #[arg(long, value_name = "FILE", requires = "resolver", help_heading = "Lookups")]
-    pub(crate) trust_anchor: Option<PathBuf>,
-}
-
-/// The sources of a domain's TLS requirements.
-#[derive(Debug, Group)]
-pub(crate) struct Lookup {
-    #[command(flatten)]
-    pub(crate) dns: Resolver,
-    /// Cache MTA-STS policies in this directory
-    #[arg(long, value_name = "DIR", help_heading = "Lookups")]
-    pub(crate) cache: Option<PathBuf>,
-    /// How to use TLSA records; default: opportunistic
-    #[arg(long, value_enum, help_heading = "Lookups")]
-    pub(crate) dane: Option<Dane>,
-    /// Ignore MTA-STS
-    #[arg(long, help_heading = "Lookups")]
-    pub(crate) no_sts: bool,
-    /// Send only to authenticated hosts over verified TLS, and demand the same of each next hop (REQUIRETLS)
-    #[arg(long, help_heading = "Lookups")]
-    pub(crate) require_tls: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dane {
-    /// Do not look up TLSA records
-    Off,
-    /// Use the TLSA records of a host that has some
-    Opportunistic,
-    /// Use them only if the MX records that name the host are signed, too
-    SecureHosts,
-    /// Do not send to hosts without TLSA records
-    Mandatory,
 }
 
 #[derive(Debug, Group)]
