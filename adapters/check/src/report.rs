@@ -190,3 +190,40 @@ impl Report {
 fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64((took.as_secs_f64() * 1000.0).round() / 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use starttls::Protocol;
+
+    use crate::{ClientTest, ServerTest};
+
+    /// Each case of each protocol: unique, with a source that can be looked up, and with text for those who fail.
+    #[test]
+    fn cases_have_an_id_a_source_and_a_remedy() {
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_source = |clause: &str| match clause.split_once('/') {
+            Some(("class", name)) => !name.is_empty(),
+            Some((rfc, section)) => {
+                rfc.strip_prefix("rfc").is_some_and(is_number) && is_number(section)
+            }
+            None => clause.starts_with("cve-2"),
+        };
+        for protocol in Protocol::ALL {
+            let lists = [ServerTest::cases(protocol), ClientTest::cases(protocol)];
+            for cases in lists.map(|cases| cases.expect("a protocol with tests")) {
+                assert!(cases.len() > 8, "{}: {} cases", protocol.name, cases.len());
+                let ids: BTreeSet<_> = cases.iter().map(|case| case.id).collect();
+                assert_eq!(ids.len(), cases.len(), "{}", protocol.name);
+                for case in cases {
+                    assert!(is_source(case.clause), "{}: {}", case.id, case.clause);
+                    assert!(case.id.split('/').count() == 2, "{}", case.id);
+                    for text in [case.demand, case.remedy] {
+                        assert!(text.ends_with('.') && text.len() > 20, "{}: {text}", case.id);
+                    }
+                }
+            }
+        }
+    }
+}

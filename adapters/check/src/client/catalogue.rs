@@ -4,8 +4,8 @@ use starttls::Protocol;
 
 use super::cases::{self, Judged};
 use super::{Bench, Run};
-use crate::dialect::{Dialect, Reply, Setup};
-use crate::report::{Case, Level};
+use crate::dialect::{Dialect, Reply, Setup, weighed};
+use crate::report::{Case, Level, Role};
 
 /// A case and what runs it. It gets the clean run.
 #[derive(Clone, Copy)]
@@ -16,9 +16,11 @@ pub(super) struct Test {
     fits: fn(&dyn Dialect) -> bool,
 }
 
-/// The cases that a protocol can have.
+/// The cases that a protocol can have, with its own clauses.
 pub(super) fn of(dialect: &'static dyn Dialect) -> impl Iterator<Item = Test> {
-    ALL.iter().filter(move |test| (test.fits)(dialect)).copied()
+    ALL.iter()
+        .filter(move |test| (test.fits)(dialect))
+        .map(move |test| Test { case: weighed(dialect, Role::Client, test.case), ..*test })
 }
 
 fn has_go_ahead(dialect: &dyn Dialect) -> bool {
@@ -124,7 +126,7 @@ cases! {
         "The first command inside TLS is EHLO.",
         "Introduce the client again when TLS is up.",
         hello_again, is_mail;
-    "greeting/logged-in" Must "rfc9051/7.1.4",
+    "greeting/logged-in" Must "class/greeting",
         "a greeting that says that the client is logged in",
         "A client that requires TLS does not go on without it, whatever the greeting says.",
         "End the connection when the greeting does not allow the request for TLS.",
@@ -199,7 +201,7 @@ cases! {
         "A client ends when the connection does.",
         "Take the end of the connection for an error.",
         cut, |_| true;
-    "offer/inside-tls" Must "rfc3207/4.2",
+    "offer/inside-tls" Hardening "class/twice",
         "TLS is offered inside TLS",
         "A client does not ask for TLS inside TLS.",
         "Ignore the offer when TLS is active.",

@@ -4,7 +4,7 @@ use starttls::Protocol;
 
 use super::lines::{contains, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) struct Imap;
 
@@ -93,11 +93,13 @@ impl Dialect for Imap {
         true
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "request/argument" => (Level::Must, "rfc9051/6.2.1"),
-            "request/inside-tls" => (Level::Must, "rfc9051/6.2.1"),
-            "offer/inside-tls" => (Level::Should, "rfc9051/6.2.1"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "request/argument") => (Level::Must, "rfc9051/6.2.1"),
+            (Role::Server, "request/inside-tls") => (Level::Must, "rfc9051/6.2.1"),
+            (Role::Server, "offer/inside-tls") => (Level::Should, "rfc9051/6.2.1"),
+            (Role::Client, "state/logins") => (Level::Must, "rfc9051/6.2.1"),
+            (Role::Client, "greeting/logged-in") => (Level::Must, "rfc9051/7.1.4"),
             _ => return None,
         })
     }

@@ -4,7 +4,7 @@ use starttls::Protocol;
 
 use super::binary::{element, element_len, elements, packet_len};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) struct Ldap;
 
@@ -113,9 +113,9 @@ impl Dialect for Ldap {
         true
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "request/inside-tls" => (Level::Must, "rfc4511/4.14.2"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "request/inside-tls") => (Level::Should, "rfc4511/4.14.2"),
             _ => return None,
         })
     }

@@ -24,7 +24,7 @@ mod xmpp;
 
 use starttls::Protocol;
 
-use crate::report::Level;
+use crate::report::{Case, Level, Role};
 use crate::server::CannotRun;
 
 /// All dialects, in the order of [`Protocol::ALL`].
@@ -53,6 +53,14 @@ pub(crate) fn known(protocol: &Protocol) -> Result<&'static dyn Dialect, CannotR
     let found = ALL.into_iter().find(|dialect| dialect.protocol() == *protocol);
     let unknown = || CannotRun(format!("there are no tests for the protocol {}", protocol.name));
     found.ok_or_else(unknown)
+}
+
+/// A case with the weight and the source that it has in this protocol.
+pub(crate) fn weighed(dialect: &dyn Dialect, role: Role, case: Case) -> Case {
+    match dialect.clause(role, case.id) {
+        Some((level, clause)) => Case { level, clause, ..case },
+        None => case,
+    }
 }
 
 /// What a client asks a server.
@@ -178,10 +186,10 @@ pub(crate) trait Dialect: Sync {
         false
     }
 
-    /// What the protocol's own standard says about a case of the tests of servers, where it is not what that case says for
-    /// all protocols.
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        let _ = case;
+    /// The weight and the source of a case for the tested side, where the protocol's own standard differs from what the
+    /// case says for all protocols.
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        let _ = (role, case);
         None
     }
 

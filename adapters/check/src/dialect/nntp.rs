@@ -4,7 +4,7 @@ use starttls::Protocol;
 
 use super::lines::{Login, code, contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, Leftover, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) struct Nntp;
 
@@ -80,12 +80,14 @@ impl Dialect for Nntp {
         LEFTOVERS
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "request/argument" => (Level::Should, "rfc4642/2.2.1"),
-            "request/inside-tls" => (Level::Must, "rfc4642/2.2.2"),
-            "offer/inside-tls" => (Level::Must, "rfc4642/2.1"),
-            "state/transaction" => (Level::Must, "rfc4642/2.2.2"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "request/argument") => (Level::Should, "rfc4642/2.2.1"),
+            (Role::Server, "request/inside-tls") => (Level::Should, "rfc4642/2.2.2"),
+            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc4642/2.1"),
+            (Role::Server, "state/transaction") => (Level::Must, "rfc4642/2.2.2"),
+            (Role::Server, "tls/after-a-failed-handshake") => (Level::Should, "rfc4642/2.2.2"),
+            (Role::Client, "state/logins") => (Level::Must, "rfc4642/2.2.2"),
             _ => return None,
         })
     }

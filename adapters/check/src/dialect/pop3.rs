@@ -4,7 +4,7 @@ use starttls::Protocol;
 
 use super::lines::{Login, contains, dotted_len, line_len, lines, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) struct Pop3;
 
@@ -68,10 +68,11 @@ impl Dialect for Pop3 {
         inside.starts_with(b"-ERR") || contains(inside, MARK)
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "request/inside-tls" => (Level::Should, "rfc2595/4"),
-            "offer/inside-tls" => (Level::Must, "rfc2595/4"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "request/inside-tls") => (Level::Hardening, "rfc2595/4"),
+            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc2595/4"),
+            (Role::Client, "state/logins") => (Level::Must, "rfc2595/4"),
             _ => return None,
         })
     }

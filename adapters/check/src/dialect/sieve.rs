@@ -4,7 +4,7 @@ use starttls::Protocol;
 
 use super::lines::{Login, contains, line_len, says, words};
 use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) struct Sieve;
 
@@ -82,9 +82,10 @@ impl Dialect for Sieve {
         true
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "offer/inside-tls" => (Level::Must, "rfc5804/1.7"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc5804/2.2"),
+            (Role::Client, "state/logins") => (Level::Must, "rfc5804/2.2"),
             _ => return None,
         })
     }

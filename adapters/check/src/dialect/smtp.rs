@@ -6,7 +6,7 @@ use super::lines::{by_code, code, coded_len, contains, last_code, line_len, line
 use super::{
     Answer, Ask, Dialect, Greeting, HOST, Leftover, MARK, Peer, Reply, Served, Service, Setup,
 };
-use crate::report::Level;
+use crate::report::{Level, Role};
 
 pub(super) static SMTP: Mail = Mail { protocol: Protocol::SMTP, hello: "EHLO" };
 pub(super) static LMTP: Mail = Mail { protocol: Protocol::LMTP, hello: "LHLO" };
@@ -90,11 +90,13 @@ impl Dialect for Mail {
         if self.hello == "EHLO" { SMTP_LEFTOVERS } else { LMTP_LEFTOVERS }
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "request/argument" => (Level::Must, "rfc3207/4"),
-            "offer/inside-tls" => (Level::Must, "rfc3207/4.2"),
-            "tls/after-a-failed-handshake" => (Level::Should, "rfc3207/4"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "request/argument") => (Level::Should, "rfc3207/4"),
+            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc3207/4.2"),
+            (Role::Server, "tls/after-a-failed-handshake") => (Level::Should, "rfc3207/4"),
+            (Role::Client, "offer/inside-tls") => (Level::Must, "rfc3207/4.2"),
+            (Role::Client, "state/logins") => (Level::Must, "rfc3207/4.2"),
             _ => return None,
         })
     }

@@ -6,7 +6,7 @@ use starttls::Protocol;
 
 use super::lines::contains;
 use super::{Answer, Ask, Dialect, Greeting, HOST, MARK, Peer, Reply, Served, Service, Setup};
-use crate::report::Level;
+use crate::report::{Level, Role};
 use xml::{attribute, first_len, name, part};
 
 pub(super) static CLIENT: Xmpp = Xmpp { protocol: Protocol::XMPP, content: "jabber:client" };
@@ -139,9 +139,10 @@ impl Dialect for Xmpp {
         true
     }
 
-    fn clause(&self, case: &str) -> Option<(Level, &'static str)> {
-        Some(match case {
-            "tls/after-a-failed-handshake" => (Level::Must, "rfc6120/5.4.3.2"),
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        Some(match (role, case) {
+            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc6120/5.4.3.3"),
+            (Role::Server, "tls/after-a-failed-handshake") => (Level::Must, "rfc6120/5.4.3.2"),
             _ => return None,
         })
     }

@@ -4,9 +4,9 @@ use starttls::Protocol;
 
 use super::bench::Bench;
 use super::{Trouble, capabilities, injection, limits, logins, requests, smuggling, state, tls};
-use crate::dialect::{Ask, Dialect, Peer};
+use crate::dialect::{Ask, Dialect, Peer, weighed};
 use crate::judge::Seen;
-use crate::report::{Case, Level};
+use crate::report::{Case, Level, Role};
 
 /// What runs a case.
 pub(crate) type Run = fn(&Bench<'_>) -> Result<Seen, Trouble>;
@@ -25,13 +25,9 @@ pub(crate) const WORKS: &str = "offer/works";
 
 /// The cases that a protocol can have, with its own clauses.
 pub(crate) fn of(dialect: &'static dyn Dialect) -> impl Iterator<Item = Test> {
-    ALL.iter().filter(move |test| (test.fits)(dialect)).map(move |test| {
-        let mut test = *test;
-        if let Some((level, clause)) = dialect.clause(test.case.id) {
-            (test.case.level, test.case.clause) = (level, clause);
-        }
-        test
-    })
+    ALL.iter()
+        .filter(move |test| (test.fits)(dialect))
+        .map(move |test| Test { case: weighed(dialect, Role::Server, test.case), ..*test })
 }
 
 const fn test(case: Case, run: Run) -> Test {
@@ -67,7 +63,7 @@ fn is_mail(dialect: &dyn Dialect) -> bool {
     [Protocol::SMTP, Protocol::LMTP].contains(&dialect.protocol())
 }
 
-/// The commands of these protocols stand in the standards that define the upgrade.
+/// All cases, in the order in which they run.
 const ALL: &[Test] = &[
     test(
         Case {
