@@ -18,8 +18,6 @@ mod routes;
 mod scram;
 mod split;
 mod submission;
-#[cfg(feature = "tracing")]
-mod tracing;
 mod transports;
 mod trust;
 #[cfg(feature = "url")]
