@@ -17,7 +17,7 @@ type Job<'r> = (&'r str, Option<u32>);
 
 /// The figures of all rows. Counted programs run beside each other; the others, which may measure time or memory,
 /// run alone.
-pub(crate) fn all(directory: &Path, rows: &[&Row]) -> Result<Figures, Box<dyn Error>> {
+pub(crate) fn all(directory: &Path, rows: &[Row]) -> Result<Figures, Box<dyn Error>> {
     let mut counted: Vec<Job<'_>> = Vec::new();
     let mut others: Vec<Job<'_>> = Vec::new();
     for row in rows {

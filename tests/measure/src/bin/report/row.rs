@@ -141,6 +141,15 @@ impl Row {
         Ok(words.split_whitespace().map(row).collect())
     }
 
+    /// The row without the references that are only for readers; `None` if nothing of it can fail.
+    pub(crate) fn gate(&self) -> Option<Self> {
+        let bound = self.bound.or(self.bound_of_floor).or(self.bound_of_peer);
+        let mut row = self.clone();
+        let has_peer = self.of_peer.or(self.bound_of_peer).is_some();
+        row.peers.truncate(usize::from(has_peer));
+        (self.gate || bound.is_some()).then_some(row)
+    }
+
     /// What tells the row from others.
     pub(crate) fn key(&self) -> String {
         format!("{}, {}", self.measure, self.unit)
