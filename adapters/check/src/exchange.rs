@@ -47,6 +47,11 @@ impl Exchange {
         &self.0
     }
 
+    /// A number that grows with everything that is added.
+    pub(crate) fn size(&self) -> usize {
+        self.0.iter().map(|step| 1 + step.bytes.len() + step.omitted).sum()
+    }
+
     /// Adds bytes, or the text of a mark that is not a side's.
     ///
     /// Bytes of the same side, on the same side of the boundary, are one step. 4 KiB of a step are kept.

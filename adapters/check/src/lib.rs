@@ -15,7 +15,7 @@ mod server;
 mod text;
 mod trust;
 
-pub use client::ClientTest;
+pub use client::{ClientTest, TestAuthority};
 pub use exchange::{Exchange, Mark, Moment};
 pub use report::{Case, Level, Outcome, Report, Role, Verdict};
 pub use server::{CannotRun, ServerTest};

@@ -67,6 +67,27 @@ impl Case {
     }
 }
 
+/// The rows of a list of tests: the id, the level and the clause of a case, its title, its demand, its remedy, what runs it,
+/// and whether a protocol can have the fault.
+macro_rules! cases {
+    ($($id:tt $level:ident $clause:literal, $title:literal, $demand:literal, $remedy:literal, $run:path, $fits:expr;)*) => {
+        [$(Test {
+            case: Case {
+                id: $id,
+                level: Level::$level,
+                clause: $clause,
+                title: $title,
+                demand: $demand,
+                remedy: $remedy,
+            },
+            run: $run,
+            fits: $fits,
+        },)*]
+    };
+}
+
+pub(crate) use cases;
+
 /// The result of one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
-    Error, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateRevocationListDer, ServerName};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, RootCertStore};
 
 use crate::channel::Channel;
 use crate::faults;
+use crate::verifier::Lenient;
 
 faults! {
     /// What is wrong with the client.
@@ -70,6 +67,8 @@ faults! {
         AnyName "any-name",
         /// It takes certificates for every purpose.
         AnyPurpose "any-purpose",
+        /// It takes certificates that are on its list of revoked ones.
+        IgnoresList "ignores-list",
         /// It connects again without TLS after an alert.
         AfterAlert "after-alert",
         /// It connects again without TLS after plaintext instead of a ServerHello.
@@ -92,6 +91,8 @@ pub struct Target {
     pub port: u16,
     /// The only authority to trust.
     pub roots: RootCertStore,
+    /// The authority's lists of revoked certificates.
+    pub revocations: Vec<CertificateRevocationListDer<'static>>,
     /// The name for the login and its password, as the response of the mechanism PLAIN.
     pub plain: String,
     /// The same, each for itself, for the mechanism LOGIN.
@@ -303,6 +304,7 @@ impl Client<'_> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let roots = Arc::new(self.target.roots.clone());
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(self.target.revocations.clone())
             .build()
             .map_err(io::Error::other)?;
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -325,71 +327,5 @@ impl Client<'_> {
             }
         }
         self.channel.secure(tls.into()).map_err(Failed::Io)
-    }
-}
-
-/// A verifier that overlooks what the fault says.
-#[derive(Debug)]
-struct Lenient {
-    verifier: Arc<WebPkiServerVerifier>,
-    fault: Option<ClientFault>,
-}
-
-impl Lenient {
-    fn overlooks(&self, error: &Error) -> bool {
-        use CertificateError as E;
-        let Error::InvalidCertificate(error) = error else { return false };
-        match self.fault {
-            Some(ClientFault::AnyIssuer) => matches!(error, E::UnknownIssuer),
-            Some(ClientFault::Expired) => matches!(error, E::Expired | E::ExpiredContext { .. }),
-            Some(ClientFault::NotYet) => {
-                matches!(error, E::NotValidYet | E::NotValidYetContext { .. })
-            }
-            Some(ClientFault::AnyName) => {
-                matches!(error, E::NotValidForName | E::NotValidForNameContext { .. })
-            }
-            Some(ClientFault::AnyPurpose) => {
-                matches!(error, E::InvalidPurpose | E::InvalidPurposeContext { .. })
-            }
-            _ => false,
-        }
-    }
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
-            Err(error) if self.overlooks(&error) => Ok(ServerCertVerified::assertion()),
-            verified => verified,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
     }
 }

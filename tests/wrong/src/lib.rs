@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod client;
 pub mod server;
+mod verifier;
 
 /// Defines the switches of one side, with their names on the command line.
 macro_rules! faults {

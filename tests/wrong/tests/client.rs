@@ -1,12 +1,15 @@
 //! Each fault of the client is found by its cases, and by no other.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use starttls::Protocol;
-use starttls_check::{ClientTest, Report, Verdict};
+use starttls_check::{ClientTest, Report, TestAuthority, Verdict};
 use test_wrong::client::ClientFault;
 
 /// The cases that find it.
@@ -36,6 +39,7 @@ fn expected(fault: ClientFault) -> &'static [&'static str] {
         F::NotYet => &["certificate/not-yet-valid"],
         F::AnyName => &["certificate/other-name"],
         F::AnyPurpose => &["certificate/for-clients"],
+        F::IgnoresList => &["certificate/revoked"],
         F::AfterAlert => &["tls/alert"],
         F::AfterPlaintext => &["tls/plaintext"],
         F::Ssl3 => &["tls/ssl3"],
@@ -62,6 +66,7 @@ fn report(fault: Option<ClientFault>) -> Report {
         "{host}",
         "{port}",
         "{ca}",
+        "{crl}",
         "{user}",
         "{password}",
     ];
@@ -118,4 +123,99 @@ fn each_fault_is_found_by_its_cases_and_no_other() {
     });
     let wrong = wrong.into_inner().expect("the list");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A client that does not end by itself.
+fn lasting(fault: Option<ClientFault>) -> Report {
+    let script = "\"$@\" {host} {port} {ca} {crl} {user} {password}; exec sleep 60";
+    let fault = fault.map_or("none", ClientFault::name);
+    let words = ["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_wrong-client"), fault];
+    ClientTest::new(Protocol::SMTP, words.map(OsString::from).to_vec())
+        .expect("a protocol with tests")
+        .with_patience(Duration::from_secs(6))
+        .with_deadline(Duration::from_secs(4))
+        .with_wait(Duration::from_secs(1))
+        .run(|_| true, &mut |_| ())
+        .expect("a client")
+}
+
+/// The findings; all other cases pass, but one is skipped.
+fn findings(report: &Report, skipped: &[&str]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for outcome in &report.outcomes {
+        let id = outcome.case.id;
+        match outcome.verdict {
+            verdict if verdict.is_finding() => found.push(id),
+            verdict => {
+                let expected = if skipped.contains(&id) { Verdict::Skipped } else { Verdict::Pass };
+                assert_eq!(verdict, expected, "{id}: {}", outcome.reason);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_client_that_does_not_end_is_judged_by_its_connections() {
+    let skipped = ["limit/cut-inside-tls"];
+    thread::scope(|scope| {
+        for fault in [None, Some(ClientFault::AfterNo), Some(ClientFault::Patient)] {
+            scope.spawn(move || {
+                let expected = fault.map(expected).unwrap_or_default();
+                assert_eq!(findings(&lasting(fault), &skipped), expected, "{fault:?}");
+            });
+        }
+    });
+}
+
+/// A device that connects every other second, as long as there is a test.
+fn device(fault: Option<ClientFault>) -> Vec<&'static str> {
+    let place = tempfile::tempdir().expect("a directory");
+    let authority = TestAuthority::generate().expect("a CA");
+    let kept = TestAuthority::from_pem(authority.certificate_pem(), authority.key_pem());
+    let ca = place.path().join("ca.pem");
+    std::fs::write(&ca, authority.certificate_pem()).expect("written");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_wrong-client"));
+                command.arg(fault.map_or("none", ClientFault::name)).arg("localhost");
+                command.arg(address.port().to_string()).arg(&ca).args(["none", "device", "canary"]);
+                command.stderr(Stdio::null()).status().expect("a client");
+                thread::sleep(Duration::from_millis(1500));
+            }
+        });
+        let report = ClientTest::listening(Protocol::SMTP, listener)
+            .expect("a protocol with tests")
+            .with_authority(kept.expect("the same CA"))
+            .with_login("device", "canary")
+            .with_patience(Duration::from_secs(6))
+            .with_deadline(Duration::from_secs(4))
+            .with_wait(Duration::from_millis(700))
+            .run(|_| true, &mut |_| ());
+        over.store(true, Ordering::SeqCst);
+        findings(&report.expect("a device"), &["limit/cut-inside-tls", "certificate/revoked"])
+    })
+}
+
+#[test]
+fn a_device_is_tested_by_what_it_sends() {
+    thread::scope(|scope| {
+        for fault in [None, Some(ClientFault::AfterNo), Some(ClientFault::AnyName)] {
+            scope.spawn(move || {
+                let expected = fault.map(expected).unwrap_or_default();
+                assert_eq!(device(fault), expected, "{fault:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn the_certificate_and_the_key_of_an_authority_belong_together() {
+    let [one, other] = [(); 2].map(|()| TestAuthority::generate().expect("a CA"));
+    let error = TestAuthority::from_pem(one.certificate_pem(), other.key_pem());
+    assert!(error.expect_err("another key").to_string().contains("key"), "the error names it");
 }

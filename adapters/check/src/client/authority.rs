@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, RevokedCertParams, SerialNumber,
 };
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
 
+use crate::server::CannotRun;
 use crate::trust::provider;
 
 /// The fault of a certificate.
@@ -29,11 +32,68 @@ pub(crate) enum Flaw {
     OtherCa,
     /// It is for clients only (RFC 5280 section 4.2.1.12).
     ForClients,
+    /// The CA has revoked it.
+    Revoked,
 }
 
-/// A CA that lives as long as a run.
+/// The serial number of revoked certificates.
+const REVOKED: u64 = 7421;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// A CA for the servers that test a client. A client that is configured once can be tested as long as the CA is kept.
+#[derive(Clone, Debug)]
+pub struct TestAuthority {
+    certificate: String,
+    key: String,
+}
+
+impl TestAuthority {
+    /// A CA that nobody trusts yet, for ten years.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn generate() -> Result<Self, CannotRun> {
+        let made = authority(NAME, Duration::days(3650)).map_err(|error| cannot(&error))?;
+        Ok(Self { certificate: made.0.pem(), key: made.1.key().serialize_pem() })
+    }
+
+    /// A CA that [`generate`](Self::generate) has made: its certificate and its key, PEM.
+    ///
+    /// # Errors
+    /// The texts are none, or do not belong together.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, CannotRun> {
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes());
+        let der = der.map_err(|error| CannotRun(format!("the certificate: {error:?}")))?;
+        let pair =
+            KeyPair::from_pem(key).map_err(|error| CannotRun(format!("the key: {error}")))?;
+        let public = pair.der_bytes();
+        if !der.windows(public.len()).any(|part| part == public) {
+            return Err(CannotRun("the key is not that of the certificate".to_owned()));
+        }
+        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned() })
+    }
+
+    /// The certificate, PEM. The client has to trust it.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate
+    }
+
+    /// The key, PEM. Whoever has it can be every server to those who trust the certificate.
+    #[must_use]
+    pub fn key_pem(&self) -> &str {
+        &self.key
+    }
+}
+
+fn cannot(error: &dyn std::fmt::Display) -> CannotRun {
+    CannotRun(error.to_string())
+}
+
+/// What issues the certificates of a run.
 pub(crate) struct Authority {
-    /// Its certificate, PEM.
+    /// The CA's certificate, PEM.
     pub(crate) pem: String,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
@@ -43,19 +103,43 @@ pub(crate) struct Authority {
 
 impl Authority {
     /// A CA whose servers have this name.
-    pub(crate) fn new(name: &str) -> Result<Self, rcgen::Error> {
-        let (certificate, issuer) = authority("starttls test CA")?;
-        let (_, other) = authority("another CA")?;
-        let pem = certificate.pem();
-        let certificate = certificate.der().clone();
+    pub(crate) fn new(name: &str, kept: Option<&TestAuthority>) -> Result<Self, Failed> {
+        let (pem, certificate, issuer) = match kept {
+            Some(kept) => {
+                let der = CertificateDer::from_pem_slice(kept.certificate.as_bytes())?;
+                let issuer = Issuer::new(params(NAME), KeyPair::from_pem(&kept.key)?);
+                (kept.certificate.clone(), der, issuer)
+            }
+            None => {
+                let (certificate, issuer) = authority(NAME, Duration::DAY)?;
+                (certificate.pem(), certificate.der().clone(), issuer)
+            }
+        };
+        let (_, other) = authority("another CA", Duration::DAY)?;
         Ok(Self { pem, certificate, issuer, other, name: name.to_owned() })
     }
 
+    /// The list of revoked certificates, PEM.
+    pub(crate) fn revocations(&self) -> Result<String, Failed> {
+        let now = OffsetDateTime::now_utc();
+        let list = CertificateRevocationListParams {
+            this_update: now - Duration::HOUR,
+            next_update: now + Duration::DAY,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from(REVOKED),
+                revocation_time: now - Duration::HOUR,
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
+    }
+
     /// The TLS of a server.
-    pub(crate) fn server(
-        &self,
-        flaw: Flaw,
-    ) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) fn server(&self, flaw: Flaw) -> Result<Arc<ServerConfig>, Failed> {
         let name = if flaw == Flaw::OtherName { "other.invalid" } else { &self.name };
         let mut leaf = CertificateParams::new(vec![name.to_owned()])?;
         leaf.distinguished_name.push(DnType::CommonName, name);
@@ -66,6 +150,9 @@ impl Authority {
             _ => ExtendedKeyUsagePurpose::ServerAuth,
         }];
         leaf.use_authority_key_identifier_extension = true;
+        if flaw == Flaw::Revoked {
+            leaf.serial_number = Some(SerialNumber::from(REVOKED));
+        }
         let now = OffsetDateTime::now_utc();
         (leaf.not_before, leaf.not_after) = match flaw {
             Flaw::Expired => (now - Duration::days(9), now - Duration::days(2)),
@@ -92,13 +179,24 @@ impl Authority {
     }
 }
 
-fn authority(name: &str) -> Result<(rcgen::Certificate, Issuer<'static, KeyPair>), rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::new())?;
+/// The name of the CA that clients trust.
+const NAME: &str = "starttls test CA";
+
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn authority(
+    name: &str,
+    time: Duration,
+) -> Result<(rcgen::Certificate, Issuer<'static, KeyPair>), rcgen::Error> {
+    let mut params = params(name);
     let now = OffsetDateTime::now_utc();
-    (params.not_before, params.not_after) = (now - Duration::HOUR, now + Duration::DAY);
+    (params.not_before, params.not_after) = (now - Duration::HOUR, now + time);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     Ok((certificate, Issuer::new(params, key)))

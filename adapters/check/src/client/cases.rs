@@ -37,7 +37,8 @@ fn no_leak(bench: &Bench<'_>, attack: &Attack) -> Judged {
 fn ended(run: &Run) -> String {
     match &run.ended.status {
         Some(status) => format!("the client ends: {status}"),
-        None => "the client waits".to_owned(),
+        None if run.still_open => "the client waits".to_owned(),
+        None => "the client closes the connection".to_owned(),
     }
 }
 
@@ -260,6 +261,15 @@ pub(super) fn for_clients(bench: &Bench<'_>, _: &Run) -> Judged {
     flawed(bench, Flaw::ForClients)
 }
 
+pub(super) fn revoked(bench: &Bench<'_>, _: &Run) -> Judged {
+    if !bench.test.subject.says("{crl}") {
+        let why =
+            "the client is given no list of revoked certificates: {crl} is not in the command";
+        return Ok((Seen::Skip(why.to_owned()), None));
+    }
+    flawed(bench, Flaw::Revoked)
+}
+
 pub(super) fn alert(bench: &Bench<'_>, _: &Run) -> Judged {
     no_leak(bench, &Attack { then: Then::Alert, ..CLEAN })
 }
@@ -286,6 +296,10 @@ pub(super) fn silence(bench: &Bench<'_>, _: &Run) -> Judged {
 }
 
 pub(super) fn cut(bench: &Bench<'_>, _: &Run) -> Judged {
+    if bench.test.wait.is_some() {
+        let why = "a client that does not end by itself does not show what it does then";
+        return Ok((Seen::Skip(why.to_owned()), None));
+    }
     ends(bench, &Attack { cut: true, ..CLEAN })
 }
 
@@ -294,14 +308,19 @@ fn ends(bench: &Bench<'_>, attack: &Attack) -> Judged {
     let time = bench.test.deadline.unwrap_or(bench.test.patience);
     let run = bench.play_for(attack, Flaw::None, time)?;
     let seconds = time.as_secs_f32();
-    let seen = match &run.ended.status {
-        Some(status) => Seen::Pass(format!("the client ends: {status}")),
-        None if bench.test.deadline.is_some() => {
-            Seen::Violation(format!("the client still waits after {seconds} s"))
-        }
-        None => Seen::Unclear(format!(
+    // Of a client that does not end by itself only its connections show that it has given up.
+    let waits = match bench.test.wait {
+        Some(_) => run.still_open,
+        None => run.ended.status.is_none(),
+    };
+    let seen = if !waits {
+        Seen::Pass(ended(&run))
+    } else if bench.test.deadline.is_some() {
+        Seen::Violation(format!("the client still waits after {seconds} s"))
+    } else {
+        Seen::Unclear(format!(
             "the client still waits after {seconds} s; set the deadline that it must keep"
-        )),
+        ))
     };
     Ok((seen, Some(run)))
 }

@@ -5,7 +5,7 @@ use starttls::Protocol;
 use super::cases::{self, Judged};
 use super::{Bench, Run};
 use crate::dialect::{Dialect, Reply, Setup, weighed};
-use crate::report::{Case, Level, Role};
+use crate::report::{Case, Level, Role, cases};
 
 /// A case and what runs it. It gets the clean run.
 #[derive(Clone, Copy)]
@@ -43,167 +43,155 @@ fn greets(dialect: &dyn Dialect) -> bool {
     dialect.greets() && dialect.protocol().begins_anew
 }
 
-macro_rules! cases {
-    ($($id:literal $level:ident $clause:literal, $title:literal, $demand:literal, $remedy:literal, $run:ident, $fits:expr;)*) => {
-        const ALL: &[Test] = &[$(Test {
-            case: Case {
-                id: $id,
-                level: Level::$level,
-                clause: $clause,
-                title: $title,
-                demand: $demand,
-                remedy: $remedy,
-            },
-            run: cases::$run,
-            fits: $fits,
-        },)*];
-    };
-}
-
-cases! {
+const ALL: &[Test] = &cases![
     "stripping/not-offered" Must "class/stripping",
         "TLS is not offered, and refused",
         "A client that requires TLS sends no login and does nothing without it.",
         "End the connection when the server does not offer TLS.",
-        not_offered, |_| true;
+        cases::not_offered, |_| true;
     "stripping/refused-for-a-time" Must "cve-2016-0772",
         "the request is refused for a time",
         "A client that requires TLS sends no login and does nothing without it.",
         "Look at the reply to the request for TLS, and end the connection if it is not the go-ahead.",
-        refused_for_a_time, |_| true;
+        cases::refused_for_a_time, |_| true;
     "stripping/refused" Must "cve-2016-0772",
         "the request is refused",
         "A client that requires TLS sends no login and does nothing without it.",
         "Look at the reply to the request for TLS, and end the connection if it is not the go-ahead.",
-        refused, |_| true;
+        cases::refused, |_| true;
     "stripping/closed" Must "class/stripping",
         "the connection ends instead of a reply to the request",
         "A client that requires TLS does not try again without it.",
         "Keep the requirement for all further connections to the server.",
-        closed, |_| true;
+        cases::closed, |_| true;
     "stripping/other-replies" Must "cve-2021-32066",
         "replies that resemble the go-ahead, and no TLS after them",
         "Only the one go-ahead of the protocol begins TLS; after every other reply a client that requires TLS ends.",
         "Compare the whole reply: its code or tag and its status.",
-        other_replies, has_go_ahead;
+        cases::other_replies, has_go_ahead;
     "go-ahead/other-replies" Should "class/go-ahead",
         "replies that resemble the go-ahead",
         "Only the one go-ahead of the protocol begins TLS.",
         "Compare the whole reply: its code or tag and its status.",
-        no_go_ahead, has_go_ahead;
+        cases::no_go_ahead, has_go_ahead;
     "injection/same-segment" Must "cve-2021-22947",
         "replies in the segment of the go-ahead",
         "What a server sent before TLS is never read as if it came from inside TLS.",
         "End the connection if something follows the go-ahead, or discard the read buffer; build a new reader for TLS.",
-        same_segment, has_planted;
+        cases::same_segment, has_planted;
     "injection/next-segment" Must "cve-2021-22947",
         "replies in a segment right after the go-ahead",
         "What a server sent before TLS is never read as if it came from inside TLS.",
         "Look at the socket's bytes only through TLS after the go-ahead.",
-        next_segment, has_planted;
+        cases::next_segment, has_planted;
     "injection/a-millisecond-later" Must "cve-2021-22947",
         "replies a millisecond after the go-ahead",
         "What a server sent before TLS is never read as if it came from inside TLS.",
         "Look at the socket's bytes only through TLS after the go-ahead.",
-        later, has_planted;
+        cases::later, has_planted;
     "injection/early-go-ahead" Hardening "cve-2026-42246",
         "the go-ahead before the request",
         "A reply answers a request that was sent before it.",
         "Refuse replies that arrive before their request; make tags unpredictable.",
-        early_reply, |dialect| offers(dialect) && has_go_ahead(dialect);
+        cases::early_reply, |dialect| offers(dialect) && has_go_ahead(dialect);
     "injection/greeting-inside-tls" Hardening "class/opossum",
         "a greeting inside TLS, where the client speaks first",
         "A client that was led to the port for implicit TLS takes the greeting there for no answer.",
         "Refuse what arrives inside TLS before the first request, or what does not answer it.",
-        greeting_inside, |dialect| greets(dialect) && !dialect.protocol().server_first;
+        cases::greeting_inside, |dialect| greets(dialect) && !dialect.protocol().server_first;
     "state/logins" Must "class/forgotten-capabilities",
         "other logins are offered inside TLS than before",
         "A client discards what it learned from the server before TLS.",
         "Ask for the capabilities again inside TLS, and use only those.",
-        stale_logins, |dialect| dialect.offers_login(b"", b"").is_some();
+        cases::stale_logins, |dialect| dialect.offers_login(b"", b"").is_some();
     "state/hello" Should "rfc3207/4.2",
         "the first command inside TLS",
         "The first command inside TLS is EHLO.",
         "Introduce the client again when TLS is up.",
-        hello_again, is_mail;
+        cases::hello_again, is_mail;
     "greeting/logged-in" Must "class/greeting",
         "a greeting that says that the client is logged in",
         "A client that requires TLS does not go on without it, whatever the greeting says.",
         "End the connection when the greeting does not allow the request for TLS.",
-        logged_in, greets;
+        cases::logged_in, greets;
     "greeting/refusal" Must "class/greeting",
         "a greeting that refuses",
         "A client that requires TLS does not go on without it, whatever the greeting says.",
         "End the connection after a greeting that refuses.",
-        refusing, greets;
+        cases::refusing, greets;
     "greeting/strange" Must "cve-2020-28896",
         "a greeting that is none",
         "A client that requires TLS does not go on without it, whatever the greeting says.",
         "End the connection after a greeting that the protocol does not have.",
-        strange, greets;
+        cases::strange, greets;
     "referral/before-tls" Must "class/referral",
         "a referral to another server before TLS",
         "What a server says before TLS does not lead the client elsewhere.",
         "Ignore referrals before TLS.",
-        referred, |dialect| dialect.refers();
+        cases::referred, |dialect| dialect.refers();
     "certificate/self-signed" Must "rfc9525/6",
         "a self-signed certificate",
         "A client verifies the certificate's chain.",
         "Verify the certificate, and end the connection if that fails.",
-        self_signed, |_| true;
+        cases::self_signed, |_| true;
     "certificate/unknown-ca" Must "rfc9525/6",
         "a certificate of an unknown CA",
         "A client verifies the certificate's chain.",
         "Verify the certificate, and end the connection if that fails.",
-        other_ca, |_| true;
+        cases::other_ca, |_| true;
     "certificate/expired" Must "rfc5280/6.1",
         "a certificate whose time is over",
         "A client verifies the certificate's validity.",
         "Verify the certificate's dates, and end the connection if that fails.",
-        expired, |_| true;
+        cases::expired, |_| true;
     "certificate/not-yet-valid" Must "rfc5280/6.1",
         "a certificate whose time has not come",
         "A client verifies the certificate's validity.",
         "Verify the certificate's dates, and end the connection if that fails.",
-        not_yet, |_| true;
+        cases::not_yet, |_| true;
     "certificate/other-name" Must "rfc9525/6",
         "a certificate for another name",
         "A client verifies that the certificate is for the name that it was told to use.",
         "Verify the certificate's name against the name that the user gave.",
-        other_name, |_| true;
+        cases::other_name, |_| true;
     "certificate/for-clients" Should "rfc5280/4.2.1.12",
         "a certificate that is for clients only",
         "A client verifies that the certificate may be used by a server.",
         "Verify the extended key usage.",
-        for_clients, |_| true;
+        cases::for_clients, |_| true;
+    "certificate/revoked" Should "rfc5280/6.3",
+        "a certificate that the CA has revoked",
+        "A client that has a list of revoked certificates refuses those on it.",
+        "Check the whole chain against the list, and end the connection if a certificate is on it.",
+        cases::revoked, |_| true;
     "tls/alert" Must "class/downgrade",
         "the handshake fails by an alert",
         "After a failed handshake a client does not go on, or try again, in plaintext.",
         "End the connection when the handshake fails.",
-        alert, |_| true;
+        cases::alert, |_| true;
     "tls/plaintext" Must "class/downgrade",
         "plaintext instead of a ServerHello",
         "After a failed handshake a client does not go on, or try again, in plaintext.",
         "End the connection when the handshake fails.",
-        plaintext, |_| true;
+        cases::plaintext, |_| true;
     "tls/ssl3" Must "rfc7568/3",
         "a ServerHello of SSL 3",
         "SSL 3 is not negotiated.",
         "Set the lowest version to TLS 1.2.",
-        old_version, |_| true;
+        cases::old_version, |_| true;
     "limit/silence-after-the-go-ahead" Hardening "cve-2011-1947",
         "a server that is silent after the go-ahead",
         "A client waits for the handshake for a limited time.",
         "Set a deadline for the whole handshake.",
-        silence, |_| true;
+        cases::silence, |_| true;
     "limit/cut-inside-tls" Hardening "rfc8446/6.1",
         "a connection that is cut inside TLS",
         "A client ends when the connection does.",
         "Take the end of the connection for an error.",
-        cut, |_| true;
+        cases::cut, |_| true;
     "offer/inside-tls" Hardening "class/twice",
         "TLS is offered inside TLS",
         "A client does not ask for TLS inside TLS.",
         "Ignore the offer when TLS is active.",
-        offered_inside, offers;
-}
+        cases::offered_inside, offers;
+];

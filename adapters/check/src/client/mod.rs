@@ -9,11 +9,10 @@ mod visit;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig;
 use starttls::Protocol;
 use tempfile::NamedTempFile;
 
@@ -23,27 +22,64 @@ use crate::judge::judge;
 use crate::link::Link;
 use crate::report::{Case, Outcome, Report, Role, Verdict};
 use crate::server::CannotRun;
+pub use authority::TestAuthority;
 use authority::{Authority, Flaw};
 use catalogue::Test;
-use program::{Ended, Program, Values};
+use program::{Ended, Program, Until, Values};
 use secrets::Secrets;
 use visit::{Attack, Host, Visit};
 
-/// A client to be tested: a command that connects to a server of ours.
+/// A client to be tested: a command that connects to a server of ours, or a device that does.
 ///
-/// In the command `{host}`, `{port}`, `{ca}` (a PEM file), `{user}` and `{password}` stand for the values of each run; the
-/// environment has them as `STARTTLS_HOST` and so on. The command has to use the host's name as it stands, to require TLS,
-/// and to end by itself.
+/// In a command `{host}`, `{port}`, `{ca}` and `{crl}` (PEM files), `{user}` and `{password}` stand for the values of each
+/// run; the environment has them as `STARTTLS_HOST` and so on. The command has to use the host's name as it stands, to
+/// require TLS, and to end by itself unless there is [a wait](Self::with_wait).
 ///
-/// The servers listen on this machine only, and every run has a limited time.
+/// For a command the servers listen on this machine only. Every run has a limited time.
 #[derive(Clone)]
 pub struct ClientTest {
     dialect: &'static dyn Dialect,
-    command: Vec<OsString>,
+    subject: Subject,
     host: String,
     patience: Duration,
     deadline: Option<Duration>,
+    wait: Option<Duration>,
+    authority: Option<TestAuthority>,
+    login: Option<(String, String)>,
 }
+
+/// What is tested.
+#[derive(Clone, Debug)]
+enum Subject {
+    /// A command that is started for each run.
+    Command(Vec<OsString>),
+    /// A device, which connects by itself.
+    Device(Arc<TcpListener>, SocketAddr),
+}
+
+impl Subject {
+    fn says(&self, word: &str) -> bool {
+        match self {
+            Self::Command(words) => words.iter().any(|at| at.to_string_lossy().contains(word)),
+            Self::Device(..) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command(words) => {
+                let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+                f.write_str(&words.join(" "))
+            }
+            Self::Device(_, address) => write!(f, "the device that connects to {address}"),
+        }
+    }
+}
+
+/// The quiet after which a run with a device is over.
+const QUIET: Duration = Duration::from_secs(3);
 
 impl ClientTest {
     /// Tests this command.
@@ -51,18 +87,43 @@ impl ClientTest {
     /// # Errors
     /// There are no tests for the protocol: it is none of [`Protocol::ALL`].
     pub fn new(protocol: Protocol, command: Vec<OsString>) -> Result<Self, CannotRun> {
-        let (host, patience) = ("localhost".to_owned(), Duration::from_secs(10));
-        Ok(Self { dialect: known(&protocol)?, command, host, patience, deadline: None })
+        Self::of(protocol, Subject::Command(command))
     }
 
-    /// The name by which the client is told to reach the server, and which the certificate has. It must lead to 127.0.0.1.
-    /// Default: `localhost`.
+    /// Tests a device that connects to this listener, again and again: each run takes its next connections. It has to be
+    /// configured once, with [an authority](Self::with_authority) and [a login](Self::with_login) that stay.
+    ///
+    /// A device shows what it prints to nobody, and has no exit status, so some cases see less.
+    ///
+    /// # Errors
+    /// There are no tests for the protocol: it is none of [`Protocol::ALL`]. Or the listener has no address.
+    pub fn listening(protocol: Protocol, listener: TcpListener) -> Result<Self, CannotRun> {
+        let address = listener.local_addr().map_err(|error| CannotRun(error.to_string()))?;
+        let subject = Subject::Device(Arc::new(listener), address);
+        Ok(Self { wait: Some(QUIET), ..Self::of(protocol, subject)? })
+    }
+
+    fn of(protocol: Protocol, subject: Subject) -> Result<Self, CannotRun> {
+        Ok(Self {
+            dialect: known(&protocol)?,
+            subject,
+            host: "localhost".to_owned(),
+            patience: Duration::from_secs(10),
+            deadline: None,
+            wait: None,
+            authority: None,
+            login: None,
+        })
+    }
+
+    /// The name by which the client is told to reach the server, and which the certificate has. It must lead to the
+    /// address on which the servers listen: 127.0.0.1 for a command. Default: `localhost`.
     #[must_use]
     pub fn with_host(self, host: impl Into<String>) -> Self {
         Self { host: host.into(), ..self }
     }
 
-    /// The time for one run of the command. A command that still runs then is ended. Default: 10 s.
+    /// The time for one run. A command that still runs then is ended; a device has to connect within it. Default: 10 s.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -73,6 +134,32 @@ impl ClientTest {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The client does not end by itself, such as a program with windows: a run is over when nothing was sent for so long.
+    /// For a device the default is 3 s.
+    #[must_use]
+    pub fn with_wait(self, quiet: Duration) -> Self {
+        Self { wait: Some(quiet), ..self }
+    }
+
+    /// The CA of the servers' certificates. Default: one for this run only.
+    #[must_use]
+    pub fn with_authority(self, authority: TestAuthority) -> Self {
+        Self { authority: Some(authority), ..self }
+    }
+
+    /// The name and the password that the client uses. They are looked for in plaintext and stand in reports, so that they
+    /// must be good for nothing else. Default: random ones for each run.
+    #[must_use]
+    pub fn with_login(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { login: Some((user.into(), password.into())), ..self }
+    }
+
+    /// What is tested, as text: the command, or the address to which the device connects.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        self.subject.to_string()
     }
 
     /// The cases for a protocol, in the order in which they run.
@@ -94,8 +181,8 @@ impl ClientTest {
     ) -> Result<Report, CannotRun> {
         let bench = Bench::new(self).map_err(|why| CannotRun(why.to_string()))?;
         let control = bench.control().map_err(CannotRun)?;
-        let subject: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
-        let mut report = Report::new(Role::Client, self.dialect.protocol().name, subject.join(" "));
+        let name = self.dialect.protocol().name;
+        let mut report = Report::new(Role::Client, name, self.subject.to_string());
         report.control = control.exchanges();
         for test in catalogue::of(self.dialect).filter(|test| chosen(&test.case)) {
             let begin = Instant::now();
@@ -114,13 +201,13 @@ impl std::fmt::Debug for ClientTest {
         let protocol = self.dialect.protocol().name;
         f.debug_struct("ClientTest")
             .field("protocol", &protocol)
-            .field("command", &self.command)
+            .field("subject", &self.subject)
             .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }
 
-/// One run of the command.
+/// One run of the client.
 #[derive(Clone)]
 pub(crate) struct Run {
     /// Its connections, by their begin.
@@ -129,6 +216,8 @@ pub(crate) struct Run {
     pub(crate) elsewhere: Vec<Visit>,
     /// How it ended.
     pub(crate) ended: Ended,
+    /// Whether a connection was open when the run was over.
+    pub(crate) still_open: bool,
     /// What must not be seen in plaintext.
     pub(crate) secrets: Secrets,
 }
@@ -145,14 +234,22 @@ pub(crate) struct Bench<'a> {
     pub(crate) test: &'a ClientTest,
     authority: Authority,
     ca: NamedTempFile,
+    crl: NamedTempFile,
+}
+
+/// A file for the client.
+fn written(text: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("starttls-").suffix(".pem").tempfile()?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 impl<'a> Bench<'a> {
     fn new(test: &'a ClientTest) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let authority = Authority::new(&test.host)?;
-        let mut ca = tempfile::Builder::new().prefix("starttls-").suffix(".pem").tempfile()?;
-        ca.write_all(authority.pem.as_bytes())?;
-        Ok(Self { test, authority, ca })
+        let authority = Authority::new(&test.host, test.authority.as_ref())?;
+        let ca = written(&authority.pem)?;
+        let crl = written(&authority.revocations()?)?;
+        Ok(Self { test, authority, ca, crl })
     }
 
     /// The clean dialogue.
@@ -163,38 +260,58 @@ impl<'a> Bench<'a> {
         }
         let why = match run.visits.iter().find_map(|visit| visit.handshake.clone()) {
             Some(Err(why)) => format!("the handshake failed: {why}"),
-            Some(Ok(())) => "the command sent nothing inside TLS".to_owned(),
-            None => "the command did not ask for TLS".to_owned(),
+            Some(Ok(())) => "the client sent nothing inside TLS".to_owned(),
+            None => "the client did not ask for TLS".to_owned(),
         };
         Err(format!("in a clean dialogue {why}; {}", run.ended))
     }
 
-    /// Runs the command against a server that attacks.
+    /// Lets the client come to a server that attacks.
     pub(crate) fn play(&self, attack: &Attack, flaw: Flaw) -> Result<Run, String> {
-        self.play_for(attack, flaw, self.test.patience)
+        let until = self.test.wait.map_or(Until::Ended, Until::Quiet);
+        self.run(attack, flaw, until, self.test.patience)
     }
 
-    /// Runs the command for at most this time.
+    /// The same, until the client gives up, for at most this time.
     pub(crate) fn play_for(
         &self,
         attack: &Attack,
         flaw: Flaw,
         patience: Duration,
     ) -> Result<Run, String> {
+        let until = self.test.wait.map_or(Until::Ended, Until::Closed);
+        self.run(attack, flaw, until, patience)
+    }
+
+    fn run(
+        &self,
+        attack: &Attack,
+        flaw: Flaw,
+        until: Until,
+        patience: Duration,
+    ) -> Result<Run, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let tls = self.authority.server(flaw).map_err(|error| text(&error))?;
-        let listen = || TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-        let listeners = [listen(), listen()];
-        let [here, there] = listeners.map(|listener| listener.map_err(|error| text(&error)));
-        let (here, there) = (here?, there?);
+        let on = |ip: IpAddr| TcpListener::bind((ip, 0)).map_err(|error| text(&error));
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (here, there) = match &self.test.subject {
+            Subject::Command(_) => (on(local)?, on(local)?),
+            Subject::Device(listener, address) => {
+                (listener.try_clone().map_err(|error| text(&error))?, on(address.ip())?)
+            }
+        };
         let port = |listener: &TcpListener| {
             listener.local_addr().map(|address| address.port()).map_err(|error| text(&error))
         };
-        let secrets = Secrets::new().map_err(|error| text(&error))?;
+        let secrets = match self.test.login.clone() {
+            Some((user, password)) => Secrets { user, password },
+            None => Secrets::new().map_err(|error| text(&error))?,
+        };
         let values = Values {
             host: &self.test.host,
             port: port(&here)?,
             ca: &self.ca.path().to_string_lossy(),
+            crl: &self.crl.path().to_string_lossy(),
             user: &secrets.user,
             password: &secrets.password,
         };
@@ -202,25 +319,34 @@ impl<'a> Bench<'a> {
         if attack.setup.refer.is_some() {
             attack.setup.refer = Some(port(&there)?);
         }
-        let program = Program::start(&self.test.command, &values)
-            .map_err(|error| format!("starting the command: {error}"))?;
+        let program = match &self.test.subject {
+            Subject::Command(command) => Some(Program::start(command, &values)),
+            Subject::Device(..) => None,
+        };
+        let program =
+            program.transpose().map_err(|error| format!("starting the command: {error}"))?;
         let dialect = self.test.dialect;
-        let serve = move |number: usize, socket: TcpStream| {
+        let serve = move |number: usize, link: Link| {
             // Only the first server refers to the other one.
             let attack = if number == 0 { attack } else { Attack::CLEAN };
-            (number, serve(dialect, &attack, &tls, patience, socket))
+            (number, Host { dialect, attack: &attack, tls: &tls, patience }.serve(link))
         };
-        let (visits, ended) = program::watch(program, vec![here, there], patience, serve)
+        let (visits, ended) = program::watch(program, vec![here, there], patience, until, serve)
             .map_err(|error| text(&error))?;
+        let still_open = visits.iter().any(|(_, open)| *open);
         let (visits, elsewhere): (Vec<_>, Vec<_>) =
-            visits.into_iter().partition(|(number, _)| *number == 0);
+            visits.into_iter().map(|(visit, _)| visit).partition(|(number, _)| *number == 0);
         let only =
             |visits: Vec<(usize, Visit)>| visits.into_iter().map(|(_, visit)| visit).collect();
-        let run = Run { visits: only(visits), elsewhere: only(elsewhere), ended, secrets };
-        if run.visits.is_empty() {
-            return Err(format!("the command did not connect; {}", run.ended));
+        let (visits, elsewhere) = (only(visits), only(elsewhere));
+        let run = Run { visits, elsewhere, ended, still_open, secrets };
+        match &self.test.subject {
+            _ if !run.visits.is_empty() => Ok(run),
+            Subject::Command(_) => Err(format!("the command did not connect; {}", run.ended)),
+            Subject::Device(_, address) => {
+                Err(format!("no device connected to {address} within {} s", patience.as_secs_f32()))
+            }
         }
-        Ok(run)
     }
 
     /// Runs a case as often as its verdict needs.
@@ -230,19 +356,5 @@ impl<'a> Bench<'a> {
             Err(why) => (Err(why), Vec::new()),
         };
         judge(test.case.level, play, || self.control().map(drop))
-    }
-}
-
-fn serve(
-    dialect: &'static dyn Dialect,
-    attack: &Attack,
-    tls: &Arc<ServerConfig>,
-    patience: Duration,
-    socket: TcpStream,
-) -> Visit {
-    let host = Host { dialect, attack, tls, patience };
-    match Link::accepted(socket) {
-        Ok(link) => host.serve(link),
-        Err(why) => Visit { end: Some(why), ..Visit::default() },
     }
 }
