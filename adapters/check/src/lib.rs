@@ -14,6 +14,8 @@ mod report;
 mod server;
 mod text;
 mod trust;
+#[cfg(test)]
+mod wrong;
 
 pub use client::{ClientTest, TestAuthority};
 pub use exchange::{Exchange, Mark, Moment};

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::Connection;
 
@@ -14,17 +14,43 @@ pub struct Channel {
     tls: Option<Connection>,
     /// What was received and not yet read.
     pub ahead: Vec<u8>,
+    patience: Option<Duration>,
+    /// Whether each read of a line gains time.
+    pub patient_with_lines: bool,
+    /// Whether each read of a handshake gains time.
+    pub patient_with_hellos: bool,
 }
 
 impl Channel {
-    /// Begins in plaintext. Nothing waits longer than `patience`, if there is one.
+    /// Begins in plaintext. No line and no handshake takes longer than `patience`, if there is one.
     ///
     /// # Errors
     /// The socket takes no options.
     pub fn new(socket: TcpStream, patience: Option<Duration>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(patience)?;
-        Ok(Self { socket, tls: None, ahead: Vec::new() })
+        Ok(Self {
+            socket,
+            tls: None,
+            ahead: Vec::new(),
+            patience,
+            patient_with_lines: false,
+            patient_with_hellos: false,
+        })
+    }
+
+    /// The end of what begins now, unless each read gains time.
+    fn end(&self, is_patient: bool) -> Option<Instant> {
+        self.patience.filter(|_| !is_patient).map(|patience| Instant::now() + patience)
+    }
+
+    /// The next read takes only the time that is left.
+    fn hurry(&self, end: Option<Instant>) -> io::Result<()> {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(left.or(self.patience))
     }
 
     /// Whether TLS is active.
@@ -66,6 +92,7 @@ impl Channel {
     /// # Errors
     /// The connection fails or ends, or the line is longer than `most` bytes.
     pub fn line(&mut self, bare: bool, most: usize) -> io::Result<Vec<u8>> {
+        let end = self.end(self.patient_with_lines);
         loop {
             let ends = |at: &usize| {
                 self.ahead[*at] == b'\n' && (bare || *at > 0 && self.ahead[*at - 1] == b'\r')
@@ -76,6 +103,7 @@ impl Channel {
             if self.ahead.len() > most {
                 return Err(ErrorKind::InvalidData.into());
             }
+            self.hurry(end)?;
             self.fill()?;
         }
     }
@@ -102,14 +130,29 @@ impl Channel {
     /// # Errors
     /// The handshake fails.
     pub fn secure(&mut self, mut tls: Connection) -> io::Result<()> {
-        while tls.is_handshaking() {
-            if let Err(error) = tls.complete_io(&mut self.socket) {
-                // The alert.
-                while tls.wants_write() && tls.write_tls(&mut self.socket).is_ok() {}
-                return Err(error);
-            }
+        let shaken = self.shake(&mut tls);
+        if shaken.is_err() {
+            // The alert.
+            while tls.wants_write() && tls.write_tls(&mut self.socket).is_ok() {}
         }
+        shaken?;
         self.tls = Some(tls);
+        self.socket.set_read_timeout(self.patience)
+    }
+
+    fn shake(&mut self, tls: &mut Connection) -> io::Result<()> {
+        let end = self.end(self.patient_with_hellos);
+        while tls.is_handshaking() || tls.wants_write() {
+            if tls.wants_write() {
+                tls.write_tls(&mut self.socket)?;
+                continue;
+            }
+            self.hurry(end)?;
+            if tls.read_tls(&mut self.socket)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            tls.process_new_packets().map_err(io::Error::other)?;
+        }
         Ok(())
     }
 

@@ -62,6 +62,10 @@ faults! {
         Tls11 "tls-1.1",
         /// It waits for a ClientHello for ever.
         Patient "patient",
+        /// Each byte of a ClientHello gains time.
+        SlowHello "slow-hello",
+        /// Each byte of a command gains time.
+        SlowCommand "slow-command",
         /// It takes lines of any length.
         LongLines "long-lines",
         /// LF, a dot and LF end a message.
@@ -140,7 +144,9 @@ struct Connection<'a> {
 
 fn serve(fault: Option<ServerFault>, tls: &Arc<ServerConfig>, socket: TcpStream) {
     let patience = (fault != Some(ServerFault::Patient)).then_some(PATIENCE);
-    let Ok(channel) = Channel::new(socket, patience) else { return };
+    let Ok(mut channel) = Channel::new(socket, patience) else { return };
+    channel.patient_with_hellos = fault == Some(ServerFault::SlowHello);
+    channel.patient_with_lines = fault == Some(ServerFault::SlowCommand);
     let (hello, sender, recipient) = (false, false, false);
     let mut connection = Connection { fault, tls, channel, hello, sender, recipient };
     if let Err(error) = connection.session()

@@ -38,7 +38,11 @@ fn expected(fault: ServerFault) -> &'static [&'static str] {
         F::SmallHello => &["tls/large-hello"],
         F::GoesOn => &["tls/after-a-failed-handshake"],
         F::Tls10 | F::Tls11 => &["tls/old-versions"],
-        F::Patient => &["limit/silence-after-the-go-ahead"],
+        F::Patient => {
+            &["limit/silence-after-the-go-ahead", "limit/slow-hello", "limit/slow-command"]
+        }
+        F::SlowHello => &["limit/slow-hello"],
+        F::SlowCommand => &["limit/slow-command"],
         F::LongLines => &["limit/endless-line"],
         F::LfDotLf
         | F::LfDotCrLf
@@ -72,6 +76,7 @@ fn found(
         .with_patience(Duration::from_secs(3))
         // More than twice what the server waits: one that goes on after the handshake waits twice.
         .with_deadline(Duration::from_secs(5))
+        .with_command_deadline(Duration::from_secs(5))
         .with_pause(Duration::ZERO)
         .with_local_as_remote();
     let report = change(test).run(|_| true, &mut |_| ()).expect("a server");
@@ -101,6 +106,7 @@ fn the_right_server_passes() {
         .with_implicit(other)
         .with_mailbox("me@wrong.invalid")
         .with_deadline(Duration::from_secs(3))
+        .with_command_deadline(Duration::from_secs(3))
         .with_local_as_remote();
     let report = test.run(|_| true, &mut |_| ()).expect("a server");
     assert_eq!(

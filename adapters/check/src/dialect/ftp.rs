@@ -3,9 +3,19 @@
 use starttls::Protocol;
 
 use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, says, words};
-use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, Leftover, Looks, MARK, Peer, Reply, Served, Service, Setup,
+};
 
 pub(super) struct Ftp;
+
+const LEFTOVERS: &[Leftover] = &[Leftover {
+    case: "state/user",
+    before: &[b"USER check.invalid\r\n"],
+    taken: Looks::Progress,
+    inside: &[b"PASS check\r\n"],
+    survives: Looks::FailedLogin,
+}];
 
 impl Dialect for Ftp {
     fn protocol(&self) -> Protocol {
@@ -60,6 +70,10 @@ impl Dialect for Ftp {
     fn answers_planted(&self, inside: &[u8]) -> bool {
         lines(inside).next().and_then(code).is_some_and(|code| code / 100 == 5)
             || contains(inside, MARK)
+    }
+
+    fn leftovers(&self) -> &'static [Leftover] {
+        LEFTOVERS
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {

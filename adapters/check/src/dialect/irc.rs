@@ -3,9 +3,20 @@
 use starttls::Protocol;
 
 use super::lines::{contains, line_len, lines, says};
-use super::{Answer, Ask, Dialect, Greeting, HOST, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, HOST, Leftover, Looks, MARK, Peer, Reply, Served, Service,
+    Setup,
+};
 
 pub(super) struct Irc;
+
+const LEFTOVERS: &[Leftover] = &[Leftover {
+    case: "state/capabilities",
+    before: &[b"CAP REQ :multi-prefix\r\n"],
+    taken: Looks::Has(b" ACK "),
+    inside: &[b"CAP LIST\r\n"],
+    survives: Looks::Has(b"multi-prefix"),
+}];
 
 impl Dialect for Irc {
     fn protocol(&self) -> Protocol {
@@ -92,8 +103,19 @@ impl Dialect for Irc {
         true
     }
 
+    fn leftovers(&self) -> &'static [Leftover] {
+        LEFTOVERS
+    }
+
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, begun: false, nick: None, user: false, asks: false })
+        Box::new(Server {
+            setup,
+            begun: false,
+            nick: None,
+            user: false,
+            asks: false,
+            has: String::new(),
+        })
     }
 }
 
@@ -153,6 +175,8 @@ struct Server {
     user: bool,
     /// Whether the client asks for capabilities first.
     asks: bool,
+    /// The capabilities that it has.
+    has: String,
 }
 
 impl Server {
@@ -180,6 +204,7 @@ impl Server {
             Some("REQ") => {
                 let names = arguments.last().map(String::as_str).unwrap_or_default();
                 let answer = format!(":{HOST} CAP {nick} ACK :{names}\r\n");
+                names.clone_into(&mut self.has);
                 self.asks = true;
                 answer
             }
@@ -187,7 +212,7 @@ impl Server {
                 self.asks = false;
                 self.welcome()
             }
-            _ => format!(":{HOST} CAP {nick} LIST :\r\n"),
+            _ => format!(":{HOST} CAP {nick} LIST :{}\r\n", self.has),
         }
     }
 
@@ -269,5 +294,6 @@ impl Service for Server {
 
     fn forget(&mut self) {
         (self.nick, self.user, self.asks) = (None, false, false);
+        self.has.clear();
     }
 }

@@ -104,11 +104,28 @@ pub(crate) enum Answer {
 pub(crate) struct Leftover {
     /// The case.
     pub(crate) case: &'static str,
-    /// The commands before TLS. Each is sent after the answer to the previous one, and all must succeed. Without any,
-    /// [`Ask::Hello`] has made the state.
+    /// The commands before TLS. Each is sent after the answer to the previous one. Without any, [`Ask::Hello`] has made the
+    /// state.
     pub(crate) before: &'static [&'static [u8]],
-    /// The commands inside TLS, sent in the same way. The last one must fail, as it does without `before`.
+    /// What each answer to them looks like where the server takes them.
+    pub(crate) taken: Looks,
+    /// The commands inside TLS, sent in the same way.
     pub(crate) inside: &'static [&'static [u8]],
+    /// What the answer to the last of them looks like where the state survives, and without it does not.
+    pub(crate) survives: Looks,
+}
+
+/// What tells an answer from others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Looks {
+    /// It is a success.
+    Success,
+    /// It is a success, or asks for more.
+    Progress,
+    /// It contains these bytes.
+    Has(&'static [u8]),
+    /// It is the answer of a server that got all commands inside TLS. They make a login with a made-up name, which fails.
+    FailedLogin,
 }
 
 /// The server, as far as a client knows it.
@@ -190,6 +207,12 @@ pub(crate) trait Dialect: Sync {
     /// case says for all protocols.
     fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
         let _ = (role, case);
+        None
+    }
+
+    /// The id of the stream that an answer to [`Ask::Hello`] or [`Ask::Inside`] opens, in protocols with streams.
+    fn stream_id(&self, answer: &[u8]) -> Option<String> {
+        let _ = answer;
         None
     }
 

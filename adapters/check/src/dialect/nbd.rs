@@ -3,7 +3,10 @@
 use starttls::Protocol;
 
 use super::binary::{be32, packet_len};
-use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, Leftover, Looks, MARK, Peer, Reply, Served, Service, Setup,
+};
+use crate::report::{Level, Role};
 
 pub(super) struct Nbd;
 
@@ -21,17 +24,30 @@ const STARTTLS: u32 = 5;
 const INFO: u32 = 6;
 const GO: u32 = 7;
 const STRUCTURED: u32 = 8;
+const LIST_CONTEXTS: u32 = 9;
 /// An option that does not exist. Its number tells the answer from others.
 const PLANTED: u32 = 0x7421;
 
 /// Types of replies.
 const ACK: u32 = 1;
 const SERVER: u32 = 2;
+const CONTEXT: u32 = 4;
+const INVALID: u32 = 1 << 31 | 3;
 const UNSUPPORTED: u32 = 1 << 31 | 1;
 const POLICY: u32 = 1 << 31 | 2;
 const TLS_REQUIRED: u32 = 1 << 31 | 5;
 const UNKNOWN: u32 = 1 << 31 | 6;
 const SHUTDOWN: u32 = 1 << 31 | 7;
+
+/// Structured replies are agreed on. Metadata contexts are listed only for those who have them: for the default export, none
+/// in particular.
+const LEFTOVERS: &[Leftover] = &[Leftover {
+    case: "state/options",
+    before: &[b"IHAVEOPT\0\0\0\x08\0\0\0\0"],
+    taken: Looks::Has(b"\0\0\0\x08\0\0\0\x01\0\0\0\0"),
+    inside: &[b"IHAVEOPT\0\0\0\x09\0\0\0\x08\0\0\0\0\0\0\0\0"],
+    survives: Looks::Has(b"\0\0\0\x09\0\0\0\x01\0\0\0\0"),
+}];
 
 impl Dialect for Nbd {
     fn protocol(&self) -> Protocol {
@@ -62,7 +78,8 @@ impl Dialect for Nbd {
             let rest = &bytes[length..];
             length += packet_len(rest, REPLY_MAGIC, |rest| be32(rest, 16)?.checked_add(20))?;
             // The entries of a list come before its end.
-            if ask != Ask::Inside || number(rest, 12) != Some(SERVER) {
+            let is_entry = matches!(number(rest, 12), Some(SERVER | CONTEXT));
+            if ask != Ask::Inside || !is_entry {
                 return Some(length);
             }
         }
@@ -116,8 +133,17 @@ impl Dialect for Nbd {
         replies(inside).iter().any(|(option, _, _)| *option == PLANTED)
     }
 
+    fn leftovers(&self) -> &'static [Leftover] {
+        LEFTOVERS
+    }
+
+    fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
+        let is_of = role == Role::Server && case == "state/options";
+        is_of.then_some((Level::Must, "cve-2021-3716"))
+    }
+
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, has_flags: false })
+        Box::new(Server { setup, has_flags: false, is_structured: false })
     }
 }
 
@@ -162,6 +188,8 @@ struct Server {
     setup: Setup,
     /// Whether the client's flags have come. They hold inside TLS, too.
     has_flags: bool,
+    /// Whether structured replies are agreed on.
+    is_structured: bool,
 }
 
 impl Service for Server {
@@ -194,6 +222,16 @@ impl Service for Server {
                 EXPORT_NAME => return Served::Close(Vec::new()),
                 LIST => [reply(LIST, SERVER, &counted(b"check")), reply(LIST, ACK, b"")].concat(),
                 INFO | GO => reply(number, UNKNOWN, b""),
+                STRUCTURED => {
+                    self.is_structured = true;
+                    reply(STRUCTURED, ACK, b"")
+                }
+                LIST_CONTEXTS if self.is_structured => [
+                    reply(LIST_CONTEXTS, CONTEXT, b"\0\0\0\0base:allocation"),
+                    reply(LIST_CONTEXTS, ACK, b""),
+                ]
+                .concat(),
+                LIST_CONTEXTS => reply(LIST_CONTEXTS, INVALID, b""),
                 _ => reply(number, UNSUPPORTED, b""),
             },
             _ => return Served::Close(Vec::new()),
@@ -225,5 +263,7 @@ impl Service for Server {
         Some([reply(STRUCTURED, ACK, b""), reply(GO, UNKNOWN, text.as_bytes())].concat())
     }
 
-    fn forget(&mut self) {}
+    fn forget(&mut self) {
+        self.is_structured = false;
+    }
 }

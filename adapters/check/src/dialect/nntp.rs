@@ -3,17 +3,30 @@
 use starttls::Protocol;
 
 use super::lines::{Login, code, contains, dotted_len, line_len, lines, says, words};
-use super::{Answer, Ask, Dialect, Greeting, Leftover, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, Leftover, Looks, MARK, Peer, Reply, Served, Service, Setup,
+};
 use crate::report::{Level, Role};
 
 pub(super) struct Nntp;
 
 /// The current newsgroup does not survive (RFC 4642 section 2.2.2). The group exists on all servers of the INN family.
-const LEFTOVERS: &[Leftover] = &[Leftover {
-    case: "state/transaction",
-    before: &[b"GROUP junk\r\n"],
-    inside: &[b"LISTGROUP\r\n"],
-}];
+const LEFTOVERS: &[Leftover] = &[
+    Leftover {
+        case: "state/transaction",
+        before: &[b"GROUP junk\r\n"],
+        taken: Looks::Success,
+        inside: &[b"LISTGROUP\r\n"],
+        survives: Looks::Success,
+    },
+    Leftover {
+        case: "state/user",
+        before: &[b"AUTHINFO USER check.invalid\r\n"],
+        taken: Looks::Progress,
+        inside: &[b"AUTHINFO PASS check\r\n"],
+        survives: Looks::FailedLogin,
+    },
+];
 
 impl Dialect for Nntp {
     fn protocol(&self) -> Protocol {
@@ -85,7 +98,7 @@ impl Dialect for Nntp {
             (Role::Server, "request/argument") => (Level::Should, "rfc4642/2.2.1"),
             (Role::Server, "request/inside-tls") => (Level::Should, "rfc4642/2.2.2"),
             (Role::Server, "offer/inside-tls") => (Level::Must, "rfc4642/2.1"),
-            (Role::Server, "state/transaction") => (Level::Must, "rfc4642/2.2.2"),
+            (Role::Server, "state/transaction" | "state/user") => (Level::Must, "rfc4642/2.2.2"),
             (Role::Server, "tls/after-a-failed-handshake") => (Level::Should, "rfc4642/2.2.2"),
             (Role::Client, "state/logins") => (Level::Must, "rfc4642/2.2.2"),
             _ => return None,

@@ -3,9 +3,20 @@
 use starttls::Protocol;
 
 use super::lines::{line_len, says, words};
-use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, Leftover, Looks, MARK, Peer, Reply, Served, Service, Setup,
+};
 
 pub(super) struct Nut;
+
+/// A name is given once in a connection.
+const LEFTOVERS: &[Leftover] = &[Leftover {
+    case: "state/user",
+    before: &[b"USERNAME check\n"],
+    taken: Looks::Success,
+    inside: &[b"USERNAME check\n"],
+    survives: Looks::Has(b"ERR ALREADY-SET-USERNAME"),
+}];
 
 impl Dialect for Nut {
     fn protocol(&self) -> Protocol {
@@ -54,13 +65,18 @@ impl Dialect for Nut {
         inside.starts_with(b"ERR")
     }
 
+    fn leftovers(&self) -> &'static [Leftover] {
+        LEFTOVERS
+    }
+
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup })
+        Box::new(Server { setup, has_name: false })
     }
 }
 
 struct Server {
     setup: Setup,
+    has_name: bool,
 }
 
 impl Service for Server {
@@ -93,6 +109,9 @@ impl Service for Server {
             [b"LOGOUT"] => return Served::Close(b"OK Goodbye\n".to_vec()),
             [b"VER"] => "Network UPS Tools upsd\n".to_owned(),
             [b"NETVER" | b"PROTVER"] => "1.3\n".to_owned(),
+            [b"USERNAME", ..] if std::mem::replace(&mut self.has_name, true) => {
+                "ERR ALREADY-SET-USERNAME\n".to_owned()
+            }
             [b"USERNAME" | b"PASSWORD" | b"LOGIN", ..] => "OK\n".to_owned(),
             [b"PRIMARY" | b"MASTER", ..] => "OK PRIMARY-GRANTED\n".to_owned(),
             [b"LIST", b"UPS"] => "BEGIN LIST UPS\nUPS ups \"Check\"\nEND LIST UPS\n".to_owned(),
@@ -128,5 +147,7 @@ impl Service for Server {
         Some(format!("OK {MARK}\n").into())
     }
 
-    fn forget(&mut self) {}
+    fn forget(&mut self) {
+        self.has_name = false;
+    }
 }

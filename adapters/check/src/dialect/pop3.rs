@@ -3,10 +3,20 @@
 use starttls::Protocol;
 
 use super::lines::{Login, contains, dotted_len, line_len, lines, says, words};
-use super::{Answer, Ask, Dialect, Greeting, MARK, Peer, Reply, Served, Service, Setup};
+use super::{
+    Answer, Ask, Dialect, Greeting, Leftover, Looks, MARK, Peer, Reply, Served, Service, Setup,
+};
 use crate::report::{Level, Role};
 
 pub(super) struct Pop3;
+
+const LEFTOVERS: &[Leftover] = &[Leftover {
+    case: "state/user",
+    before: &[b"USER check.invalid\r\n"],
+    taken: Looks::Progress,
+    inside: &[b"PASS check\r\n"],
+    survives: Looks::FailedLogin,
+}];
 
 impl Dialect for Pop3 {
     fn protocol(&self) -> Protocol {
@@ -75,6 +85,10 @@ impl Dialect for Pop3 {
             (Role::Client, "state/logins") => (Level::Must, "rfc2595/4"),
             _ => return None,
         })
+    }
+
+    fn leftovers(&self) -> &'static [Leftover] {
+        LEFTOVERS
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {

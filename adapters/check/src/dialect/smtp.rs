@@ -4,7 +4,8 @@ use starttls::Protocol;
 
 use super::lines::{by_code, code, coded_len, contains, last_code, line_len, lines, says, words};
 use super::{
-    Answer, Ask, Dialect, Greeting, HOST, Leftover, MARK, Peer, Reply, Served, Service, Setup,
+    Answer, Ask, Dialect, Greeting, HOST, Leftover, Looks, MARK, Peer, Reply, Served, Service,
+    Setup,
 };
 use crate::report::{Level, Role};
 
@@ -20,19 +21,35 @@ pub(super) struct Mail {
 /// A mail transaction does not survive (RFC 3207 section 4.2). The address is a server's own in every domain
 /// (RFC 5321 section 4.5.1), and no message follows.
 const SMTP_LEFTOVERS: &[Leftover] = &[
-    Leftover { case: "state/hello", before: &[], inside: &[b"MAIL FROM:<>\r\n"] },
+    Leftover {
+        case: "state/hello",
+        before: &[],
+        taken: Looks::Success,
+        inside: &[b"MAIL FROM:<>\r\n"],
+        survives: Looks::Success,
+    },
     Leftover {
         case: "state/transaction",
         before: &[b"MAIL FROM:<>\r\n"],
+        taken: Looks::Success,
         inside: &[b"EHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
+        survives: Looks::Success,
     },
 ];
 const LMTP_LEFTOVERS: &[Leftover] = &[
-    Leftover { case: "state/hello", before: &[], inside: &[b"MAIL FROM:<>\r\n"] },
+    Leftover {
+        case: "state/hello",
+        before: &[],
+        taken: Looks::Success,
+        inside: &[b"MAIL FROM:<>\r\n"],
+        survives: Looks::Success,
+    },
     Leftover {
         case: "state/transaction",
         before: &[b"MAIL FROM:<>\r\n"],
+        taken: Looks::Success,
         inside: &[b"LHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
+        survives: Looks::Success,
     },
 ];
 

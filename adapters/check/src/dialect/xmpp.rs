@@ -139,9 +139,23 @@ impl Dialect for Xmpp {
         true
     }
 
+    fn stream_id(&self, mut answer: &[u8]) -> Option<String> {
+        while let Some((first, rest)) =
+            first_len(answer).and_then(|end| answer.split_at_checked(end))
+        {
+            if name(first) == "stream:stream" {
+                return attribute(first, "id");
+            }
+            answer = rest;
+        }
+        None
+    }
+
     fn clause(&self, role: Role, case: &str) -> Option<(Level, &'static str)> {
         Some(match (role, case) {
-            (Role::Server, "offer/inside-tls") => (Level::Must, "rfc6120/5.4.3.3"),
+            (Role::Server, "offer/inside-tls" | "state/stream-id") => {
+                (Level::Must, "rfc6120/5.4.3.3")
+            }
             (Role::Server, "tls/after-a-failed-handshake") => (Level::Must, "rfc6120/5.4.3.2"),
             _ => return None,
         })
@@ -197,7 +211,8 @@ impl Server {
     fn open(&mut self, header: &[u8], inside: bool) -> Served {
         let to = attribute(header, "from").map(|from| format!(" to='{from}'")).unwrap_or_default();
         let from = attribute(header, "to").unwrap_or_else(|| HOST.to_owned());
-        let header = self.xmpp.header(&format!("from='{from}'{to} id='check'"));
+        let id = if inside { "check-2" } else { "check-1" };
+        let header = self.xmpp.header(&format!("from='{from}'{to} id='{id}'"));
         let error = |condition: &str| {
             Served::Close(format!("{header}<stream:error>{condition}</stream:error>{END}").into())
         };

@@ -1,9 +1,13 @@
 //! What a server endures.
 
+use std::time::{Duration, Instant};
+
 use super::bench::{Bench, QUIET, Trouble};
+use super::tls;
 use crate::dialect::{Answer, Ask};
+use crate::hello;
 use crate::judge::Seen;
-use crate::link::Broken;
+use crate::link::{Broken, Link};
 use crate::text::excerpt;
 
 pub(super) fn silence(bench: &Bench<'_>) -> Result<Seen, Trouble> {
@@ -25,6 +29,56 @@ pub(super) fn silence(bench: &Bench<'_>) -> Result<Seen, Trouble> {
         )),
         _ => Seen::Pass(format!("the server gives up within {seconds} s")),
     })
+}
+
+/// A ClientHello that takes longer than the server may wait.
+pub(super) fn slow_hello(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    let Some(deadline) = bench.test.deadline else {
+        return Ok(Seen::Skip("set the deadline that the server must keep".to_owned()));
+    };
+    let mut link = bench.open()?.link;
+    let answer = bench.asked(&mut link, Ask::Upgrade, "the request for TLS")?;
+    if bench.dialect.meaning(Ask::Upgrade, &answer) != Answer::Yes {
+        return Err(Trouble::new("the request for TLS", excerpt(&answer)));
+    }
+    let hello = hello::padded(&tls::random()?, &bench.test.domain, 512);
+    Ok(drip(link, &hello, deadline))
+}
+
+/// A command that takes longer than the server may wait. It does not end.
+pub(super) fn slow_command(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    let Some(deadline) = bench.test.command_deadline else {
+        return Ok(Seen::Skip("set the deadline that the server must keep".to_owned()));
+    };
+    let link = bench.open()?.link;
+    let mut command = bench.bytes(&link, Ask::Planted).unwrap_or_default();
+    command.pop();
+    Ok(drip(link, &command, deadline))
+}
+
+/// The shortest pause between two bytes. A server waits longer than that for one.
+const PACE: Duration = Duration::from_millis(500);
+
+/// Sends the begin of these bytes, one at a time, for as long as the deadline; the last of them comes after it.
+fn drip(mut link: Link, bytes: &[u8], deadline: Duration) -> Seen {
+    let steps = u32::try_from(bytes.len().saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+    let (pace, begin) = ((deadline / steps).max(PACE), Instant::now());
+    let seconds = deadline.as_secs_f32();
+    for byte in bytes {
+        if let Err(why) = link.send(&[*byte]) {
+            return Seen::Pass(format!("the server gives up within {seconds} s: {why}"));
+        }
+        match link.hear(pace, |_, _| None) {
+            Err(Broken::Silent(_)) if begin.elapsed() < deadline => {}
+            Err(Broken::Silent(_)) => break,
+            Ok(said) => return Seen::Pass(format!("the server answers {}", excerpt(&said))),
+            Err(why) => {
+                return Seen::Pass(format!("the server gives up within {seconds} s: {why}"));
+            }
+        }
+    }
+    link.close();
+    Seen::Violation(format!("the server still waits after {seconds} s"))
 }
 
 /// The bytes of the line, in pieces.

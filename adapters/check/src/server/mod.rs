@@ -41,6 +41,8 @@ pub struct ServerTest {
     mailbox: Option<String>,
     patience: Duration,
     deadline: Option<Duration>,
+    command_deadline: Option<Duration>,
+    failing_logins: bool,
     pause: Duration,
     local_is_remote: bool,
 }
@@ -65,6 +67,8 @@ impl ServerTest {
             mailbox: None,
             patience: Duration::from_secs(10),
             deadline: None,
+            command_deadline: None,
+            failing_logins: false,
             pause: Duration::from_millis(50),
             local_is_remote: false,
         })
@@ -96,10 +100,25 @@ impl ServerTest {
     }
 
     /// The time after which a server must not wait for a ClientHello any more. Without it the case
-    /// `limit/silence-after-the-go-ahead` waits as long as for an answer, and then decides nothing.
+    /// `limit/silence-after-the-go-ahead` waits as long as for an answer, and then decides nothing, and `limit/slow-hello` is
+    /// skipped.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The time after which a server must not wait for the rest of a command any more. Without it the case
+    /// `limit/slow-command` is skipped.
+    #[must_use]
+    pub fn with_command_deadline(self, deadline: Duration) -> Self {
+        Self { command_deadline: Some(deadline), ..self }
+    }
+
+    /// Logs in with a made-up name, which fails, where only that shows whether the server keeps a name from before TLS.
+    /// Some servers block clients after some such logins.
+    #[must_use]
+    pub fn with_failing_logins(self) -> Self {
+        Self { failing_logins: true, ..self }
     }
 
     /// The pause before each connection. Default: 50 ms.

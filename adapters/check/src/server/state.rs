@@ -1,7 +1,7 @@
 //! What a server must forget when TLS begins.
 
 use super::bench::{Bench, Trouble};
-use crate::dialect::{Answer, Ask, Leftover};
+use crate::dialect::{Answer, Ask, Dialect, Looks};
 use crate::judge::Seen;
 use crate::link::Link;
 use crate::text::excerpt;
@@ -16,39 +16,100 @@ pub(super) fn transaction(bench: &Bench<'_>) -> Result<Seen, Trouble> {
     survives(bench, "state/transaction")
 }
 
+pub(super) fn user(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    survives(bench, "state/user")
+}
+
+pub(super) fn capabilities(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    survives(bench, "state/capabilities")
+}
+
+pub(super) fn options(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    survives(bench, "state/options")
+}
+
+/// Whether a protocol has such state.
+pub(super) fn has(dialect: &dyn Dialect, case: &str) -> bool {
+    dialect.leftovers().iter().any(|left| left.case == case)
+}
+
 fn survives(bench: &Bench<'_>, case: &str) -> Result<Seen, Trouble> {
     let left = bench.dialect.leftovers().iter().find(|left| left.case == case);
     let Some(left) = left else {
         return Ok(Seen::Skip("the protocol has no such state".to_owned()));
     };
+    let failing = matches!(left.survives, Looks::FailedLogin);
+    if failing && !bench.test.failing_logins {
+        return Ok(Seen::Skip("only a login that fails would show it".to_owned()));
+    }
     // Without the state: nothing of it, not even the hello if that is the state.
     let control = if left.before.is_empty() { bench.greeted()?.0 } else { bench.open()?.link };
-    let Some(without) = ended(bench, control, left)? else {
+    let Some(without) = ended(bench, control, &[], left.inside)? else {
         return Ok(Seen::Skip(
             "the server begins no TLS without it, so nothing can be compared".to_owned(),
         ));
     };
-    if without.1 == Answer::Yes {
-        return Ok(Seen::Skip(format!("the server needs no such state: {}", excerpt(&without.0))));
+    // What it would say if it knew the name.
+    let known = if failing {
+        ended(bench, bench.open()?.link, left.before, left.inside)?.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let knows = |answer: &[u8]| match left.survives {
+        Looks::FailedLogin => answer == known,
+        looks => looks_like(bench, looks, answer),
+    };
+    if knows(&without) {
+        return Ok(Seen::Skip(format!("the server needs no such state: {}", excerpt(&without))));
     }
     let mut link = bench.open()?.link;
     for said in left.before {
         let answer = say(bench, &mut link, said)?;
-        if bench.dialect.meaning(Ask::Inside, &answer) != Answer::Yes {
+        if !looks_like(bench, left.taken, &answer) {
             let why = format!("before TLS the server answers {}", excerpt(&answer));
             return Ok(Seen::Skip(why));
         }
     }
-    let Some((answer, meaning)) = ended(bench, link, left)? else {
+    let Some(answer) = ended(bench, link, &[], left.inside)? else {
         return Ok(Seen::Pass("the server refuses TLS in this state".to_owned()));
     };
-    Ok(match meaning {
-        Answer::Yes => Seen::Violation(format!(
+    Ok(if knows(&answer) {
+        Seen::Violation(format!(
             "inside TLS the server still knows it: {}, and without it {}",
             excerpt(&answer),
-            excerpt(&without.0)
-        )),
-        _ => Seen::Pass(format!("inside TLS the server answers {}", excerpt(&answer))),
+            excerpt(&without)
+        ))
+    } else {
+        Seen::Pass(format!("inside TLS the server answers {}", excerpt(&answer)))
+    })
+}
+
+fn looks_like(bench: &Bench<'_>, looks: Looks, answer: &[u8]) -> bool {
+    let meaning = bench.dialect.meaning(Ask::Inside, answer);
+    match looks {
+        Looks::Success => meaning == Answer::Yes,
+        Looks::Progress => matches!(meaning, Answer::Yes | Answer::More),
+        Looks::Has(part) => answer.windows(part.len()).any(|window| window == part),
+        Looks::FailedLogin => false,
+    }
+}
+
+/// A stream is opened before TLS, and another one inside.
+pub(super) fn stream_id(bench: &Bench<'_>) -> Result<Seen, Trouble> {
+    let mut open = bench.open()?;
+    let id = |answer: &[u8]| bench.dialect.stream_id(answer);
+    let Some(first) = id(&open.hello) else {
+        return Ok(Seen::Skip("before TLS the server's stream has no id".to_owned()));
+    };
+    bench.upgrade(&mut open.link)?;
+    let answer = bench.asked(&mut open.link, Ask::Inside, "the first command inside TLS")?;
+    bench.leave(open.link);
+    Ok(match id(&answer) {
+        Some(second) if second == first => {
+            Seen::Violation(format!("inside TLS the stream has the id {first:?} again"))
+        }
+        Some(second) => Seen::Pass(format!("inside TLS the stream has the id {second:?}")),
+        None => Seen::Unclear("inside TLS the server's stream has no id".to_owned()),
     })
 }
 
@@ -56,8 +117,9 @@ fn survives(bench: &Bench<'_>, case: &str) -> Result<Seen, Trouble> {
 fn ended(
     bench: &Bench<'_>,
     mut link: Link,
-    left: &Leftover,
-) -> Result<Option<(Vec<u8>, Answer)>, Trouble> {
+    first: &[&[u8]],
+    then: &[&[u8]],
+) -> Result<Option<Vec<u8>>, Trouble> {
     let answer = bench.asked(&mut link, Ask::Upgrade, "the request for TLS")?;
     if bench.dialect.meaning(Ask::Upgrade, &answer) != Answer::Yes {
         bench.leave(link);
@@ -66,12 +128,11 @@ fn ended(
     bench.secure(&mut link).map_err(|why| Trouble::new("the handshake", why))?;
     bench.greeted_inside(&mut link)?;
     let mut last = Vec::new();
-    for said in left.inside {
+    for said in first.iter().chain(then) {
         last = say(bench, &mut link, said)?;
     }
-    let meaning = bench.dialect.meaning(Ask::Inside, &last);
     bench.leave(link);
-    Ok(Some((last, meaning)))
+    Ok(Some(last))
 }
 
 fn say(bench: &Bench<'_>, link: &mut Link, said: &[u8]) -> Result<Vec<u8>, Trouble> {

@@ -24,7 +24,7 @@ fn asked(bench: &Bench<'_>) -> Result<Link, Trouble> {
     }
 }
 
-fn random() -> Result<[u8; 64], Trouble> {
+pub(super) fn random() -> Result<[u8; 64], Trouble> {
     let mut random = [0; 64];
     getrandom::fill(&mut random).map_err(|why| Trouble::new("random bytes", why))?;
     Ok(random)
