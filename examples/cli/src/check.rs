@@ -1,15 +1,21 @@
 //! `starttls check` and `starttls test-client`.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use starttls_check::{CannotRun, Case, ClientTest, Outcome, Report, Role, ServerTest};
+use starttls_check::{
+    CannotRun, Case, ClientTest, Outcome, Report, Role, ServerTest, TestAuthority,
+};
 use starttls_std::Mode;
 
 use crate::args::{Check, TestClient};
 use crate::conformance::{self, Live, Reports, unable};
 use crate::dial::authorities;
+use crate::identity::private;
+use crate::out::tell;
 use crate::outcome::Failure;
 use crate::url::Scheme;
 
@@ -72,6 +78,12 @@ fn server_test(args: &Check) -> Result<(ServerTest, SocketAddr), Failure> {
     if let Some(deadline) = args.deadline {
         test = test.with_deadline(deadline);
     }
+    if let Some(deadline) = args.command_deadline {
+        test = test.with_command_deadline(deadline);
+    }
+    if args.failing_logins {
+        test = test.with_failing_logins();
+    }
     Ok((if args.local_is_remote { test.with_local_as_remote() } else { test }, address))
 }
 
@@ -110,16 +122,66 @@ pub(crate) fn client(args: &TestClient) -> Result<(), Failure> {
         let why = format!("{} has no upgrade to test. Use {}.", args.scheme.name(), protocol.name);
         return Err(unable(Failure::local(why)));
     }
-    let mut test = ClientTest::new(protocol, args.command.clone())
-        .map_err(cannot)?
-        .with_host(&args.host)
-        .with_patience(args.patience);
+    let test = client_test(args).map_err(unable)?;
+    let empty = Report::new(Role::Client, protocol.name, test.subject());
+    run(&args.reports, args.scheme, &empty, &cases, |chosen, progress| test.run(chosen, progress))
+}
+
+fn client_test(args: &TestClient) -> Result<ClientTest, Failure> {
+    let local = |error: CannotRun| Failure::local(error.to_string());
+    let protocol = args.scheme.protocol();
+    let test = match args.listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address)
+                .map_err(|error| Failure::local(format!("listening on {address}: {error}")))?;
+            ClientTest::listening(protocol, listener)
+                .map(|test| test.with_login(&args.user, &args.password))
+        }
+        None => ClientTest::new(protocol, args.command.clone()),
+    };
+    let mut test = test.map_err(local)?.with_host(&args.host).with_patience(args.patience);
     if let Some(deadline) = args.deadline {
         test = test.with_deadline(deadline);
     }
-    let command: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
-    let empty = Report::new(Role::Client, protocol.name, command.join(" "));
-    run(&args.reports, args.scheme, &empty, &cases, |chosen, progress| test.run(chosen, progress))
+    if let Some(wait) = args.wait {
+        test = test.with_wait(wait);
+    }
+    if let Some(file) = &args.authority {
+        test = test.with_authority(kept_authority(file)?);
+    }
+    if let (Some(address), Some(file)) = (args.listen, &args.authority) {
+        tell!(
+            "configure the device: {} server {}, port {}, TLS by STARTTLS, user {}, password {}; it has to trust {}; it has to connect within {} s, again and again",
+            protocol.name,
+            args.host,
+            address.port(),
+            args.user,
+            args.password,
+            file.display(),
+            args.patience.as_secs_f32()
+        );
+    }
+    Ok(test)
+}
+
+/// The CA in this file, or a new one that is kept there.
+fn kept_authority(file: &Path) -> Result<TestAuthority, Failure> {
+    let mut key = file.as_os_str().to_owned();
+    key.push(".key");
+    let key = Path::new(&key);
+    let in_file = |at: &Path, error: &dyn std::fmt::Display| {
+        Failure::local(format!("{}: {error}", at.display()))
+    };
+    if !file.exists() && !key.exists() {
+        let made = TestAuthority::generate().map_err(|error| in_file(file, &error))?;
+        private(key)
+            .and_then(|mut file| file.write_all(made.key_pem().as_bytes()))
+            .map_err(|error| in_file(key, &error))?;
+        std::fs::write(file, made.certificate_pem()).map_err(|error| in_file(file, &error))?;
+        return Ok(made);
+    }
+    let read = |at: &Path| std::fs::read_to_string(at).map_err(|error| in_file(at, &error));
+    TestAuthority::from_pem(&read(file)?, &read(key)?).map_err(|error| in_file(file, &error))
 }
 
 fn cannot(error: CannotRun) -> Failure {

@@ -79,7 +79,8 @@ impl Made {
     }
 }
 
-fn private(path: &Path) -> std::io::Result<fs::File> {
+/// A new file that only its owner can read.
+pub(crate) fn private(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

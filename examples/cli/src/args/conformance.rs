@@ -1,6 +1,7 @@
 //! The options of `check` and `test-client`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,9 +37,15 @@ pub(crate) struct Check {
     /// Wait this many seconds for each answer
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) patience: Duration,
-    /// A server that waits longer than this many seconds for a ClientHello violates its case; default: the case decides nothing
+    /// A server that waits longer than this many seconds for a ClientHello violates its cases; default: they decide nothing
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) deadline: Option<Duration>,
+    /// The same for the rest of a command whose bytes come slowly
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) command_deadline: Option<Duration>,
+    /// Log in with a made-up name, which fails, where only that shows whether a name from before TLS is kept
+    #[arg(long)]
+    pub(crate) failing_logins: bool,
     #[command(flatten)]
     pub(crate) reports: Reports,
 }
@@ -48,20 +55,36 @@ pub(crate) struct TestClient {
     /// The protocol that the client speaks
     #[arg(value_enum, value_name = "PROTOCOL")]
     pub(crate) scheme: Scheme,
-    /// The name by which the client is told to reach this machine; it must lead to 127.0.0.1
+    /// The name by which the client is told to reach this machine; it must lead to 127.0.0.1, or to the address of --listen
     #[arg(long, value_name = "NAME", default_value = "localhost", value_parser = server_name)]
     pub(crate) host: String,
-    /// End a run of the command after this many seconds
+    /// End a run of the command after this many seconds; a device has to connect within them
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) patience: Duration,
+    /// The client does not end by itself: end a run when nothing was sent for this many seconds [with --listen: 3]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) wait: Option<Duration>,
+    /// Test a device that connects to this address of this machine by itself, again and again, instead of a command
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "command", requires = "authority")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The CA that the client trusts, PEM, with its key in FILE.key; both are made if neither exists
+    /// [default: a new CA for each run]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) authority: Option<PathBuf>,
+    /// The login of a device. It stands in the reports: it must be good for nothing else
+    #[arg(long, value_name = "NAME", default_value = "starttls-test", requires = "listen")]
+    pub(crate) user: String,
+    /// The password of that login, which must not be seen in plaintext
+    #[arg(long, value_name = "TEXT", default_value = "canary-b37e5d19", requires = "listen")]
+    pub(crate) password: String,
     /// A client that waits longer than this many seconds for a silent server violates its case; default: the case decides
     /// nothing
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) deadline: Option<Duration>,
     #[command(flatten)]
     pub(crate) reports: Reports,
-    /// The client and its arguments, in which {host}, {port}, {ca}, {user} and {password} stand for the values of a run;
-    /// the environment has them as STARTTLS_HOST and so on
-    #[arg(last = true, value_name = "COMMAND", required_unless_present = "list")]
+    /// The client and its arguments, in which {host}, {port}, {ca}, {crl}, {user} and {password} stand for the values of a
+    /// run; the environment has them as STARTTLS_HOST and so on
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["list", "listen"])]
     pub(crate) command: Vec<OsString>,
 }
