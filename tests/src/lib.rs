@@ -6,15 +6,18 @@
 //! interface, [`run`] plays a row against a machine with every cut of its bytes, and [`check`]
 //! compares the output with the row.
 
+pub mod accept;
 pub mod check;
 pub mod document;
 pub mod machines;
 mod mended;
 pub mod octets;
+pub mod rules;
 pub mod run;
 pub mod subject;
 pub mod sweep;
 pub mod table;
+pub mod weight;
 
 use starttls::Error;
 

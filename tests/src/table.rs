@@ -9,7 +9,9 @@ pub use mail::{Demanded, Dsn, DsnRecipient, Job, Mail, Over, Proof, ScramUser, S
 use serde::Deserialize;
 use starttls::{Policy, Verification};
 
+use crate::accept::{self, Alternative};
 use crate::octets::Octets;
+use crate::weight::{self, Level};
 use template::Source;
 
 /// An attack or a rule.
@@ -22,6 +24,12 @@ pub struct Row {
     pub rules: Vec<String>,
     /// Its source, in our words.
     pub source: String,
+    /// What it weighs for another implementation.
+    pub level: Level,
+    /// Who demands it.
+    pub clause: String,
+    /// What the tested side may do instead.
+    pub accept: Vec<Alternative>,
     /// The protocol.
     pub protocol: Protocol,
     /// The side under test.
@@ -75,6 +83,9 @@ impl Row {
             id: "sweep".to_string(),
             rules: Vec::new(),
             source: String::new(),
+            level: Level::Ours,
+            clause: String::new(),
+            accept: Vec::new(),
             protocol,
             role,
             policy,
@@ -265,13 +276,29 @@ fn parse(
 ) -> Result<Vec<toml::Table>, String> {
     let parse = |text: &str| toml::from_str::<Source>(text).map_err(|error| error.to_string());
     let table = parse(text)?;
-    match &table.template {
+    let mut rows = match &table.template {
         None => table.rows(name),
         Some(named) => {
             let template = parse(&template(named))?;
             table.over(template).rows(name)
         }
+    }?;
+    for row in &mut rows {
+        weigh(row).map_err(|error| format!("{}: {error}", row["id"]))?;
     }
+    Ok(rows)
+}
+
+/// Adds the weight and the alternatives of a row that does not state them.
+fn weigh(row: &mut toml::Table) -> Result<(), String> {
+    let weight = weight::of(row)?;
+    row.insert("level".to_owned(), weight.level.name().into());
+    row.insert("clause".to_owned(), weight.clause.into());
+    if !row.contains_key("accept") {
+        let words = accept::of(row).into_iter().map(|word| word.name().into());
+        row.insert("accept".to_owned(), toml::Value::Array(words.collect()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

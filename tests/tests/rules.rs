@@ -1,9 +1,10 @@
 //! The tables, the list of rules and the core agree on the ids.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use starttls_tests::ERRORS;
+use starttls_tests::rules::RULES;
 use starttls_tests::table::{Row, names, rows};
 
 fn all() -> Vec<Row> {
@@ -24,22 +25,6 @@ fn policies() -> impl Iterator<Item = String> {
         });
         rules.map(str::to_owned).collect::<Vec<_>>()
     })
-}
-
-/// The ids of the list, each with the tests that show it.
-fn listed() -> BTreeMap<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RULES.md");
-    let text = std::fs::read_to_string(path).expect("the list of rules");
-    let mut rules = BTreeMap::new();
-    for line in text.lines() {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        if let ["", id, _, shown, ""] = cells[..]
-            && id.ends_with(|end: char| end.is_ascii_digit())
-        {
-            assert!(rules.insert(id.to_string(), shown.to_string()).is_none(), "{id} twice");
-        }
-    }
-    rules
 }
 
 #[test]
@@ -84,12 +69,12 @@ fn every_rule_has_a_row() {
         .into_iter()
         .flat_map(|(group, last)| (1..=last).map(move |n| format!("{group}{n}")))
         .collect();
-    let listed = listed();
-    assert_eq!(listed.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(RULES.keys().cloned().collect::<BTreeSet<_>>(), expected);
     assert!(cited.is_subset(&expected), "{:?}", cited.difference(&expected));
-    for (id, shown) in listed {
+    for (id, rule) in &*RULES {
+        let shown = &rule.shown;
         let rows = shown.contains("rows") || shown.contains(".toml");
-        assert!(cited.contains(&id) || !rows && !shown.is_empty(), "{id}: no row, {shown}");
+        assert!(cited.contains(id) || !rows && !shown.is_empty(), "{id}: no row, {shown}");
     }
 }
 
@@ -98,8 +83,8 @@ fn every_file_that_shows_a_rule_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tests = root.join("tests");
     let tables = names();
-    for (id, shown) in listed() {
-        for name in shown.split('`').skip(1).step_by(2) {
+    for (id, rule) in &*RULES {
+        for name in rule.shown.split('`').skip(1).step_by(2) {
             let found = match name.split_once('*') {
                 Some((_, end)) if end.ends_with(".toml") => {
                     tables.iter().any(|table| table.ends_with(end))
@@ -116,9 +101,8 @@ fn every_file_that_shows_a_rule_exists() {
 
 #[test]
 fn every_error_names_a_rule() {
-    let rules = listed();
     for error in ERRORS {
-        assert!(rules.contains_key(error.rule()), "{error:?}: {}", error.rule());
+        assert!(RULES.contains_key(error.rule()), "{error:?}: {}", error.rule());
     }
     // Every rule named in the core's source is in the list.
     let source =
@@ -129,7 +113,7 @@ fn every_error_names_a_rule() {
     let named: Vec<&str> = body.split('"').skip(1).step_by(2).collect();
     assert!(named.len() > 5);
     for rule in named {
-        assert!(rules.contains_key(rule), "{rule}");
+        assert!(RULES.contains_key(rule), "{rule}");
     }
 }
 
