@@ -27,6 +27,7 @@ macro_rules! pages {
         #[doc = concat!(
             "[attack]: mod@self::attack\n",
             "[attacks]: mod@self::attacks\n",
+            "[conformance]: mod@self::conformance\n",
             "[defaults]: mod@self::defaults\n",
             "[errors]: mod@self::errors\n",
             "[event-loop]: mod@self::event_loop\n",

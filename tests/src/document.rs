@@ -19,8 +19,14 @@ const BYTES: [&str; 9] =
 #[must_use]
 pub fn document() -> Value {
     let rows = names().into_iter().flat_map(|name| expanded(&name));
-    let rows: Vec<_> = rows.map(|row| value("row", Toml::Table(row))).collect();
+    let rows: Vec<_> = rows.map(row).collect();
     json!({ "schema": SCHEMA, "version": env!("CARGO_PKG_VERSION"), "rows": rows })
+}
+
+/// An expanded row, as in the document.
+#[must_use]
+pub fn row(row: toml::Table) -> Value {
+    value("row", Toml::Table(row))
 }
 
 fn value(key: &str, toml: Toml) -> Value {

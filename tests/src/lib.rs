@@ -9,6 +9,7 @@
 pub mod accept;
 pub mod check;
 pub mod document;
+pub mod driver;
 pub mod machines;
 mod mended;
 pub mod octets;

@@ -30,7 +30,8 @@ pub enum Cut {
 }
 
 impl Cut {
-    fn pieces(self, index: usize, octets: &[u8]) -> VecDeque<&[u8]> {
+    /// The pieces of a turn.
+    pub(crate) fn pieces(self, index: usize, octets: &[u8]) -> VecDeque<&[u8]> {
         match self {
             Self::Every(n) => octets.chunks(n).collect(),
             Self::Before { turn, offset } if turn == index => {
