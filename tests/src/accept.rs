@@ -17,14 +17,23 @@ pub enum Alternative {
     Discard,
     /// Client: it says goodbye before it closes.
     Quit,
+    /// Client: it requests TLS all the same, although it is not offered.
+    Request,
     /// Client with an opportunistic policy: it goes on without TLS.
     Plaintext,
 }
 
 impl Alternative {
     /// All words.
-    pub const ALL: [Self; 6] =
-        [Self::Refusal, Self::Close, Self::Wait, Self::Discard, Self::Quit, Self::Plaintext];
+    pub const ALL: [Self; 7] = [
+        Self::Refusal,
+        Self::Close,
+        Self::Wait,
+        Self::Discard,
+        Self::Quit,
+        Self::Request,
+        Self::Plaintext,
+    ];
 
     /// The word in tables.
     #[must_use]
@@ -35,6 +44,7 @@ impl Alternative {
             Self::Wait => "wait",
             Self::Discard => "discard",
             Self::Quit => "quit",
+            Self::Request => "request",
             Self::Plaintext => "plaintext",
         }
     }
@@ -77,7 +87,7 @@ fn server(row: &Table, last: &Table, end: &str, error: &str) -> Vec<Alternative>
 }
 
 fn client(end: &str, error: &str, opportunistic: bool) -> Vec<Alternative> {
-    use Alternative::{Close, Discard, Plaintext, Quit, Wait};
+    use Alternative::{Close, Discard, Plaintext, Quit, Request, Wait};
     let mut words = match (error, end) {
         ("PlaintextAfterGoAhead", _) => return vec![Close, Discard],
         ("", "plaintext") => return vec![Close, Quit],
@@ -85,6 +95,7 @@ fn client(end: &str, error: &str, opportunistic: bool) -> Vec<Alternative> {
         ("", "waiting") => return vec![Close, Quit],
         ("", _) => return Vec::new(),
         ("Closed" | "Unverified", _) => vec![Close, Quit],
+        ("NotOffered", _) => vec![Close, Quit, Wait, Request],
         _ => vec![Close, Quit, Wait],
     };
     if opportunistic && error != "Unverified" {

@@ -119,9 +119,12 @@ pub(crate) fn of(row: &Table) -> Result<Weight, String> {
     }
     // Of equals the first.
     let lightest = weights.into_iter().min_by_key(|weight| weight.level);
-    lightest
-        .cloned()
-        .ok_or_else(|| "no rule gives it a weight: set `level` and `clause`".to_owned())
+    let lightest = lightest.ok_or("no rule gives it a weight: set `level` and `clause`")?;
+    let stripped = matches!(&lightest.clause[..], "class/stripping" | "cve-2016-0772");
+    if stripped && text("role") == Some("client") && text("policy") == Some("opportunistic") {
+        return Weight::new("ours", "ours/policy");
+    }
+    Ok(lightest.clone())
 }
 
 /// The kind of choice, if the row shows one of this project, whatever rules it cites.
@@ -165,8 +168,10 @@ fn decisive(row: &Table) -> Option<&'static str> {
     };
     let server = is("role", "server");
     match end(row) {
-        // A client may look past a greeting, as long as it gets TLS.
-        "NotOffered" | "Refused" if !server && !is("policy", "opportunistic") && !cites("I7") => {
+        // A client may look past a greeting, or try an older protocol, as long as it gets TLS.
+        "NotOffered" | "Refused"
+            if !server && !is("policy", "opportunistic") && !cites("I7") && !cites("N4") =>
+        {
             Some("N1")
         }
         "PlaintextAfterGoAhead" if server => Some("I3"),

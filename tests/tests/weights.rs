@@ -64,7 +64,7 @@ fn no_row_accepts_its_attack() {
     let mut attacks = 0;
     for row in all() {
         let accepts = |word| row.accept.contains(&word);
-        for word in [Alternative::Quit, Alternative::Plaintext] {
+        for word in [Alternative::Quit, Alternative::Request, Alternative::Plaintext] {
             assert!(row.role == Role::Client || !accepts(word), "{}: {word:?}", row.id);
         }
         assert!(row.role == Role::Server || !accepts(Alternative::Refusal), "{}", row.id);

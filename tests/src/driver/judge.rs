@@ -198,6 +198,12 @@ fn fits(word: Alternative, row: &Row, expected: &Expected, seen: &Seen, same: bo
             let lines = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             *state == State::Closed && lines.count() == 1
         }
+        Alternative::Request => {
+            let line = String::from_utf8_lossy(out).to_ascii_uppercase();
+            let requests =
+                ["STARTTLS", "STLS", "AUTH TLS"].iter().any(|request| line.contains(request));
+            *state == State::Wait && requests && line.lines().count() == 1
+        }
         Alternative::Plaintext => *state == State::Plaintext && out.is_empty(),
     }
 }
