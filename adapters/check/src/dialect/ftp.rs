@@ -12,6 +12,7 @@ pub(super) struct Ftp;
 const LEFTOVERS: &[Leftover] = &[Leftover {
     case: "state/user",
     before: &[b"USER check.invalid\r\n"],
+    form: Ask::Inside,
     taken: Looks::Progress,
     inside: &[b"PASS check\r\n"],
     survives: Looks::FailedLogin,

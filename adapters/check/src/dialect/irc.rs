@@ -13,6 +13,7 @@ pub(super) struct Irc;
 const LEFTOVERS: &[Leftover] = &[Leftover {
     case: "state/capabilities",
     before: &[b"CAP REQ :multi-prefix\r\n"],
+    form: Ask::Inside,
     taken: Looks::Has(b" ACK "),
     inside: &[b"CAP LIST\r\n"],
     survives: Looks::Has(b"multi-prefix"),

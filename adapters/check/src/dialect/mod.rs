@@ -107,6 +107,8 @@ pub(crate) struct Leftover {
     /// The commands before TLS. Each is sent after the answer to the previous one. Without any, [`Ask::Hello`] has made the
     /// state.
     pub(crate) before: &'static [&'static [u8]],
+    /// The question whose answers have the form of the answers to all these commands.
+    pub(crate) form: Ask,
     /// What each answer to them looks like where the server takes them.
     pub(crate) taken: Looks,
     /// The commands inside TLS, sent in the same way.

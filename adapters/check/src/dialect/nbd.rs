@@ -44,6 +44,7 @@ const SHUTDOWN: u32 = 1 << 31 | 7;
 const LEFTOVERS: &[Leftover] = &[Leftover {
     case: "state/options",
     before: &[b"IHAVEOPT\0\0\0\x08\0\0\0\0"],
+    form: Ask::Inside,
     taken: Looks::Has(b"\0\0\0\x08\0\0\0\x01\0\0\0\0"),
     inside: &[b"IHAVEOPT\0\0\0\x09\0\0\0\x08\0\0\0\0\0\0\0\0"],
     survives: Looks::Has(b"\0\0\0\x09\0\0\0\x01\0\0\0\0"),

@@ -15,6 +15,7 @@ const LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/transaction",
         before: &[b"GROUP junk\r\n"],
+        form: Ask::Inside,
         taken: Looks::Success,
         inside: &[b"LISTGROUP\r\n"],
         survives: Looks::Success,
@@ -22,6 +23,7 @@ const LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/user",
         before: &[b"AUTHINFO USER check.invalid\r\n"],
+        form: Ask::Inside,
         taken: Looks::Progress,
         inside: &[b"AUTHINFO PASS check\r\n"],
         survives: Looks::FailedLogin,

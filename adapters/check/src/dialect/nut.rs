@@ -13,6 +13,7 @@ pub(super) struct Nut;
 const LEFTOVERS: &[Leftover] = &[Leftover {
     case: "state/user",
     before: &[b"USERNAME check\n"],
+    form: Ask::Inside,
     taken: Looks::Success,
     inside: &[b"USERNAME check\n"],
     survives: Looks::Has(b"ERR ALREADY-SET-USERNAME"),

@@ -13,6 +13,7 @@ pub(super) struct Pop3;
 const LEFTOVERS: &[Leftover] = &[Leftover {
     case: "state/user",
     before: &[b"USER check.invalid\r\n"],
+    form: Ask::Quit,
     taken: Looks::Progress,
     inside: &[b"PASS check\r\n"],
     survives: Looks::FailedLogin,

@@ -24,6 +24,7 @@ const SMTP_LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/hello",
         before: &[],
+        form: Ask::Inside,
         taken: Looks::Success,
         inside: &[b"MAIL FROM:<>\r\n"],
         survives: Looks::Success,
@@ -31,6 +32,7 @@ const SMTP_LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/transaction",
         before: &[b"MAIL FROM:<>\r\n"],
+        form: Ask::Inside,
         taken: Looks::Success,
         inside: &[b"EHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
         survives: Looks::Success,
@@ -40,6 +42,7 @@ const LMTP_LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/hello",
         before: &[],
+        form: Ask::Inside,
         taken: Looks::Success,
         inside: &[b"MAIL FROM:<>\r\n"],
         survives: Looks::Success,
@@ -47,6 +50,7 @@ const LMTP_LEFTOVERS: &[Leftover] = &[
     Leftover {
         case: "state/transaction",
         before: &[b"MAIL FROM:<>\r\n"],
+        form: Ask::Inside,
         taken: Looks::Success,
         inside: &[b"LHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
         survives: Looks::Success,

@@ -1,7 +1,7 @@
 //! What a server must forget when TLS begins.
 
 use super::bench::{Bench, Trouble};
-use crate::dialect::{Answer, Ask, Dialect, Looks};
+use crate::dialect::{Answer, Ask, Dialect, Leftover, Looks};
 use crate::judge::Seen;
 use crate::link::Link;
 use crate::text::excerpt;
@@ -44,14 +44,14 @@ fn survives(bench: &Bench<'_>, case: &str) -> Result<Seen, Trouble> {
     }
     // Without the state: nothing of it, not even the hello if that is the state.
     let control = if left.before.is_empty() { bench.greeted()?.0 } else { bench.open()?.link };
-    let Some(without) = ended(bench, control, &[], left.inside)? else {
+    let Some(without) = ended(bench, control, left, &[])? else {
         return Ok(Seen::Skip(
             "the server begins no TLS without it, so nothing can be compared".to_owned(),
         ));
     };
     // What it would say if it knew the name.
     let known = if failing {
-        ended(bench, bench.open()?.link, left.before, left.inside)?.unwrap_or_default()
+        ended(bench, bench.open()?.link, left, left.before)?.unwrap_or_default()
     } else {
         Vec::new()
     };
@@ -64,13 +64,13 @@ fn survives(bench: &Bench<'_>, case: &str) -> Result<Seen, Trouble> {
     }
     let mut link = bench.open()?.link;
     for said in left.before {
-        let answer = say(bench, &mut link, said)?;
+        let answer = say(bench, &mut link, left.form, said)?;
         if !looks_like(bench, left.taken, &answer) {
             let why = format!("before TLS the server answers {}", excerpt(&answer));
             return Ok(Seen::Skip(why));
         }
     }
-    let Some(answer) = ended(bench, link, &[], left.inside)? else {
+    let Some(answer) = ended(bench, link, left, &[])? else {
         return Ok(Seen::Pass("the server refuses TLS in this state".to_owned()));
     };
     Ok(if knows(&answer) {
@@ -113,12 +113,12 @@ pub(super) fn stream_id(bench: &Bench<'_>) -> Result<Seen, Trouble> {
     })
 }
 
-/// Upgrades and says the rest. The answer to its last command; `None` if the server refuses TLS.
+/// Upgrades, says the first commands and the rest. The answer to its last command; `None` if the server refuses TLS.
 fn ended(
     bench: &Bench<'_>,
     mut link: Link,
+    left: &Leftover,
     first: &[&[u8]],
-    then: &[&[u8]],
 ) -> Result<Option<Vec<u8>>, Trouble> {
     let answer = bench.asked(&mut link, Ask::Upgrade, "the request for TLS")?;
     if bench.dialect.meaning(Ask::Upgrade, &answer) != Answer::Yes {
@@ -128,14 +128,14 @@ fn ended(
     bench.secure(&mut link).map_err(|why| Trouble::new("the handshake", why))?;
     bench.greeted_inside(&mut link)?;
     let mut last = Vec::new();
-    for said in first.iter().chain(then) {
-        last = say(bench, &mut link, said)?;
+    for said in first.iter().chain(left.inside) {
+        last = say(bench, &mut link, left.form, said)?;
     }
     bench.leave(link);
     Ok(Some(last))
 }
 
-fn say(bench: &Bench<'_>, link: &mut Link, said: &[u8]) -> Result<Vec<u8>, Trouble> {
+fn say(bench: &Bench<'_>, link: &mut Link, form: Ask, said: &[u8]) -> Result<Vec<u8>, Trouble> {
     link.send(said).map_err(|why| Trouble::new(DOING, why))?;
-    bench.hear(link, Ask::Inside, DOING)
+    bench.hear(link, form, DOING)
 }
