@@ -83,28 +83,6 @@ fn is_possible(fault: Fault, case: &str) -> bool {
 /// The time for a handshake, and for each command.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-type Login = (Protocol, [&'static [u8]; 2], [&'static [u8]; 3]);
-
-/// The logins in two steps, which fail: the commands, and the answers to the first, to the second, and to the second without
-/// the first.
-const LOGINS: [Login; 3] = [
-    (
-        Protocol::POP3,
-        [b"USER ", b"PASS "],
-        [b"+OK Go on\r\n", b"-ERR Wrong\r\n", b"-ERR USER first\r\n"],
-    ),
-    (
-        Protocol::FTP,
-        [b"USER ", b"PASS "],
-        [b"331 Go on\r\n", b"530 Wrong\r\n", b"503 USER first\r\n"],
-    ),
-    (
-        Protocol::NNTP,
-        [b"AUTHINFO USER ", b"AUTHINFO PASS "],
-        [b"381 Go on\r\n", b"481 Wrong\r\n", b"482 USER first\r\n"],
-    ),
-];
-
 /// The longest request, in bytes.
 const LINE: usize = 64 * 1024;
 
@@ -117,8 +95,6 @@ struct Connection {
     service: Box<dyn Service>,
     /// What was read ahead.
     kept: Vec<u8>,
-    /// Whether the name for a login is known.
-    named: bool,
 }
 
 impl Connection {
@@ -157,7 +133,7 @@ impl Connection {
                 self.answer(Reply::No, &request)?;
                 continue;
             }
-            match self.serve(&request, false) {
+            match self.service.serve(&request, false) {
                 Served::Answer(answer) => self.say(&answer)?,
                 Served::Close(answer) => return self.say(&answer),
                 Served::Upgrade => {
@@ -171,22 +147,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    fn serve(&mut self, request: &[u8], inside: bool) -> Served {
-        let protocol = self.dialect.protocol();
-        for (_, [name, password], [next, wrong, first]) in
-            LOGINS.into_iter().filter(|(of, ..)| *of == protocol)
-        {
-            if request.starts_with(name) {
-                self.named = true;
-                return Served::Answer(next.to_vec());
-            }
-            if request.starts_with(password) {
-                return Served::Answer(if self.named { wrong } else { first }.to_vec());
-            }
-        }
-        self.service.serve(request, inside)
     }
 
     fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
@@ -218,13 +178,12 @@ impl Connection {
     fn inside(&mut self) -> Result<(), Broken> {
         if !self.is(Fault::KeepsState) {
             self.service.forget();
-            self.named = false;
         }
         let greeting = self.service.greeting(true);
         self.say(&greeting)?;
         loop {
             let request = self.request()?;
-            match self.serve(&request, true) {
+            match self.service.serve(&request, true) {
                 Served::Answer(mut answer) => {
                     if self.is(Fault::KeepsState) {
                         answer = again(answer);
@@ -255,8 +214,8 @@ fn start(dialect: &'static dyn Dialect, fault: Fault, tls: Arc<ServerConfig>) ->
     let serve = move |socket: TcpStream, tls: Arc<ServerConfig>| {
         let setup = Setup { offers_inside: fault == Fault::OffersInside, ..Setup::CLEAN };
         let link = Link::accepted(socket).expect("a connection");
-        let (service, kept, named) = (dialect.service(setup), Vec::new(), false);
-        let mut connection = Connection { dialect, fault, tls, link, service, kept, named };
+        let (service, kept) = (dialect.service(setup), Vec::new());
+        let mut connection = Connection { dialect, fault, tls, link, service, kept };
         // The tests end connections in every way.
         let _ = connection.plaintext();
         connection.link.close();

@@ -78,12 +78,13 @@ impl Dialect for Ftp {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup })
+        Box::new(Server { setup, has_name: false })
     }
 }
 
 struct Server {
     setup: Setup,
+    has_name: bool,
 }
 
 impl Server {
@@ -119,7 +120,11 @@ impl Service for Server {
             [b"AUTH", ..] => "504 Only TLS\r\n",
             [b"FEAT"] => return Served::Answer(self.features(inside).into()),
             [b"QUIT"] => return Served::Close(b"221 Goodbye\r\n".to_vec()),
-            [b"USER", ..] => "331 Password\r\n",
+            [b"USER", ..] => {
+                self.has_name = true;
+                "331 Password\r\n"
+            }
+            [b"PASS", ..] if !self.has_name => "503 USER first\r\n",
             [b"PASS", ..] => "230 Logged in\r\n",
             [b"SYST"] => "215 UNIX Type: L8\r\n",
             [b"PWD" | b"XPWD"] => "257 \"/\"\r\n",
@@ -154,5 +159,7 @@ impl Service for Server {
         Some(format!("230 {MARK}\r\n").into())
     }
 
-    fn forget(&mut self) {}
+    fn forget(&mut self) {
+        self.has_name = false;
+    }
 }

@@ -108,7 +108,7 @@ impl Dialect for Nntp {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, login: Login::default() })
+        Box::new(Server { setup, login: Login::default(), has_name: false })
     }
 }
 
@@ -124,6 +124,7 @@ fn capabilities(hello: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
 struct Server {
     setup: Setup,
     login: Login,
+    has_name: bool,
 }
 
 impl Server {
@@ -153,7 +154,11 @@ impl Server {
             [b"AUTHINFO", b"USER" | b"PASS", ..] if self.setup.logins_change => {
                 "502 Not this command\r\n"
             }
-            [b"AUTHINFO", b"USER", ..] => "381 Password\r\n",
+            [b"AUTHINFO", b"USER", ..] => {
+                self.has_name = true;
+                "381 Password\r\n"
+            }
+            [b"AUTHINFO", b"PASS", ..] if !self.has_name => "482 USER first\r\n",
             [b"AUTHINFO", b"SASL", b"PLAIN"] => return self.login(1, "="),
             [b"AUTHINFO", b"SASL", b"LOGIN"] => return self.login(2, "VXNlcm5hbWU6"),
             [b"AUTHINFO", b"SASL", b"LOGIN", _] => return self.login(1, "UGFzc3dvcmQ6"),
@@ -226,6 +231,7 @@ impl Service for Server {
 
     fn forget(&mut self) {
         self.login.begin(0);
+        self.has_name = false;
     }
 
     fn used_stale_login(&self) -> bool {

@@ -93,7 +93,7 @@ impl Dialect for Pop3 {
     }
 
     fn service(&self, setup: Setup) -> Box<dyn Service> {
-        Box::new(Server { setup, login: Login::default() })
+        Box::new(Server { setup, login: Login::default(), has_name: false })
     }
 }
 
@@ -110,6 +110,7 @@ fn capabilities(hello: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
 struct Server {
     setup: Setup,
     login: Login,
+    has_name: bool,
 }
 
 impl Server {
@@ -139,12 +140,15 @@ impl Server {
             [b"USER" | b"PASS" | b"APOP", ..] if self.setup.logins_change => {
                 "-ERR Not this command\r\n"
             }
+            [b"USER", ..] => {
+                self.has_name = true;
+                "+OK\r\n"
+            }
+            [b"PASS", ..] if !self.has_name => "-ERR USER first\r\n",
             [b"AUTH", b"PLAIN"] => return self.login(1, ""),
             [b"AUTH", b"LOGIN"] => return self.login(2, "VXNlcm5hbWU6"),
             [b"AUTH", b"LOGIN", _] => return self.login(1, "UGFzc3dvcmQ6"),
-            [b"AUTH", b"PLAIN", _] | [b"USER" | b"PASS" | b"APOP" | b"NOOP" | b"RSET", ..] => {
-                "+OK\r\n"
-            }
+            [b"AUTH", b"PLAIN", _] | [b"PASS" | b"APOP" | b"NOOP" | b"RSET", ..] => "+OK\r\n",
             [b"STAT"] => "+OK 0 0\r\n",
             [b"LIST" | b"UIDL"] => "+OK\r\n.\r\n",
             _ => "-ERR Not here\r\n",
@@ -205,6 +209,7 @@ impl Service for Server {
 
     fn forget(&mut self) {
         self.login.begin(0);
+        self.has_name = false;
     }
 
     fn used_stale_login(&self) -> bool {

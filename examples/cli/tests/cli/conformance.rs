@@ -69,6 +69,66 @@ fn our_client_passes() {
     assert!(with_verdict(&document, "pass").len() > 20, "{document:#}");
 }
 
+/// A program that stays open after its mail, and a device: our own command in a loop.
+#[cfg(unix)]
+#[test]
+fn clients_that_do_not_end_pass() {
+    let place = tempfile::tempdir().expect("a directory");
+    let password = place.path().join("password");
+    std::fs::write(&password, "canary-b37e5d19").expect("written");
+    let file = |name: &str| place.path().join(name).to_str().expect("UTF-8").to_owned();
+    let ca = file("ca.pem");
+    let program = env!("CARGO_BIN_EXE_starttls");
+    let send = |host: &str, ca: &str| {
+        let server = format!("smtp://{host}");
+        let words = [program, "send", "--server", &server, "--ca", ca, "--user", "starttls-test"];
+        let more = ["--password-file", &file("password"), "--to", "you@b.test", "--subject", "s"];
+        [&words[..], &more].concat().join(" ")
+    };
+    let case = ["--case", "stripping/refused", "--case", "certificate/other-name"];
+
+    let staying = format!("{} </dev/null; exec sleep 30", send("{host}:{port}", "{ca}"));
+    let arguments = [
+        &["test-client", "smtp", "--json", "--wait", "1"][..],
+        &case,
+        &["--", "sh", "-c", &staying],
+    ];
+    let passed = |output: &std::process::Output| {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(with_verdict(&document, "pass").len(), 2, "{document:#}");
+    };
+    passed(&starttls(&arguments.concat(), b""));
+
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let looping = format!(
+        "while [ ! -e {} ]; do {} </dev/null; sleep 1.5; done",
+        file("over"),
+        send(&address.replace("127.0.0.1", "localhost"), &ca)
+    );
+    let mut device = std::process::Command::new("sh")
+        .args(["-c", &looping])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("sh");
+    let arguments = [
+        &["test-client", "smtp", "--json", "--listen", &address, "--authority", &ca][..],
+        &["--wait", "1"],
+        &case,
+    ];
+    let output = starttls(&arguments.concat(), b"");
+    std::fs::write(file("over"), "").expect("written");
+    device.wait().expect("an end");
+    passed(&output);
+    let said = text(&output.stderr);
+    assert!(said.contains("configure the device") && said.contains(&ca), "{said}");
+    let key = std::fs::metadata(format!("{ca}.key")).expect("a key").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&key) & 0o077, 0, "only for its owner");
+}
+
 #[test]
 fn what_cannot_be_tested_is_said() {
     let not_ours = ["check", "smtp://192.0.2.1:25"];
@@ -77,8 +137,13 @@ fn what_cannot_be_tested_is_said() {
     let no_case = ["check", "smtp://127.0.0.1:1", "--case", "none/*"];
     let idle = ["test-client", "smtp", "--", "true"];
     let missing = ["test-client", "smtp", "--", "/nonexistent/client"];
+    let keyless = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let no_key = ["test-client", "smtp", "--listen", "127.0.0.1:0", "--authority", keyless];
+    let foreign = ["test-client", "smtp", "--listen", "192.0.2.1:25", "--authority", keyless];
     for (arguments, expected) in [
         (&not_ours[..], "--i-am-allowed"),
+        (&no_key, "Cargo.toml.key"),
+        (&foreign, "listening on 192.0.2.1:25"),
         (&implicit, "Use smtp://"),
         (&no_server, "connecting"),
         (&no_case, "--list"),
