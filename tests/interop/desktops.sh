@@ -1,10 +1,7 @@
 # shellcheck shell=bash
 # Our client to TigerVNC and xrdp, also with anonymous TLS or without TLS.
 
-have Xtigervnc || $here/servers/vnc.sh install
-have xrdp || $here/servers/xrdp.sh install
-up vnc
-up xrdp
+up vnc xrdp
 
 probes TigerVNC vnc 2
 check "probe TigerVNC: vnc, anonymous TLS is exit code 2" \

@@ -3,8 +3,6 @@
 # sending Postfix: a DNSSEC root and its zones on NSD, an on-path attacker that forges answers, Unbound, policy hosts, a
 # Postfix for each kind of certificate; in namespaces with separate ports and resolv.conf.
 
-have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography, dns' ||
-    $here/servers/domains.sh install
 up domains
 
 world=$work/domains

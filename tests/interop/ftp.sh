@@ -2,7 +2,6 @@
 # Our client to vsftpd, with data over TLS by ftplib; s_client, gnutls-cli, curl, ftplib and lftp through our server to
 # a vsftpd without TLS, which leaves data in plaintext.
 
-have vsftpd || $here/servers/vsftpd.sh install
 have lftp || install lftp
 up vsftpd
 file=$work/vsftpd/pub/file

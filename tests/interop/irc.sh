@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Our client to InspIRCd; s_client through our server to an InspIRCd without TLS.
 
-have inspircd || $here/servers/inspircd.sh install
 up inspircd
 
 probes InspIRCd irc

@@ -2,7 +2,6 @@
 # Our client to slapd, and ldapsearch without TLS through it; ldapsearch (-ZZ and ldaps), s_client and gnutls-cli
 # through our server to a slapd without TLS.
 
-have slapd && have ldapsearch || $here/servers/slapd.sh install
 up slapd
 
 probes slapd ldap 3

@@ -53,6 +53,8 @@ read_back() {              # read_back DIR FILE COMMAND...: runs it, then expect
 # Our server.
 serve() {                  # serve NAME PROTOCOL [OPTION...]: starts our server, and sets p to its port
     local log=$work/$1 protocol=$2; shift 2
+    # Of another server with that name.
+    rm -f "$log"
     timeout $lifetime "$starttls" serve "$protocol" --listen 127.0.0.1:0 \
         --cert "$CADIR/server.pem" --key "$CADIR/server.key" "$@" >"$log" 2>&1 &
     started="$started $!"
@@ -62,9 +64,14 @@ serve() {                  # serve NAME PROTOCOL [OPTION...]: starts our server,
 from_client() { read_back "$work/delivered" "$@"; }     # from_client FILE COMMAND...
 
 # Protocols other than mail: our client, and our server in front of one without TLS.
-up() {                     # up SERVER: starts it; the run stops it at the end
-    peers="$peers $1"
-    "$here/servers/$1.sh" start "$work/$1" >>"$work/ports"
+up() {                     # up SERVER...: installs and starts those that do not run yet; the run stops them at the end
+    local server
+    for server; do
+        case " $peers " in *" $server "*) continue ;; esac
+        "$here/servers/$server.sh" install
+        peers="$peers $server"
+        "$here/servers/$server.sh" start "$work/$server" >>"$work/ports"
+    done
 }
 probe() { timeout 60 "$starttls" probe "$1" --ca "$ca" --json "${@:2}"; }
 trusting_others() { ca=$CADIR/other-ca.pem "$@"; }

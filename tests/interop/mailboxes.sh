@@ -2,8 +2,6 @@
 # IMAP, POP3, ManageSieve: our client to Dovecot; s_client, gnutls-cli, curl, imaplib, poplib, fetchmail and
 # sieve-connect through our server to a Dovecot without TLS.
 
-[ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] &&
-    [ -x /usr/lib/dovecot/managesieve ] || $here/servers/mailboxes.sh install
 have fetchmail || install fetchmail
 have sieve-connect || install sieve-connect
 up mailboxes

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Our client to MariaDB; MariaDB's client and s_client to our server, as far as TLS.
 
-have mariadbd && have mariadb || $here/servers/mariadb.sh install
 up mariadb
 
 probes MariaDB mysql 2

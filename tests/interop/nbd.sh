@@ -2,7 +2,6 @@
 # Our client to nbdkit and qemu-nbd, and nbdinfo without TLS through it; nbdinfo and qemu-img through our server to an
 # nbdkit without TLS.
 
-have nbdkit && have qemu-nbd && have nbdinfo || $here/servers/nbd.sh install
 up nbd
 
 probes nbdkit nbd 3

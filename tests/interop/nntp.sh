@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Our client to INN; s_client, gnutls-cli and nntplib through our server to an INN without TLS.
 
-[ -x /usr/lib/news/bin/nnrpd ] || $here/servers/inn.sh install
 up inn
 
 business=('AUTHINFO USER test' 'AUTHINFO PASS secret' 'GROUP test.general' 'QUIT')

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Our client to upsd; upsmon through our server to an upsd without TLS.
 
-[ -x /lib/nut/upsd ] && [ -x /lib/nut/upsmon ] && have certutil || $here/servers/nut.sh install
 up nut
 end='\n'
 business=('USERNAME test' 'PASSWORD secret' 'LIST UPS' 'LOGOUT')

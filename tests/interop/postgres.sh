@@ -2,7 +2,6 @@
 # Our client to PostgreSQL, and psql without TLS through it; psql (verify-full and weaker modes), s_client and gnutls-cli
 # through our server to a PostgreSQL without TLS.
 
-ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install
 up postgres
 
 probes PostgreSQL postgres 3

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Our client through proxies: microsocks and Dante (SOCKS5), tinyproxy and Squid (HTTP CONNECT), to Postfix.
 
-have microsocks && have danted && have tinyproxy && have squid || $here/servers/proxies.sh install
 up proxies
 
 through() { read_back "$inbox" "$one" send "$1" "$one" --proxy "$2"; }     # through URL PROXY

@@ -2,10 +2,7 @@
 # The tokio examples: async-imap to Dovecot, tokio-postgres to PostgreSQL, psql through the example that puts TLS in
 # front of a PostgreSQL without TLS.
 
-[ -x /usr/lib/dovecot/imap ] || $here/servers/mailboxes.sh install
-ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql || $here/servers/postgres.sh install
-[ -n "$(port imap)" ] || up mailboxes
-[ -n "$(port postgres)" ] || up postgres
+up mailboxes postgres
 cargo build -q -p tokio-clients
 examples=${starttls%/*}
 

@@ -2,7 +2,6 @@
 # Our client to Prosody, as a user's client and as a server; slixmpp, s_client and gnutls-cli through our server to a
 # Prosody without TLS.
 
-have prosody || $here/servers/prosody.sh install
 "$python" -c 'import slixmpp' 2>/dev/null || install python3-slixmpp
 up prosody
 

@@ -12,6 +12,7 @@
 python=/usr/bin/python3
 table=$HERE/../domains.toml
 
+svc_present() { have nsd && have unbound && have ldns-signzone && have ip && "$python" -c 'import cryptography, dns'; }
 svc_install() {
     postfix_install openssl iproute2 python3 python3-cryptography python3-dnspython nsd unbound ldnsutils
 }

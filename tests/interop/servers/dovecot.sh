@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 TEST_TOKEN=${TEST_TOKEN:-token}
 
+svc_present() { [ -x /usr/lib/dovecot/lmtp ] && [ -x /usr/lib/dovecot/submission ]; }
 svc_install() {
     apt_install dovecot-lmtpd dovecot-submissiond openssl python3
 }

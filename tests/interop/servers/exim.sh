@@ -6,6 +6,7 @@
 # Debian's package would replace Postfix, so only its program is extracted.
 KEPT=${CARGO_TARGET_DIR:-$HERE/../../../target}/interop
 
+svc_present() { "$KEPT/exim4" -C /dev/null -bV >/dev/null 2>&1; }
 svc_install() {
     apt_install libdb5.3 libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpcre2-8-0
     getent passwd Debian-exim >/dev/null || useradd --system --no-create-home Debian-exim
@@ -20,7 +21,7 @@ svc_install() {
 
 svc_start() {
     local smtp
-    "$KEPT/exim4" -C /dev/null -bV >/dev/null 2>&1 || svc_install
+    svc_present || svc_install
     cp "$KEPT/exim4" "$DIR/"
     pick_port smtp
     own_cert Debian-exim

@@ -3,6 +3,7 @@
 # It has the empty group test.general, and accepts the login TEST_USER / TEST_PASS.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { [ -x /usr/lib/news/bin/nnrpd ]; }
 svc_install() {
     # The maintainer script refuses to configure on hosts without a domain name.
     install -d /etc/news

@@ -2,6 +2,7 @@
 # InspIRCd 3: IRC with the STARTTLS command, with implicit TLS, and without TLS.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have inspircd; }
 svc_install() { apt_install inspircd openssl; }
 
 inspircd_on() {            # inspircd_on NAME: modules and ports on standard input

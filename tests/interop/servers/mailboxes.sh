@@ -3,6 +3,7 @@
 # three without TLS.  Logins: TEST_USER / TEST_PASS; the mail is in DIR/mail/TEST_USER/new.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { [ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] && [ -x /usr/lib/dovecot/managesieve ]; }
 svc_install() {
     apt_install dovecot-imapd dovecot-pop3d dovecot-managesieved openssl
 }

@@ -2,6 +2,7 @@
 # NBD with NBD_OPT_STARTTLS: nbdkit and qemu-nbd, which require it, and an nbdkit without TLS.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have nbdkit && have qemu-nbd && have nbdinfo; }
 svc_install() { apt_install nbdkit qemu-utils libnbd-bin openssl; }
 
 nbdkit_on() {              # nbdkit_on NAME PORT OPTION...; in the foreground, so that it ends with this script

@@ -3,6 +3,7 @@
 # driver.  DIR/client-nss is a database for clients, which trusts the CA.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { [ -x /lib/nut/upsd ] && [ -x /lib/nut/upsmon ] && have certutil; }
 svc_install() { apt_install nut-server nut-client openssl libnss3-tools; }
 
 # Debian builds NUT with NSS: certificates live in an NSS database.

@@ -8,6 +8,7 @@
 # is delivered to DIR/mail/corpus/new, with the recipient in X-Original-To.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have postfix && have dovecot; }
 svc_install() { postfix_install openssl dovecot-core; }
 
 svc_start() {

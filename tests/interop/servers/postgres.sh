@@ -3,6 +3,7 @@
 # (scram), database "postgres", and "template1" for clients without SCRAM.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && have psql; }
 svc_install() {
     # Keep the package from creating (and starting) its default cluster.
     apt_install postgresql-common

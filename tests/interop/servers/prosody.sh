@@ -3,6 +3,7 @@
 # "example.test" and "127.0.0.2", which is not in the certificate; account TEST_USER@example.test / TEST_PASS.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have prosody; }
 svc_install() { apt_install prosody lua-sec openssl; }
 
 prosody_on() {             # prosody_on NAME: more configuration on standard input

@@ -2,6 +2,7 @@
 # Proxies: microsocks and Dante (SOCKS5), tinyproxy and Squid (HTTP CONNECT).  microsocks and tinyproxy demand the account.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have microsocks && have danted && have tinyproxy && have squid; }
 svc_install() { apt_install dante-server microsocks squid tinyproxy; }
 
 svc_start() {

@@ -3,6 +3,7 @@
 # cn=TEST_USER,dc=example,dc=test with TEST_PASS (simple binds need TLS where it is available).
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have slapd && have ldapsearch; }
 svc_install() { apt_install slapd ldap-utils openssl; }
 
 slapd_on() {               # slapd_on NAME URLS: more configuration on standard input

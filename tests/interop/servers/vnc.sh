@@ -3,11 +3,12 @@
 # (anonymous), with TLSNone alone, and without TLS.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have Xtigervnc; }
 svc_install() { apt_install tigervnc-standalone-server openssl; }
 
 xvnc_on() {                # xvnc_on NAME PORT TYPES
     spawn "$1" Xtigervnc ":$((RANDOM % 1000 + 100))" -rfbport "$2" -interface "$HOST" -localhost \
-        -SecurityTypes "$3" -desktop "a desktop for tests" -geometry 320x240 -depth 16 \
+        -SecurityTypes "$3" -UseBlacklist=0 -desktop "a desktop for tests" -geometry 320x240 -depth 16 \
         -X509Cert "$CADIR/server.pem" -X509Key "$CADIR/server.key"
 }
 

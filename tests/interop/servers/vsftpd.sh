@@ -4,6 +4,7 @@
 # uploads go to DIR/pub/in.
 . "$(dirname "$0")/lib.sh"
 
+svc_present() { have vsftpd; }
 svc_install() { apt_install vsftpd openssl; }
 
 vsftpd_on() {              # vsftpd_on NAME PORT: more configuration on standard input
