@@ -1,9 +1,10 @@
 //! What the cases do, and what they look for.
 
 use super::authority::Flaw;
+use super::secrets::Secrets;
 use super::visit::{Attack, Plant, Then, Visit};
 use super::{Bench, Run};
-use crate::dialect::{Ask, Greeting, MARK, Peer, Reply, Setup};
+use crate::dialect::{Ask, Dialect, Greeting, MARK, Peer, Reply, Setup};
 use crate::judge::Seen;
 use crate::text::excerpt;
 
@@ -14,14 +15,16 @@ const CLEAN: Attack = Attack::CLEAN;
 
 /// In plaintext nothing of the login is sent, and nothing is done.
 fn leak(bench: &Bench<'_>, run: &Run) -> Option<String> {
-    let dialect = bench.test.dialect;
-    run.visits.iter().chain(&run.elsewhere).find_map(|visit| {
-        if let Some(what) = run.secrets.shown(&visit.plaintext) {
-            return Some(format!("the client sends {what} in plaintext"));
-        }
-        let used = dialect.uses(&visit.plaintext);
-        used.then(|| format!("the client goes on in plaintext: {}", excerpt(&visit.plaintext)))
-    })
+    let mut visits = run.visits.iter().chain(&run.elsewhere);
+    visits.find_map(|visit| leaked(bench.test.dialect, &run.secrets, &visit.plaintext))
+}
+
+fn leaked(dialect: &dyn Dialect, secrets: &Secrets, plaintext: &[u8]) -> Option<String> {
+    if let Some(what) = secrets.shown(plaintext) {
+        return Some(format!("the client sends {what} in plaintext"));
+    }
+    let used = dialect.uses(plaintext);
+    used.then(|| format!("the client goes on in plaintext: {}", excerpt(plaintext)))
 }
 
 /// The judgement on a server that gives no TLS.
@@ -283,12 +286,27 @@ pub(super) fn old_version(bench: &Bench<'_>, _: &Run) -> Judged {
     let after = run.visits.iter().find_map(|visit| visit.after_old_version.as_ref());
     let seen = match after.map(|after| after.as_deref()) {
         None => Seen::Unclear("the client began no handshake".to_owned()),
-        // It may wait for the rest of the server's flight.
-        Some(Ok([])) => Seen::Unclear("the client neither refuses SSL 3 nor goes on".to_owned()),
-        Some(Ok([21, ..]) | Err(_)) => Seen::Pass("the client refuses SSL 3".to_owned()),
-        Some(Ok(other)) => Seen::Violation(format!("the client goes on with {}", excerpt(other))),
+        Some(Err(_)) => Seen::Pass("the client refuses SSL 3".to_owned()),
+        Some(Ok(bytes)) => after_ssl3(bench.test.dialect, &run.secrets, bytes),
     };
     Ok((seen, Some(run)))
+}
+
+/// The judgement on what a client sends after a ServerHello of SSL 3, by the type of the record (RFC 6101 §5.2.1).
+fn after_ssl3(dialect: &dyn Dialect, secrets: &Secrets, bytes: &[u8]) -> Seen {
+    match bytes {
+        // It may wait for the rest of the server's flight.
+        [] => Seen::Unclear("the client neither refuses SSL 3 nor goes on".to_owned()),
+        [21, ..] => Seen::Pass("the client refuses SSL 3".to_owned()),
+        [20 | 22 | 23, ..] => {
+            Seen::Violation(format!("the client goes on with {}", excerpt(bytes)))
+        }
+        // No record: the client has left TLS, and may take its leave of the server.
+        _ => match leaked(dialect, secrets, bytes) {
+            Some(what) => Seen::Violation(format!("after it refused SSL 3, {what}")),
+            None => Seen::Pass("the client refuses SSL 3 without an alert".to_owned()),
+        },
+    }
 }
 
 pub(super) fn silence(bench: &Bench<'_>, _: &Run) -> Judged {
@@ -334,4 +352,28 @@ pub(super) fn offered_inside(bench: &Bench<'_>, _: &Run) -> Judged {
         Seen::Pass("the client does not ask again".to_owned())
     };
     Ok((seen, Some(run)))
+}
+
+#[cfg(test)]
+mod tests {
+    use starttls::Protocol;
+
+    use super::*;
+    use crate::dialect::known;
+
+    #[test]
+    fn a_goodbye_in_plaintext_does_not_go_on_with_ssl_3() {
+        let (dialect, secrets) =
+            (known(&Protocol::LDAP).expect("a dialect"), Secrets::new().expect("secrets"));
+        let judged = |bytes: &[u8]| after_ssl3(dialect, &secrets, bytes);
+        // An unbind request, an alert, and nothing.
+        assert!(matches!(judged(b"\x30\x05\x02\x01\x02\x42\x00"), Seen::Pass(_)));
+        assert!(matches!(judged(&[21, 3, 0, 0, 2, 2, 70]), Seen::Pass(_)));
+        assert!(matches!(judged(b""), Seen::Unclear(_)));
+        // A ClientKeyExchange, and a simple bind with the password.
+        assert!(matches!(judged(&[22, 3, 0, 0, 4, 16, 0, 0, 0]), Seen::Violation(_)));
+        let password = secrets.password.as_bytes();
+        let bind = [b"\x30\x20\x02\x01\x02\x60\x1b\x02\x01\x03\x04\x00\x80", password].concat();
+        assert!(matches!(judged(&bind), Seen::Violation(_)));
+    }
 }
