@@ -338,8 +338,8 @@ pub(crate) struct Serve {
     /// End a mail connection after this many commands inside TLS; a mail needs at least three
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = value_parser!(u32).range(10..), help_heading = LIMITS)]
     pub(crate) max_commands: u32,
-    /// Wait this many seconds at most for a whole command, a block of a mail, or until a client reads; default: the
-    /// limits of the standard, up to 5 minutes
+    /// Wait this many seconds at most for a whole command, a block of a mail, a TLS handshake, or until a client reads;
+    /// default: the limits of the standard, up to 5 minutes, and 60 seconds for a handshake
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub(crate) max_wait: Option<Duration>,
     /// End a connection after this many seconds, even if it is active

@@ -55,16 +55,24 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let serving = Serving {
         scheme,
         policy: if args.require_tls { Policy::Required } else { Policy::Opportunistic },
-        timeouts: match args.max_wait {
-            Some(wait) => Timeouts::new().with_total(args.max_time).with_wait(wait),
-            None => Timeouts::new().with_total(args.max_time),
-        },
+        timeouts: timeouts(args),
         pictures: args.ladder_svg.clone().map(Pictures::new),
     };
     let again = certified.again();
     match store {
         None => forward(args, service, (again, away), serving, &certified),
         Some(store) => take(args, service, (again, away), serving, &certified, &store),
+    }
+}
+
+/// The time for a client's TLS handshake, unless `--max-wait` is shorter.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+
+fn timeouts(args: &Serve) -> Timeouts {
+    let timeouts = Timeouts::new().with_total(args.max_time);
+    match args.max_wait {
+        Some(wait) => timeouts.with_wait(wait).with_handshake(wait.min(HANDSHAKE)),
+        None => timeouts.with_handshake(HANDSHAKE),
     }
 }
 

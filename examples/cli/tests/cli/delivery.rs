@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::common::{Server, starttls, text};
 
@@ -79,4 +80,11 @@ fn limits_of_a_client() {
     let mut said = String::new();
     stream.read_to_string(&mut said).expect("an end");
     assert!(said.ends_with("421 4.4.2 Timeout, closing\r\n"), "{said}");
+    // The handshake, too. Its usual limit is longer than this test waits.
+    let mut stream = TcpStream::connect(&address).expect("a server");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream.write_all(b"EHLO me\r\nSTARTTLS\r\n").expect("written");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("an end");
+    assert!(said.contains("\r\n220 "), "{said}");
 }
