@@ -180,6 +180,8 @@ pub struct Report {
     pub subject: String,
     /// The control run: the same dialogue without an attack. Without it nothing is claimed.
     pub control: Vec<Exchange>,
+    /// Whether the control run got inside TLS and found an answer there. If not, no other case was run.
+    pub control_passed: bool,
     /// The results, in the order of the cases.
     pub outcomes: Vec<Outcome>,
 }
@@ -198,7 +200,7 @@ impl Report {
     #[must_use]
     pub fn new(role: Role, protocol: &'static str, subject: impl Into<String>) -> Self {
         let (control, outcomes) = (Vec::new(), Vec::new());
-        Self { role, protocol, subject: subject.into(), control, outcomes }
+        Self { role, protocol, subject: subject.into(), control, control_passed: false, outcomes }
     }
 
     /// The number of outcomes with this verdict.

@@ -165,7 +165,8 @@ impl ServerTest {
             (Verdict::Skipped, "the server does not offer TLS".to_owned())
         };
         report.control = bench.take_exchanges();
-        let mut blocked = (works.0 != Verdict::Pass).then(|| match works.0 {
+        report.control_passed = works.0 == Verdict::Pass;
+        let mut blocked = (!report.control_passed).then(|| match works.0 {
             Verdict::Skipped => works.1.clone(),
             _ => "the upgrade does not work".to_owned(),
         });

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Args as Group;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args as Group, ValueHint};
 use serde::Serialize;
 use starttls_check::{Case, Level};
 
-use super::{Baseline, Judged, badge, html, json, junit, pattern, sarif, unable};
+use super::{Baseline, Judged, badge, baseline, html, json, junit, pattern, sarif, unable};
 use crate::files;
-use crate::out::out;
+use crate::out::{out, tell};
 use crate::outcome::{self, Failure};
 
 const CASES: &str = "Cases";
@@ -30,6 +30,9 @@ pub(crate) struct Reports {
     /// Expect the findings that this file lists, one on each line: PROTOCOL CASE; # begins a comment
     #[arg(long, value_name = "FILE", help_heading = CASES)]
     baseline: Option<PathBuf>,
+    /// Write the findings of this run to this file for --baseline, and exit with 0
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = CASES, conflicts_with = "list")]
+    write_baseline: Option<PathBuf>,
     /// Let warnings fail, too
     #[arg(long, help_heading = CASES)]
     pub(super) strict: bool,
@@ -122,6 +125,20 @@ impl Reports {
             }
         }
         result
+    }
+
+    /// Writes the wanted baseline; returns whether there was one to write.
+    ///
+    /// # Errors
+    /// Those of [`baseline::text`], and if the file cannot be written.
+    pub(super) fn write_baseline(&self, judged: &Judged<'_>) -> Result<bool, Failure> {
+        const OPTION: &str = "--write-baseline";
+        let Some(path) = &self.write_baseline else { return Ok(false) };
+        let text = baseline::text(judged)
+            .map_err(|why| unable(files::unusable(OPTION, path, why, "").into()))?;
+        files::replace(OPTION, path, text.as_bytes()).map_err(|error| unable(error.into()))?;
+        tell!("wrote {}; --baseline {0} expects these findings", path.display());
+        Ok(true)
     }
 }
 

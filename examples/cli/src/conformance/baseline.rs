@@ -6,9 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
-use starttls_check::{Case, Outcome, Report, Verdict};
+use starttls_check::{Case, Outcome, Report, Role, Verdict};
 
-use super::unable;
+use super::{Judged, unable};
 use crate::files;
 use crate::outcome::Failure;
 use crate::url::Scheme;
@@ -98,6 +98,32 @@ impl Baseline {
     }
 }
 
+/// A baseline that expects the findings of a run.
+///
+/// # Errors
+/// The control run failed, and its reason: what such a run finds is not about the cases.
+pub(super) fn text(judged: &Judged<'_>) -> Result<String, &'static str> {
+    let report = judged.report;
+    if !report.control_passed {
+        return Err(
+            "not written: the dialogue without an attack failed, so the findings are not known",
+        );
+    }
+    let command = match report.role {
+        Role::Server => "check",
+        Role::Client => "test-client",
+    };
+    let mut text = format!(
+        "# The known findings of `starttls {command}`, for its --baseline. Remove what is mended.\n"
+    );
+    for outcome in report.outcomes.iter().filter(|outcome| judged.matters(outcome)) {
+        let case = &outcome.case;
+        let (protocol, level) = (report.protocol, case.level.name());
+        text += &format!("{protocol} {}  # {level}: {}\n", case.id, case.title);
+    }
+    Ok(text)
+}
+
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.protocol, self.case)
@@ -138,6 +164,28 @@ mod tests {
         }
         let none = Path::new("/no/such/file");
         assert_eq!(Baseline::read(none, &[]).expect_err("a failure").code, NO_RESULT);
+    }
+
+    fn written(report: &Report, baseline: &Baseline, strict: bool) -> Result<String, &'static str> {
+        text(&Judged { report, baseline, strict })
+    }
+
+    #[test]
+    fn what_is_written_expects_the_findings() {
+        let (mut report, none) = (sample::report(), Baseline::default());
+        for (strict, findings) in [
+            (false, &["smtp injection/same-segment"][..]),
+            (true, &["smtp injection/same-segment", "smtp offer/argument"]),
+        ] {
+            let again = sample::baseline(&written(&report, &none, strict).expect("a baseline"));
+            let lines: Vec<_> = again.findings.iter().map(Expected::to_string).collect();
+            assert_eq!(lines, findings);
+            // A known finding stays in the file that replaces its own.
+            let replaced = written(&report, &again, strict).expect("a baseline");
+            assert_eq!(sample::baseline(&replaced).findings.len(), findings.len());
+        }
+        report.control_passed = false;
+        assert!(written(&report, &none, false).expect_err("no baseline").contains("not written"));
     }
 
     #[test]

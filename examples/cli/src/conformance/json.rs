@@ -20,6 +20,7 @@ struct Document<'a> {
     protocol: &'a str,
     subject: &'a str,
     control: &'a [Exchange],
+    control_passed: bool,
     outcomes: Vec<Entry<'a>>,
 }
 
@@ -46,6 +47,7 @@ fn document<'a>(judged: &Judged<'a>) -> Document<'a> {
         protocol: report.protocol,
         subject: &report.subject,
         control: &report.control,
+        control_passed: report.control_passed,
         outcomes: report.outcomes.iter().map(entry).collect(),
     }
 }

@@ -42,10 +42,14 @@ impl<'a> Judged<'a> {
         self.baseline.expects(self.report.protocol, outcome)
     }
 
+    /// Whether the outcome decides the exit code, unless the baseline lists it.
+    pub(crate) fn matters(&self, outcome: &Outcome) -> bool {
+        outcome.verdict == Verdict::Fail || self.strict && outcome.verdict.is_finding()
+    }
+
     /// Whether the outcome decides the exit code.
     pub(crate) fn counts(&self, outcome: &Outcome) -> bool {
-        let heavy = outcome.verdict == Verdict::Fail || self.strict && outcome.verdict.is_finding();
-        heavy && !self.is_expected(outcome)
+        self.matters(outcome) && !self.is_expected(outcome)
     }
 
     /// The number of outcomes with this verdict, without the expected findings.
@@ -130,6 +134,9 @@ pub(crate) fn finish(
 
 fn conclude(judged: &Judged<'_>, options: &Reports) -> Result<(), Failure> {
     options.write(judged)?;
+    if options.write_baseline(judged)? {
+        return decided(judged.report);
+    }
     let counted = judged.report.outcomes.iter().filter(|outcome| judged.counts(outcome));
     let ids: Vec<_> = counted.map(|outcome| outcome.case.id).collect();
     if ids.is_empty() {
@@ -186,6 +193,22 @@ mod tests {
         assert_eq!(code(&all, &["--strict"], &expected), FINDINGS);
         let other = sample::baseline("lmtp injection/same-segment\n");
         assert_eq!(code(&all, &[], &other), FINDINGS);
+    }
+
+    #[test]
+    fn a_written_baseline_takes_the_findings_for_known() {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = place.path().join("known");
+        let arguments = ["--write-baseline", file.to_str().expect("UTF-8")];
+        let (mut report, none) = (sample::report(), Baseline::default());
+        report.control_passed = false;
+        assert_eq!(code(&report, &arguments, &none), NO_RESULT);
+        assert!(!file.exists());
+        report.control_passed = true;
+        assert_eq!(code(&report, &arguments, &none), 0);
+        let known = sample::baseline(&std::fs::read_to_string(&file).expect("a file"));
+        assert_eq!(code(&report, &[], &known), 0);
+        assert_eq!(code(&report, &["--strict"], &known), FINDINGS);
     }
 
     #[test]

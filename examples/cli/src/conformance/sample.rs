@@ -57,7 +57,7 @@ pub(super) const CASES: [Case; 5] = [INJECTED, SPLIT, ARGUMENT, FORGETS, PLAIN];
 /// One outcome of each verdict.
 pub(super) fn report() -> Report {
     let mut report = Report::new(Role::Server, "smtp", format!("mail.example.org:25 {NASTY}"));
-    report.control = vec![exchange()];
+    (report.control, report.control_passed) = (vec![exchange()], true);
     let mut failed = Outcome::new(
         INJECTED,
         Verdict::Fail,
