@@ -134,6 +134,36 @@ by_python() {              # by_python NAME FILE
     timeout 60 "$python" $here/clients.py "$1" "$p" "$ca" "$2"
 }
 
+# Conformance tests, several at once: they mostly wait. The names of our own programs begin with "our".
+results=$here/results examining=() begun=()
+examine() {                # examine NAME check|test-client ARGUMENT...
+    local name=$1; shift
+    while [ "$(running "${begun[@]}")" -ge 12 ]; do sleep 0.1; done
+    mkdir -p "$results"
+    rm -f "${results:?}/$name".*
+    conclude "$results/$name" "$@" &
+    begun+=($!) examining+=("$name")
+}
+running() {                # running PID...: how many of them run
+    local pid count=0
+    for pid; do ! kill -0 "$pid" 2>/dev/null || count=$((count + 1)); done
+    echo $count
+}
+conclude() {               # conclude RESULT COMMAND ARGUMENT...
+    local code=0
+    timeout 300 "$starttls" "$2" --json --html "$1.html" --patience 4 "${@:3}" >"$1.json" 2>"$1.log" || code=$?
+    echo "$code" >"$1.code"
+}
+examined() {               # checks all runs since the last time
+    local name strict
+    wait "${begun[@]}"
+    for name in "${examining[@]}"; do
+        case $name in our-*) strict=strict ;; *) strict= ;; esac
+        check "conformance test: $name" "$python" $here/examined.py "$results/$name" $strict
+    done
+    begun=() examining=()
+}
+
 # Other clients.
 s_client() {
     { session "$1"; sleep 1; } | timeout 30 openssl s_client -connect "localhost:$mx" \

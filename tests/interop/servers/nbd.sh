@@ -6,8 +6,14 @@ svc_present() { have nbdkit && have qemu-nbd && have nbdinfo; }
 svc_install() { apt_install nbdkit qemu-utils libnbd-bin openssl; }
 
 nbdkit_on() {              # nbdkit_on NAME PORT OPTION...; in the foreground, so that it ends with this script
+    local i
     rm -f "$DIR/$1.pid"
     nbdkit -P "$DIR/$1.pid" -i "$HOST" -p "$2" "${@:3}" memory 4M >"$DIR/log/$1" 2>&1
+    # Its child writes the file, when it listens.
+    for ((i = 0; i < 300; i++)); do
+        [ ! -s "$DIR/$1.pid" ] || break
+        sleep 0.1
+    done
     remember "$1" "$(cat "$DIR/$1.pid")"
 }
 

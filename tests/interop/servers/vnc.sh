@@ -6,6 +6,7 @@
 svc_present() { have Xtigervnc; }
 svc_install() { apt_install tigervnc-standalone-server openssl; }
 
+# Many connections of the tests end before they log in.
 xvnc_on() {                # xvnc_on NAME PORT TYPES
     spawn "$1" Xtigervnc ":$((RANDOM % 1000 + 100))" -rfbport "$2" -interface "$HOST" -localhost \
         -SecurityTypes "$3" -UseBlacklist=0 -desktop "a desktop for tests" -geometry 320x240 -depth 16 \
