@@ -20,42 +20,23 @@ pub(super) struct Mail {
 
 /// A mail transaction does not survive (RFC 3207 section 4.2). The address is a server's own in every domain
 /// (RFC 5321 section 4.5.1), and no message follows.
-const SMTP_LEFTOVERS: &[Leftover] = &[
-    Leftover {
-        case: "state/hello",
-        before: &[],
-        form: Ask::Inside,
-        taken: Looks::Success,
-        inside: &[b"MAIL FROM:<>\r\n"],
-        survives: Looks::Success,
-    },
-    Leftover {
-        case: "state/transaction",
-        before: &[b"MAIL FROM:<>\r\n"],
-        form: Ask::Inside,
-        taken: Looks::Success,
-        inside: &[b"EHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
-        survives: Looks::Success,
-    },
-];
-const LMTP_LEFTOVERS: &[Leftover] = &[
-    Leftover {
-        case: "state/hello",
-        before: &[],
-        form: Ask::Inside,
-        taken: Looks::Success,
-        inside: &[b"MAIL FROM:<>\r\n"],
-        survives: Looks::Success,
-    },
-    Leftover {
-        case: "state/transaction",
-        before: &[b"MAIL FROM:<>\r\n"],
-        form: Ask::Inside,
-        taken: Looks::Success,
-        inside: &[b"LHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"],
-        survives: Looks::Success,
-    },
-];
+const SMTP_LEFTOVERS: &[Leftover] =
+    &[HELLO, transaction(&[b"EHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"])];
+const LMTP_LEFTOVERS: &[Leftover] =
+    &[HELLO, transaction(&[b"LHLO check.invalid\r\n", b"RCPT TO:<postmaster>\r\n"])];
+
+const HELLO: Leftover = Leftover {
+    case: "state/hello",
+    before: &[],
+    form: Ask::Inside,
+    taken: Looks::Success,
+    inside: &[b"MAIL FROM:<>\r\n"],
+    survives: Looks::Success,
+};
+
+const fn transaction(inside: &'static [&'static [u8]]) -> Leftover {
+    Leftover { case: "state/transaction", before: &[b"MAIL FROM:<>\r\n"], inside, ..HELLO }
+}
 
 impl Dialect for Mail {
     fn protocol(&self) -> Protocol {
