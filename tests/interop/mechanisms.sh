@@ -7,7 +7,7 @@ for mail in "$work"/mails/* "$work"/odd/*; do
     check "client to Dovecot, relayed to our server: ${mail##*/}" \
         from_client "$mail" send "$dovecot" "$mail" "${auth[@]}"
 done
-strongest() { wait_for method=SCRAM-SHA-256, "$1" && exits 1 grep 'method=[^S]' "$1"; }
+strongest() { wait_for method=SCRAM-SHA-256, "$1" && exits 1 grep 'Login: user=<test>, method=[^S]' "$1"; }
 check "Dovecot saw the strongest mechanism it offers" strongest "$work/dovecot/log/dovecot"
 check "Dovecot relays in chunks" grep -c '^mail .* channel=tls by=BDAT ' "$work/mx"
 saw() { grep 'Login: user=<test>' "$work/dovecot/log/dovecot" | tail -n 1 | grep -F "method=$1,"; }
