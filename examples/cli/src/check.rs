@@ -3,6 +3,9 @@
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -17,6 +20,7 @@ use crate::dial::authorities;
 use crate::identity::private;
 use crate::out::tell;
 use crate::outcome::Failure;
+use crate::stop::Stop;
 use crate::url::Scheme;
 
 /// Tests a server.
@@ -123,6 +127,16 @@ pub(crate) fn client(args: &TestClient) -> Result<(), Failure> {
         return Err(unable(Failure::local(why)));
     }
     let test = client_test(args).map_err(unable)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let test = test.with_stop(Arc::clone(&stop));
+    // The client is in a process group of its own, so that signals to this one do not end it.
+    let asked = Stop::listen_apart("ending the client").map_err(unable)?;
+    thread::spawn(move || {
+        while !asked.is_asked() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
     let empty = Report::new(Role::Client, protocol.name, test.subject());
     run(&args.reports, args.scheme, &empty, &cases, |chosen, progress| test.run(chosen, progress))
 }
@@ -172,12 +186,22 @@ fn kept_authority(file: &Path) -> Result<TestAuthority, Failure> {
     let in_file = |at: &Path, error: &dyn std::fmt::Display| {
         Failure::local(format!("{}: {error}", at.display()))
     };
-    if !file.exists() && !key.exists() {
+    if !file.exists() {
+        if key.exists() {
+            let (key, file) = (key.display(), file.display());
+            let why = format!(
+                "{key} exists without {file}. Restore that, or remove the key for a new CA."
+            );
+            return Err(Failure::local(why));
+        }
         let made = TestAuthority::generate().map_err(|error| in_file(file, &error))?;
         private(key)
             .and_then(|mut file| file.write_all(made.key_pem().as_bytes()))
             .map_err(|error| in_file(key, &error))?;
-        std::fs::write(file, made.certificate_pem()).map_err(|error| in_file(file, &error))?;
+        std::fs::write(file, made.certificate_pem()).map_err(|error| {
+            let _ = std::fs::remove_file(key);
+            in_file(file, &error)
+        })?;
         return Ok(made);
     }
     let read = |at: &Path| std::fs::read_to_string(at).map_err(|error| in_file(at, &error));

@@ -42,14 +42,23 @@ const REVOKED: u64 = 7421;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// A CA for the servers that test a client. A client that is configured once can be tested as long as the CA is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TestAuthority {
     certificate: String,
     key: String,
 }
 
+impl std::fmt::Debug for TestAuthority {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestAuthority")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
 impl TestAuthority {
-    /// A CA that nobody trusts yet, for ten years.
+    /// A new CA, valid for ten years.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -61,7 +70,7 @@ impl TestAuthority {
     /// A CA that [`generate`](Self::generate) has made: its certificate and its key, PEM.
     ///
     /// # Errors
-    /// The texts are none, or do not belong together.
+    /// A text is not PEM of that kind, or the key is another certificate's.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, CannotRun> {
         let der = CertificateDer::from_pem_slice(certificate.as_bytes());
         let der = der.map_err(|error| CannotRun(format!("the certificate: {error:?}")))?;
@@ -80,7 +89,7 @@ impl TestAuthority {
         &self.certificate
     }
 
-    /// The key, PEM. Whoever has it can be every server to those who trust the certificate.
+    /// The key, PEM. Its owner can pose as any server to a client that trusts the certificate, so keep it secret.
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key
@@ -200,4 +209,16 @@ fn authority(
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     Ok((certificate, Issuer::new(params, key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_not_logged() {
+        let authority = TestAuthority::generate().expect("random numbers");
+        let text = format!("{authority:?}");
+        assert!(text.contains("CERTIFICATE") && !text.contains("PRIVATE"), "{text}");
+    }
 }

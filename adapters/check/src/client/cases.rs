@@ -328,7 +328,7 @@ fn ends(bench: &Bench<'_>, attack: &Attack) -> Judged {
     let seconds = time.as_secs_f32();
     // Of a client that does not end by itself only its connections show that it has given up.
     let waits = match bench.test.wait {
-        Some(_) => run.still_open,
+        Some(_) => run.visits.iter().any(Visit::was_silent),
         None => run.ended.status.is_none(),
     };
     let seen = if !waits {

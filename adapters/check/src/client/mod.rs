@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use starttls::Protocol;
@@ -46,6 +47,7 @@ pub struct ClientTest {
     wait: Option<Duration>,
     authority: Option<TestAuthority>,
     login: Option<(String, String)>,
+    stop: Arc<AtomicBool>,
 }
 
 /// What is tested.
@@ -93,7 +95,7 @@ impl ClientTest {
     /// Tests a device that connects to this listener, again and again: each run takes its next connections. It has to be
     /// configured once, with [an authority](Self::with_authority) and [a login](Self::with_login) that stay.
     ///
-    /// A device shows what it prints to nobody, and has no exit status, so some cases see less.
+    /// What a device prints is not seen, and it has no exit status, so some cases see less.
     ///
     /// # Errors
     /// There are no tests for the protocol: it is none of [`Protocol::ALL`]. Or the listener has no address.
@@ -113,6 +115,7 @@ impl ClientTest {
             wait: None,
             authority: None,
             login: None,
+            stop: Arc::default(),
         })
     }
 
@@ -129,8 +132,8 @@ impl ClientTest {
         Self { patience, ..self }
     }
 
-    /// The time after which the command must have ended if the server is silent. Without it the cases `limit/…` wait as long
-    /// as all others, and decide nothing if the command still runs.
+    /// The time after which the command must have ended if the server is silent; of a client that does not end by itself, the
+    /// connection. Without it the cases `limit/…` wait as long as all others, and decide nothing if the client still waits.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline: Some(deadline), ..self }
@@ -156,6 +159,12 @@ impl ClientTest {
         Self { login: Some((user.into(), password.into())), ..self }
     }
 
+    /// Ends the test when another thread sets this: the command is ended, and [`run`](Self::run) fails.
+    #[must_use]
+    pub fn with_stop(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
     /// What is tested, as text: the command, or the address to which the device connects.
     #[must_use]
     pub fn subject(&self) -> String {
@@ -173,7 +182,8 @@ impl ClientTest {
     /// Runs the chosen cases, and calls `progress` after each.
     ///
     /// # Errors
-    /// The command cannot be started, or does not get inside TLS in a clean dialogue: nothing was tested.
+    /// The command cannot be started, no device connects, or the client does not get inside TLS in a clean dialogue: nothing
+    /// was tested. Or the test was stopped.
     pub fn run(
         &self,
         chosen: impl Fn(&Case) -> bool,
@@ -189,6 +199,9 @@ impl ClientTest {
             let ((verdict, reason), exchanges) = bench.judge(&test, &control);
             let mut outcome = Outcome::new(test.case, verdict, reason);
             (outcome.exchanges, outcome.took) = (exchanges, begin.elapsed());
+            if self.stop.load(Ordering::SeqCst) {
+                return Err(CannotRun("stopped".to_owned()));
+            }
             progress(&outcome);
             report.outcomes.push(outcome);
         }
@@ -269,18 +282,24 @@ impl<'a> Bench<'a> {
     /// Lets the client come to a server that attacks.
     pub(crate) fn play(&self, attack: &Attack, flaw: Flaw) -> Result<Run, String> {
         let until = self.test.wait.map_or(Until::Ended, Until::Quiet);
-        self.run(attack, flaw, until, self.test.patience)
+        self.run(attack, flaw, until, self.test.patience, self.test.patience)
     }
 
-    /// The same, until the client gives up, for at most this time.
+    /// The same, until the client gives up: on each connection for at most this time.
     pub(crate) fn play_for(
         &self,
         attack: &Attack,
         flaw: Flaw,
-        patience: Duration,
+        each: Duration,
     ) -> Result<Run, String> {
-        let until = self.test.wait.map_or(Until::Ended, Until::Closed);
-        self.run(attack, flaw, until, patience)
+        match self.test.wait {
+            None => self.run(attack, flaw, Until::Ended, each, each),
+            // The client may come late, and may come again.
+            Some(quiet) => {
+                let whole = self.test.patience + each;
+                self.run(attack, flaw, Until::Closed(quiet), whole, each)
+            }
+        }
     }
 
     fn run(
@@ -288,7 +307,8 @@ impl<'a> Bench<'a> {
         attack: &Attack,
         flaw: Flaw,
         until: Until,
-        patience: Duration,
+        whole: Duration,
+        each: Duration,
     ) -> Result<Run, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let tls = self.authority.server(flaw).map_err(|error| text(&error))?;
@@ -329,10 +349,11 @@ impl<'a> Bench<'a> {
         let serve = move |number: usize, link: Link| {
             // Only the first server refers to the other one.
             let attack = if number == 0 { attack } else { Attack::CLEAN };
-            (number, Host { dialect, attack: &attack, tls: &tls, patience }.serve(link))
+            (number, Host { dialect, attack: &attack, tls: &tls, patience: each }.serve(link))
         };
-        let (visits, ended) = program::watch(program, vec![here, there], patience, until, serve)
-            .map_err(|error| text(&error))?;
+        let (visits, ended) =
+            program::watch(program, vec![here, there], whole, until, &self.test.stop, serve)
+                .map_err(|error| text(&error))?;
         let still_open = visits.iter().any(|(_, open)| *open);
         let (visits, elsewhere): (Vec<_>, Vec<_>) =
             visits.into_iter().map(|(visit, _)| visit).partition(|(number, _)| *number == 0);
@@ -344,7 +365,7 @@ impl<'a> Bench<'a> {
             _ if !run.visits.is_empty() => Ok(run),
             Subject::Command(_) => Err(format!("the command did not connect; {}", run.ended)),
             Subject::Device(_, address) => {
-                Err(format!("no device connected to {address} within {} s", patience.as_secs_f32()))
+                Err(format!("no device connected to {address} within {} s", whole.as_secs_f32()))
             }
         }
     }

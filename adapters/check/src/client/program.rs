@@ -87,6 +87,9 @@ impl Program {
             command.env(format!("STARTTLS_{}", name.to_uppercase()), value);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // With all that it starts, so that all of it can be ended.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
         let output = [
             child.stdout.take().map(|pipe| thread::spawn(|| read(pipe))),
@@ -99,12 +102,23 @@ impl Program {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Ends it and what it has started.
+    fn kill(&mut self) {
+        #[cfg(unix)]
+        if let Some(group) =
+            i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.child.kill();
+    }
+
     /// Its end, by force if it still runs.
     fn end(mut self) -> Ended {
         let status = match self.child.try_wait() {
             Ok(Some(status)) => Some(status.to_string()),
             _ => {
-                let _ = self.child.kill();
+                self.kill();
                 let _ = self.child.wait();
                 None
             }
@@ -191,6 +205,7 @@ pub(crate) fn watch<V: Send + 'static>(
     listeners: Vec<TcpListener>,
     patience: Duration,
     until: Until,
+    stop: &AtomicBool,
     serve: impl Fn(usize, Link) -> V + Send + Sync + Clone + 'static,
 ) -> io::Result<(Visits<V>, Ended)> {
     let over = Arc::new(AtomicBool::new(false));
@@ -214,6 +229,7 @@ pub(crate) fn watch<V: Send + 'static>(
     while !program.as_mut().is_some_and(Program::has_ended)
         && !calm.has_lasted(&lock(&connections), until)
         && Instant::now() < end
+        && !stop.load(Ordering::SeqCst)
     {
         thread::sleep(TICK);
     }

@@ -102,6 +102,11 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
+    /// Whether it waited for the server for as long as the server did for it.
+    pub(crate) const fn was_silent(&self) -> bool {
+        self.asked > 0 && matches!(self.end, Some(Broken::Silent(_)))
+    }
+
     /// Whether TLS is up.
     pub(crate) fn is_secured(&self) -> bool {
         matches!(self.handshake, Some(Ok(())))

@@ -219,7 +219,7 @@ const ALL: &[Test] = &cases![
         "Limit what is kept of a line that has not ended.",
         limits::endless_line, has_lines;
     "smuggling/end-of-data" Must "cve-2023-51764",
-        "ends of a message that are none",
+        "what looks like the end of a message",
         "Only CRLF, a dot and CRLF end a message. Everything else is a part of it or an error.",
         "Do not take a lone CR or LF for the end of a line in a message.",
         smuggling::end_of_data, is_mail;

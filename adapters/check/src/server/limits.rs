@@ -52,14 +52,25 @@ pub(super) fn slow_command(bench: &Bench<'_>) -> Result<Seen, Trouble> {
     };
     let link = bench.open()?.link;
     let mut command = bench.bytes(&link, Ask::Planted).unwrap_or_default();
-    command.pop();
+    let has_lines = command.ends_with(b"\n");
+    command.truncate(command.trim_ascii_end().len());
+    if has_lines {
+        // A long name of a command, within the length of a line.
+        command.resize(200, b'x');
+    } else {
+        command.pop();
+    }
+    if deadline > PACE * 4 * u32::try_from(command.len()).unwrap_or(u32::MAX) {
+        let why = "the protocol has no command that is long enough for such a deadline";
+        return Ok(Seen::Skip(why.to_owned()));
+    }
     Ok(drip(link, &command, deadline))
 }
 
-/// The shortest pause between two bytes. A server waits longer than that for one.
+/// The shortest pause between two bytes; the longest is 4 times as long. A server waits longer than that for one.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Sends the begin of these bytes, one at a time, for as long as the deadline; the last of them comes after it.
+/// Sends the begin of these bytes, one at a time, for as long as the deadline.
 fn drip(mut link: Link, bytes: &[u8], deadline: Duration) -> Seen {
     let steps = u32::try_from(bytes.len().saturating_sub(1)).unwrap_or(u32::MAX).max(1);
     let (pace, begin) = ((deadline / steps).max(PACE), Instant::now());

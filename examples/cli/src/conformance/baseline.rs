@@ -114,7 +114,7 @@ pub(super) fn text(judged: &Judged<'_>) -> Result<String, &'static str> {
         Role::Client => "test-client",
     };
     let mut text = format!(
-        "# The known findings of `starttls {command}`, for its --baseline. Remove what is mended.\n"
+        "# The known findings of `starttls {command}`, for its --baseline. Remove what is fixed.\n"
     );
     for outcome in report.outcomes.iter().filter(|outcome| judged.matters(outcome)) {
         let case = &outcome.case;

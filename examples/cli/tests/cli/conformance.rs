@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -127,6 +129,39 @@ fn clients_that_do_not_end_pass() {
     assert!(said.contains("configure the device") && said.contains(&ca), "{said}");
     let key = std::fs::metadata(format!("{ca}.key")).expect("a key").permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&key) & 0o077, 0, "only for its owner");
+}
+
+/// A signal ends the client and what it has started.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_ends_the_client() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("pid");
+    let script = format!("sleep 600 & echo $! >{0}.new; mv {0}.new {0}; wait", file.display());
+    let command = ["test-client", "smtp", "--patience", "60", "--", "sh", "-c", &script];
+    let test = std::process::Command::new(env!("CARGO_BIN_EXE_starttls"))
+        .args(command)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the command");
+    let until = Instant::now() + Duration::from_secs(30);
+    let wait = |is_done: &dyn Fn() -> bool| {
+        while !is_done() {
+            assert!(Instant::now() < until, "it takes too long");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait(&|| file.exists());
+    let started = std::fs::read_to_string(&file).expect("written");
+    let ended = std::process::Command::new("kill").arg(test.id().to_string()).status();
+    assert!(ended.expect("kill").success());
+    let output = test.wait_with_output().expect("an end");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("ending the client"), "{said}");
+    // The system may still keep its exit status.
+    let status = format!("/proc/{}/stat", started.trim());
+    wait(&|| std::fs::read_to_string(&status).map_or(true, |text| text.contains(") Z ")));
 }
 
 #[test]
