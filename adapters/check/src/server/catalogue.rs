@@ -216,7 +216,7 @@ const ALL: &[Test] = &cases![
     "limit/endless-line" Hardening "class/exhaustion",
         "a line of a mebibyte without an end",
         "A server limits the length of a line, and says so or closes.",
-        "Limit what is kept of a line that has not ended.",
+        "Limit what is kept of a line that has not ended, and answer or close then. From outside a server that discards the rest looks like one that keeps it: if yours does, ignore this.",
         limits::endless_line, has_lines;
     "smuggling/end-of-data" Must "cve-2023-51764",
         "what looks like the end of a message",
