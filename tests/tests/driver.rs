@@ -125,6 +125,102 @@ fn outcome(driver: &str, options: &[&str]) -> (Option<i32>, Value) {
 
 const ROWS: [&str; 2] = ["--case", "smtp-server-upgrade*"];
 
+/// All rows fail for this reason.
+fn fails(driver: &str, case: &str, reason: &str) {
+    let (code, report) = outcome(driver, &["--case", case, "--strict"]);
+    assert_eq!(code, Some(1), "{report}");
+    let rows = report["rows"].as_array().expect("rows");
+    assert!(!rows.is_empty(), "{case}");
+    for row in rows {
+        let said = row["detail"]["reason"].as_str().unwrap_or_default();
+        assert!(row["verdict"] == "fail" && said.contains(reason), "{row}");
+    }
+}
+
+#[test]
+fn a_side_that_acts_on_half_a_line_fails() {
+    let driver = r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    said = message["bytes"] if message["do"] == "in" else ""
+    answer = {"out": ""}
+    if message["do"] == "start":
+        answer["out"] = "220 mx.example.org\r\n"
+    elif said.startswith("EHLO"):
+        answer["out"] = "250-mx.example.org\r\n250 STARTTLS\r\n"
+    elif said.startswith("STARTTLS"):
+        answer = {"out": "220 go\r\n", "state": "upgrade"}
+    elif said and not said.endswith("\n"):
+        answer["out"] = "500 what?\r\n"
+    print(json.dumps(answer), flush=True)
+"#;
+    fails(driver, "smtp-server-upgrade", "half a line");
+}
+
+#[test]
+fn a_client_that_logs_in_without_tls_fails_whether_it_closes_or_not() {
+    for state in ["closed", "wait"] {
+        let driver = r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    said = message["bytes"] if message["do"] == "in" else ""
+    answer = {"out": ""}
+    if said.startswith("220"):
+        answer["out"] = "EHLO client.example.org\r\n"
+    elif said.startswith("250"):
+        answer = {"out": "AUTH PLAIN AHUAcA==\r\n", "state": "STATE"}
+    print(json.dumps(answer), flush=True)
+"#;
+        let driver = driver.replace("STATE", state);
+        let (code, report) = outcome(&driver, &["--case", "smtp-client-stripped-*"]);
+        assert_eq!(code, Some(1), "{report}");
+        let rows = report["rows"].as_array().expect("rows");
+        let counts = |verdict: &str| rows.iter().filter(|row| row["verdict"] == verdict).count();
+        assert!(counts("fail") > 2 && counts("accepted") == 0, "{report}");
+    }
+}
+
+/// The example on the page passes the row that the page names.
+#[test]
+fn the_example_passes() {
+    let page = include_str!("../driver/README.md");
+    let example = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let example = example.expect("an example");
+    let (code, report) = outcome(example, &["--case", "smtp-server-upgrade"]);
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report["rows"][0]["verdict"] == "pass", "{report}");
+}
+
+/// The driver sees the end of its input.
+#[test]
+fn a_driver_ends_by_itself() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let driver = format!(
+        "import sys, time\nfor line in sys.stdin: print('{{}}', flush=True)\ntime.sleep(0.2)\n\
+         open({:?}, 'w').write('ended')",
+        file.path().to_str().expect("UTF-8")
+    );
+    outcome(&driver, &ROWS);
+    assert_eq!(std::fs::read_to_string(file.path()).expect("read"), "ended");
+}
+
+#[test]
+fn a_driver_that_is_none_ends_the_run() {
+    let hangs = "import time; time.sleep(1000)";
+    let never = drive(&["--patience", "1", "--case", "smtp-*", "--", "python3", "-c", hangs]);
+    let missing = drive(&["--", "/nonexistent/driver"]);
+    let no_row = drive(&["--case", "none-*", "--", "python3"]);
+    for (output, said) in
+        [(never, "did not answer"), (missing, "cannot be started"), (no_row, "no row matches")]
+    {
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 /// A driver that ends, hangs or talks nonsense fails its rows, and is started again for the next.
 #[test]
 fn a_driver_that_breaks_fails_its_rows() {

@@ -1,5 +1,6 @@
 //! Plays the rows with a driver: `drive [OPTIONS] -- COMMAND [ARGUMENTS]`. `driver/README.md` describes both.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ Options:
   --strict            exit with 1 on any failure, not only on those of the weight must
   --json              print a document
 
-Exit codes: 0 without failures, 1 with some, 2 for a wrong call or if no row was decided.
+Exit codes: 1 if a row of the weight must failed, with --strict if any did; 2 for a wrong call, a driver that cannot be
+started or never answers, or if no row was decided; else 0.
 ";
 
 struct Options {
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
     let command = options.command.iter().map(Into::into).collect();
     let mut driver = Process::new(command, options.patience);
     let mut report = Report::default();
+    let mut count = 0;
     let wanted = |played: &Played| {
         let id = &played.row.id;
         played.row.level >= options.level
@@ -134,7 +137,22 @@ fn main() -> ExitCode {
                 break;
             }
         }
+        if let Some(why) = driver.is_hopeless() {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
         report.add(&played, &decided.0, decided.1);
+        count += 1;
+        if std::io::stderr().is_terminal() && count % 100 == 0 {
+            eprint!("\r{count} rows");
+        }
+    }
+    if std::io::stderr().is_terminal() && count >= 100 {
+        eprintln!("\r{count} rows");
+    }
+    if count == 0 {
+        eprintln!("no row matches; the tables in tests/vectors have the ids");
+        return ExitCode::from(2);
     }
     if options.json {
         println!("{:#}", report.document(&options.command));

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::process::{Answer, Broken, State};
-use super::reply::{only_refuses, same_commands, same_replies, statuses};
+use super::reply::{asks, is_goodbye, only_refuses, same_commands, same_replies, statuses, uses};
 use crate::accept::Alternative;
 use crate::shown;
-use crate::table::{Handshake, Role, Row, Then};
+use crate::table::{Demand, Handshake, Role, Row, Then};
 
 /// The result of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +56,11 @@ impl Finding {
             reason: reason.to_owned(),
             turn: expected.turn,
             expected: format!(
-                "{:?}, {}",
+                "\"{}\", {}",
                 shown(&expected.out),
                 state(expected.end.unwrap_or_default())
             ),
-            actual: format!("{:?}, {}{error}", shown(&seen.answer.out), state(seen.answer.state)),
+            actual: format!("\"{}\", {}{error}", shown(&seen.answer.out), state(seen.answer.state)),
         }
     }
 }
@@ -134,6 +134,16 @@ pub(super) fn judge(row: &Row, expected: &Expected, seen: &Seen, then: Then) -> 
         return None;
     }
     let last = expected.end.is_some();
+    let finding = |reason| Some(Verdict::Fail(Finding::of(expected, seen, reason)));
+    let in_plaintext = expected.turn < row.turns.len();
+    if row.role == Role::Client
+        && row.policy == Demand::Required
+        && in_plaintext
+        && uses(out)
+        && !uses(&expected.out)
+    {
+        return finding("it logs in, or uses the service, without TLS");
+    }
     // A refusal in the middle may have another code; what decides is the last turn.
     let refuses = |bytes| only_refuses(bytes, b"");
     if !last
@@ -153,7 +163,6 @@ pub(super) fn judge(row: &Row, expected: &Expected, seen: &Seen, then: Then) -> 
     if row.role == Role::Client && !last && *state == State::Closed && closes_anyway(row) {
         return Some(Verdict::Accepted(Alternative::Close));
     }
-    let finding = |reason| Some(Verdict::Fail(Finding::of(expected, seen, reason)));
     match (row.role, state) {
         (_, State::Upgrade) if end != State::Upgrade => finding("TLS starts where it must not"),
         (_, State::Plaintext) if end != State::Plaintext => finding("it goes on without TLS"),
@@ -194,10 +203,7 @@ fn fits(word: Alternative, row: &Row, expected: &Expected, seen: &Seen, same: bo
         }
         Alternative::Wait => *state == State::Wait && (out.is_empty() || same),
         Alternative::Discard => *state == State::Upgrade && same,
-        Alternative::Quit => {
-            let lines = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            *state == State::Closed && lines.count() == 1
-        }
+        Alternative::Quit => *state == State::Closed && (is_goodbye(out) || asks(out)),
         Alternative::Request => {
             let line = String::from_utf8_lossy(out).to_ascii_uppercase();
             let requests =

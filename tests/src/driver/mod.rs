@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub use judge::{Expected, Finding, Verdict};
 pub use process::{Answer, Broken, Process, State};
 
-use crate::accept::Alternative;
+use crate::accept::{Alternative, is_refusal};
 use crate::document;
 use crate::run::Cut;
 use crate::table::{Handshake, Row, Then, Turn, expanded};
@@ -177,7 +177,7 @@ impl Game<'_> {
             let mut seen = Seen::new(begun.take().unwrap_or_default());
             let input = if std::mem::take(&mut at_once) { b"" } else { &turn.input.0[..] };
             if seen.answer.state == State::Wait {
-                self.feed(&mut seen, input, turn.then, first + index)?;
+                self.feed(&mut seen, input, turn, first + index)?;
             }
             let last = index + 1 == turns.len();
             let mut expected = Expected { turn: first + index, out: turn.out.0.clone(), end: None };
@@ -203,9 +203,17 @@ impl Game<'_> {
         &mut self,
         seen: &mut Seen,
         input: &[u8],
-        then: Then,
+        turn: &Turn,
         index: usize,
     ) -> Result<(), Stop> {
+        // Nothing is wrong with these lines, so that a side has to wait for their ends.
+        let row = &self.played.row;
+        let is_plain = row.error.is_none()
+            && index < row.turns.len()
+            && !is_refusal(&String::from_utf8_lossy(&turn.out.0))
+            && turn.out.0.ends_with(b"\r\n")
+            && input.is_ascii()
+            && input.ends_with(b"\r\n");
         let whole_from = self.whole_from.get(&index).copied().unwrap_or(usize::MAX);
         let mut offset = 0;
         // Nothing is left where the start has brought it already.
@@ -216,13 +224,19 @@ impl Game<'_> {
                 continue;
             }
             let answer = self.driver.ask(&json!({ "do": "in", "bytes": latin_1(piece) }))?;
-            if acts(&answer) && offset + piece.len() < input.len() {
+            let end = offset + piece.len();
+            if acts(&answer) && is_plain && !input[..end].contains(&b'\n') {
+                let mut finding = Finding::text("it acts on half a line");
+                (finding.turn, finding.actual) = (index, crate::shown(&answer.out));
+                return Err(Stop::Decided(Verdict::Fail(finding)));
+            }
+            if acts(&answer) && end < input.len() {
                 return Err(Stop::Again { turn: index, offset });
             }
             offset += piece.len();
             seen.add(answer);
         }
-        let event = match then {
+        let event = match turn.then {
             Then::Eof => "eof",
             Then::Silence => "silence",
             Then::Nothing => return Ok(()),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,7 +50,7 @@ pub struct Answer {
 }
 
 fn latin_1<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(from)?;
+    let text = Option::<String>::deserialize(from)?.unwrap_or_default();
     let byte = |one: char| u8::try_from(u32::from(one));
     text.chars()
         .map(byte)
@@ -67,6 +67,8 @@ pub enum Broken {
     Ended(String),
     /// Its line is no answer.
     Malformed(String),
+    /// It printed this line without a question.
+    Unasked(String),
 }
 
 impl fmt::Display for Broken {
@@ -74,6 +76,9 @@ impl fmt::Display for Broken {
         match self {
             Self::Hung => write!(f, "the driver did not answer in time"),
             Self::Ended(how) => write!(f, "the driver ended: {how}"),
+            Self::Unasked(line) => {
+                write!(f, "the driver printed a line without a question: {line}")
+            }
             Self::Malformed(why) => write!(f, "the driver's answer cannot be read: {why}"),
         }
     }
@@ -85,12 +90,20 @@ pub struct Process {
     command: Vec<OsString>,
     patience: Duration,
     running: Option<Running>,
+    /// The number of answers that did not come.
+    silent: u32,
+    /// Why it cannot be started.
+    broken: Option<String>,
 }
+
+/// So many answers that do not come are enough.
+const MAX_SILENT: u32 = 5;
 
 #[derive(Debug)]
 struct Running {
     child: Child,
-    input: ChildStdin,
+    /// Open as long as there are rows.
+    input: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
@@ -98,7 +111,17 @@ impl Process {
     /// A driver by its command, which is not empty, and the time that it has for each answer.
     #[must_use]
     pub const fn new(command: Vec<OsString>, patience: Duration) -> Self {
-        Self { command, patience, running: None }
+        Self { command, patience, running: None, silent: 0, broken: None }
+    }
+
+    /// Why there is no use in further rows, if there is none: the driver cannot be started, or never answers.
+    #[must_use]
+    pub fn is_hopeless(&self) -> Option<String> {
+        let silent = (self.silent >= MAX_SILENT).then(|| {
+            let seconds = self.patience.as_secs();
+            format!("the driver did not answer {MAX_SILENT} times within {seconds} s")
+        });
+        self.broken.clone().or(silent)
     }
 
     /// Sends a line, and waits for the answer.
@@ -107,6 +130,9 @@ impl Process {
     /// If there is none. The driver is ended then, and the next call starts it again.
     pub fn ask(&mut self, message: &Value) -> Result<Answer, Broken> {
         let answered = self.exchange(message);
+        if answered == Err(Broken::Hung) {
+            self.silent += 1;
+        }
         if answered.is_err() {
             self.end();
         }
@@ -115,10 +141,17 @@ impl Process {
 
     fn exchange(&mut self, message: &Value) -> Result<Answer, Broken> {
         if self.running.is_none() {
-            self.running = Some(self.start()?);
+            let started = self.start();
+            self.broken = started.as_ref().err().map(ToString::to_string);
+            self.running = Some(started?);
         }
         let running = self.running.as_mut().expect("just started");
-        let sent = writeln!(running.input, "{message}").and_then(|()| running.input.flush());
+        if let Ok(line) = running.lines.try_recv() {
+            let line = line.trim_end();
+            return Err(Broken::Unasked(line.to_owned()));
+        }
+        let mut input = running.input.as_ref().expect("open");
+        let sent = writeln!(input, "{message}").and_then(|()| input.flush());
         let received = running.lines.recv_timeout(self.patience);
         match received {
             Ok(line) => serde_json::from_str(&line)
@@ -141,7 +174,7 @@ impl Process {
         let mut child = command.spawn().map_err(|error| {
             Broken::Ended(format!("{} cannot be started: {error}", program.display()))
         })?;
-        let input = child.stdin.take().expect("a pipe");
+        let input = child.stdin.take();
         let output = child.stdout.take().expect("a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -164,7 +197,14 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// The driver sees the end of its input, and has the time of an answer to end.
     fn drop(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        running.input = None;
+        let until = Instant::now() + self.patience;
+        while matches!(running.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.end();
     }
 }

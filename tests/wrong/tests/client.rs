@@ -95,7 +95,7 @@ fn each_fault_is_found_by_its_cases_and_no_other() {
     let left = Mutex::new(ClientFault::ALL.iter());
     let wrong = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             scope.spawn(|| {
                 loop {
                     let next = left.lock().expect("the list").next();
