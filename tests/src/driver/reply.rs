@@ -127,7 +127,7 @@ pub(super) fn asks(out: &[u8]) -> bool {
 
 /// Whether a client does more than to ask what the server offers: it logs in, or uses the service.
 pub(super) fn uses(out: &[u8]) -> bool {
-    // PostgreSQL's first message of a session, and LDAP's bind.
+    // The first message of a session with a database, and the bind of a directory.
     if matches!(out, [0, 0, _, _, 0, 3, 0, 0, ..] | [0x30, _, 2, 1, _, 0x60, ..]) {
         return true;
     }
@@ -143,7 +143,7 @@ pub(super) fn uses(out: &[u8]) -> bool {
         let mut words = line.split(' ');
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
-        // FTP's request for TLS.
+        // A request for TLS by its name.
         let asks = first == "AUTH" && matches!(second, "TLS" | "TLS-C" | "SSL");
         // After a tag.
         let tagged = matches!(second, "LOGIN" | "AUTHENTICATE" | "SELECT");
