@@ -93,7 +93,7 @@ struct Connection {
     tls: Arc<ServerConfig>,
     link: Link,
     service: Box<dyn Service>,
-    /// What was read ahead.
+    /// Bytes that were read ahead.
     kept: Vec<u8>,
 }
 
@@ -229,7 +229,7 @@ fn start(dialect: &'static dyn Dialect, fault: Fault, tls: Arc<ServerConfig>) ->
     address
 }
 
-/// What differs from what is expected.
+/// The difference from the expected result, if there is one.
 fn differs(protocol: &Protocol, fault: Fault, tls: &Arc<ServerConfig>) -> Option<String> {
     let dialect = known(protocol).expect("a dialect");
     let address = start(dialect, fault, Arc::clone(tls));

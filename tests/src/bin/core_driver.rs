@@ -81,7 +81,7 @@ impl Connection<'_> {
         }
     }
 
-    /// What follows the handshake.
+    /// Continues inside TLS, after the handshake.
     fn inside(&mut self) -> Value {
         match self.way.take().expect("an upgrade") {
             Err(error) => self.answer("closed", Some(&named(error))),

@@ -21,7 +21,7 @@ pub enum Verdict {
     Skipped(String),
 }
 
-/// What was expected, and what happened.
+/// The expected and the actual behaviour, for a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What went wrong.

@@ -70,7 +70,7 @@ impl TestAuthority {
     /// A CA that [`generate`](Self::generate) has made: its certificate and its key, PEM.
     ///
     /// # Errors
-    /// A text is not PEM of that kind, or the key is another certificate's.
+    /// A text is not PEM of that kind, the key is another certificate's, or the CA is not one of these.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, CannotRun> {
         let der = CertificateDer::from_pem_slice(certificate.as_bytes());
         let der = der.map_err(|error| CannotRun(format!("the certificate: {error:?}")))?;
@@ -79,6 +79,11 @@ impl TestAuthority {
         let public = pair.der_bytes();
         if !der.windows(public.len()).any(|part| part == public) {
             return Err(CannotRun("the key is not that of the certificate".to_owned()));
+        }
+        // The certificates are issued in this name.
+        if !der.windows(NAME.len()).any(|part| part == NAME.as_bytes()) {
+            let why = "the CA was made by another program. Name a file that does not exist, for a new CA.";
+            return Err(CannotRun(why.to_owned()));
         }
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned() })
     }
@@ -100,7 +105,7 @@ fn cannot(error: &dyn std::fmt::Display) -> CannotRun {
     CannotRun(error.to_string())
 }
 
-/// What issues the certificates of a run.
+/// The CA of a run, which issues the servers' certificates.
 pub(crate) struct Authority {
     /// The CA's certificate, PEM.
     pub(crate) pem: String,
@@ -220,5 +225,14 @@ mod tests {
         let authority = TestAuthority::generate().expect("random numbers");
         let text = format!("{authority:?}");
         assert!(text.contains("CERTIFICATE") && !text.contains("PRIVATE"), "{text}");
+    }
+
+    #[test]
+    fn a_ca_of_another_program_is_refused() {
+        let (certificate, issuer) =
+            super::authority("another CA", Duration::DAY).expect("random numbers");
+        let error = TestAuthority::from_pem(&certificate.pem(), &issuer.key().serialize_pem());
+        let error = error.expect_err("another name").to_string();
+        assert!(error.contains("another program"), "{error}");
     }
 }

@@ -212,6 +212,10 @@ fn greeted(bench: &Bench<'_>, greeting: Greeting) -> Judged {
 }
 
 pub(super) fn referred(bench: &Bench<'_>, _: &Run) -> Judged {
+    if !bench.test.subject.is_here() {
+        let why = "a device elsewhere cannot be sent to another server on this machine";
+        return Ok((Seen::Skip(why.to_owned()), None));
+    }
     let setup = Setup { refer: Some(1), offers: false, ..Setup::CLEAN };
     let run = bench.play(&Attack { setup, reply: Reply::No, ..CLEAN }, Flaw::None)?;
     let seen = if run.elsewhere.is_empty() {
@@ -266,8 +270,7 @@ pub(super) fn for_clients(bench: &Bench<'_>, _: &Run) -> Judged {
 
 pub(super) fn revoked(bench: &Bench<'_>, _: &Run) -> Judged {
     if !bench.test.subject.says("{crl}") {
-        let why =
-            "the client is given no list of revoked certificates: {crl} is not in the command";
+        let why = "the client has no list of revoked certificates; a command gets one by {crl}";
         return Ok((Seen::Skip(why.to_owned()), None));
     }
     flawed(bench, Flaw::Revoked)
@@ -332,7 +335,10 @@ fn ends(bench: &Bench<'_>, attack: &Attack) -> Judged {
         None => run.ended.status.is_none(),
     };
     let seen = if !waits {
-        Seen::Pass(ended(&run))
+        Seen::Pass(match &run.ended.status {
+            Some(_) => ended(&run),
+            None => format!("the client gives up within {seconds} s"),
+        })
     } else if bench.test.deadline.is_some() {
         Seen::Violation(format!("the client still waits after {seconds} s"))
     } else {

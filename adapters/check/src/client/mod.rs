@@ -5,11 +5,12 @@ mod cases;
 mod catalogue;
 mod program;
 mod secrets;
+mod subject;
 mod visit;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use authority::{Authority, Flaw};
 use catalogue::Test;
 use program::{Ended, Program, Until, Values};
 use secrets::Secrets;
+use subject::Subject;
 use visit::{Attack, Host, Visit};
 
 /// A client to be tested: a command that connects to a server of ours, or a device that does.
@@ -48,36 +50,6 @@ pub struct ClientTest {
     authority: Option<TestAuthority>,
     login: Option<(String, String)>,
     stop: Arc<AtomicBool>,
-}
-
-/// What is tested.
-#[derive(Clone, Debug)]
-enum Subject {
-    /// A command that is started for each run.
-    Command(Vec<OsString>),
-    /// A device, which connects by itself.
-    Device(Arc<TcpListener>, SocketAddr),
-}
-
-impl Subject {
-    fn says(&self, word: &str) -> bool {
-        match self {
-            Self::Command(words) => words.iter().any(|at| at.to_string_lossy().contains(word)),
-            Self::Device(..) => false,
-        }
-    }
-}
-
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Command(words) => {
-                let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-                f.write_str(&words.join(" "))
-            }
-            Self::Device(_, address) => write!(f, "the device that connects to {address}"),
-        }
-    }
 }
 
 /// The quiet after which a run with a device is over.
@@ -165,7 +137,7 @@ impl ClientTest {
         Self { stop, ..self }
     }
 
-    /// What is tested, as text: the command, or the address to which the device connects.
+    /// The tested client as text: the command, or the address to which the device connects.
     #[must_use]
     pub fn subject(&self) -> String {
         self.subject.to_string()
@@ -190,7 +162,9 @@ impl ClientTest {
         progress: &mut dyn FnMut(&Outcome),
     ) -> Result<Report, CannotRun> {
         let bench = Bench::new(self).map_err(|why| CannotRun(why.to_string()))?;
-        let control = bench.control().map_err(CannotRun)?;
+        let stopped = || self.stop.load(Ordering::SeqCst);
+        let why = |why| CannotRun(if stopped() { "stopped".to_owned() } else { why });
+        let control = bench.control().map_err(why)?;
         let name = self.dialect.protocol().name;
         let mut report = Report::new(Role::Client, name, self.subject.to_string());
         (report.control, report.control_passed) = (control.exchanges(), true);
@@ -199,7 +173,7 @@ impl ClientTest {
             let ((verdict, reason), exchanges) = bench.judge(&test, &control);
             let mut outcome = Outcome::new(test.case, verdict, reason);
             (outcome.exchanges, outcome.took) = (exchanges, begin.elapsed());
-            if self.stop.load(Ordering::SeqCst) {
+            if stopped() {
                 return Err(CannotRun("stopped".to_owned()));
             }
             progress(&outcome);
@@ -310,6 +284,9 @@ impl<'a> Bench<'a> {
         whole: Duration,
         each: Duration,
     ) -> Result<Run, String> {
+        if self.test.stop.load(Ordering::SeqCst) {
+            return Err("stopped".to_owned());
+        }
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let tls = self.authority.server(flaw).map_err(|error| text(&error))?;
         let on = |ip: IpAddr| TcpListener::bind((ip, 0)).map_err(|error| text(&error));

@@ -117,7 +117,7 @@ pub(crate) struct Leftover {
     pub(crate) survives: Looks,
 }
 
-/// What tells an answer from others.
+/// How an answer is recognised.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Looks {
     /// It is a success.

@@ -158,7 +158,7 @@ fn a_signal_ends_the_client() {
     let output = test.wait_with_output().expect("an end");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("ending the client"), "{said}");
+    assert!(said.contains("ending the client") && said.contains("stopped"), "{said}");
     // The system may still keep its exit status.
     let status = format!("/proc/{}/stat", started.trim());
     wait(&|| std::fs::read_to_string(&status).map_or(true, |text| text.contains(") Z ")));
