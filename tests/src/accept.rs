@@ -115,22 +115,33 @@ fn refuses(dialogue: &Table) -> bool {
 /// after a tag, `*` or a prefix, if any.
 #[must_use]
 pub fn is_refusal(lines: &str) -> bool {
-    lines.lines().any(|line| {
-        let mut words = line.split(' ');
-        let first = words.next().unwrap_or_default();
-        let status = |word: &str| {
-            let code = word.get(..3).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()));
-            let ends = word.get(3..).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-            code.is_some_and(|code| ends && (code.starts_with(['4', '5']) || code == "691"))
-                || matches!(word, "NO" | "BAD" | "BYE" | "-ERR" | "ERR")
-        };
-        status(first) || words.next().is_some_and(|second| status(second) && !status_like(first))
-    })
+    let refuses = |status: String| {
+        matches!(&status[..], "NO" | "BAD" | "BYE" | "-ERR" | "ERR" | "691")
+            || is_code(&status) && status.starts_with(['4', '5'])
+    };
+    lines.lines().filter_map(status).any(refuses)
 }
 
-/// Whether a word is a status of its own, after which another number is text.
-fn status_like(word: &str) -> bool {
-    matches!(word, "OK" | "+OK") || word.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+/// The code or the word of a reply's last line.
+pub(crate) fn status(line: &str) -> Option<String> {
+    let mut words = line.split(' ');
+    let first = words.next()?;
+    if is_code(first) || matches!(first, "OK" | "NO" | "BYE" | "+OK" | "-ERR" | "ERR") {
+        return Some(first.to_owned());
+    }
+    // All lines of a reply but the last; what follows is text.
+    if first.get(..3).is_some_and(is_code) && first[3..].starts_with('-') {
+        return None;
+    }
+    // `tag OK`, `* BYE`, `:prefix 670`.
+    let second = words.next()?;
+    let is_prefixed = first.starts_with(':') && is_code(second);
+    (is_prefixed || matches!(second, "OK" | "NO" | "BAD" | "BYE" | "PREAUTH"))
+        .then(|| second.to_owned())
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

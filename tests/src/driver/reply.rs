@@ -1,6 +1,6 @@
 //! What counts of the bytes that a side sends.
 
-use crate::accept::is_refusal;
+use crate::accept::{is_refusal, status};
 
 /// The codes and words of a server's replies, without texts and listings; empty for protocols without lines.
 pub(super) fn statuses(out: &[u8]) -> Vec<String> {
@@ -10,28 +10,6 @@ pub(super) fn statuses(out: &[u8]) -> Vec<String> {
         return elements(&text);
     }
     text.lines().filter_map(status).collect()
-}
-
-/// The code or the word of a reply's last line.
-fn status(line: &str) -> Option<String> {
-    let mut words = line.split(' ');
-    let first = words.next()?;
-    if is_code(first) || matches!(first, "OK" | "NO" | "BYE" | "+OK" | "-ERR" | "ERR") {
-        return Some(first.to_owned());
-    }
-    // All lines of a reply but the last; what follows is text.
-    if first.get(..3).is_some_and(is_code) && first[3..].starts_with('-') {
-        return None;
-    }
-    // `tag OK`, `* BYE`, `:prefix 670`.
-    let second = words.next()?;
-    let is_prefixed = first.starts_with(':') && is_code(second);
-    (is_prefixed || matches!(second, "OK" | "NO" | "BAD" | "BYE" | "PREAUTH"))
-        .then(|| second.to_owned())
-}
-
-fn is_code(word: &str) -> bool {
-    word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The names of the elements that decide, in a stream of XML.
